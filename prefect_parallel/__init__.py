@@ -1,0 +1,1 @@
+"""Azure Machine Learning's parallel job, on Prefect and Dask, without Azure."""

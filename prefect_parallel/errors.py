@@ -1,0 +1,70 @@
+"""Every error that this package raises on purpose.
+
+The text of each is meant for the person who wrote the pipeline: what was found and where, what is
+allowed, what to do. The command line prints it as it stands, without a traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class PrefectParallelError(Exception):
+    """Base of all of them."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a file that the user wrote.
+
+    Attributes:
+        message: What was found, as a sentence without a full stop.
+        file: The file it stands in, as the user would type it.
+        line: 1-based; None if the whole file is meant.
+        column: 1-based.
+        key: Dotted path of the key, e.g. `jobs.score.retry_settings.timeout`.
+        allowed: What may stand there.
+        hint: What to do, e.g. the nearest known key.
+    """
+
+    message: str
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    key: str | None = None
+    allowed: str | None = None
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+        text = ": ".join(part for part in (place, self.key, self.message) if part)
+        if self.allowed:
+            text += f"\n    allowed: {self.allowed}"
+        if self.hint:
+            text += f"\n    hint: {self.hint}"
+        return text
+
+
+class InvalidFile(PrefectParallelError):
+    """A file that the user wrote has mistakes; `problems` holds all that were found."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = list(problems)
+
+
+class InvalidPipeline(InvalidFile):
+    """A pipeline job, a component, or a script that they name cannot run."""
+
+
+class InvalidInput(PrefectParallelError):
+    """An input cannot be split into mini-batches: missing, unreadable, not of its type."""
+
+
+class EmptyInput(InvalidInput):
+    """An input has no item at all."""
+
+
+class InvalidMLTable(InvalidInput, InvalidFile):
+    """An MLTable file has mistakes."""
