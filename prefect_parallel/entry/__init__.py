@@ -1,0 +1,1 @@
+"""One node: its entry processes, their pool and their logs."""

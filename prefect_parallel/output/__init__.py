@@ -1,0 +1,1 @@
+"""From what `run` returned to parts, and from parts to the aggregated output."""

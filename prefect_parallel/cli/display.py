@@ -1,0 +1,131 @@
+"""What a run looks like in a terminal, and in a log file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prefect.states import State
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from prefect_parallel.flow.progress import Observer, Progress
+from prefect_parallel.output.job_result import JobResult
+
+PLAIN_SECONDS = 10.0
+"""Without a terminal, a line of progress at most so often."""
+
+STYLES = {"Completed": "green", "Failed": "bold red", "Canceled": "yellow"}
+
+
+class Display(Observer):
+    """Collects the results of the steps, and prints them in the end."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._ended: list[tuple[str, JobResult, Path]] = []
+
+    def step_ended(self, step: str, result: JobResult, job_result: Path) -> None:
+        self._ended.append((step, result, job_result))
+
+    def summary(self, state: State, directory: Path) -> None:
+        """Print what came of each step and where to look."""
+        for step, result, job_result in self._ended:
+            self._say(
+                Text.assemble((result.status, STYLES[result.status]), f"  {step}: {result.reason}")
+            )
+            if result.output:
+                self._say(f"  output  {_short(Path(result.output))}")
+            self._say(f"  result  {_short(job_result)}")
+        if not self._ended:
+            self._say(Text.assemble((state.name or "", "bold red"), f"  {state.message}"))
+        self._say(f"  run     {_short(directory)}")
+
+    def _say(self, text: str | Text) -> None:
+        self.console.print(text, soft_wrap=True)
+
+
+class LiveDisplay(Display):
+    """One live line for each step that runs."""
+
+    def __init__(self, console: Console, bars: Bars) -> None:
+        super().__init__(console)
+        self._bars = bars
+        self._waiting = bars.add_task("", total=None, visible=False)
+        self._tasks: dict[str, TaskID] = {}
+
+    def waiting(self, what: str) -> None:
+        self._bars.update(self._waiting, description=f"waiting for {what}", visible=True)
+
+    def step_started(self, step: str, progress: Progress, slots: str) -> None:
+        self._tasks[step] = self._bars.add_task(
+            f"{step} on {slots}", total=progress.mini_batches, counts=_counts(progress)
+        )
+
+    def step_progressed(self, step: str, progress: Progress) -> None:
+        self._bars.update(self._waiting, visible=False)
+        self._bars.update(self._tasks[step], completed=progress.done, counts=_counts(progress))
+
+
+class PlainDisplay(Display):
+    """Few lines, for logs."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._last: dict[str, float] = {}
+
+    def waiting(self, what: str) -> None:
+        self._say(f"waiting for {what}")
+
+    def step_started(self, step: str, progress: Progress, slots: str) -> None:
+        self._last[step] = time.monotonic()
+        self._say(f"{step}: {progress.mini_batches} mini-batches on {slots}")
+
+    def step_progressed(self, step: str, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._last[step] >= PLAIN_SECONDS:
+            self._last[step] = now
+            self._say(f"{step}: {_counts(progress)}")
+
+
+@contextmanager
+def display() -> Iterator[Display]:
+    """The display that fits where standard output goes."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        yield PlainDisplay(console)
+        return
+    columns = [
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[counts]}"),
+    ]
+    with Bars(*columns, console=console, transient=True) as bars:
+        yield LiveDisplay(console, bars)
+
+
+def _counts(progress: Progress) -> str:
+    """E.g. `12/50 mini-batches, 1 failed, 230 rows/s, 0:12 left`."""
+    parts = [f"{progress.done}/{progress.mini_batches} mini-batches"]
+    if progress.failed:
+        parts.append(f"{progress.failed} failed")
+    if progress.done:
+        parts.append(f"{progress.items_per_second:,.0f} {progress.unit}/s")
+    left = progress.seconds_left
+    if left is not None and progress.done < progress.mini_batches:
+        minutes, seconds = divmod(round(left), 60)
+        parts.append(f"{minutes}:{seconds:02d} left")
+    return ", ".join(parts)
+
+
+def _short(path: Path) -> Path:
+    """As seen from the current folder, if it lies in it."""
+    try:
+        return path.absolute().relative_to(Path.cwd())
+    except ValueError:
+        return path

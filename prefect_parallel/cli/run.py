@@ -1,0 +1,54 @@
+"""`prefect-parallel run`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefect_parallel.job import load_pipeline
+
+EXIT_COMPLETED = 0
+EXIT_FAILED = 1
+
+
+def run_pipeline(
+    file: Path,
+    output_dir: Path,
+    name: str | None,
+    overrides: Sequence[str],
+    *,
+    verbose: bool,
+) -> int:
+    """Load a pipeline, run it and show how it goes; gives the exit status.
+
+    Raises:
+        InvalidPipeline: Nothing ran.
+        InvalidInput: An input cannot be split, nothing ran.
+        RunExists: Nothing ran.
+    """
+    job = load_pipeline(file, overrides)
+    if not verbose:
+        _quieten_prefect_and_dask()
+
+    # Prefect takes seconds to import, and reads the settings made above when it is.
+    from prefect_parallel.cli.display import display
+    from prefect_parallel.flow.compile import compile_pipeline, default_run_name
+    from prefect_parallel.flow.preflight import check
+    from prefect_parallel.flow.server import prefect_server
+
+    name = name or default_run_name(job)
+    check(job, output_dir / name)
+    with display() as shown, prefect_server(shown):
+        flow = compile_pipeline(job, output_dir=output_dir, name=name, observer=shown)
+        state = flow(return_state=True)
+    shown.summary(state, output_dir / name)
+    return EXIT_COMPLETED if state.is_completed() else EXIT_FAILED
+
+
+def _quieten_prefect_and_dask() -> None:
+    """Keep their logs off the terminal, in the workers too; those for the UI are not touched."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)

@@ -1,0 +1,70 @@
+"""What a node must know to run a step's entry script."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect_parallel.layout import ProcessLogs, StepDirectory
+
+
+@dataclass(frozen=True)
+class EntryConfig:
+    """The same for all nodes and entry processes of a step.
+
+    Attributes:
+        step_directory: The step's directory in the run directory.
+        code: The snapshot that the entry script runs in.
+        entry_script: Its path below `code`.
+        arguments: `sys.argv` after the script's name.
+        environment_variables: Set before the script is imported.
+        logging_level: DEBUG, INFO or WARNING.
+        input_name: The major input's.
+        reader: How mini-batches are read, as the plan decided.
+        output_file: The aggregated output's file name, which decides the format of the parts; None
+            if returned rows are only counted.
+        held_to_count: Whether a mini-batch fails if `run` returns fewer items than it holds.
+        slots: How many entry processes a node runs at a time.
+        timeout: Seconds for one call of `run`.
+        task_overhead_timeout: Seconds to load a mini-batch, and to write its part.
+        first_task_creation_timeout: Seconds for a process to start and to finish `init`.
+    """
+
+    step_directory: str
+    code: str
+    entry_script: str
+    arguments: tuple[str, ...]
+    environment_variables: dict[str, str]
+    logging_level: str
+    input_name: str
+    reader: dict[str, Any]
+    output_file: str | None
+    held_to_count: bool
+    slots: int
+    timeout: float
+    task_overhead_timeout: float
+    first_task_creation_timeout: float
+
+    @property
+    def directory(self) -> StepDirectory:
+        return StepDirectory(Path(self.step_directory))
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> EntryConfig:
+        return cls(**{**fields, "arguments": tuple(fields["arguments"])})
+
+
+@dataclass(frozen=True)
+class ProcessName:
+    """Which entry process: `node-0`, `process003`."""
+
+    node: str
+    process: str
+
+    def logs(self, directory: StepDirectory) -> ProcessLogs:
+        return directory.process(self.node, self.process)

@@ -1,0 +1,172 @@
+"""A node's view of one entry process: start it, give it mini-batches, end it in time."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect_parallel.data import MiniBatch
+from prefect_parallel.entry.config import EntryConfig, ProcessName
+from prefect_parallel.entry.protocol import Channel, ProtocolError
+from prefect_parallel.entry.spawner import Spawner
+from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.output.part import Record
+
+SHUTDOWN_SECONDS = 10.0
+"""How long a script's `shutdown` may take."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt, or `init`, failed.
+
+    Attributes:
+        error: One line.
+        traceback: All that is known.
+        items: How many items the mini-batch holds, if it was loaded.
+    """
+
+    error: str
+    traceback: str = ""
+    items: int | None = None
+
+
+class InitFailed(PrefectParallelError):
+    """The entry script could not be imported, or its `init` failed."""
+
+    def __init__(self, name: ProcessName, failure: Failure) -> None:
+        super().__init__(failure.error)
+        self.name = name
+        self.failure = failure
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.failure)
+
+
+class EntryProcess:
+    """One entry process. Used by one thread at a time."""
+
+    def __init__(self, spawner: Spawner, config: EntryConfig, name: ProcessName) -> None:
+        """Start the process and wait for its `init`.
+
+        Raises:
+            InitFailed: The process is ended already.
+        """
+        self.name = name
+        self.alive = True
+        self._config = config
+        self._spawner = spawner
+        logs = name.logs(config.directory)
+        for path in (logs.stdout, logs.stderr, logs.entry_script_log):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        ours, theirs = socket.socketpair()
+        self._channel = Channel(ours)
+        try:
+            with theirs:
+                self._pid = spawner.start(
+                    [sys.executable, "-X", "faulthandler", "-m", "prefect_parallel.entry.process"],
+                    folder=Path(config.code),
+                    environment={**os.environ, **config.environment_variables},
+                    stdout=logs.stdout,
+                    stderr=logs.stderr,
+                    connection=theirs,
+                )
+        except OSError as error:
+            self._channel.close()
+            raise InitFailed(
+                name, Failure(f"no entry process could be started: {error}")
+            ) from error
+        failure = self._start()
+        if failure is not None:
+            self.end()
+            raise InitFailed(name, failure)
+
+    def attempt(self, mini_batch: MiniBatch, attempt: int) -> Record | Failure:
+        """Run one mini-batch. A process that had to be ended is not `alive` afterwards."""
+        config = self._config
+        items: int | None = None
+        limit, doing = config.task_overhead_timeout, "loading the mini-batch"
+        setting = "task_overhead_timeout"
+        request = {"do": "attempt", "mini_batch": mini_batch.to_json(), "attempt": attempt}
+        try:
+            self._channel.send(request)
+        except OSError:
+            return self._died(doing, items)
+        while True:
+            message = self._receive(limit)
+            if message is None:
+                return self._died(doing, items)
+            event = message["event"]
+            if event == "timeout":
+                self.end()
+                return Failure(f"{doing} took longer than {setting}: {limit:g} s", items=items)
+            if event == "failed":
+                return Failure(message["error"], message["traceback"], items)
+            if event == "done":
+                return Record.from_json(message["record"])
+            if event == "loaded":
+                items = message["items"]
+                limit, doing, setting = config.timeout, "run()", "retry_settings.timeout"
+            elif event == "returned":
+                limit, doing = config.task_overhead_timeout, "writing the part"
+                setting = "task_overhead_timeout"
+
+    def shut_down(self) -> Failure | None:
+        """Let the script clean up, then end the process."""
+        failure = None
+        try:
+            self._channel.send({"do": "shutdown"})
+        except OSError:
+            failure = self._died("shutdown()", None)
+        else:
+            message = self._receive(SHUTDOWN_SECONDS)
+            if message is not None and message["event"] == "timeout":
+                failure = Failure(f"shutdown() took longer than {SHUTDOWN_SECONDS:g} s")
+            elif message is not None and message["event"] == "failed":
+                failure = Failure(message["error"], message["traceback"])
+        self.end()
+        return failure
+
+    def end(self) -> str:
+        """End the process with all that it started; says how it ended."""
+        if not self.alive:
+            return "ended before"
+        self.alive = False
+        self._channel.close()
+        return str(self._spawner.end(self._pid))
+
+    def _start(self) -> Failure | None:
+        limit = self._config.first_task_creation_timeout
+        try:
+            self._channel.send(
+                {
+                    "config": self._config.to_json(),
+                    "name": {"node": self.name.node, "process": self.name.process},
+                }
+            )
+        except OSError:
+            return self._died("starting", None)
+        message = self._receive(limit)
+        if message is None:
+            return self._died("init()", None)
+        if message["event"] == "timeout":
+            return Failure(f"init() took longer than first_task_creation_timeout: {limit:g} s")
+        if message["event"] == "failed":
+            return Failure(message["error"], message["traceback"])
+        return None
+
+    def _receive(self, seconds: float) -> dict[str, Any] | None:
+        try:
+            return self._channel.receive(time.monotonic() + seconds)
+        except TimeoutError:
+            return {"event": "timeout"}
+        except ProtocolError:
+            return None
+
+    def _died(self, doing: str, items: int | None) -> Failure:
+        return Failure(f"the process ended during {doing}: {self.end()}", items=items)

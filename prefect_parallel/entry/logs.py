@@ -1,0 +1,69 @@
+"""What a node writes to the step's logs. Scripts' own output goes to their files by itself."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from prefect_parallel.data import MiniBatch
+from prefect_parallel.entry.config import ProcessName
+from prefect_parallel.entry.handle import Failure
+from prefect_parallel.layout import StepDirectory
+from prefect_parallel.output.part import Record
+
+ATTEMPTS_HEADER = "time\tmini_batch\tattempt\titems\tsucceeded\tseconds\tresult\n"
+
+
+class NodeLogs:
+    """Lines are appended whole, so that nodes may share a file."""
+
+    def __init__(self, directory: StepDirectory) -> None:
+        self._directory = directory
+
+    def attempt(self, name: ProcessName, record: Record) -> None:
+        """One line about an attempt that has ended."""
+        path = name.logs(self._directory).attempts
+        items = "?" if record.items is None else str(record.items)
+        cells = [
+            _time(record.started_at),
+            str(record.index),
+            str(record.attempt),
+            items,
+            str(record.succeeded),
+            f"{record.seconds:.3f}",
+            record.error or "succeeded",
+        ]
+        line = "\t".join(cells) + "\n"
+        _append(path, line if path.exists() else ATTEMPTS_HEADER + line)
+
+    def error(
+        self, name: ProcessName, mini_batch: MiniBatch, attempt: int, failure: Failure
+    ) -> str:
+        """A failed attempt: one line in the summary, all of it in the process's file.
+
+        Returns:
+            The file with all of it, from the step's directory.
+        """
+        what = f"mini-batch {mini_batch.index}, attempt {attempt} ({mini_batch.describe()})"
+        return self._error(name, what, failure)
+
+    def script_error(self, name: ProcessName, failure: Failure) -> str:
+        """The same for what failed outside any mini-batch: the import, `init` or `shutdown`."""
+        return self._error(name, "outside any mini-batch", failure)
+
+    def _error(self, name: ProcessName, what: str, failure: Failure) -> str:
+        path = name.logs(self._directory).errors
+        head = f"{_time(time.time())} {name.node} {name.process}: {what}: {failure.error}\n"
+        _append(path, f"{head}{failure.traceback}\n")
+        _append(self._directory.error_summary, head)
+        return str(path.relative_to(self._directory.root))
+
+
+def _append(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(text)
+
+
+def _time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

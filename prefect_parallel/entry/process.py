@@ -1,0 +1,202 @@
+"""An entry process: loads the script once, then runs mini-batches until its node has no more.
+
+It is started with `python -m` in the snapshot of the code folder, which thus heads `sys.path`.
+
+What it sends, in this order: `ready` once `init` has returned; for each mini-batch `loaded` when
+`run` is about to be called, `returned` when it has returned, then `done` with the part's record, or
+`failed` at any of these points; at the end `ended`, after `shutdown`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import socket
+import sys
+import time
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from prefect_parallel.data import MiniBatch, open_reader
+from prefect_parallel.entry.config import EntryConfig, ProcessName
+from prefect_parallel.entry.parent import become_subreaper, die_with_parent
+from prefect_parallel.entry.protocol import Channel
+from prefect_parallel.entry.script import (
+    MiniBatchContext,
+    Script,
+    load_script,
+    offer_entry_script,
+)
+from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.output.formats import Format, format_for
+from prefect_parallel.output.part import Record, write_part
+
+
+class WrongReturn(PrefectParallelError):
+    """`run` returned something that is neither a DataFrame nor a list nor a tuple."""
+
+
+def main(descriptor: int) -> None:
+    """Serve the node at the other end of a socket."""
+    die_with_parent(os.getppid())
+    become_subreaper()
+    channel = Channel(socket.socket(fileno=descriptor))
+    start = channel.receive()
+    if start is None:
+        return
+    config = EntryConfig.from_json(start["config"])
+    name = ProcessName(**start["name"])
+    try:
+        script = _prepare(config, name)
+        script.init()
+    except BaseException as error:
+        channel.send({"event": "failed", **_describe(error)})
+        raise SystemExit(1) from None
+    channel.send({"event": "ready"})
+    worker = _Worker(config, name, script, channel)
+    while (request := channel.receive()) is not None:
+        if request["do"] == "shutdown":
+            worker.shut_down()
+            return
+        worker.attempt(MiniBatch.from_json(request["mini_batch"]), request["attempt"])
+
+
+def _prepare(config: EntryConfig, name: ProcessName) -> Script:
+    """Set up what the script finds around it, and import it."""
+    # Line by line, so that a killed process has lost nothing that it printed.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    logs = name.logs(config.directory)
+    logging.basicConfig(
+        filename=logs.entry_script_log,
+        level=config.logging_level,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    offer_entry_script(
+        logger=logging.getLogger("entry_script"),
+        log_dir=config.directory.user,
+        output_dir=config.directory.outputs,
+        agent_name=name.process,
+        node_id=name.node,
+    )
+    sys.argv = [config.entry_script, *config.arguments]
+    return load_script(Path(config.code), config.entry_script)
+
+
+class _Worker:
+    def __init__(
+        self, config: EntryConfig, name: ProcessName, script: Script, channel: Channel
+    ) -> None:
+        self._config = config
+        self._name = name
+        self._script = script
+        self._channel = channel
+        self._pid = os.getpid()
+        self._reader = open_reader(config.reader)
+        self._format = None if config.output_file is None else format_for(config.output_file)
+
+    def attempt(self, mini_batch: MiniBatch, attempt: int) -> None:
+        started = Record(
+            index=mini_batch.index,
+            attempt=attempt,
+            items=None,
+            succeeded=0,
+            inputs=mini_batch.describe(),
+            node=self._name.node,
+            process=self._name.process,
+            started_at=time.time(),
+        )
+        try:
+            record = self._run(mini_batch, started)
+        except BaseException as error:
+            self._leave_forked_copy()
+            self._channel.send({"event": "failed", **_describe(error)})
+        else:
+            self._channel.send({"event": "done", "record": record.to_json()})
+
+    def shut_down(self) -> None:
+        """Call the script's `shutdown`; what it raises goes to the log, for all work is done."""
+        try:
+            self._script.shutdown()
+        except BaseException as error:
+            self._channel.send({"event": "failed", **_describe(error)})
+        else:
+            self._channel.send({"event": "ended"})
+
+    def _run(self, mini_batch: MiniBatch, started: Record) -> Record:
+        data = self._reader.read(mini_batch)
+        context = MiniBatchContext(
+            partition_key_value=mini_batch.partition_key_value or {},
+            mini_batch_index=mini_batch.index,
+            dataset_name=self._config.input_name,
+        )
+        items = len(data)
+        self._channel.send({"event": "loaded", "items": items})
+        returned = self._script.run(data, context)
+        self._leave_forked_copy()
+        kind = _kind(returned)
+        self._channel.send({"event": "returned"})
+        count = len(returned)  # type: ignore[arg-type]
+        short = self._config.held_to_count and count < items
+        record = dataclasses.replace(
+            started,
+            items=items,
+            succeeded=min(count, items) if self._config.held_to_count else items,
+            error=f"run() returned {count} of {items} items" if short else None,
+            seconds=time.time() - started.started_at,
+        )
+        payload = b""
+        if self._format is not None and count > 0:
+            payload, columns = _encode(self._format, returned, kind)
+            record = dataclasses.replace(record, kind=kind, columns=columns)
+        write_part(self._config.directory.part(mini_batch.index), record, payload)
+        return record
+
+    def _leave_forked_copy(self) -> None:
+        """End a child that the script forked and that came back here as if it were the parent."""
+        if os.getpid() != self._pid:
+            os._exit(0)
+
+
+def _kind(returned: object) -> str:
+    if type(returned).__name__ == "DataFrame":
+        return "DataFrame"
+    if isinstance(returned, (list, tuple)):
+        return "list"
+    raise WrongReturn(
+        f"run() returned {type(returned).__name__}; it must return a DataFrame, a list or a tuple,"
+        " with one row or element for each item that succeeded"
+    )
+
+
+def _encode(format_: Format, returned: Any, kind: str) -> tuple[bytes, tuple[str, ...] | None]:
+    if kind == "list":
+        return format_.encode_elements(returned), None
+    return format_.encode_frame(returned), tuple(str(column) for column in returned.columns)
+
+
+def _describe(error: BaseException) -> dict[str, str]:
+    """One line, and the traceback from the script's first line on."""
+    message = str(error).strip().splitlines()
+    return {
+        "error": ": ".join([type(error).__name__, *message[:1]]),
+        "traceback": "".join(
+            traceback.format_exception(type(error), error, _user_part(error.__traceback__))
+        ),
+    }
+
+
+def _user_part(frames: TracebackType | None) -> TracebackType | None:
+    """The traceback without this package's own frames at its head, unless nothing else is there."""
+    here = str(Path(__file__).parents[1])
+    inner = frames
+    while inner is not None and inner.tb_frame.f_code.co_filename.startswith((here, "<frozen")):
+        inner = inner.tb_next
+    return inner or frames
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

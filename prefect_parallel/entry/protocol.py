@@ -1,0 +1,98 @@
+"""What a node and its entry processes say to each other: length-prefixed JSON over a socket.
+
+JSON and not pickle, so that nothing a script sends back can run as code in the node.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import time
+from typing import Any
+
+_LENGTH = struct.Struct(">I")
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""Far above any real message; a larger announced length means that the other end is broken."""
+
+
+class ProtocolError(Exception):
+    """The other end sent something that is no message."""
+
+
+class Channel:
+    """One end of the conversation."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._received = bytearray()
+
+    def fileno(self) -> int:
+        return self._connection.fileno()
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send one message.
+
+        Raises:
+            OSError: The other end is gone.
+        """
+        text = json.dumps(message).encode()
+        self._connection.settimeout(None)
+        self._connection.sendall(_LENGTH.pack(len(text)) + text)
+
+    def receive(self, deadline: float | None = None) -> dict[str, Any] | None:
+        """Wait for the next message.
+
+        Args:
+            deadline: On `time.monotonic()`'s clock; None waits for ever.
+
+        Returns:
+            The message; None if the other end is gone.
+
+        Raises:
+            TimeoutError: The deadline passed.
+            ProtocolError: What came is not a message.
+        """
+        header = self._take(_LENGTH.size, deadline)
+        if header is None:
+            return None
+        (length,) = _LENGTH.unpack(header)
+        if length > MAX_MESSAGE_BYTES:
+            raise ProtocolError(f"a message of {length} bytes was announced")
+        text = self._take(length, deadline)
+        if text is None:
+            return None
+        try:
+            message = json.loads(text)
+        except ValueError as error:
+            raise ProtocolError(f"a message is not JSON: {error}") from error
+        if not isinstance(message, dict):
+            raise ProtocolError("a message is not a JSON object")
+        return message
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _take(self, length: int, deadline: float | None) -> bytes | None:
+        while len(self._received) < length:
+            self._connection.settimeout(_remaining(deadline))
+            try:
+                chunk = self._connection.recv(max(length - len(self._received), 65536))
+            except ConnectionResetError:
+                return None
+            if not chunk:
+                return None
+            self._received += chunk
+        taken = bytes(self._received[:length])
+        del self._received[:length]
+        return taken
+
+
+def _remaining(deadline: float | None) -> float | None:
+    if deadline is None:
+        return None
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
+        raise TimeoutError
+    return remaining

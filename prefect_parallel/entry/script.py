@@ -1,0 +1,151 @@
+"""The user's entry script, and what it may import from Azure's package."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from prefect_parallel.errors import PrefectParallelError
+
+
+class InvalidEntryScript(PrefectParallelError):
+    """The script lacks what an entry script must have."""
+
+
+@dataclass(frozen=True)
+class MiniBatchContext:
+    """The second argument of `run`, for scripts that take one.
+
+    Attributes:
+        partition_key_value: The mini-batch's value of each partition key.
+        mini_batch_index: From 0, in the input's order.
+        dataset_name: The major input's name.
+    """
+
+    partition_key_value: dict[str, str] = field(default_factory=dict)
+    mini_batch_index: int = 0
+    dataset_name: str = ""
+
+    @property
+    def minibatch_index(self) -> int:
+        """The other spelling that Azure's scripts use."""
+        return self.mini_batch_index
+
+
+@dataclass(frozen=True)
+class Script:
+    """The functions of an entry script, under the names that the process calls."""
+
+    init: Callable[[], object]
+    run: Callable[[Any, MiniBatchContext], object]
+    shutdown: Callable[[], object]
+
+
+def load_script(code: Path, entry_script: str) -> Script:
+    """Import an entry script from the folder that heads `sys.path`.
+
+    Raises:
+        InvalidEntryScript: `init` or `run` is missing.
+    """
+    path = code / entry_script
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    if specification is None or specification.loader is None:
+        raise InvalidEntryScript(f"{entry_script} is not a Python file; name a .py file")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[path.stem] = module
+    specification.loader.exec_module(module)
+    run = _function(module, "run", entry_script)
+    return Script(
+        init=_function(module, "init", entry_script),
+        run=run if _takes_context(run) else lambda mini_batch, _: run(mini_batch),
+        shutdown=_find(module, "shutdown") or (lambda: None),
+    )
+
+
+def _find(module: ModuleType, name: str) -> Callable[..., object] | None:
+    """A function by its name; Azure's documentation prints the names capitalised."""
+    for spelling in (name, name.capitalize()):
+        found = getattr(module, spelling, None)
+        if callable(found):
+            return found  # type: ignore[no-any-return]
+    return None
+
+
+def _function(module: ModuleType, name: str, entry_script: str) -> Callable[..., object]:
+    found = _find(module, name)
+    if found is None:
+        raise InvalidEntryScript(
+            f"{entry_script} defines no function {name}(); an entry script needs init() and"
+            " run(mini_batch)"
+        )
+    return found
+
+
+def _takes_context(run: Callable[..., object]) -> bool:
+    parameters = list(inspect.signature(run).parameters.values())
+    positional = [
+        parameter
+        for parameter in parameters
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    return len(positional) >= 2 or any(
+        parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters
+    )
+
+
+class EntryScript:
+    """`azureml_user.parallel_run.EntryScript`, which scripts written for Azure import.
+
+    A singleton: `EntryScript()` always gives the same object.
+
+    Attributes:
+        logger: Writes to the process's entry script log.
+        log_dir: The folder of the step's user logs.
+        output_dir: A folder in the run directory for the script's own files.
+        agent_name: The entry process's name, e.g. `process003`.
+        node_id: The node's.
+    """
+
+    _instance: EntryScript | None = None
+
+    logger: logging.Logger
+    log_dir: str
+    output_dir: str
+    agent_name: str
+    node_id: str
+
+    def __new__(cls) -> EntryScript:
+        if cls._instance is None:
+            cls._instance = super().__new__(cls)
+        return cls._instance
+
+    @property
+    def working_dir(self) -> str:
+        """The snapshot of the code folder."""
+        return str(Path.cwd())
+
+
+def offer_entry_script(
+    *, logger: logging.Logger, log_dir: Path, output_dir: Path, agent_name: str, node_id: str
+) -> None:
+    """Make `from azureml_user.parallel_run import EntryScript` work in this process."""
+    entry_script = EntryScript()
+    entry_script.logger = logger
+    entry_script.log_dir = str(log_dir)
+    entry_script.output_dir = str(output_dir)
+    entry_script.agent_name = agent_name
+    entry_script.node_id = node_id
+    parallel_run = ModuleType("azureml_user.parallel_run")
+    parallel_run.EntryScript = EntryScript  # type: ignore[attr-defined]
+    package = ModuleType("azureml_user")
+    package.__path__ = []
+    package.parallel_run = parallel_run  # type: ignore[attr-defined]
+    sys.modules["azureml_user"] = package
+    sys.modules["azureml_user.parallel_run"] = parallel_run

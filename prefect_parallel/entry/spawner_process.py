@@ -1,0 +1,163 @@
+"""The process behind `Spawner`: parent of all entry processes of a node.
+
+It is a subreaper, and so is each entry process: what an entry process forks stays below that one
+while it lives, and falls to this process when it dies. So every child that is not an entry process
+was left behind by a dead one, and is killed, however it tried to get away (setsid, double fork).
+Where the system knows no subreapers (macOS), the process group is killed instead.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from prefect_parallel.entry.parent import become_subreaper
+from prefect_parallel.entry.protocol import Channel
+
+_MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
+"""The unit of `ru_maxrss`."""
+
+
+class _Children:
+    """The entry processes that run, and how those that ended did."""
+
+    def __init__(self) -> None:
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._ended: dict[int, dict[str, int]] = {}
+
+    def start(self, request: dict[str, Any], descriptor: int | None) -> dict[str, Any]:
+        arguments = [] if descriptor is None else [str(descriptor)]
+        try:
+            with (
+                Path(request["stdout"]).open("ab") as out,
+                Path(request["stderr"]).open("ab") as err,
+            ):
+                process = subprocess.Popen(
+                    request["command"] + arguments,
+                    cwd=request["folder"],
+                    env=request["environment"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    pass_fds=[] if descriptor is None else [descriptor],
+                    start_new_session=True,
+                )
+        except OSError as error:
+            return {"error": str(error)}
+        self._running[process.pid] = process
+        return {"pid": process.pid}
+
+    def end(self, pid: int, grace: float) -> dict[str, int]:
+        if grace and pid in self._running:
+            os.kill(pid, signal.SIGTERM)
+            self._wait(pid, time.monotonic() + grace)
+        if pid in self._running:
+            os.kill(pid, signal.SIGKILL)
+            self._wait(pid, None)
+        self.sweep()
+        return self._ended.pop(pid, {"status": -signal.SIGKILL, "peak_memory": 0})
+
+    def end_all(self) -> None:
+        for pid in list(self._running):
+            self.end(pid, 0)
+
+    def reap(self) -> None:
+        """Note every child that has ended."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            process = self._running.pop(pid, None)
+            if process is not None:
+                process.returncode = os.waitstatus_to_exitcode(status)
+                self._kill_group(pid)
+                self._ended[pid] = {
+                    "status": process.returncode,
+                    "peak_memory": usage.ru_maxrss * _MAXRSS_BYTES,
+                }
+
+    def sweep(self) -> None:
+        """Kill what dead entry processes left behind, until nothing of it is left."""
+        while strays := [
+            child for child in psutil.Process().children() if child.pid not in self._running
+        ]:
+            for stray in strays:
+                try:
+                    stray.kill()
+                except psutil.NoSuchProcess:
+                    continue
+            self.reap()
+            psutil.wait_procs(strays, timeout=0.1)
+
+    def _wait(self, pid: int, until: float | None) -> None:
+        while pid in self._running and (until is None or time.monotonic() < until):
+            self.reap()
+            if pid in self._running:
+                time.sleep(0.01)
+
+    def _kill_group(self, pid: int) -> None:
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            return
+
+
+def main(descriptor: int) -> None:
+    """Serve one `Spawner` until it closes its connection."""
+    become_subreaper()
+    connection = socket.socket(fileno=descriptor)
+    connection.set_inheritable(False)
+    channel = Channel(connection)
+    children = _Children()
+    died, died_write = os.pipe()
+    os.set_blocking(died_write, False)
+    signal.set_wakeup_fd(died_write, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    while True:
+        ready, _, _ = select.select([connection, died], [], [])
+        if died in ready:
+            os.read(died, 4096)
+            children.reap()
+            children.sweep()
+        if connection in ready and not _serve(connection, channel, children):
+            break
+    children.end_all()
+    children.sweep()
+
+
+def _serve(connection: socket.socket, channel: Channel, children: _Children) -> bool:
+    """Carry out one request; False if there will be no more."""
+    try:
+        mark, descriptors, _, _ = socket.recv_fds(connection, 1, 1)
+    except ConnectionResetError:
+        return False
+    request = channel.receive() if mark else None
+    if request is None:
+        return False
+    if request["do"] == "start":
+        answer = children.start(request, descriptors[0] if descriptors else None)
+        for descriptor in descriptors:
+            os.close(descriptor)
+    else:
+        answer = children.end(request["pid"], request["grace"])
+    try:
+        channel.send(answer)
+    except OSError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

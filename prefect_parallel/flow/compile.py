@@ -1,0 +1,167 @@
+"""From a pipeline YAML to a Prefect flow."""
+
+from __future__ import annotations
+
+import contextvars
+import re
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from prefect.flows import Flow
+from prefect.states import Cancelled, Completed, Failed, State
+
+from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.parallel_step import parallel_step_flow
+from prefect_parallel.flow.progress import Observer
+from prefect_parallel.flow.run import Run
+from prefect_parallel.job import (
+    ParallelStep,
+    PipelineJob,
+    ResolvedJob,
+    load_pipeline,
+)
+from prefect_parallel.layout import RunDirectory
+
+DEFAULT_OUTPUT_DIR = "runs"
+
+
+class RunExists(PrefectParallelError):
+    """There is a run directory of that name already."""
+
+
+class UnusableOutputDir(PrefectParallelError):
+    """No run directory can be made there."""
+
+
+def compile_pipeline(
+    source: str | Path | PipelineJob,
+    *,
+    overrides: Sequence[str] = (),
+    output_dir: str | Path = DEFAULT_OUTPUT_DIR,
+    name: str | None = None,
+    observer: Observer | None = None,
+) -> Flow[..., Any]:
+    """Compile a pipeline job into a Prefect flow.
+
+    Calling the flow runs the pipeline and leaves a run directory. It can be served, deployed and
+    scheduled like any other flow.
+
+    Args:
+        source: The pipeline's YAML file, or a job that was loaded or built before.
+        overrides: Values to put in place of the file's, e.g. `jobs.score.mini_batch_size=1mb`.
+        output_dir: The folder that run directories are made in.
+        name: The run directory's name; by default the display name with a time stamp.
+        observer: Is told how a run goes.
+
+    Raises:
+        InvalidPipeline: The file has mistakes; all of them are named.
+
+    Example:
+        ```python
+        from prefect_parallel import compile_pipeline
+
+        iris = compile_pipeline("examples/iris_batch_prediction/pipeline.yml")
+        iris()
+        ```
+    """
+    job = source if isinstance(source, PipelineJob) else load_pipeline(source, overrides)
+    title = _title(job)
+
+    def run_pipeline(**values: Any) -> State[None]:
+        directory = RunDirectory(Path(output_dir).absolute() / (name or default_run_name(job)))
+        return _PipelineRun(job, job.resolve(values), directory, observer or Observer()).run()
+
+    run_pipeline.__name__ = "run_pipeline"
+    return Flow(
+        run_pipeline,
+        name=title,
+        description=job.description,
+        flow_run_name=name,
+        validate_parameters=False,
+        persist_result=False,
+    )
+
+
+class _PipelineRun:
+    """One run of a pipeline: its steps, each as soon as those that it depends on are done."""
+
+    def __init__(
+        self, job: PipelineJob, resolved: ResolvedJob, directory: RunDirectory, observer: Observer
+    ) -> None:
+        self._job = job
+        self._resolved = resolved
+        self._run = Run(directory, observer)
+
+    def run(self) -> State[None]:
+        self._make_directory()
+        order = TopologicalSorter(self._resolved.graph)
+        order.prepare()
+        running: dict[Future[None], str] = {}
+        with ThreadPoolExecutor(max_workers=len(self._resolved.steps) or 1) as threads:
+            try:
+                ready = order.get_ready()
+                while running or ready:
+                    running |= {self._start(threads, name): name for name in ready}
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        self._finish(future, running.pop(future), order)
+                    ready = () if self._run.canceled.is_set() else order.get_ready()
+            except BaseException:
+                # Ctrl-C, or a mistake of ours: no step may go on by itself.
+                self._run.canceled.set()
+                raise
+        return self._state()
+
+    def _make_directory(self) -> None:
+        root = self._run.directory.root
+        try:
+            root.mkdir(parents=True)
+        except FileExistsError as error:
+            raise RunExists(f"{root} exists already; choose another --name") from error
+        except OSError as error:
+            raise UnusableOutputDir(
+                f"cannot make {root}: {error.strerror}; choose another --output-dir"
+            ) from error
+        self._run.directory.job_file.write_text(self._job.to_yaml(), encoding="utf-8")
+
+    def _start(self, threads: ThreadPoolExecutor, name: str) -> Future[None]:
+        step = self._resolved.steps[name]
+        if not isinstance(step, ParallelStep):
+            raise PrefectParallelError(f"step {name}: command steps cannot be run yet")
+        flow = parallel_step_flow(step, self._run)
+        # Prefect finds the pipeline's run, as the parent, in the context.
+        context = contextvars.copy_context()
+        return threads.submit(context.run, flow, return_state=True)
+
+    def _finish(self, future: Future[None], name: str, order: TopologicalSorter[str]) -> None:
+        state = future.result()
+        result = self._run.results.get(name)
+        if result is None:
+            raise PrefectParallelError(f"step {name} broke off: {state.message}")
+        if result.status == "Completed":
+            order.done(name)
+        elif not self._resolved.continue_on_step_failure:
+            self._run.canceled.set()
+
+    def _state(self) -> State[None]:
+        results = self._run.results
+        failed = {name: result for name, result in results.items() if result.status == "Failed"}
+        if failed:
+            reasons = "; ".join(f"step {name}: {each.reason}" for name, each in failed.items())
+            return Failed(message=reasons)
+        if self._run.canceled.is_set():
+            return Cancelled(message="the run was canceled")
+        return Completed(message=f"all {len(results)} steps completed")
+
+
+def default_run_name(job: PipelineJob) -> str:
+    """The display name and the time, as a folder name on any system."""
+    words = re.sub(r"[^\w.-]+", "-", _title(job)).strip("-.") or "run"
+    return f"{words}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def _title(job: PipelineJob) -> str:
+    return job.display_name or (job.path.stem if job.path else "pipeline")

@@ -1,0 +1,108 @@
+"""What runs on a node, that is, in a Dask worker: its pool, and the task over mini-batches."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import Any
+
+from distributed import Worker, WorkerPlugin, get_worker
+from prefect import runtime, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+from prefect.events.worker import EventsWorker
+from prefect.logging import get_run_logger
+from prefect.tasks import Task
+
+from prefect_parallel.data import MiniBatch
+from prefect_parallel.entry.config import EntryConfig
+from prefect_parallel.entry.pool import EntryPool
+from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.progress import AttemptEvent
+from prefect_parallel.output.part import Record
+
+
+class MiniBatchFailed(PrefectParallelError):
+    """At least one mini-batch of a task run failed in this attempt."""
+
+
+class NodePlugin(WorkerPlugin):
+    """Gives each Dask worker a step's entry pool, and takes it away again."""
+
+    def __init__(self, config: EntryConfig, key: str) -> None:
+        """Make the plugin of one step.
+
+        Args:
+            config: What the pool runs.
+            key: Tells the step apart from all others that a worker may serve.
+        """
+        self.name = key
+        self._config = config
+        self._pool: EntryPool | None = None
+
+    @property
+    def pool(self) -> EntryPool:
+        assert self._pool is not None, "set up by the worker"
+        return self._pool
+
+    def setup(self, worker: Worker) -> None:
+        """Called by the worker when it gets the plugin."""
+        self._pool = EntryPool(self._config, f"node-{worker.name}")
+
+    async def teardown(self, worker: Worker) -> None:
+        """Called by the worker when the step is over. Also sends the task runs' last events."""
+        await asyncio.to_thread(self.pool.close)
+        await asyncio.to_thread(EventsWorker.drain_all)
+
+
+def _worth_retrying(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
+    return isinstance(state.result(raise_on_failure=False), MiniBatchFailed)
+
+
+def _run_name() -> str:
+    group = runtime.task_run.parameters["group"]
+    first, last = group[0]["index"], group[-1]["index"]
+    return f"mini-batch-{first}" if first == last else f"mini-batches-{first}-{last}"
+
+
+@task(
+    name="mini-batch",
+    task_run_name=_run_name,
+    retry_condition_fn=_worth_retrying,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def process_mini_batches(key: str, group: list[dict[str, Any]]) -> int:
+    """Run those mini-batches of a group that have no successful part yet.
+
+    Args:
+        key: The step's plugin.
+        group: Descriptors of neighbouring mini-batches.
+
+    Returns:
+        How many items succeeded.
+
+    Raises:
+        MiniBatchFailed: Some mini-batch failed; Prefect runs the task again while retries are left.
+    """
+    context = TaskRunContext.get()
+    assert context is not None
+    attempt = context.task_run.run_count
+    last_attempt = attempt > context.task.retries
+    worker = get_worker()
+    plugin: NodePlugin = worker.plugins[key]
+    succeeded, failed = 0, list[Record]()
+    for descriptor in group:
+        record = plugin.pool.run(MiniBatch.from_json(descriptor), attempt)
+        event = AttemptEvent.of(record, last_attempt=last_attempt)
+        worker.log_event(key, dataclasses.asdict(event))
+        succeeded += record.succeeded
+        if record.error is not None:
+            failed.append(record)
+    if failed:
+        raise MiniBatchFailed(
+            "; ".join(f"mini-batch {each.index}: {each.error}" for each in failed)
+        )
+    get_run_logger().debug("%d items succeeded", succeeded)
+    return succeeded

@@ -1,0 +1,99 @@
+"""How far a step is: counted from the events that nodes send, shown by an observer."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect_parallel.output.job_result import JobResult
+from prefect_parallel.output.part import Record
+
+
+@dataclass(frozen=True)
+class AttemptEvent:
+    """What a node tells the driver when an attempt has ended.
+
+    Attributes:
+        index: The mini-batch's.
+        final: Whether no other attempt follows.
+        succeeded: How many items did.
+        failed_items: How many did not.
+        error: One line; None for a mini-batch that succeeded.
+        started_at: Seconds since the epoch.
+    """
+
+    index: int
+    final: bool
+    succeeded: int
+    failed_items: int
+    error: str | None
+    started_at: float
+
+    @classmethod
+    def of(cls, record: Record, *, last_attempt: bool) -> AttemptEvent:
+        return cls(
+            index=record.index,
+            final=last_attempt or record.error is None,
+            succeeded=record.succeeded,
+            failed_items=record.failed_items,
+            error=record.error,
+            started_at=record.started_at,
+        )
+
+
+class Progress:
+    """Counts of one step. Events may come late, or twice."""
+
+    def __init__(self, mini_batches: int, unit: str = "items") -> None:
+        self.mini_batches = mini_batches
+        self.unit = unit
+        self.done = 0
+        self.failed = 0
+        self.failed_items = 0
+        self.items = 0
+        self.started = time.monotonic()
+        self.first_error: str | None = None
+        self._final: set[int] = set()
+
+    def add(self, event: AttemptEvent) -> None:
+        """Count an attempt in."""
+        if event.final and event.index not in self._final:
+            self._final.add(event.index)
+            self.done += 1
+            self.items += event.succeeded + event.failed_items
+            self.failed_items += event.failed_items
+            if event.error is not None:
+                self.failed += 1
+                self.first_error = self.first_error or event.error
+
+    @property
+    def items_per_second(self) -> float:
+        return self.items / max(time.monotonic() - self.started, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the speed so far; None before anything is done."""
+        if self.done == 0:
+            return None
+        elapsed = time.monotonic() - self.started
+        return elapsed / self.done * (self.mini_batches - self.done)
+
+
+class Observer:
+    """Is told what happens in a run; this one keeps quiet.
+
+    Its methods may be called from several threads at a time, one for each step that runs.
+    """
+
+    def waiting(self, what: str) -> None:
+        """The run waits for something, e.g. `the Prefect server`."""
+
+    def step_started(self, step: str, progress: Progress, slots: str) -> None:
+        """A parallel step is about to run its mini-batches, e.g. on `2 nodes x 4 slots`."""
+
+    def step_progressed(self, step: str, progress: Progress) -> None:
+        """Some mini-batch's attempt has ended, or some time has passed."""
+
+    def step_ended(self, step: str, result: JobResult, job_result: Path) -> None:
+        """A step is over."""

@@ -1,0 +1,71 @@
+"""One run of a pipeline: its directory, and what an expression stands for in it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prefect_parallel.flow.progress import Observer
+from prefect_parallel.job import CommandStep, Data, Literal, OutputOf, ParallelStep
+from prefect_parallel.layout import RunDirectory
+from prefect_parallel.output.job_result import JobResult
+
+PARALLEL_RUN_OUTPUT = "parallel_run_step.txt"
+"""The aggregated output's name inside an output of type `uri_folder`, as in Azure."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all steps of a run share.
+
+    Attributes:
+        directory: Where the run leaves everything.
+        observer: Is told how it goes.
+        canceled: Set when the run is to end: steps stop what they do.
+        results: Those of the steps that are over.
+    """
+
+    directory: RunDirectory
+    observer: Observer
+    canceled: threading.Event = field(default_factory=threading.Event)
+    results: dict[str, JobResult] = field(default_factory=dict)
+
+    def values(self, step: ParallelStep | CommandStep) -> dict[str, str]:
+        """What `inputs.x` and `outputs.x` stand for in a step's arguments; absent: not given."""
+        inputs = {
+            f"inputs.{name}": self.location(source)
+            for name, source in step.inputs.items()
+            if isinstance(source, (Literal, Data, OutputOf))
+        }
+        outputs = {f"outputs.{name}": str(self.output(step, name)) for name in step.outputs}
+        return inputs | outputs
+
+    def location(self, source: Literal | Data | OutputOf) -> str:
+        """The text of a literal; where data is."""
+        if isinstance(source, Literal):
+            return str(source.value)
+        if isinstance(source, Data):
+            return source.location
+        return str(self.directory.step(source.step).output(source.output))
+
+    def output(self, step: ParallelStep | CommandStep, name: str) -> Path:
+        return self.directory.step(step.name).output(name)
+
+    def make_outputs(self, step: ParallelStep | CommandStep) -> None:
+        """Make the folders that a step may write into."""
+        for name, specification in step.outputs.items():
+            path = self.output(step, name)
+            folder = path.parent if specification.type == "uri_file" else path
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def aggregated_output(self, step: ParallelStep) -> Path | None:
+        """The file that `append_row_to` names; None if rows are only counted."""
+        if step.append_row_to is None:
+            return None
+        path = self.output(step, step.append_row_to.output)
+        if step.append_row_to.subpath:
+            return path / step.append_row_to.subpath
+        if step.outputs[step.append_row_to.output].type == "uri_file":
+            return path
+        return path / PARALLEL_RUN_OUTPUT

@@ -1,0 +1,129 @@
+"""A Prefect server for the time of one run, where none is configured.
+
+Prefect would start one by itself, but one for each thread that first needs it, within a time that a
+cold database does not keep to, and one that outlives a killed driver.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import prefect
+import psutil
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+    temporary_settings,
+)
+
+from prefect_parallel.entry.spawner import Spawner
+from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.progress import Observer
+
+STARTUP_SECONDS = 180.0
+"""A cold database migrates for over 30 s on a small machine."""
+
+SHUTDOWN_SECONDS = 10.0
+"""What the server gets to write down the last events."""
+
+
+class ServerFailed(PrefectParallelError):
+    """No Prefect server could be started."""
+
+
+@contextmanager
+def prefect_server(observer: Observer) -> Iterator[str]:
+    """The URL of the API of the server that is configured, or else of one for this run."""
+    configured = PREFECT_API_URL.value()
+    if configured:
+        yield configured
+        return
+    with tempfile.TemporaryDirectory(prefix="prefect-parallel-server-") as folder:
+        spawner = Spawner()
+        try:
+            log = Path(folder) / "server.log"
+            port = _free_port()
+            observer.waiting("a Prefect server for this run")
+            pid = spawner.start(
+                _command(port),
+                folder=Path(folder),
+                environment=_environment(),
+                stdout=log,
+                stderr=log,
+            )
+            url = f"http://127.0.0.1:{port}/api"
+            _wait_until_healthy(url, pid, log)
+            with temporary_settings({PREFECT_API_URL: url}), _environment_variable(url):
+                yield url
+            spawner.end(pid, grace=SHUTDOWN_SECONDS)
+        finally:
+            spawner.close()
+
+
+def _command(port: int) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "--app-dir",
+        str(prefect.__module_path__.parent),
+        "--factory",
+        "prefect.server.api.server:create_app",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--log-level",
+        "error",
+        "--lifespan",
+        "on",
+    ]
+
+
+def _environment() -> dict[str, str]:
+    return {
+        **os.environ,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT__SERVER_FINAL": "1",
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_healthy(url: str, pid: int, log: Path) -> None:
+    limit = max(STARTUP_SECONDS, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value())
+    until = time.monotonic() + limit
+    with httpx.Client(timeout=2.0) as client:
+        while time.monotonic() < until and psutil.pid_exists(pid):
+            try:
+                if client.get(f"{url}/health").status_code == httpx.codes.OK:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+    raise ServerFailed(
+        f"no Prefect server came up within {limit:g} s, or it ended; its last words:\n"
+        + "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+    )
+
+
+@contextmanager
+def _environment_variable(url: str) -> Iterator[None]:
+    """Tell the Dask workers, which are processes of their own."""
+    os.environ["PREFECT_API_URL"] = url
+    try:
+        yield
+    finally:
+        del os.environ["PREFECT_API_URL"]

@@ -1,0 +1,39 @@
+"""When a step has failed for certain."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """How much may fail.
+
+    Attributes:
+        mini_batch_error_threshold: Failed mini-batches that are allowed; -1 for any number.
+        error_threshold: Failed items that are allowed; -1 for any number.
+        allowed_failed_percent: Failed mini-batches that are allowed, in percent of all.
+    """
+
+    mini_batch_error_threshold: int
+    error_threshold: int
+    allowed_failed_percent: float
+
+    def exceeded(self, *, failed: int, failed_items: int, mini_batches: int) -> str | None:
+        """Which threshold is passed, as a clause; None if none is."""
+        if 0 <= self.mini_batch_error_threshold < failed:
+            return (
+                f"{failed} mini-batches failed, more than"
+                f" mini_batch_error_threshold: {self.mini_batch_error_threshold}"
+            )
+        if 0 <= self.error_threshold < failed_items:
+            return f"{failed_items} items failed, more than error_threshold: {self.error_threshold}"
+        if failed * 100 > self.allowed_failed_percent * mini_batches:
+            return (
+                f"{failed} of {mini_batches} mini-batches failed, more than"
+                f" allowed_failed_percent: {self.allowed_failed_percent:g}"
+            )
+        return None
+
+    def to_json(self) -> dict[str, float]:
+        return asdict(self)

@@ -1,0 +1,116 @@
+"""Every path of a run: no other module puts one together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ProcessLogs:
+    """The files of one entry process.
+
+    Attributes:
+        stdout: What the script printed.
+        stderr: What it wrote to standard error, crash dumps included.
+        entry_script_log: What it logged through `logging`.
+        errors: Full tracebacks of its failed attempts.
+        attempts: One line for each attempt.
+    """
+
+    stdout: Path
+    stderr: Path
+    entry_script_log: Path
+    errors: Path
+    attempts: Path
+
+
+@dataclass(frozen=True)
+class StepDirectory:
+    """`steps/<step>/` of a run directory."""
+
+    root: Path
+
+    @property
+    def outputs(self) -> Path:
+        return self.root / "outputs"
+
+    def output(self, name: str) -> Path:
+        return self.outputs / name
+
+    @property
+    def code(self) -> Path:
+        """The snapshot of the step's code folder, working directory of its entry script."""
+        return self.root / "code"
+
+    @property
+    def parts(self) -> Path:
+        return self.root / "parts"
+
+    def part(self, index: int) -> Path:
+        return self.parts / f"{index:06d}.part"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def job_result(self) -> Path:
+        return self.logs / "job_result.txt"
+
+    @property
+    def readme(self) -> Path:
+        return self.logs / "readme.txt"
+
+    @property
+    def failed_mini_batches(self) -> Path:
+        return self.logs / "failed_mini_batches.jsonl"
+
+    @property
+    def job_log(self) -> Path:
+        """Planning, progress and decisions."""
+        return self.logs / "sys" / "job.txt"
+
+    def progress_overview(self, day: str) -> Path:
+        """The day's progress lines.
+
+        Args:
+            day: As `yyyymmdd`.
+        """
+        return self.logs / f"job_progress_overview.{day}.txt"
+
+    @property
+    def user(self) -> Path:
+        return self.logs / "user"
+
+    @property
+    def error_summary(self) -> Path:
+        return self.user / "error.txt"
+
+    def process(self, node: str, process: str) -> ProcessLogs:
+        return ProcessLogs(
+            stdout=self.user / "stdout" / node / f"{process}.stdout.txt",
+            stderr=self.user / "stderr" / node / f"{process}.stderr.txt",
+            entry_script_log=self.user / "entry_script_log" / node / f"{process}.log.txt",
+            errors=self.user / "error" / node / f"{process}.txt",
+            attempts=self.logs / "sys" / "node" / node / f"{process}.txt",
+        )
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The directory that one run of a pipeline leaves."""
+
+    root: Path
+
+    @property
+    def job_file(self) -> Path:
+        return self.root / "job.yml"
+
+    @property
+    def logs(self) -> Path:
+        """Where `--copy_logs_to_parent True` puts a copy of each step's logs."""
+        return self.root / "logs"
+
+    def step(self, name: str) -> StepDirectory:
+        return StepDirectory(self.root / "steps" / name)

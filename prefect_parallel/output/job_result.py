@@ -1,0 +1,97 @@
+"""`job_result.txt`: why a step ended as it did. The first place to look."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from prefect_parallel.output.aggregate import Totals
+
+Status = Literal["Completed", "Failed", "Canceled"]
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What a step came to.
+
+    Attributes:
+        status: Completed, Failed or Canceled.
+        reason: One sentence; for a failure the root cause and the file with its traceback.
+        mini_batches: total, succeeded, failed, retried.
+        items: total, succeeded, failed.
+        thresholds: Those that were in force.
+        duration_seconds: From `started_at` to `ended_at`.
+        started_at: ISO 8601, UTC.
+        ended_at: The same.
+        nodes: How many nodes did some of the work.
+        processes: How many entry processes did.
+        output: The aggregated output; None if rows were only counted, or none was written.
+        logs: The step's log folder.
+    """
+
+    status: Status
+    reason: str
+    mini_batches: dict[str, int]
+    items: dict[str, int]
+    thresholds: dict[str, float]
+    duration_seconds: float
+    started_at: str
+    ended_at: str
+    nodes: int
+    processes: int
+    output: str | None
+    logs: str
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        status: Status,
+        reason: str,
+        mini_batches: int,
+        totals: Totals,
+        thresholds: dict[str, float],
+        started_at: datetime,
+        ended_at: datetime,
+        output: Path | None,
+        logs: Path,
+    ) -> JobResult:
+        """The result that follows from the records of a step with so many mini-batches."""
+        return cls(
+            status=status,
+            reason=reason,
+            mini_batches={
+                "total": mini_batches,
+                "succeeded": totals.succeeded,
+                "failed": totals.failed,
+                "retried": totals.retried,
+            },
+            items={
+                "total": totals.items,
+                "succeeded": totals.succeeded_items,
+                "failed": totals.failed_items,
+            },
+            thresholds=thresholds,
+            duration_seconds=round((ended_at - started_at).total_seconds(), 3),
+            started_at=started_at.isoformat(timespec="seconds"),
+            ended_at=ended_at.isoformat(timespec="seconds"),
+            nodes=totals.nodes,
+            processes=len(totals.processes),
+            output=None if output is None else str(output),
+            logs=str(logs),
+        )
+
+    def write(self, path: Path) -> None:
+        """Write it as YAML; readers see the old file or the whole new one."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(
+            yaml.safe_dump(asdict(self), sort_keys=False, allow_unicode=True, width=100),
+            encoding="utf-8",
+        )
+        temporary.replace(path)

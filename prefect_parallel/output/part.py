@@ -1,0 +1,104 @@
+"""A part: one mini-batch's committed result, in one file.
+
+The first line is the record, as JSON; what follows is the payload, the rows or elements that `run`
+returned, encoded in the format of the aggregated output. The file is written under another name and
+renamed: a part is complete or absent, and its record never belongs to another payload. Whatever
+runs twice replaces a part by an equal one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from prefect_parallel.errors import PrefectParallelError
+
+
+class BrokenPart(PrefectParallelError):
+    """A part file does not begin with a record."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of a mini-batch in its last attempt.
+
+    Attributes:
+        index: The mini-batch's, from 0.
+        attempt: 1 for the first.
+        items: How many rows or files the mini-batch holds; None if it could not be loaded.
+        succeeded: How many of them did.
+        kind: What `run` returned; None for a failed attempt, or if only counts are kept.
+        columns: The DataFrame's.
+        error: One line with the cause of the failure; None for a mini-batch that succeeded.
+        traceback_file: The log file that holds the error in full.
+        inputs: What the mini-batch is made of, as a person would say it.
+        node: Where the attempt ran.
+        process: The entry process that ran it.
+        started_at: Seconds since the epoch.
+        seconds: How long the attempt took, loading included.
+    """
+
+    index: int
+    attempt: int
+    items: int | None
+    succeeded: int
+    kind: str | None = None
+    columns: tuple[str, ...] | None = None
+    error: str | None = None
+    traceback_file: str | None = None
+    inputs: str = ""
+    node: str = ""
+    process: str = ""
+    started_at: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def failed_items(self) -> int:
+        """Its inputs minus what the last attempt returned; 1 if nobody could count them."""
+        if self.error is None:
+            return 0
+        return max(1 if self.items is None else self.items - self.succeeded, 0)
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, object]) -> Record:
+        columns = fields.get("columns")
+        if isinstance(columns, list):
+            fields = {**fields, "columns": tuple(columns)}
+        return cls(**fields)  # type: ignore[arg-type]
+
+
+def write_part(path: Path, record: Record, payload: bytes = b"") -> None:
+    """Commit a part, replacing the one of an earlier attempt."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(json.dumps(record.to_json()).encode() + b"\n")
+        file.write(payload)
+    temporary.replace(path)
+
+
+def read_record(path: Path) -> Record | None:
+    """The record of a part; None if the mini-batch has none yet."""
+    try:
+        with path.open("rb") as file:
+            return _record(file, path)
+    except FileNotFoundError:
+        return None
+
+
+def open_part(path: Path) -> tuple[Record, BinaryIO]:
+    """The record, and the file standing at the payload's first byte."""
+    file = path.open("rb")
+    return _record(file, path), file
+
+
+def _record(file: BinaryIO, path: Path) -> Record:
+    try:
+        return Record.from_json(json.loads(file.readline()))
+    except (ValueError, TypeError) as error:
+        raise BrokenPart(f"{path} is not a part: {error}") from error

@@ -1,0 +1,71 @@
+"""What the step as a whole writes to its logs; nodes write theirs themselves."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from datetime import datetime, timezone
+
+from prefect_parallel.layout import StepDirectory
+from prefect_parallel.output.part import Record
+
+README = """\
+Logs of the step {step}
+
+job_result.txt                         why it ended as it did: first place to look
+job_progress_overview.<yyyymmdd>.txt   how far it was, and when
+failed_mini_batches.jsonl              a line for each failed mini-batch: its inputs and its error
+user/error.txt                         a line for each failed attempt
+user/error/<node>/<process>.txt        the full tracebacks
+user/stdout/<node>/<process>.stdout.txt               what the script printed
+user/stderr/<node>/<process>.stderr.txt               what it wrote to standard error
+user/entry_script_log/<node>/<process>.log.txt        what it logged
+sys/job.txt                            planning, progress, decisions
+sys/node/<node>/<process>.txt          a line for each attempt: items, times, result
+
+The aggregated output and the step's other outputs are in ../outputs.
+"""
+
+
+class StepLogs:
+    """Used by one process, the one that drives the step."""
+
+    def __init__(self, directory: StepDirectory, step: str) -> None:
+        self._directory = directory
+        directory.logs.mkdir(parents=True, exist_ok=True)
+        directory.job_log.parent.mkdir(parents=True, exist_ok=True)
+        directory.readme.write_text(README.format(step=step), encoding="utf-8")
+
+    def job(self, text: str) -> None:
+        """Note a decision."""
+        with self._directory.job_log.open("a", encoding="utf-8") as file:
+            file.write(f"{_now()} {text}\n")
+
+    def progress(self, text: str) -> None:
+        """Note how far the step is."""
+        day = time.strftime("%Y%m%d", time.gmtime())
+        with self._directory.progress_overview(day).open("a", encoding="utf-8") as file:
+            file.write(f"{_now()} {text}\n")
+
+    def failed_mini_batches(self, records: Iterable[Record]) -> None:
+        """List the mini-batches that failed; none, and there is an empty file."""
+        with self._directory.failed_mini_batches.open("w", encoding="utf-8") as file:
+            for record in records:
+                if record.error is not None:
+                    line = {
+                        "mini_batch": record.index,
+                        "inputs": record.inputs,
+                        "items": record.items,
+                        "failed_items": record.failed_items,
+                        "attempts": record.attempt,
+                        "error": record.error,
+                        "traceback_file": record.traceback_file,
+                        "node": record.node,
+                        "process": record.process,
+                    }
+                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
