@@ -129,7 +129,7 @@ class _Worker:
     def _run(self, mini_batch: MiniBatch, started: Record) -> Record:
         data = self._reader.read(mini_batch)
         context = MiniBatchContext(
-            partition_key_value=mini_batch.partition_key_value or {},
+            partition_key_value=dict(mini_batch.partition_key_value or {}),
             mini_batch_index=mini_batch.index,
             dataset_name=self._config.input_name,
         )
@@ -181,6 +181,8 @@ def _encode(format_: Format, returned: Any, kind: str) -> tuple[bytes, tuple[str
 def _describe(error: BaseException) -> dict[str, str]:
     """One line, and the traceback from the script's first line on."""
     message = str(error).strip().splitlines()
+    if isinstance(error, PrefectParallelError):
+        return {"error": message[0], "traceback": "\n".join(message[1:])}
     return {
         "error": ": ".join([type(error).__name__, *message[:1]]),
         "traceback": "".join(

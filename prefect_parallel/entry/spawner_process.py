@@ -126,12 +126,12 @@ def main(descriptor: int) -> None:
     signal.set_wakeup_fd(died_write, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     while True:
-        ready, _, _ = select.select([connection, died], [], [])
+        ready, _, _ = select.select([connection.fileno(), died], [], [])
         if died in ready:
             os.read(died, 4096)
             children.reap()
             children.sweep()
-        if connection in ready and not _serve(connection, channel, children):
+        if connection.fileno() in ready and not _serve(connection, channel, children):
             break
     children.end_all()
     children.sweep()

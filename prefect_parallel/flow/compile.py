@@ -11,8 +11,9 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from prefect.client.schemas.objects import State
 from prefect.flows import Flow
-from prefect.states import Cancelled, Completed, Failed, State
+from prefect.states import Cancelled, Completed, Failed
 
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.parallel_step import parallel_step_flow

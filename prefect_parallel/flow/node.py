@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 from distributed import Worker, WorkerPlugin, get_worker
 from prefect import runtime, task
@@ -91,7 +91,7 @@ def process_mini_batches(key: str, group: list[dict[str, Any]]) -> int:
     attempt = context.task_run.run_count
     last_attempt = attempt > context.task.retries
     worker = get_worker()
-    plugin: NodePlugin = worker.plugins[key]
+    plugin = cast(NodePlugin, worker.plugins[key])
     succeeded, failed = 0, list[Record]()
     for descriptor in group:
         record = plugin.pool.run(MiniBatch.from_json(descriptor), attempt)

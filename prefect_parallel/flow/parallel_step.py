@@ -14,11 +14,12 @@ from uuid import uuid4
 
 import distributed
 from prefect import task, unmapped
+from prefect.client.schemas.objects import State
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 from prefect.flows import Flow
 from prefect.futures import PrefectFuture
-from prefect.states import Cancelled, Completed, Failed, State
+from prefect.states import Cancelled, Completed, Failed
 
 from prefect_parallel.data import ByKeys, BySize, MiniBatch, Plan, plan
 from prefect_parallel.entry.config import EntryConfig

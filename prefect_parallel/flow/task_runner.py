@@ -38,7 +38,7 @@ class NodeTaskRunner(DaskTaskRunner):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._shared: dict[int, distributed.Future] = {}
+        self._shared: dict[int, distributed.Future[_Shared]] = {}
 
     @classmethod
     def local(cls, *, nodes: int, slots: int) -> NodeTaskRunner:
@@ -77,7 +77,7 @@ class NodeTaskRunner(DaskTaskRunner):
         )
         return PrefectDaskFuture(wrapped_future=future, task_run_id=task_run_id)
 
-    def _share(self, task: Task[Any, Any]) -> distributed.Future:
+    def _share(self, task: Task[Any, Any]) -> distributed.Future[_Shared]:
         if id(task) not in self._shared:
             shared = _Shared(task, serialize_context())
             self._shared[id(task)] = self.client.scatter(shared, broadcast=True, hash=False)

@@ -63,7 +63,8 @@ class Text(Format):
 
     def encode_elements(self, elements: Sequence[Any]) -> bytes:
         lines = (str(element).replace("\n", r"\n").replace("\r", r"\r") for element in elements)
-        return "".join(f"{line}\n" for line in lines).encode()
+        # File names may hold bytes that are no text; they come out as they were.
+        return "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape")
 
 
 class JsonLines(Format):

@@ -1,0 +1,29 @@
+"""What all tests share: a Prefect home of their own, and one real server for the session."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+# Before Prefect is imported by anything: it reads its settings then.
+_HOME = tempfile.TemporaryDirectory(prefix="prefect-parallel-tests-")
+os.environ["PREFECT_HOME"] = _HOME.name
+os.environ["PREFECT_PROFILES_PATH"] = f"{_HOME.name}/profiles.toml"
+os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+os.environ["DO_NOT_TRACK"] = "1"
+os.environ["DASK_LOGGING__DISTRIBUTED"] = "critical"
+os.environ.pop("PREFECT_API_URL", None)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The URL of the API of a real Prefect server, which flows and commands of the test use."""
+    from prefect_parallel.flow.progress import Observer
+    from prefect_parallel.flow.server import prefect_server
+
+    with prefect_server(Observer()) as url:
+        yield url

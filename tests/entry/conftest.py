@@ -1,0 +1,67 @@
+"""A node with a script of the test's, run without Prefect and Dask."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefect_parallel.data import BySize, MiniBatch, plan
+from prefect_parallel.entry.config import EntryConfig
+from prefect_parallel.entry.pool import EntryPool
+from prefect_parallel.layout import StepDirectory
+
+
+@dataclass
+class Node:
+    pool: EntryPool
+    mini_batches: list[MiniBatch]
+    directory: StepDirectory
+
+
+NodeFactory = Callable[..., Node]
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[NodeFactory]:
+    """Starts a node for a script: `node(script, mini_batches=3, timeout=1)`."""
+    pools: list[EntryPool] = []
+
+    def start(script: str, *, mini_batches: int = 3, **settings: Any) -> Node:
+        code = tmp_path / "code"
+        code.mkdir()
+        (code / "script.py").write_text(textwrap.dedent(script))
+        data = tmp_path / "data"
+        data.mkdir()
+        for number in range(mini_batches * 2):
+            (data / f"item {number:03d}.txt").write_text("")
+        planned = plan(str(data), type="uri_folder", mode="ro_mount", split=BySize(2))
+        directory = StepDirectory(tmp_path / "step")
+        directory.parts.mkdir(parents=True)
+        defaults: dict[str, Any] = {
+            "step_directory": str(directory.root),
+            "code": str(code),
+            "entry_script": "script.py",
+            "arguments": (),
+            "environment_variables": {},
+            "logging_level": "INFO",
+            "input_name": "items",
+            "reader": planned.reader,
+            "output_file": "out.txt",
+            "held_to_count": True,
+            "slots": 1,
+            "timeout": 20,
+            "task_overhead_timeout": 20,
+            "first_task_creation_timeout": 20,
+        }
+        pool = EntryPool(EntryConfig(**{**defaults, **settings}), "node-0")
+        pools.append(pool)
+        return Node(pool, list(planned.mini_batches), directory)
+
+    yield start
+    for pool in pools:
+        pool.close()

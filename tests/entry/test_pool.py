@@ -1,0 +1,275 @@
+"""What a node does with good scripts, bad ones, and ones that will not end."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from prefect_parallel.entry.pool import InitKeepsFailing
+from prefect_parallel.output.part import Record
+from tests.entry.conftest import Node, NodeFactory
+
+
+def run_all(node: Node) -> list[Record]:
+    return [node.pool.run(mini_batch, 1) for mini_batch in node.mini_batches]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def text_of(folder: Path) -> str:
+    return "".join(path.read_text() for path in sorted(folder.rglob("*.txt")))
+
+
+def test_one_process_runs_init_once_then_every_mini_batch_then_shutdown(node: NodeFactory) -> None:
+    started = node("""
+        import os
+        def init(): print("init", os.getpid())
+        def run(mini_batch):
+            print("run", os.getpid())
+            return mini_batch
+        def shutdown(): print("shutdown", os.getpid())
+    """)
+    records = run_all(started)
+    started.pool.close()
+    said = text_of(started.directory.user / "stdout").split()
+    assert said[::2] == ["init", "run", "run", "run", "shutdown"]
+    assert len(set(said[1::2])) == 1
+    assert [(record.items, record.succeeded, record.error) for record in records] == [
+        (2, 2, None)
+    ] * 3
+
+
+def test_capitalised_functions_and_the_context(node: NodeFactory) -> None:
+    started = node("""
+        def Init(): pass
+        def Run(mini_batch, context):
+            print(context.mini_batch_index, context.minibatch_index, context.dataset_name)
+            return mini_batch
+        def Shutdown(): print("bye")
+    """)
+    run_all(started)
+    started.pool.close()
+    assert text_of(started.directory.user / "stdout") == "0 0 items\n1 1 items\n2 2 items\nbye\n"
+
+
+def test_the_script_finds_what_azure_promises(node: NodeFactory) -> None:
+    started = node(
+        """
+        import os, sys, logging
+        from azureml_user.parallel_run import EntryScript
+        def init():
+            print(sys.argv, os.environ["COLOUR"])
+            print(os.path.basename(os.getcwd()), sys.path[0] == os.getcwd())
+            print(EntryScript() is EntryScript(), EntryScript().agent_name, EntryScript().node_id)
+            EntryScript().logger.info("said by EntryScript")
+            logging.getLogger("mine").debug("not at this level")
+        def run(mini_batch): return mini_batch
+        """,
+        arguments=("--model", "a b"),
+        environment_variables={"COLOUR": "red"},
+    )
+    run_all(started)
+    assert text_of(started.directory.user / "stdout").splitlines() == [
+        "['script.py', '--model', 'a b'] red",
+        "code True",
+        "True process000 node-0",
+    ]
+    log = text_of(started.directory.user / "entry_script_log")
+    assert "said by EntryScript" in log
+    assert "not at this level" not in log
+
+
+def test_a_timeout_ends_the_process_and_all_that_it_started(node: NodeFactory) -> None:
+    started = node(
+        """
+        import os, subprocess, time
+        def init(): pass
+        def run(mini_batch):
+            if "000" not in mini_batch[0]:
+                return mini_batch
+            hidden = subprocess.Popen(["setsid", "sleep", "600"])
+            if os.fork() == 0:
+                os.setsid()
+                if os.fork() == 0:
+                    print(os.getpid(), hidden.pid, os.getppid())
+                    time.sleep(600)
+                os._exit(0)
+            time.sleep(600)
+        """,
+        timeout=0.5,
+    )
+    before = time.monotonic()
+    first, second, _ = run_all(started)
+    assert time.monotonic() - before < 10
+    assert first.error == "run() took longer than retry_settings.timeout: 0.5 s"
+    assert first.failed_items == 2
+    assert second.error is None
+    assert second.process == "process001"
+    daemon, hidden, _ = map(int, text_of(started.directory.user / "stdout").split())
+    assert not is_running(daemon)
+    assert not is_running(hidden)
+
+
+@pytest.mark.parametrize(
+    ("death", "said"),
+    [
+        ("os._exit(3)", "the process ended during run(): exit code 3"),
+        ("os.kill(os.getpid(), 9)", "the process ended during run(): signal SIGKILL"),
+        ("ctypes.string_at(0)", "the process ended during run(): signal SIGSEGV"),
+        ("sys.exit(4)", "SystemExit: 4"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_crash_fails_the_attempt_only(node: NodeFactory, death: str, said: str) -> None:
+    started = node(f"""
+        import ctypes, os, sys
+        def init(): pass
+        def run(mini_batch):
+            if "002" in mini_batch[0]:
+                {death}
+            return mini_batch
+    """)
+    assert [record.error for record in run_all(started)] == [None, said, None]
+    assert said in started.directory.error_summary.read_text()
+
+
+def test_a_child_that_outlives_a_crashed_process_is_ended(node: NodeFactory) -> None:
+    started = node("""
+        import os, subprocess
+        def init(): pass
+        def run(mini_batch):
+            print(subprocess.Popen(["setsid", "sleep", "600"]).pid)
+            os._exit(3)
+    """)
+    run_all(started)
+    children = [int(pid) for pid in text_of(started.directory.user / "stdout").split()]
+    assert len(children) == 3
+    assert not any(is_running(child) for child in children)
+
+
+def test_a_forked_copy_that_returns_from_run_does_not_answer(node: NodeFactory) -> None:
+    started = node("""
+        import os
+        def init(): pass
+        def run(mini_batch):
+            return mini_batch if os.fork() else mini_batch[:1]
+    """)
+    assert [record.succeeded for record in run_all(started)] == [2, 2, 2]
+
+
+def test_five_megabytes_of_output_arrive_and_block_nothing(node: NodeFactory) -> None:
+    started = node("""
+        def init(): pass
+        def run(mini_batch):
+            print("x" * 5_000_000)
+            return mini_batch
+    """)
+    assert [record.error for record in run_all(started)] == [None] * 3
+    assert len(text_of(started.directory.user / "stdout")) == 3 * 5_000_001
+
+
+@pytest.mark.parametrize(
+    ("returned", "error", "succeeded"),
+    [
+        ("mini_batch[:1]", "run() returned 1 of 2 items", 1),
+        ("[]", "run() returned 0 of 2 items", 0),
+        ("mini_batch + ['more']", None, 2),
+        ("tuple(mini_batch)", None, 2),
+        ("pandas.DataFrame({'a': [1, 2]})", None, 2),
+        ("{'a': 1}", "run() returned dict; it must return a DataFrame, a list or a tuple,"
+         " with one row or element for each item that succeeded", 0),
+        ("None", "run() returned NoneType; it must return a DataFrame, a list or a tuple,"
+         " with one row or element for each item that succeeded", 0),
+    ],
+)  # fmt: skip
+def test_what_run_may_return(
+    node: NodeFactory, returned: str, error: str | None, succeeded: int
+) -> None:
+    started = node(
+        f"""
+        import pandas
+        def init(): pass
+        def run(mini_batch): return {returned}
+        """,
+        mini_batches=1,
+    )
+    (record,) = run_all(started)
+    assert (record.error, record.succeeded) == (error, succeeded)
+
+
+def test_a_script_that_stores_its_own_output_is_not_held_to_the_count(node: NodeFactory) -> None:
+    started = node(
+        """
+        def init(): pass
+        def run(mini_batch): return []
+        """,
+        held_to_count=False,
+        output_file=None,
+    )
+    assert [(each.error, each.succeeded) for each in run_all(started)] == [(None, 2)] * 3
+
+
+@pytest.mark.parametrize(
+    ("script", "cause"),
+    [
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("def init(): raise OSError('no model')\ndef run(x): return x", "OSError: no model"),
+        ("import os\ndef init(): os._exit(7)\ndef run(x): return x", "exit code 7"),
+        ("def init(): pass", "defines no function run()"),
+    ],
+)
+def test_init_that_keeps_failing_ends_the_step_with_the_root_cause(
+    node: NodeFactory, script: str, cause: str
+) -> None:
+    started = node(script, slots=2)
+    with pytest.raises(InitKeepsFailing) as caught:
+        run_all(started)
+    assert cause in str(caught.value)
+    assert "6 times on node-0" in str(caught.value)
+    traceback = started.directory.root / str(caught.value).rsplit("full traceback: ")[1].strip(")")
+    assert cause in traceback.read_text()
+
+
+def test_init_that_fails_at_first_is_tried_again(node: NodeFactory) -> None:
+    started = node("""
+        import pathlib
+        def init():
+            if not pathlib.Path("second").exists():
+                pathlib.Path("second").touch()
+                raise OSError("not yet")
+        def run(mini_batch): return mini_batch
+    """)
+    assert [record.error for record in run_all(started)] == [None] * 3
+
+
+def test_closing_the_pool_ends_what_runs(node: NodeFactory) -> None:
+    started = node("""
+        import os, subprocess, time
+        def init(): print(os.getpid(), subprocess.Popen(["setsid", "sleep", "600"]).pid)
+        def run(mini_batch): return mini_batch
+        def shutdown(): time.sleep(0.1)
+    """)
+    run_all(started)
+    pids = [int(pid) for pid in text_of(started.directory.user / "stdout").split()]
+    assert all(is_running(pid) for pid in pids)
+    started.pool.close()
+    assert not any(is_running(pid) for pid in pids)
+
+
+def test_a_mini_batch_that_has_succeeded_is_not_run_again(node: NodeFactory) -> None:
+    started = node("""
+        def init(): pass
+        def run(mini_batch):
+            print("run")
+            return mini_batch
+    """)
+    assert run_all(started) == run_all(started)
+    assert text_of(started.directory.user / "stdout") == "run\n" * 3

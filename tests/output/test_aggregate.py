@@ -1,0 +1,152 @@
+"""From what `run` returned, mini-batch by mini-batch, to one exact file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefect_parallel.layout import StepDirectory
+from prefect_parallel.output.aggregate import MixedReturns, aggregate, count
+from prefect_parallel.output.formats import format_for
+from prefect_parallel.output.part import BrokenPart, Record, read_record, write_part
+
+Returned = pd.DataFrame | list[Any]
+
+
+def commit(directory: StepDirectory, index: int, returned: Returned, name: str) -> None:
+    format_ = format_for(name)
+    if isinstance(returned, pd.DataFrame):
+        kind, columns = "DataFrame", tuple(returned.columns)
+        payload = format_.encode_frame(returned)
+    else:
+        kind, columns = "list", None
+        payload = format_.encode_elements(returned)
+    record = Record(index, 1, len(returned), len(returned), kind=kind, columns=columns)
+    write_part(directory.part(index), record, payload)
+
+
+def joined(folder: Path, name: str, values: Sequence[Returned], *, header: bool = False) -> Path:
+    directory = StepDirectory(folder / "step")
+    directory.parts.mkdir(parents=True, exist_ok=True)
+    # Last mini-batch first: the order in which they end must not matter.
+    for index, value in reversed(list(enumerate(values))):
+        commit(directory, index, value, name)
+    target = folder / "outputs" / name
+    aggregate(directory, len(values), target, format_for(name), header=header)
+    assert [path.name for path in target.parent.iterdir()] == [name]
+    return target
+
+
+def test_text_has_frames_as_csv_in_order(tmp_path: Path) -> None:
+    frames = [
+        pd.DataFrame({"a": [1, 2], "b": ['say "hi", you', "two\nlines"]}),
+        pd.DataFrame({"a": [3], "b": [None]}),
+    ]
+    target = joined(tmp_path, "out", frames, header=True)
+    assert target.read_bytes() == b'a,b\n1,"say ""hi"", you"\n2,"two\nlines"\n3,\n'
+    target = joined(tmp_path, "out", frames)
+    rows = list(csv.reader(io.StringIO(target.read_text())))
+    assert rows == [["1", 'say "hi", you'], ["2", "two\nlines"], ["3", ""]]
+
+
+def test_text_has_elements_one_a_line(tmp_path: Path) -> None:
+    target = joined(tmp_path, "out.txt", [["a.png: 7", "ü\nx"], [], [3, None]], header=True)
+    assert target.read_text() == "a.png: 7\nü\\nx\n3\nNone\n"
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    elements = [{"a": float("1.5"), "b": pd.Timestamp("2024-05-06")}, "text\nmore", [1]]
+    target = joined(tmp_path, "out.jsonl", [elements, []])
+    assert [json.loads(line) for line in target.read_text().splitlines()] == [
+        {"a": 1.5, "b": "2024-05-06T00:00:00"},
+        "text\nmore",
+        [1],
+    ]
+
+
+def test_json_lines_of_frames(tmp_path: Path) -> None:
+    frames = [pd.DataFrame({"a": [1, 2], "ü": ["x", None]}), pd.DataFrame({"a": [3], "ü": ["é"]})]
+    target = joined(tmp_path, "out.jsonl", frames)
+    assert target.read_text() == '{"a":1,"ü":"x"}\n{"a":2,"ü":null}\n{"a":3,"ü":"é"}\n'
+
+
+def test_parquet_is_one_table_with_types_that_hold_every_part(tmp_path: Path) -> None:
+    frames = [pd.DataFrame({"a": [1], "b": [None]}), pd.DataFrame({"a": [2.5], "b": ["x"]})]
+    target = joined(tmp_path, "out.parquet", frames)
+    assert pq.read_table(target).to_pylist() == [{"a": 1.0, "b": None}, {"a": 2.5, "b": "x"}]
+    assert pq.ParquetFile(target).num_row_groups == 1
+
+
+def test_parquet_of_lists(tmp_path: Path) -> None:
+    target = joined(tmp_path, "out.parquet", [[1, 2], [3]])
+    assert pq.read_table(target).to_pydict() == {"value": [1, 2, 3]}
+    (tmp_path / "dicts").mkdir()
+    target = joined(tmp_path / "dicts", "out.parquet", [[{"k": "a"}], [{"k": "b"}]])
+    assert pq.read_table(target).to_pydict() == {"k": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([[1], pd.DataFrame({"a": [1]})], "mini-batches 0: a list\n  mini-batches 1: a DataFrame"),
+        (
+            [pd.DataFrame({"a": [1]}), pd.DataFrame({"b": [1]}), pd.DataFrame({"a": [1]})],
+            "mini-batches 0, 2: a DataFrame with the columns a\n  mini-batches 1: a DataFrame with",
+        ),
+    ],
+)
+def test_mixed_returns_name_the_mini_batches(
+    tmp_path: Path, values: list[Returned], said: str
+) -> None:
+    with pytest.raises(MixedReturns) as caught:
+        joined(tmp_path, "out", values)
+    assert said in str(caught.value)
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_failed_mini_batch_leaves_no_gap_and_is_counted(tmp_path: Path) -> None:
+    directory = StepDirectory(tmp_path / "step")
+    directory.parts.mkdir(parents=True)
+    commit(directory, 0, ["a", "b"], "out")
+    write_part(directory.part(1), Record(1, 3, 2, 0, error="no", started_at=5.0))
+    write_part(directory.part(2), Record(2, 3, 2, 1, "list", None, "short", started_at=4.0), b"c\n")
+    aggregate(directory, 3, tmp_path / "out", format_for("out"), header=False)
+    assert (tmp_path / "out").read_text() == "a\nb\nc\n"
+    totals = count(directory, 3)
+    assert (totals.succeeded, totals.failed, totals.retried) == (1, 2, 2)
+    assert (totals.items, totals.succeeded_items, totals.failed_items) == (6, 3, 3)
+    assert totals.first_failure is not None
+    assert totals.first_failure.error == "short"
+
+
+def test_a_part_is_replaced_whole_and_a_broken_one_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "000000.part"
+    assert read_record(path) is None
+    write_part(path, Record(0, 1, 5, 0, error="x"), b"")
+    write_part(path, Record(0, 2, 5, 5, "DataFrame", ("a", "b")), b"1,2\n")
+    assert read_record(path) == Record(0, 2, 5, 5, "DataFrame", ("a", "b"))
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    path.write_bytes(b"not a record\n")
+    with pytest.raises(BrokenPart, match=path.name):
+        read_record(path)
+
+
+@given(st.lists(st.lists(st.text(), max_size=4), max_size=6))
+def test_every_element_is_one_line_of_text(
+    tmp_path_factory: pytest.TempPathFactory, values: list[list[str]]
+) -> None:
+    folder = tmp_path_factory.mktemp("text")
+    text = joined(folder, "out", values).read_bytes().decode()
+    lines = text.split("\n")[:-1]
+    flat = [element for value in values for element in value]
+    assert lines == [each.replace("\n", r"\n").replace("\r", r"\r") for each in flat]
