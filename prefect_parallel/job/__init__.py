@@ -1,0 +1,36 @@
+"""What the user wrote: pipelines in YAML or Python, read, checked and resolved."""
+
+from prefect_parallel.job.document import Document
+from prefect_parallel.job.load import load_pipeline
+from prefect_parallel.job.pipeline import Parameter, PipelineJob
+from prefect_parallel.job.predefined import PredefinedArguments
+from prefect_parallel.job.resolved import (
+    AppendRowTo,
+    CommandStep,
+    Data,
+    Literal,
+    Missing,
+    OutputOf,
+    OutputSpec,
+    ParallelStep,
+    ResolvedJob,
+)
+from prefect_parallel.job.shell import UnsafeCommand
+
+__all__ = [
+    "AppendRowTo",
+    "CommandStep",
+    "Data",
+    "Document",
+    "Literal",
+    "Missing",
+    "OutputOf",
+    "OutputSpec",
+    "ParallelStep",
+    "Parameter",
+    "PipelineJob",
+    "PredefinedArguments",
+    "ResolvedJob",
+    "UnsafeCommand",
+    "load_pipeline",
+]

@@ -1,0 +1,213 @@
+"""Component files, and what of them counts for a step that names one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, TypeAlias, TypeVar
+
+from pydantic import Field, ValidationError
+
+from prefect_parallel.errors import InvalidPipeline, Problem
+from prefect_parallel.job.document import Document, Key, read_document
+from prefect_parallel.job.model import Model, Reading, problems_of
+from prefect_parallel.job.parts import EnvironmentValue, Resources, RetrySettings, Task
+from prefect_parallel.job.ports import DeclaredInput, DeclaredOutput
+from prefect_parallel.job.steps import (
+    ParallelComponentStepModel,
+    ParallelSettings,
+)
+from prefect_parallel.job.values import Anything, ChoiceRule, Count, LooseText, Name, Text
+
+COMPONENT_TYPES = ("parallel", "command")
+
+
+class ComponentModel(Model):
+    """What component files have in common."""
+
+    no_meaning: ClassVar[frozenset[str]] = frozenset(
+        {"is_deterministic", "properties", "environment_variables"}
+    )
+    nullable: ClassVar[frozenset[str]] = frozenset({"$schema"})
+
+    schema_: Anything = Field(None, alias="$schema")
+    type: Text
+    name: Anything = None
+    version: LooseText | None = None
+    display_name: Text | None = None
+    description: Text | None = None
+    tags: dict[str, Anything] | None = None
+    properties: Anything = None
+    is_deterministic: Anything = None
+    environment_variables: Anything = None
+    inputs: dict[Name, DeclaredInput] = {}
+    outputs: dict[Name, DeclaredOutput] = {}
+    code: Text | None = None
+
+
+class ParallelComponentModel(ComponentModel, ParallelSettings):
+    """A parallel component."""
+
+    type: Annotated[str, ChoiceRule(("parallel",))]
+    task: Task
+    instance_count: Count | None = None
+
+
+class CommandComponentModel(ComponentModel):
+    """A command component."""
+
+    no_meaning: ClassVar[frozenset[str]] = ComponentModel.no_meaning | {"distribution"}
+
+    type: Annotated[str, ChoiceRule(("command",))]
+    command: Text
+    environment: EnvironmentValue
+    resources: Resources | None = None
+    distribution: Anything = None
+
+
+AnyComponent: TypeAlias = ParallelComponentModel | CommandComponentModel
+_MODELS: dict[str, type[AnyComponent]] = {
+    "parallel": ParallelComponentModel,
+    "command": CommandComponentModel,
+}
+_T = TypeVar("_T")
+
+
+@dataclass
+class Component:
+    """A component file that a step names."""
+
+    document: Document
+    model: AnyComponent
+    ignored: list[tuple[Key, ...]]
+
+
+def read_component(
+    named: str, pipeline: Document, step_path: tuple[Key, ...], wanted_type: str | None
+) -> Component:
+    """Read the component file that a step names.
+
+    Args:
+        named: What stands after `component:`.
+        pipeline: The document of the step.
+        step_path: Where the step stands in it.
+        wanted_type: The type that the step gives itself, if it does.
+
+    Raises:
+        InvalidPipeline: There is none, it has mistakes, or it is of another type.
+    """
+    path = (*step_path, "component")
+    if named.startswith("azureml:"):
+        problem = pipeline.problem(
+            path,
+            f"{named} is registered in a workspace, which cannot be asked from here",
+            allowed="the path of a component file",
+            hint="download it: az ml component show --name NAME --version VERSION > component.yml",
+        )
+        raise InvalidPipeline([problem])
+    name = named.removeprefix("file:")
+    file = pipeline.folder / name
+    if not file.is_file():
+        raise InvalidPipeline([pipeline.problem(path, f"there is no file {file}")])
+    shown_as = str(Path(pipeline.file).parent / name) if pipeline.file else str(file)
+    document = read_document(file, shown_as, (*pipeline.prefix, *path))
+    problems: list[Problem] = []
+    of_type = document.data.get("type")
+    if of_type not in COMPONENT_TYPES:
+        problem = document.problem(
+            ("type",),
+            "the key is missing" if of_type is None else f"found {of_type!r}",
+            allowed=" or ".join(COMPONENT_TYPES),
+        )
+        raise InvalidPipeline([problem])
+    if wanted_type is not None and wanted_type != of_type:
+        problem = document.problem(
+            ("type",), f"a {of_type} component, but the step says {wanted_type}"
+        )
+        raise InvalidPipeline([problem])
+    reading = Reading(document)
+    try:
+        model = _MODELS[of_type].model_validate(document.data, context=reading)
+    except ValidationError as error:
+        raise InvalidPipeline(problems_of(error, reading)) from None
+    problems += reading.problems
+    if isinstance(model, ParallelComponentModel) and model.instance_count and model.resources:
+        problems.append(
+            document.problem(
+                ("instance_count",),
+                "instance_count stands here and there are resources too",
+                hint="move it to resources.instance_count",
+            )
+        )
+    if problems:
+        raise InvalidPipeline(problems)
+    return Component(document, model, reading.ignored)
+
+
+@dataclass(frozen=True)
+class InForce:
+    """The settings of a step that count: its own, else its component's.
+
+    Which of the two wins follows azure-ai-ml, setting by setting: for some of them a zero or an
+    empty value on the step means "as in the component".
+    """
+
+    mini_batch_size: int | str | None
+    partition_keys: list[str] | None
+    max_concurrency_per_instance: int | str | None
+    mini_batch_error_threshold: int | str | None
+    error_threshold: int | str | None
+    retry_settings: RetrySettings | None
+    logging_level: str | None
+    input_data: str | None
+    instance_count: int | str | None
+    task: Task | None
+
+
+def in_force(step: ParallelSettings, component: ParallelComponentModel | None) -> InForce:
+    """The settings of a parallel step, its component's included."""
+    lent: ParallelSettings = component or ParallelSettings()
+    task = getattr(step, "task", None)
+    if component and task is None:
+        task = component.task
+        if component.code is not None:
+            task = task.model_copy(update={"code": component.code})
+    return InForce(
+        mini_batch_size=step.mini_batch_size or lent.mini_batch_size,
+        partition_keys=step.partition_keys or lent.partition_keys,
+        max_concurrency_per_instance=(
+            step.max_concurrency_per_instance or lent.max_concurrency_per_instance
+        ),
+        mini_batch_error_threshold=(
+            step.mini_batch_error_threshold or lent.mini_batch_error_threshold
+        ),
+        error_threshold=_given(step.error_threshold, lent.error_threshold),
+        retry_settings=_unless_empty(step.retry_settings, lent.retry_settings),
+        logging_level=_given(step.logging_level, lent.logging_level),
+        input_data=step.input_data or lent.input_data,
+        instance_count=_instance_count(step, component),
+        task=task,
+    )
+
+
+def _given(own: _T | None, lent: _T | None) -> _T | None:
+    return lent if own is None else own
+
+
+def _unless_empty(own: RetrySettings | None, lent: RetrySettings | None) -> RetrySettings | None:
+    empty = own is None or (own.max_retries is None and own.timeout is None)
+    return lent if empty and lent is not None else own
+
+
+def _instance_count(
+    step: ParallelSettings, component: ParallelComponentModel | None
+) -> int | str | None:
+    """From the step itself, or its resources, which replace the component's even when empty."""
+    if isinstance(step, ParallelComponentStepModel) and step.instance_count is not None:
+        return step.instance_count
+    if step.resources is not None:
+        return step.resources.instance_count
+    if component is None:
+        return None
+    lent = component.resources.instance_count if component.resources else None
+    return _given(component.instance_count, lent)

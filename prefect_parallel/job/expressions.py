@@ -1,0 +1,108 @@
+"""`${{...}}` and `$[[...]]`: what they say, and what stands there in the end.
+
+Which of them may stand where is the business of whoever reads the key; see `resolve`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+_EXPRESSION = re.compile(r"\$\{\{\s*([^{}]*?)\s*\}\}")
+_OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
+
+FORMS = (
+    "${{inputs.NAME}}",
+    "${{outputs.NAME}}",
+    "${{parent.inputs.NAME}}",
+    "${{parent.outputs.NAME}}",
+    "${{parent.jobs.STEP.outputs.NAME}}",
+    "${{parent.jobs.STEP.inputs.NAME}}",
+    "${{name}}",
+    "${{default_datastore}}",
+)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One `${{...}}`.
+
+    Attributes:
+        words: `("parent", "inputs", "x")`.
+        start: Where it begins in the text around it.
+        end: Where it ends.
+    """
+
+    words: tuple[str, ...]
+    start: int = 0
+    end: int = 0
+
+    @property
+    def key(self) -> str:
+        return ".".join(self.words)
+
+    @property
+    def name(self) -> str:
+        """The input or output that it names."""
+        return self.words[-1]
+
+    @property
+    def form(self) -> str | None:
+        """Which of FORMS it has; None if it has none of them."""
+        match self.words:
+            case ("inputs" | "outputs" as side, _):
+                return f"${{{{{side}.NAME}}}}"
+            case ("parent", "inputs" | "outputs" as side, _):
+                return f"${{{{parent.{side}.NAME}}}}"
+            case ("parent", "jobs", _, "inputs" | "outputs" as side, _):
+                return f"${{{{parent.jobs.STEP.{side}.NAME}}}}"
+            case ("name" | "default_datastore" as word,):
+                return f"${{{{{word}}}}}"
+        return None
+
+    def __str__(self) -> str:
+        return f"${{{{{self.key}}}}}"
+
+
+def find(text: str) -> list[Expression]:
+    """All expressions of a text, in order."""
+    return [
+        Expression(tuple(match[1].split(".")), match.start(), match.end())
+        for match in _EXPRESSION.finditer(text)
+    ]
+
+
+def whole(value: object) -> Expression | None:
+    """The expression, if the value is one and nothing else."""
+    if not isinstance(value, str):
+        return None
+    match = _EXPRESSION.fullmatch(value.strip())
+    return Expression(tuple(match[1].split("."))) if match else None
+
+
+def malformed(text: str) -> str | None:
+    """The beginning of a `${{` that is never closed or holds braces; None if there is none."""
+    rest = _EXPRESSION.sub("", text)
+    at = rest.find("${{")
+    return rest[at : at + 30] if at >= 0 else None
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Put values in, by key (`inputs.x`); an expression without a value stays as it is."""
+    return _EXPRESSION.sub(lambda match: values.get(match[1], match[0]), text)
+
+
+def keep_given(text: str, missing: Collection[str]) -> str:
+    """Take out each `$[[...]]` that holds an input without value; of the others, the brackets.
+
+    Args:
+        text: The text.
+        missing: Keys of the inputs that were not given, e.g. `inputs.note`.
+    """
+
+    def choose(match: re.Match[str]) -> str:
+        given = all(expression.key not in missing for expression in find(match[1]))
+        return match[1] if given else ""
+
+    return _OPTIONAL.sub(choose, text)

@@ -1,0 +1,327 @@
+"""What the inputs of the pipeline and its steps stand for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import PydanticCustomError
+
+from prefect_parallel.job.document import Key
+from prefect_parallel.job.expressions import Expression, fill, find, malformed, whole
+from prefect_parallel.job.findings import Findings
+from prefect_parallel.job.locations import is_local, location_of, misfit
+from prefect_parallel.job.model import nearest
+from prefect_parallel.job.pipeline import PipelineJob
+from prefect_parallel.job.ports import DataInput, DeclaredInput, Output, as_type
+from prefect_parallel.job.resolved import Data, Input, Literal, Missing, OutputOf
+from prefect_parallel.job.values import DATA_TYPES, literal_type, shown
+
+DEFAULT_INPUT_MODE = "ro_mount"
+
+
+class Inputs:
+    """The inputs of a job, with values put in.
+
+    Args:
+        job: The job.
+        values: Values for the pipeline's inputs that shall not have their own.
+        complete: Whether each pipeline input must have a value by now.
+        findings: Takes the mistakes.
+    """
+
+    def __init__(
+        self, job: PipelineJob, values: Mapping[str, Any], complete: bool, findings: Findings
+    ) -> None:
+        self._job = job
+        self._findings = findings
+        for name in values:
+            if name not in job.inputs:
+                findings.at(
+                    ("inputs", name),
+                    "the pipeline has no such input",
+                    hint=nearest(name, job.inputs),
+                )
+        self.of_pipeline: dict[str, Input] = {
+            name: self._of_pipeline(name, value, values, complete)
+            for name, value in job.inputs.items()
+        }
+
+    def _of_pipeline(
+        self, name: str, written: Any, values: Mapping[str, Any], complete: bool
+    ) -> Input:
+        path = ("inputs", name)
+        if not isinstance(written, DataInput):
+            value = values.get(name, written)
+            of_type = literal_type(written)
+            if not _fits(value, of_type):
+                self._findings.at(
+                    path, f"found {shown(value)}", allowed=f"a value of type {of_type}"
+                )
+                value = written
+            if isinstance(value, str) and (find(value) or malformed(value)):
+                self._findings.at(path, "a pipeline's input cannot hold an expression")
+            return Literal(value, of_type)
+        value = values.get(name, written.path)
+        if not isinstance(value, (str, os.PathLike)):
+            if value is not None:
+                self._findings.at(path, f"found {shown(value)}", allowed="a path or URL")
+            elif complete:
+                self._findings.at(
+                    path, "the input has no path", hint=f"--set inputs.{name}.path=..."
+                )
+            return Data(written.type, written.mode or DEFAULT_INPUT_MODE, "", "")
+        return self._data(("inputs", name), None, written, os.fspath(value), self._job.folder)
+
+    def of_step(self, step: str) -> dict[str, Input]:
+        """The inputs of a step: given, by default, or missing."""
+        component = self._job.components.get(step)
+        given = self._job.jobs[step].inputs
+        if component is None:
+            return {
+                name: self._given(step, name, value, None, frozenset())
+                for name, value in given.items()
+            }
+        declared = component.model.inputs
+        for name in given:
+            if name not in declared:
+                self._findings.at(
+                    ("jobs", step, "inputs", name),
+                    "the component declares no such input",
+                    allowed=", ".join(declared) or None,
+                    hint=nearest(name, declared),
+                    of_key=True,
+                )
+        return {
+            name: self._given(step, name, given[name], declaration, frozenset())
+            if name in given
+            else self._not_given(step, name, declaration)
+            for name, declaration in declared.items()
+        }
+
+    def _not_given(self, step: str, name: str, declaration: DeclaredInput) -> Input:
+        component = self._job.components[step]
+        default = declaration.default
+        if default is None:
+            if not declaration.optional:
+                self._findings.at(
+                    ("jobs", step, "inputs", name),
+                    "the component needs this input, and it is not given",
+                )
+            return Missing()
+        if declaration.type not in DATA_TYPES:
+            return Literal(default, declaration.type)
+        location = location_of(default, component.document.folder)
+        mode = declaration.mode or DEFAULT_INPUT_MODE
+        return Data(declaration.type, mode, default, location)
+
+    def _given(
+        self,
+        step: str,
+        name: str,
+        value: Any,
+        declared: DeclaredInput | None,
+        seen: frozenset[tuple[str, str]],
+    ) -> Input:
+        path: tuple[Key, ...] = ("jobs", step, "inputs", name)
+        lent_mode = declared.mode if declared else None
+        if isinstance(value, DataInput):
+            path = (*path, "path")
+            if value.path is None:
+                self._findings.at(path, "the key is missing", allowed="where the data is")
+                return Missing()
+            expression = whole(value.path)
+            if expression is None:
+                text = self._filled(path, value.path)
+                return self._data(path, lent_mode, value, text, self._job.folder)
+            bound = self._bound(step, name, path, expression, seen)
+            mode = value.mode or lent_mode or DEFAULT_INPUT_MODE
+            of_type = declared.type if declared else value.type
+            match bound:
+                case Data():
+                    return Data(of_type, mode, bound.path, bound.location, bound.datastore)
+                case OutputOf():
+                    return OutputOf(bound.step, bound.output, of_type, mode)
+                case Literal(value=str(text)):
+                    return self._data(path, lent_mode, value, text, self._job.folder)
+                case Literal():
+                    self._findings.at(path, f"{expression} is {bound.text}, not data")
+            return bound
+        expression = whole(value)
+        if expression is not None:
+            bound = self._bound(step, name, path, expression, seen)
+            return self._as_declared(path, bound, declared)
+        if isinstance(value, str):
+            value = self._filled(path, value)
+            if declared and declared.type in DATA_TYPES:
+                data = DataInput(type=declared.type, path=value)
+                return self._data(path, lent_mode, data, value, self._job.folder)
+        return self._as_declared(path, Literal(value, literal_type(value)), declared)
+
+    def _as_declared(
+        self, path: tuple[Key, ...], value: Input, declared: DeclaredInput | None
+    ) -> Input:
+        if declared is None or isinstance(value, Missing):
+            return value
+        if isinstance(value, Literal):
+            try:
+                literal = as_type(value.value, declared.type)
+            except PydanticCustomError as error:
+                context = error.context or {}
+                self._findings.at(path, context["found"], allowed=context["allowed"])
+                return value
+            self._check_limits(path, literal, declared)
+            return Literal(literal, declared.type)
+        if declared.type not in DATA_TYPES:
+            self._findings.at(path, "found data", allowed=f"a value of type {declared.type}")
+        return value
+
+    def _check_limits(self, path: tuple[Key, ...], value: Any, declared: DeclaredInput) -> None:
+        if declared.enum is not None and value not in declared.enum:
+            allowed = ", ".join(map(str, declared.enum))
+            self._findings.at(path, f"found {shown(value)}", allowed=allowed)
+        for limit, word, outside in (
+            (declared.min, "at least", lambda low: value < low),
+            (declared.max, "at most", lambda high: value > high),
+        ):
+            comparable = isinstance(limit, (int, float)) and isinstance(value, (int, float))
+            if comparable and outside(limit):
+                self._findings.at(path, f"found {shown(value)}", allowed=f"{word} {limit}")
+
+    def _bound(
+        self,
+        step: str,
+        name: str,
+        path: tuple[Key, ...],
+        expression: Expression,
+        seen: frozenset[tuple[str, str]],
+    ) -> Input:
+        job, findings = self._job, self._findings
+        match expression.words:
+            case ("parent", "inputs", there):
+                if there in self.of_pipeline:
+                    return self.of_pipeline[there]
+                findings.at(
+                    path,
+                    f"{expression}: the pipeline has no input {there}",
+                    allowed=", ".join(job.inputs) or None,
+                    hint=nearest(there, job.inputs),
+                )
+            case ("parent", "jobs", other, "outputs" | "inputs", _) if other not in job.jobs:
+                findings.at(
+                    path,
+                    f"{expression}: there is no step {other}",
+                    allowed=", ".join(job.jobs),
+                    hint=nearest(other, job.jobs),
+                )
+            case ("parent", "jobs", other, "outputs", there):
+                outputs = output_names(job, other)
+                if there in outputs:
+                    return OutputOf(other, there, outputs[there], DEFAULT_INPUT_MODE)
+                findings.at(
+                    path,
+                    f"{expression}: the step {other} has no output {there}",
+                    allowed=", ".join(outputs) or None,
+                    hint=nearest(there, outputs),
+                )
+            case ("parent", "jobs", other, "inputs", there):
+                given = job.jobs[other].inputs
+                if (other, there) in seen or (other, there) == (step, name):
+                    findings.at(path, f"{expression}: inputs that lead back to themselves")
+                elif there in given:
+                    component = job.components.get(other)
+                    declared = component.model.inputs.get(there) if component else None
+                    return self._given(
+                        other, there, given[there], declared, seen | {(other, there)}
+                    )
+                else:
+                    findings.at(
+                        path,
+                        f"{expression}: the step {other} is given no input {there}",
+                        allowed=", ".join(given) or None,
+                        hint=nearest(there, given),
+                    )
+            case ("inputs", there):
+                findings.at(
+                    path,
+                    f"{expression} is a step's own input, and this is one",
+                    hint=f"write ${{{{parent.inputs.{there}}}}}",
+                )
+            case _:
+                findings.at(
+                    path,
+                    f"{expression} cannot stand here",
+                    allowed="${{parent.inputs.NAME}} or ${{parent.jobs.STEP.outputs.NAME}}",
+                )
+        return Missing()
+
+    def _filled(self, path: tuple[Key, ...], text: str) -> str:
+        """Text with the pipeline's literals put in."""
+        if broken := malformed(text):
+            self._findings.at(path, f"an expression is not closed: {broken}")
+        values: dict[str, str] = {}
+        for expression in find(text):
+            value = self.of_pipeline.get(expression.name)
+            if expression.form != "${{parent.inputs.NAME}}":
+                self._findings.at(
+                    path,
+                    f"{expression} cannot stand in the midst of text",
+                    allowed="${{parent.inputs.NAME}}",
+                )
+            elif isinstance(value, Literal):
+                values[expression.key] = value.text
+            else:
+                self._findings.at(
+                    path,
+                    f"{expression}: the pipeline has no literal input {expression.name}",
+                    hint=nearest(expression.name, self.of_pipeline),
+                )
+        text_without_blanks = text
+        for expression in reversed(find(text)):
+            text_without_blanks = (
+                text_without_blanks[: expression.start]
+                + str(expression)
+                + text_without_blanks[expression.end :]
+            )
+        return fill(text_without_blanks, values)
+
+    def _data(
+        self,
+        path: tuple[Key, ...],
+        lent_mode: str | None,
+        written: DataInput,
+        text: str,
+        folder: Path,
+    ) -> Data:
+        location = location_of(text, folder)
+        if is_local(location) and (wrong := misfit(location, written.type)):
+            message, hint = wrong
+            self._findings.at(path, message, hint=hint)
+        mode = written.mode or lent_mode or DEFAULT_INPUT_MODE
+        return Data(written.type, mode, text, location, written.datastore)
+
+
+def output_names(job: PipelineJob, step: str) -> dict[str, str]:
+    """The outputs of a step and their types."""
+    component = job.components.get(step)
+    if component is not None:
+        return {name: declared.type for name, declared in component.model.outputs.items()}
+    types: dict[str, str] = {}
+    for name, value in job.jobs[step].outputs.items():
+        bound = whole(value) if isinstance(value, str) else None
+        own = job.outputs.get(bound.name) if bound else value
+        types[name] = (own.type if isinstance(own, Output) else None) or "uri_folder"
+    return types
+
+
+def _fits(value: Any, of_type: str) -> bool:
+    match of_type:
+        case "boolean":
+            return isinstance(value, bool)
+        case "integer":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "number":
+            return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, str)

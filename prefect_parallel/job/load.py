@@ -1,0 +1,101 @@
+"""From a file to a PipelineJob, or to all that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from prefect_parallel.errors import InvalidPipeline, Problem
+from prefect_parallel.job.components import Component, read_component
+from prefect_parallel.job.document import Document, Key, Section, dotted, read_document
+from prefect_parallel.job.model import Reading, problems_of
+from prefect_parallel.job.overrides import apply_overrides
+from prefect_parallel.job.pipeline import PipelineJob
+from prefect_parallel.job.resolve import problems_in
+from prefect_parallel.job.steps import step_type
+
+
+def load_pipeline(path: str | Path, overrides: Sequence[str] = ()) -> PipelineJob:
+    """Read a pipeline job from a YAML file, and check all of it that can be checked unrun.
+
+    Args:
+        path: The file.
+        overrides: Values to put into it first, e.g. "jobs.score.mini_batch_size=1mb".
+
+    Raises:
+        InvalidPipeline: It has mistakes; `problems` holds all of them.
+    """
+    document = read_document(Path(path))
+    apply_overrides(document, overrides)
+    return job_from(document)
+
+
+def job_from(document: Document) -> PipelineJob:
+    """The pipeline job in a document.
+
+    Raises:
+        InvalidPipeline: It has mistakes; `problems` holds all of them.
+    """
+    problems = _check_type(document)
+    reading = Reading(document)
+    components = _read_components(document, problems)
+    job = None
+    try:
+        job = PipelineJob.model_validate(document.data, context=reading)
+        problems += reading.problems
+    except ValidationError as error:
+        problems += problems_of(error, reading)
+    if job is not None:
+        job._document = document
+        job._components = components
+        job._ignored = _ignored(reading, components)
+        problems += problems_in(job)
+    if job is None or problems:
+        raise InvalidPipeline(_unique(problems))
+    return job
+
+
+def _check_type(document: Document) -> list[Problem]:
+    found = document.data.get("type")
+    if found == "pipeline" or (found is None and "type" in document.data):
+        return []
+    if "type" not in document.data:
+        hint = "write `type: pipeline`"
+        return [document.problem(("type",), "the key is missing", allowed="pipeline", hint=hint)]
+    return []
+
+
+def _read_components(document: Document, problems: list[Problem]) -> dict[str, Component]:
+    """The component files that steps name; a step that has no type takes its component's."""
+    components: dict[str, Component] = {}
+    jobs = document.data.get("jobs")
+    for name, step in jobs.items() if isinstance(jobs, Section) else ():
+        if not isinstance(step, Section) or not isinstance(step.get("component"), str):
+            continue
+        try:
+            component = read_component(step["component"], document, step.path, step_type(step))
+        except InvalidPipeline as error:
+            problems += error.problems
+            continue
+        components[name] = component
+        if "type" not in step:
+            step.put("type", component.model.type)
+    return components
+
+
+def _ignored(reading: Reading, components: dict[str, Component]) -> list[str]:
+    paths = [dotted(path) for path in reading.ignored]
+    for component in components.values():
+        prefix: tuple[Key, ...] = component.document.prefix
+        paths += [dotted((*prefix, *path)) for path in component.ignored]
+    return list(dict.fromkeys(paths))
+
+
+def _unique(problems: list[Problem]) -> list[Problem]:
+    """In the order of the file; a component's mistake once, however many steps name it."""
+    seen: dict[tuple[object, ...], Problem] = {}
+    for problem in problems:
+        seen.setdefault((problem.file, problem.line, problem.column, problem.message), problem)
+    return sorted(seen.values(), key=lambda problem: (problem.line or 0, problem.column or 0))

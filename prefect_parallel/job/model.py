@@ -1,0 +1,116 @@
+"""What all models of the format share: known keys, keys without meaning here, and messages."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
+
+from prefect_parallel.errors import Problem
+from prefect_parallel.job.document import Document, Key, Section
+from prefect_parallel.job.values import shown
+
+
+@dataclass
+class Reading:
+    """What comes up while a document is read into models.
+
+    Attributes:
+        document: The document.
+        problems: Mistakes found by the models themselves.
+        ignored: Paths of keys that are right, and have no meaning here.
+    """
+
+    document: Document
+    problems: list[Problem] = field(default_factory=list)
+    ignored: list[tuple[Key, ...]] = field(default_factory=list)
+
+
+def nearest(word: str, known: Collection[str]) -> str | None:
+    """A hint that names what was probably meant."""
+    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"did you mean {matches[0]}?" if matches else None
+
+
+class Model(BaseModel):
+    """A mapping of the format. Unknown keys and keys without a value are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
+
+    no_meaning: ClassVar[frozenset[str]] = frozenset()
+    """Keys that Azure ML knows and that change nothing here."""
+    nullable: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def known_keys(cls) -> list[str]:
+        return [info.alias or name for name, info in cls.model_fields.items()]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sift_keys(cls, data: Any, info: ValidationInfo) -> Any:
+        if not isinstance(data, Section):
+            return data
+        reading: Reading = info.context
+        known = cls.known_keys()
+        kept: dict[str, Any] = {}
+        for key, value in data.items():
+            path = (*data.path, key)
+            if key not in known:
+                reading.problems.append(
+                    reading.document.problem(
+                        path,
+                        "unknown key",
+                        allowed=", ".join(sorted(known)),
+                        hint=nearest(key, known),
+                        of_key=True,
+                    )
+                )
+            elif value is None and key not in cls.nullable:
+                reading.problems.append(
+                    reading.document.problem(
+                        path,
+                        "the key has nothing after it (null)",
+                        hint="give it a value, or leave the key out",
+                    )
+                )
+            else:
+                kept[key] = value
+                if key in cls.no_meaning:
+                    reading.ignored.append(path)
+        return kept
+
+
+_TAG = "‹"  # noqa: RUF001 - no key of a pipeline begins with it
+
+
+def tag(name: str) -> str:
+    """A name for one of several models that a value may be; never part of a key's path."""
+    return _TAG + name
+
+
+def problems_of(error: ValidationError, reading: Reading) -> list[Problem]:
+    """All mistakes: what pydantic found and what the models noted on the way."""
+    problems = list(reading.problems)
+    noted = {problem.key for problem in problems}
+    for line in error.errors(include_url=False):
+        path = tuple(key for key in line["loc"] if key != "[key]" and not str(key).startswith(_TAG))
+        of_key = "[key]" in line["loc"]
+        kind, value, more = line["type"], line["input"], line.get("ctx", {})
+        allowed = hint = None
+        if kind == "rule":
+            message, allowed, hint = more["found"], more["allowed"], more["hint"]
+        elif kind == "missing":
+            message = "the key is missing"
+        elif kind in ("model_type", "dict_type", "model_attributes_type"):
+            message, allowed = f"found {shown(value)}", "a mapping"
+        elif kind == "list_type":
+            message, allowed = f"found {shown(value)}", "a list"
+        else:
+            message = line["msg"]
+        problem = reading.document.problem(path, message, allowed=allowed, hint=hint, of_key=of_key)
+        if kind != "missing" or problem.key not in noted:
+            problems.append(problem)
+    return problems

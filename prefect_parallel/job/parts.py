@@ -1,0 +1,130 @@
+"""What stands inside steps and components: task, environment, resources, limits, identity."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Discriminator, Tag
+
+from prefect_parallel.job.model import Model, tag
+from prefect_parallel.job.values import (
+    Anything,
+    ChoiceRule,
+    Count,
+    EnvironmentName,
+    LooseText,
+    Retries,
+    Rule,
+    Text,
+    Timeout,
+    shown,
+    wrong,
+)
+
+
+class RetrySettings(Model):
+    """How often a mini-batch is tried again, and how long one `run` may take."""
+
+    max_retries: Retries | None = None
+    timeout: Timeout | None = None
+
+
+class Resources(Model):
+    """The nodes of a step. Only their number counts here."""
+
+    no_meaning: ClassVar[frozenset[str]] = frozenset(
+        {
+            "instance_type",
+            "shm_size",
+            "docker_args",
+            "locations",
+            "max_instance_count",
+            "properties",
+        }
+    )
+
+    instance_count: Count | None = None
+    instance_type: Text | None = None
+    shm_size: Text | None = None
+    docker_args: Text | list[Text] | None = None
+    locations: list[Text] | None = None
+    max_instance_count: Count | None = None
+    properties: Anything = None
+
+
+class Build(Model):
+    """A Docker context."""
+
+    path: Text
+    dockerfile_path: Text | None = None
+
+
+class Environment(Model):
+    """An environment in place. Steps run in the environment that runs the pipeline."""
+
+    nullable: ClassVar[frozenset[str]] = frozenset({"description"})
+
+    name: Text | None = None
+    version: LooseText | None = None
+    image: Text | None = None
+    conda_file: Anything = None
+    build: Build | None = None
+    os_type: Annotated[str, ChoiceRule(("linux", "windows"), any_case=True)] | None = None
+    description: Text | None = None
+    tags: dict[str, Anything] | None = None
+
+
+def _environment_kind(value: Any) -> str:
+    inline = isinstance(value, (dict, Environment))
+    return tag("inline") if inline else tag("registered")
+
+
+EnvironmentValue = Annotated[
+    Annotated[Environment, Tag(tag("inline"))] | Annotated[EnvironmentName, Tag(tag("registered"))],
+    Discriminator(_environment_kind),
+]
+
+
+class Task(Model):
+    """What runs over each mini-batch."""
+
+    no_meaning: ClassVar[frozenset[str]] = frozenset({"model"})
+
+    type: Annotated[str, ChoiceRule(("run_function", "function", "model"), any_case=True)]
+    code: Text | None = None
+    entry_script: Text | None = None
+    program_arguments: Text | None = None
+    append_row_to: Text | None = None
+    environment: EnvironmentValue
+    model: Text | None = None
+
+
+class Limits(Model):
+    """What ends a command step."""
+
+    timeout: Timeout | None = None
+
+
+class _IdentityRule(Rule):
+    """The kinds of identity, in snake or camel case."""
+
+    names = ("aml_token", "user_identity", "managed", "managed_identity")
+
+    def check(self, value: Any) -> str:
+        for name in self.names:
+            if isinstance(value, str) and value.lower().replace("_", "") == name.replace("_", ""):
+                return "managed_identity" if name == "managed" else name
+        raise wrong(f"found {shown(value)}", allowed=", ".join(self.names))
+
+    def json_schema(self) -> dict[str, Any]:
+        camel = ("AMLToken", "UserIdentity", "Managed", "ManagedIdentity")
+        return {"enum": [*self.names, *camel]}
+
+
+class Identity(Model):
+    """Who a step runs as in Azure. Here everything runs as the user who started it."""
+
+    type: Annotated[str, _IdentityRule()]
+    client_id: Text | None = None
+    object_id: Text | None = None
+    msi_resource_id: Text | None = None

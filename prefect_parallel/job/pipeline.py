@@ -1,0 +1,205 @@
+"""A pipeline job, as it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import yaml
+from pydantic import Field, PrivateAttr
+
+from prefect_parallel.job.components import Component, InForce, ParallelComponentModel, in_force
+from prefect_parallel.job.document import Document
+from prefect_parallel.job.expressions import whole
+from prefect_parallel.job.model import Model
+from prefect_parallel.job.parts import Identity
+from prefect_parallel.job.ports import DataInput, InputValue, PipelineOutput
+from prefect_parallel.job.steps import (
+    ParallelComponentStepModel,
+    ParallelStepModel,
+    StepModel,
+)
+from prefect_parallel.job.values import (
+    Anything,
+    ChoiceRule,
+    ComputeName,
+    DatastoreName,
+    Flag,
+    Name,
+    StepName,
+    Text,
+    TextOrNull,
+    literal_type,
+)
+
+if TYPE_CHECKING:
+    from prefect_parallel.job.resolved import ResolvedJob
+
+
+class Settings(Model):
+    """Settings for all steps."""
+
+    no_meaning: ClassVar[frozenset[str]] = frozenset(
+        {"force_rerun", "continue_on_failed_optional_input"}
+    )
+
+    default_compute: ComputeName | None = None
+    default_datastore: DatastoreName | None = None
+    continue_on_step_failure: Flag = False
+    force_rerun: Flag | None = None
+    continue_on_failed_optional_input: Flag | None = None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An input of the pipeline, as a parameter of the flow.
+
+    Attributes:
+        name: Its name.
+        type: "string", "integer", "number" or "boolean"; for data, the data's type.
+        default: The literal, or the path as written; None if one must be given.
+        description: What the author says of it.
+    """
+
+    name: str
+    type: str
+    default: str | int | float | bool | None
+    description: str | None = None
+
+
+class PipelineJob(Model):
+    """A pipeline job, as it is written; what its component files hold is kept beside it.
+
+    Made by `load_pipeline`, or by the builder. Two are equal when the same is written in them.
+    """
+
+    no_meaning: ClassVar[frozenset[str]] = frozenset(
+        {
+            "name",
+            "experiment_name",
+            "properties",
+            "identity",
+            "services",
+            "id",
+            "status",
+            "creation_context",
+            "log_files",
+        }
+    )
+    nullable: ClassVar[frozenset[str]] = frozenset(
+        {"$schema", "id", "status", "creation_context", "log_files", "services"}
+    )
+
+    schema_: Anything = Field(None, alias="$schema")
+    type: Annotated[str, ChoiceRule(("pipeline",))]
+    name: Text | None = None
+    display_name: Text | None = None
+    experiment_name: Text | None = None
+    description: Text | None = None
+    tags: dict[str, TextOrNull] = {}
+    properties: dict[str, TextOrNull] | None = None
+    compute: Text | None = None
+    identity: Identity | None = None
+    settings: Settings = Settings()
+    inputs: dict[Name, InputValue] = {}
+    outputs: dict[Name, PipelineOutput] = {}
+    jobs: dict[StepName, StepModel]
+    services: Anything = None
+    id: Anything = None
+    status: Anything = None
+    creation_context: Anything = None
+    log_files: Anything = None
+
+    _document: Document = PrivateAttr()
+    _components: dict[str, Component] = PrivateAttr(default_factory=dict)
+    _ignored: list[str] = PrivateAttr(default_factory=list)
+
+    @property
+    def path(self) -> Path | None:
+        """The file it was read from; None if it was made in Python."""
+        document = self._document
+        return document.folder / Path(document.file).name if document.file else None
+
+    @property
+    def folder(self) -> Path:
+        """What relative paths count from."""
+        return self._document.folder
+
+    @property
+    def document(self) -> Document:
+        return self._document
+
+    @property
+    def components(self) -> Mapping[str, Component]:
+        """Step -> the component file that it names."""
+        return self._components
+
+    @property
+    def ignored(self) -> list[str]:
+        """What of it has no meaning here: dotted paths, each once."""
+        return list(self._ignored)
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """The pipeline's inputs as parameters, in the order of the file."""
+        return [
+            Parameter(name, value.type, value.path, value.description)
+            if isinstance(value, DataInput)
+            else Parameter(name, literal_type(value), value)
+            for name, value in self.inputs.items()
+        ]
+
+    def settings_of(self, step: str) -> InForce:
+        """The settings of a parallel step that count, its component's included."""
+        model = self.jobs[step]
+        assert isinstance(model, (ParallelStepModel, ParallelComponentStepModel))
+        component = self._components.get(step)
+        lent = component.model if component else None
+        assert lent is None or isinstance(lent, ParallelComponentModel)
+        return in_force(model, lent)
+
+    def graph(self) -> dict[str, set[str]]:
+        """Step -> the steps whose outputs it reads."""
+        return {name: self._read_by(name, set()) for name in self.jobs}
+
+    def _read_by(self, step: str, seen: set[tuple[str, str]], name: str | None = None) -> set[str]:
+        """The steps that an input of the step leads to, through other steps' inputs if need be."""
+        found: set[str] = set()
+        for input_name, value in self.jobs[step].inputs.items():
+            if name is not None and input_name != name:
+                continue
+            expression = whole(value.path if isinstance(value, DataInput) else value)
+            match expression.words if expression else ():
+                case ("parent", "jobs", other, "outputs", _):
+                    found.add(other)
+                case ("parent", "jobs", other, "inputs", there) if other in self.jobs:
+                    if (other, there) not in seen:
+                        found |= self._read_by(other, seen | {(other, there)}, there)
+        return found & set(self.jobs)
+
+    def resolve(self, values: Mapping[str, Any] | None = None) -> ResolvedJob:
+        """What runs: every value put in, every default filled in.
+
+        Args:
+            values: Values for the pipeline's inputs; for the others their own count.
+
+        Raises:
+            InvalidPipeline: A value does not fit, or anything else that `load_pipeline` checks.
+        """
+        from prefect_parallel.job.resolve import resolve
+
+        return resolve(self, values or {})
+
+    def to_yaml(self) -> str:
+        """YAML that loads to an equal job, from the same folder."""
+        data = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PipelineJob):
+            return NotImplemented
+        return self.model_dump() == other.model_dump()
+
+    __hash__ = None  # type: ignore[assignment]

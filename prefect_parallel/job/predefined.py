@@ -1,0 +1,218 @@
+"""Program arguments: cut into words, and those that set the run itself instead of the script."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from prefect_parallel.job.expressions import fill, find, keep_given
+from prefect_parallel.job.model import nearest
+from prefect_parallel.job.values import INT_MAX, MAX_TIMEOUT
+
+MIN_PREFIX = 10
+"""Letters that a shortened predefined argument must have: `--first` is the script's own."""
+
+
+@dataclass(frozen=True)
+class PredefinedArguments:
+    """The arguments that set the run itself; times in seconds.
+
+    Attributes:
+        error_threshold: Failed items that are ignored; -1 for any number.
+        allowed_failed_percent: Failed mini-batches that are ignored, in percent.
+        task_overhead_timeout: To load a mini-batch and hand it to `run`.
+        progress_update_timeout: Without any progress of the job; None if not given.
+        first_task_creation_timeout: From the job's start to its first `run`.
+        copy_logs_to_parent: Whether the logs are copied to the run's own folder.
+        resource_monitor_interval: Between two samples; 0 for none.
+        append_row_dataframe_header: Whether an aggregated CSV gets a header.
+        metrics_name_prefix: Put before the names of metrics.
+        push_metrics_to_parent: Whether the pipeline's run gets the metrics too.
+        profiling_module: "cProfile" or None.
+    """
+
+    error_threshold: int = -1
+    allowed_failed_percent: float = 100
+    task_overhead_timeout: float = 600
+    progress_update_timeout: float | None = None
+    first_task_creation_timeout: float = 600
+    copy_logs_to_parent: bool = False
+    resource_monitor_interval: int = 600
+    append_row_dataframe_header: bool = False
+    metrics_name_prefix: str | None = None
+    push_metrics_to_parent: bool = False
+    profiling_module: str | None = None
+
+
+class WrongArgument(ValueError):
+    """A predefined argument has a wrong value.
+
+    Attributes:
+        argument: As written.
+        found: What was found.
+        allowed: What is allowed.
+    """
+
+    def __init__(self, argument: str, found: str, allowed: str) -> None:
+        super().__init__(f"{argument}: {found}")
+        self.argument = argument
+        self.found = found
+        self.allowed = allowed
+
+
+def split_arguments(template: str) -> list[str]:
+    """Cut a template into words as a shell does: quotes hold together, a backslash escapes.
+
+    Expressions stay in their words as `${{key}}`, blanks inside their braces taken out.
+
+    Raises:
+        ValueError: A quote is not closed, or there is a NUL character.
+    """
+    if "\0" in template:
+        raise ValueError("there is a NUL character in it")
+    # A word must not fall apart at a blank inside the braces: stand-ins without blanks.
+    expressions = find(template)
+    text, end = "", 0
+    for number, expression in enumerate(expressions):
+        text += f"{template[end : expression.start]}\0{number}\0"
+        end = expression.end
+    text += template[end:]
+    words = shlex.split(re.sub(r"(?<!\\)\\\r?\n", "", text))
+    return [
+        re.sub(r"\0(\d+)\0", lambda match: str(expressions[int(match[1])]), word) for word in words
+    ]
+
+
+def arguments(template: str, values: Mapping[str, str], missing: Iterable[str] = ()) -> list[str]:
+    """What the script gets: one value stays one argument, whatever is in it.
+
+    Args:
+        template: Program arguments as written.
+        values: Expression key -> value, e.g. `inputs.model`.
+        missing: Keys of the inputs without value; `$[[...]]` parts that hold one go away.
+    """
+    words = split_arguments(keep_given(template, set(missing)))
+    return [fill(word, values) for word in words]
+
+
+def parse_predefined(
+    words: list[str], values: Mapping[str, str], wrong: Callable[[WrongArgument], None]
+) -> tuple[PredefinedArguments, set[str]]:
+    """The predefined arguments among the words.
+
+    Args:
+        words: From `split_arguments`.
+        values: Values for the expressions in them.
+        wrong: Called for each one that does not fit.
+
+    Returns:
+        The arguments, and the names of those that were given.
+    """
+    given: dict[str, Any] = {}
+    position = 0
+    while position < len(words) and words[position] != "--":
+        argument, separator, text = words[position].partition("=")
+        position += 1
+        name = _predefined(argument)
+        if name is None:
+            continue
+        if not separator:
+            if position == len(words) or words[position].startswith("--"):
+                wrong(WrongArgument(argument, "no value follows it", _ALLOWED[name]))
+                continue
+            text = words[position]
+            position += 1
+        text = fill(text, values)
+        value = _READERS[name](text)
+        if value is None:
+            wrong(WrongArgument(argument, f"found {text!r}", _ALLOWED[name]))
+        else:
+            given[name] = value
+    return replace(PredefinedArguments(), **given), set(given)
+
+
+def near_miss(word: str) -> str | None:
+    """The predefined argument that a long option was probably meant to be."""
+    argument = word.partition("=")[0]
+    if _predefined(argument) or len(argument) < MIN_PREFIX:
+        return None
+    hint = nearest(argument, [f"--{name}" for name in _READERS])
+    return hint
+
+
+def _predefined(argument: str) -> str | None:
+    if not argument.startswith("--"):
+        return None
+    name = argument[2:]
+    if name in _READERS:
+        return name
+    matches = [full for full in _READERS if full.startswith(name)]
+    return matches[0] if len(name) >= MIN_PREFIX and len(matches) == 1 else None
+
+
+def _whole(low: int) -> Callable[[str], int | None]:
+    def read(text: str) -> int | None:
+        if not re.fullmatch(r"[-+]?\d+", text, re.ASCII):
+            return None
+        return int(text) if low <= int(text) <= INT_MAX else None
+
+    return read
+
+
+def _number(text: str) -> float | None:
+    if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text, re.ASCII):
+        return None
+    return int(text) if re.fullmatch(r"[-+]?\d+", text) else float(text)
+
+
+def _percent(text: str) -> float | None:
+    number = _number(text)
+    return number if number is not None and 0 <= number <= 100 else None
+
+
+def _seconds(text: str) -> float | None:
+    number = _number(text)
+    return number if number is not None and 0 < number <= MAX_TIMEOUT else None
+
+
+def _flag(text: str) -> bool | None:
+    return {"true": True, "false": False}.get(text.lower())
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _profiler(text: str) -> str | None:
+    return text if text == "cProfile" else None
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "error_threshold": _whole(-1),
+    "allowed_failed_percent": _percent,
+    "task_overhead_timeout": _seconds,
+    "progress_update_timeout": _seconds,
+    "first_task_creation_timeout": _seconds,
+    "copy_logs_to_parent": _flag,
+    "resource_monitor_interval": _whole(0),
+    "append_row_dataframe_header": _flag,
+    "metrics_name_prefix": _text,
+    "push_metrics_to_parent": _flag,
+    "profiling_module": _profiler,
+}
+_ALLOWED = {
+    "error_threshold": "a whole number of failed items, -1 or more",
+    "allowed_failed_percent": "a percentage from 0 to 100",
+    "task_overhead_timeout": f"seconds, more than 0, at most {MAX_TIMEOUT}",
+    "progress_update_timeout": f"seconds, more than 0, at most {MAX_TIMEOUT}",
+    "first_task_creation_timeout": f"seconds, more than 0, at most {MAX_TIMEOUT}",
+    "copy_logs_to_parent": "True or False",
+    "resource_monitor_interval": "a whole number of seconds, 0 (off) or more",
+    "append_row_dataframe_header": "True or False",
+    "metrics_name_prefix": "text",
+    "push_metrics_to_parent": "True or False",
+    "profiling_module": "cProfile",
+}

@@ -1,0 +1,86 @@
+"""From a pipeline job to what runs, with every check that needs no run.
+
+It goes over the whole job and collects mistakes instead of stopping at the first: loading asks
+for the mistakes, resolving for what comes out.
+"""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Mapping
+from typing import Any
+
+from prefect_parallel.errors import InvalidPipeline, Problem
+from prefect_parallel.job.findings import Findings
+from prefect_parallel.job.inputs import Inputs
+from prefect_parallel.job.pipeline import PipelineJob
+from prefect_parallel.job.resolve_step import StepResolver
+from prefect_parallel.job.resolved import CommandStep, OutputSpec, ParallelStep, ResolvedJob
+
+DEFAULT_OUTPUT_MODE = "rw_mount"
+
+
+def resolve(job: PipelineJob, values: Mapping[str, Any]) -> ResolvedJob:
+    """What runs, with these values for the pipeline's inputs.
+
+    Raises:
+        InvalidPipeline: It has mistakes; `problems` holds all of them.
+    """
+    resolved, problems = _resolve(job, values, complete=True)
+    if problems:
+        raise InvalidPipeline(problems)
+    return resolved
+
+
+def problems_in(job: PipelineJob) -> list[Problem]:
+    """All mistakes of a job, given the values that its inputs have by themselves."""
+    return _resolve(job, {}, complete=False)[1]
+
+
+def _resolve(
+    job: PipelineJob, values: Mapping[str, Any], *, complete: bool
+) -> tuple[ResolvedJob, list[Problem]]:
+    findings = Findings(job)
+    if not job.jobs:
+        findings.at(("jobs",), "the pipeline has no step")
+    inputs = Inputs(job, values, complete, findings)
+    graph = job.graph()
+    steps: dict[str, ParallelStep | CommandStep] = {}
+    for name in _in_order(graph, findings):
+        step = StepResolver(job, name, inputs, findings).resolve()
+        if step is not None:
+            steps[name] = step
+    settings = job.settings
+    resolved = ResolvedJob(
+        display_name=job.display_name or job.name or (job.path.stem if job.path else "pipeline"),
+        description=job.description,
+        tags=job.tags,
+        continue_on_step_failure=settings.continue_on_step_failure,
+        default_datastore=(settings.default_datastore or "").removeprefix("azureml:") or None,
+        outputs={
+            name: OutputSpec(output.type or "uri_folder", _mode(output.mode), output.path)
+            for name, output in job.outputs.items()
+        },
+        steps=steps,
+        graph=graph,
+    )
+    return resolved, findings.problems
+
+
+def _mode(mode: str | None) -> str:
+    return DEFAULT_OUTPUT_MODE if mode in (None, "mount") else str(mode)
+
+
+def _in_order(graph: dict[str, set[str]], findings: Findings) -> list[str]:
+    try:
+        return list(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        # graphlib names the cycle against the direction of the data, and its start twice.
+        cycle = [str(step) for step in error.args[1]]
+        first = cycle[0]
+        findings.at(
+            ("jobs", first, "inputs"),
+            f"these steps wait for each other: {' -> '.join(cycle)}",
+            hint="an input of one of them must come from elsewhere",
+        )
+        return list(graph)

@@ -1,0 +1,63 @@
+"""What can be known of an entry script without running it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ScriptProblem:
+    """What is wrong with a script, and in which line."""
+
+    message: str
+    line: int | None = None
+    column: int | None = None
+    hint: str | None = None
+
+
+def check_script(script: Path) -> list[ScriptProblem]:
+    """See that the script parses and has `init` and `run`; nothing of it is run."""
+    try:
+        tree = ast.parse(script.read_bytes(), str(script))
+    except SyntaxError as error:
+        return [ScriptProblem(f"syntax error: {error.msg}", error.lineno, error.offset)]
+    except (ValueError, OSError) as error:
+        return [ScriptProblem(f"cannot be read: {error}")]
+    names = set(_names(tree.body))
+    if "*" in names:
+        return []
+    return [
+        ScriptProblem(
+            f"the entry script has no function {name}",
+            hint=f"add `def {signature}:` at the top level",
+        )
+        for name, signature in (("init", "init()"), ("run", "run(mini_batch)"))
+        if not names & {name, name.capitalize()}
+    ]
+
+
+def _names(body: list[ast.stmt]) -> Iterator[str]:
+    """What the statements define in the module, those under `if`, `try`, `with` included."""
+    for statement in body:
+        match statement:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name
+            case ast.ClassDef(name=name):
+                yield name
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                for alias in aliases:
+                    yield alias.asname or alias.name
+            case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
+                for node in ast.walk(statement):
+                    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                        yield node.id
+            case _:
+                for _, value in ast.iter_fields(statement):
+                    if isinstance(value, list):
+                        yield from _names([item for item in value if isinstance(item, ast.stmt)])
+                        for item in value:
+                            if isinstance(item, (ast.ExceptHandler, ast.match_case)):
+                                yield from _names(item.body)

@@ -1,0 +1,360 @@
+"""The kinds of values that keys of a pipeline take, each with what it allows and a message."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from prefect_parallel.job.document import Items, Section, Typed, parse_scalar
+from prefect_parallel.job.expressions import whole
+
+INT_MAX = 2**31 - 1
+MAX_TIMEOUT = 259_200  # 3 days, in seconds.
+
+INPUT_MODES = ("ro_mount", "download", "direct")
+MLTABLE_MODES = (*INPUT_MODES, "eval_mount", "eval_download")
+OUTPUT_MODES = ("rw_mount", "upload", "direct", "mount")
+DATA_TYPES = (
+    "uri_file",
+    "uri_folder",
+    "mltable",
+    "custom_model",
+    "mlflow_model",
+    "triton_model",
+)
+LITERAL_TYPES = ("string", "integer", "number", "boolean")
+LOGGING_LEVELS = ("INFO", "WARNING", "DEBUG")
+
+_SIZE = re.compile(r"(\d+)(?:([kmg])b)?", re.IGNORECASE | re.ASCII)
+_FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_EXPRESSION_SCHEMA = {"type": "string", "pattern": r"^\s*\$\{\{.*\}\}\s*$"}
+
+
+def wrong(
+    found: str, *, allowed: str | None = None, hint: str | None = None
+) -> PydanticCustomError:
+    """An error whose parts go into an `errors.Problem`."""
+    return PydanticCustomError(
+        "rule", "{found}", {"found": found, "allowed": allowed, "hint": hint}
+    )
+
+
+def shown(value: Any) -> str:
+    """A value as a message names it."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return f"the boolean {str(value).lower()}"
+    if isinstance(value, (int, float)):
+        return f"the number {value}"
+    if isinstance(value, (Section, dict)):
+        return "a mapping"
+    if isinstance(value, (Items, list, tuple)):
+        return "a list"
+    text = repr(str(value))
+    return text if len(text) <= 60 else text[:57] + "...'"
+
+
+class Rule:
+    """What a key's value must be. Subclasses are put into `Annotated`."""
+
+    def check(self, value: Any) -> Any:
+        """The value as it counts.
+
+        Raises:
+            PydanticCustomError: It is not allowed.
+        """
+        raise NotImplementedError
+
+    def json_schema(self) -> dict[str, Any]:
+        """The same for editors."""
+        raise NotImplementedError
+
+    def written(self, value: Any) -> Any:
+        """The value as YAML takes it."""
+        return value
+
+    def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.check,
+            serialization=core_schema.plain_serializer_function_ser_schema(self.written),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, _: CoreSchema, __: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return self.json_schema()
+
+
+@dataclass(frozen=True)
+class TextRule(Rule):
+    """Text. Numbers and booleans must be quoted."""
+
+    nullable: bool = False
+
+    def check(self, value: Any) -> Any:
+        if isinstance(value, str) or (value is None and self.nullable):
+            return value
+        hint = None
+        if isinstance(value, (bool, int, float)):
+            hint = f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
+        raise wrong(f"found {shown(value)}", allowed="text", hint=hint)
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": ["string", "null"] if self.nullable else "string"}
+
+
+@dataclass(frozen=True)
+class WholeRule(Rule):
+    """A whole number within limits, quoted or not; or an expression."""
+
+    low: int
+    high: int = INT_MAX
+    unit: str = ""
+
+    def check(self, value: Any) -> int | str:
+        if isinstance(value, str) and whole(value):
+            return value
+        number = self._number(value)
+        if number is None or not self.low <= number <= self.high:
+            raise wrong(f"found {shown(value)}", allowed=self.allowed)
+        return number
+
+    @staticmethod
+    def _number(value: Any) -> int | None:
+        if isinstance(value, bool):
+            return None
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        if isinstance(value, int):
+            return value
+        if isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d+\s*", value, re.ASCII):
+            return int(value)
+        return None
+
+    @property
+    def allowed(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        if self.high == INT_MAX:
+            return f"a whole number{unit and ' of' + unit}, {self.low} or more"
+        return f"a whole number{unit and ' of' + unit} from {self.low} to {self.high}"
+
+    def json_schema(self) -> dict[str, Any]:
+        digits = {"type": "string", "pattern": r"^\s*[-+]?\d+\s*$"}
+        number = {"type": "integer", "minimum": self.low, "maximum": self.high}
+        return {"anyOf": [number, digits, _EXPRESSION_SCHEMA]}
+
+
+@dataclass(frozen=True)
+class SizeRule(Rule):
+    """A mini-batch size, in files or bytes: digits, with kb, mb or gb. It must be quoted."""
+
+    def check(self, value: Any) -> int | str:
+        allowed = 'a string of digits, e.g. "10" files, or of digits and kb, mb or gb, e.g. "10kb"'
+        if not isinstance(value, str):
+            hint = f'quote it: "{value}"' if isinstance(value, int) else None
+            raise wrong(f"found {shown(value)}", allowed=allowed, hint=hint)
+        if whole(value):
+            return value
+        match = _SIZE.fullmatch(value)
+        if match is None:
+            raise wrong(f"found {shown(value)}", allowed=allowed)
+        return int(match[1]) * _FACTORS[(match[2] or "").lower()]
+
+    def written(self, value: Any) -> Any:
+        return None if value is None else str(value)
+
+    def json_schema(self) -> dict[str, Any]:
+        size = {"type": "string", "pattern": r"^\d+([kKmMgG][bB])?$"}
+        return {"anyOf": [size, _EXPRESSION_SCHEMA]}
+
+
+@dataclass(frozen=True)
+class ChoiceRule(Rule):
+    """One of some names."""
+
+    names: tuple[str, ...]
+    any_case: bool = False
+    bindable: bool = False
+
+    def check(self, value: Any) -> str:
+        if self.bindable and isinstance(value, str) and whole(value):
+            return value
+        name = value.lower() if self.any_case and isinstance(value, str) else value
+        if not isinstance(name, str) or name not in self.names:
+            raise wrong(f"found {shown(value)}", allowed=", ".join(self.names))
+        return str(name)
+
+    def json_schema(self) -> dict[str, Any]:
+        names = {"enum": list(self.names)}
+        return {"anyOf": [names, _EXPRESSION_SCHEMA]} if self.bindable else names
+
+
+@dataclass(frozen=True)
+class FlagRule(Rule):
+    """True or false, in any of YAML's ways, quoted or not."""
+
+    def check(self, value: Any) -> bool:
+        if isinstance(value, bool):
+            return value
+        word = str(value).lower() if isinstance(value, (str, int)) else ""
+        if word in ("true", "yes", "on", "1"):
+            return True
+        if word in ("false", "no", "off", "0"):
+            return False
+        raise wrong(f"found {shown(value)}", allowed="true or false")
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"enum": [True, False, "true", "false", "yes", "no", "on", "off", 0, 1]}
+
+
+@dataclass(frozen=True)
+class AssetRule(Rule):
+    """`azureml:NAME`, or one of some other words."""
+
+    what: str
+    words: tuple[str, ...] = ()
+
+    def check(self, value: Any) -> str:
+        good = isinstance(value, str) and (
+            value in self.words
+            or (
+                value.startswith("azureml:")
+                and value.strip("/") != "azureml:"
+                and "${{" not in value
+            )
+        )
+        if not good:
+            hint = None
+            if isinstance(value, str) and re.fullmatch(r"[\w.@:-]+", value):
+                hint = f"write azureml:{value}"
+            also = "".join(f", or {word}" for word in self.words)
+            raise wrong(f"found {shown(value)}", allowed=f"azureml:{self.what}{also}", hint=hint)
+        return str(value)
+
+    def json_schema(self) -> dict[str, Any]:
+        name = {"type": "string", "pattern": "^azureml:."}
+        return {"anyOf": [name, {"enum": list(self.words)}]} if self.words else name
+
+
+@dataclass(frozen=True)
+class LiteralRule(Rule):
+    """Text, a number or a boolean; `{value: X}` means X."""
+
+    def check(self, value: Any) -> Any:
+        if isinstance(value, dict) and set(value) == {"value"}:
+            value = value["value"]
+        if isinstance(value, Typed):
+            value = parse_scalar(value)
+        if isinstance(value, (str, bool, int, float)):
+            return value
+        raise wrong(
+            f"found {shown(value)}",
+            allowed="text, a number, a boolean, or a mapping with `type` and `path`",
+        )
+
+    def json_schema(self) -> dict[str, Any]:
+        plain = {"type": ["string", "number", "boolean"]}
+        wrapped = {
+            "type": "object",
+            "properties": {"value": plain},
+            "required": ["value"],
+            "additionalProperties": False,
+        }
+        return {"anyOf": [plain, wrapped]}
+
+
+@dataclass(frozen=True)
+class AnythingRule(Rule):
+    """Whatever stands there: it has no meaning here, or none of ours to check."""
+
+    def check(self, value: Any) -> Any:
+        return value
+
+    def json_schema(self) -> dict[str, Any]:
+        return {}
+
+
+@dataclass(frozen=True)
+class LooseTextRule(Rule):
+    """Text, numbers and booleans, as text."""
+
+    def check(self, value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        if isinstance(value, (bool, int, float)):
+            return str(value)
+        raise wrong(f"found {shown(value)}", allowed="text")
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": ["string", "number", "boolean"]}
+
+
+@dataclass(frozen=True)
+class StepNameRule(Rule):
+    """A step's name: it becomes a folder, and part of expressions."""
+
+    def check(self, value: Any) -> str:
+        name = str(value)
+        if re.fullmatch(r"[a-z_][a-z0-9_]*", name):
+            return name
+        better = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")
+        hint = f"call it {better}" if re.fullmatch(r"[a-z_][a-z0-9_]*", better) else None
+        raise wrong(
+            f"{shown(name)} is no name for a step",
+            allowed="lower-case letters, digits and underscores, not a digit first",
+            hint=hint,
+        )
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"pattern": "^[a-z_][a-z0-9_]*$"}
+
+
+@dataclass(frozen=True)
+class NameRule(Rule):
+    """The name of an input or output: part of expressions and, for outputs, a file's name."""
+
+    def check(self, value: Any) -> str:
+        name = str(value)
+        if name.isidentifier():
+            return name
+        raise wrong(
+            f"{shown(name)} is no name for an input or output",
+            allowed="letters, digits and underscores, not a digit first",
+        )
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"pattern": r"^[^\W\d]\w*$"}
+
+
+Text = Annotated[str, TextRule()]
+TextOrNull = Annotated[str | None, TextRule(nullable=True)]
+LooseText = Annotated[str, LooseTextRule()]
+Flag = Annotated[bool, FlagRule()]
+Anything = Annotated[Any, AnythingRule()]
+Scalar = Annotated[str | int | float | bool, LiteralRule()]
+Size = Annotated[int | str, SizeRule()]
+Count = Annotated[int | str, WholeRule(1)]
+Threshold = Annotated[int | str, WholeRule(-1)]
+Retries = Annotated[int | str, WholeRule(0)]
+Timeout = Annotated[int | str, WholeRule(1, MAX_TIMEOUT, "seconds")]
+Level = Annotated[str, ChoiceRule(LOGGING_LEVELS, bindable=True)]
+DataType = Annotated[str, ChoiceRule(DATA_TYPES, any_case=True)]
+StepName = Annotated[str, StepNameRule()]
+Name = Annotated[str, NameRule()]
+EnvironmentName = Annotated[str, AssetRule("NAME, azureml:NAME:VERSION or a mapping")]
+ComputeName = Annotated[str, AssetRule("NAME", ("serverless",))]
+DatastoreName = Annotated[str, AssetRule("NAME")]
+
+
+def literal_type(value: str | int | float | bool) -> str:
+    """What the format calls the type of a literal."""
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer"
+    return "number" if isinstance(value, float) else "string"
