@@ -40,8 +40,8 @@ class ComponentModel(Model):
     properties: Anything = None
     is_deterministic: Anything = None
     environment_variables: Anything = None
-    inputs: dict[Name, DeclaredInput] = {}
-    outputs: dict[Name, DeclaredOutput] = {}
+    inputs: dict[Name, DeclaredInput] = Field(default_factory=dict)
+    outputs: dict[Name, DeclaredOutput] = Field(default_factory=dict)
     code: Text | None = None
 
 
@@ -173,30 +173,34 @@ def in_force(step: ParallelSettings, component: ParallelComponentModel | None) -
         if component.code is not None:
             task = task.model_copy(update={"code": component.code})
     return InForce(
-        mini_batch_size=step.mini_batch_size or lent.mini_batch_size,
-        partition_keys=step.partition_keys or lent.partition_keys,
-        max_concurrency_per_instance=(
-            step.max_concurrency_per_instance or lent.max_concurrency_per_instance
+        mini_batch_size=_unless_empty(step.mini_batch_size, lent.mini_batch_size),
+        partition_keys=_unless_empty(step.partition_keys, lent.partition_keys),
+        max_concurrency_per_instance=_unless_empty(
+            step.max_concurrency_per_instance, lent.max_concurrency_per_instance
         ),
-        mini_batch_error_threshold=(
-            step.mini_batch_error_threshold or lent.mini_batch_error_threshold
+        mini_batch_error_threshold=_unless_empty(
+            step.mini_batch_error_threshold, lent.mini_batch_error_threshold
         ),
         error_threshold=_given(step.error_threshold, lent.error_threshold),
-        retry_settings=_unless_empty(step.retry_settings, lent.retry_settings),
+        retry_settings=_retry_settings(step.retry_settings, lent.retry_settings),
         logging_level=_given(step.logging_level, lent.logging_level),
-        input_data=step.input_data or lent.input_data,
+        input_data=_unless_empty(step.input_data, lent.input_data),
         instance_count=_instance_count(step, component),
         task=task,
     )
 
 
-def _given(own: _T | None, lent: _T | None) -> _T | None:
+def _given(own: _T, lent: _T) -> _T:
     return lent if own is None else own
 
 
-def _unless_empty(own: RetrySettings | None, lent: RetrySettings | None) -> RetrySettings | None:
+def _unless_empty(own: _T, lent: _T) -> _T:
+    return lent if not own and lent is not None else own
+
+
+def _retry_settings(own: RetrySettings | None, lent: RetrySettings | None) -> RetrySettings | None:
     empty = own is None or (own.max_retries is None and own.timeout is None)
-    return lent if empty and lent is not None else own
+    return _unless_empty(None if empty else own, lent)
 
 
 def _instance_count(

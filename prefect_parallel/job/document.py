@@ -229,7 +229,7 @@ def _scalar(tag: str, value: str) -> Any:
     # A date means the text it was written as: no key of the format wants a date.
     if kind in ("str", "timestamp"):
         return value
-    return SafeConstructor().construct_object(yaml.ScalarNode(tag, value))  # type: ignore[no-untyped-call]
+    return SafeConstructor().construct_object(yaml.ScalarNode(tag, value))
 
 
 class _Builder:
@@ -297,7 +297,9 @@ class _Builder:
     def _scalar(self, event: ScalarEvent, path: Path_) -> Any:
         tag = event.tag
         if tag is None or tag == "!":
-            tag = self.resolver.resolve(yaml.ScalarNode, event.value, event.implicit)
+            tag = self.resolver.resolve(  # type: ignore[no-untyped-call]
+                yaml.ScalarNode, event.value, event.implicit
+            )
         if tag == _PREFIX + "merge" or tag == _PREFIX + "value":
             return event.value
         if tag not in _SCALAR_TAGS:
@@ -405,7 +407,7 @@ class _Builder:
         allowed: str | None = None,
         hint: str | None = None,
     ) -> None:
-        key = dotted(key for key in self.prefix + path if key != "?")  # type: ignore[arg-type]
+        key = dotted([key for key in self.prefix + path if key != "?"])
         self.problems.append(Problem(message, self.name, *place, key or None, allowed, hint))
 
     def _fail(self, event: Event | None, message: str, **more: str | None) -> NoReturn:
@@ -418,7 +420,9 @@ class _Builder:
 
 
 def _place(event: Event) -> Place:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+    mark = event.start_mark
+    assert mark is not None
+    return mark.line + 1, mark.column + 1
 
 
 def _line(text: str, number: int) -> str:

@@ -182,13 +182,13 @@ class Inputs:
         if declared.enum is not None and value not in declared.enum:
             allowed = ", ".join(map(str, declared.enum))
             self._findings.at(path, f"found {shown(value)}", allowed=allowed)
-        for limit, word, outside in (
-            (declared.min, "at least", lambda low: value < low),
-            (declared.max, "at most", lambda high: value > high),
-        ):
-            comparable = isinstance(limit, (int, float)) and isinstance(value, (int, float))
-            if comparable and outside(limit):
-                self._findings.at(path, f"found {shown(value)}", allowed=f"{word} {limit}")
+        if not isinstance(value, (int, float)):
+            return
+        low, high = declared.min, declared.max
+        if isinstance(low, (int, float)) and value < low:
+            self._findings.at(path, f"found {shown(value)}", allowed=f"at least {low}")
+        if isinstance(high, (int, float)) and value > high:
+            self._findings.at(path, f"found {shown(value)}", allowed=f"at most {high}")
 
     def _bound(
         self,
@@ -217,6 +217,8 @@ class Inputs:
                     hint=nearest(other, job.jobs),
                 )
             case ("parent", "jobs", other, "outputs", there):
+                if job.lacks_component(other):
+                    return OutputOf(other, there, "uri_folder", DEFAULT_INPUT_MODE)
                 outputs = output_names(job, other)
                 if there in outputs:
                     return OutputOf(other, there, outputs[there], DEFAULT_INPUT_MODE)

@@ -53,7 +53,8 @@ class Model(BaseModel):
     def _sift_keys(cls, data: Any, info: ValidationInfo) -> Any:
         if not isinstance(data, Section):
             return data
-        reading: Reading = info.context
+        reading = info.context
+        assert isinstance(reading, Reading)
         known = cls.known_keys()
         kept: dict[str, Any] = {}
         for key, value in data.items():

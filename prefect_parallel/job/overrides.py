@@ -6,75 +6,84 @@ from collections.abc import Sequence
 from typing import Any
 
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.document import Document, Items, Path_, Section, Typed, parse_document
+from prefect_parallel.job.document import (
+    Document,
+    Items,
+    Path_,
+    Section,
+    Typed,
+    dotted,
+    parse_document,
+)
 from prefect_parallel.job.model import nearest
 
 
 def apply_overrides(document: Document, overrides: Sequence[str]) -> None:
     """Put each `a.b.c=value` into the document.
 
-    A value is text, unless it begins with `{` or `[`: then it is YAML. What stands in the place
-    of text stays text; everything else is what its key wants it to be.
+    A value is text, unless it begins with `{` or `[`: then it is YAML. Text stays text where
+    text stood before; elsewhere it is what its key wants it to be.
 
     Raises:
         InvalidPipeline: One of them is not of that form, or leads nowhere.
     """
-    problems = [problem for text in overrides if (problem := _apply(document, text))]
+    problems: list[Problem] = []
+    for argument in overrides:
+        try:
+            _apply(document, argument)
+        except InvalidPipeline as error:
+            problems += error.problems
     if problems:
         raise InvalidPipeline(problems)
 
 
-def _apply(document: Document, argument: str) -> Problem | None:
+def _apply(document: Document, argument: str) -> None:
     name = f"--set {argument}"
     dotted_path, separator, text = argument.partition("=")
     keys = dotted_path.strip().split(".")
     if not separator or not all(keys):
-        return Problem("not of the form", name, allowed="--set KEY.KEY=VALUE")
+        raise InvalidPipeline([Problem("no key", name, allowed="--set KEY.KEY=VALUE")])
     node: Any = document.data
     path: Path_ = ()
     for key in keys[:-1]:
-        child = _child(node, key)
-        if child is None and isinstance(node, Section) and path != ("jobs",):
-            child = Section((*path, key))
-            node.put(key, child)
-        if not isinstance(child, (Section, Items)):
-            known = list(node) if isinstance(node, Section) else []
-            return Problem(
-                "there is no such key" if child is None else "that is a value, not a mapping",
-                name,
-                key=".".join([*map(str, path), key]),
-                hint=nearest(key, known),
-            )
-        node, path = child, (*path, key)
-    return _put(document, node, keys[-1], path, text, argument)
+        node = _step_into(node, path, key, name)
+        path = (*path, key)
+    value = _value(_child(node, keys[-1]), path + (keys[-1],), text, document, name)
+    if isinstance(node, Section):
+        node.put(keys[-1], value)
+    elif _child(node, keys[-1]) is not None:
+        node[int(keys[-1])] = value
+    else:
+        raise InvalidPipeline([Problem("the list has no such item", name, key=dotted_path)])
+    document.origins[(*path, keys[-1])] = argument
 
 
-def _put(
-    document: Document, node: Section | Items, key: str, path: Path_, text: str, argument: str
-) -> Problem | None:
-    name = f"--set {argument}"
-    old = _child(node, key)
-    if isinstance(old, Section) and "path" in old and not text.startswith("{"):
-        return Problem(
-            "that is data, not a single value",
-            name,
-            key=".".join([*map(str, path), key]),
-            hint=f"--set {'.'.join([*map(str, path), key])}.path={text}",
-        )
-    value: Any = Typed(text)
+def _step_into(node: Section | Items, path: Path_, key: str, name: str) -> Section | Items:
+    child = _child(node, key)
+    # A mapping that the file does not have is made; a step never is: its name is misspelt.
+    if child is None and isinstance(node, Section) and path != ("jobs",):
+        child = Section((*path, key))
+        node.put(key, child)
+    if isinstance(child, (Section, Items)):
+        return child
+    message = "there is no such key" if child is None else "that is a value, not a mapping"
+    known = list(node) if isinstance(node, Section) else []
+    raise InvalidPipeline(
+        [Problem(message, name, key=dotted((*path, key)), hint=nearest(key, known))]
+    )
+
+
+def _value(old: Any, path: Path_, text: str, document: Document, name: str) -> Any:
     if text.startswith(("{", "[")):
         value = parse_document(f"{{value: {text}}}", name, document.folder).data["value"]
-        _move(value, (*path, key))
-    elif type(old) is str:
-        value = text
-    if isinstance(node, Section):
-        node.put(key, value)
-    elif key.isdigit() and int(key) < len(node):
-        node[int(key)] = value
-    else:
-        return Problem("there is no such item", name, key=".".join(map(str, path)))
-    document.origins[(*path, key)] = argument
-    return None
+        _move(value, path)
+        return value
+    if isinstance(old, Section) and "path" in old:
+        hint = f"--set {dotted(path)}.path={text}"
+        raise InvalidPipeline(
+            [Problem("that is data, not a single value", name, key=dotted(path), hint=hint)]
+        )
+    return text if type(old) is str else Typed(text)
 
 
 def _child(node: Section | Items, key: str) -> Any:

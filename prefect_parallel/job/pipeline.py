@@ -98,13 +98,13 @@ class PipelineJob(Model):
     display_name: Text | None = None
     experiment_name: Text | None = None
     description: Text | None = None
-    tags: dict[str, TextOrNull] = {}
+    tags: dict[str, TextOrNull] = Field(default_factory=dict)
     properties: dict[str, TextOrNull] | None = None
     compute: Text | None = None
     identity: Identity | None = None
-    settings: Settings = Settings()
-    inputs: dict[Name, InputValue] = {}
-    outputs: dict[Name, PipelineOutput] = {}
+    settings: Settings = Field(default_factory=Settings)
+    inputs: dict[Name, InputValue] = Field(default_factory=dict)
+    outputs: dict[Name, PipelineOutput] = Field(default_factory=dict)
     jobs: dict[StepName, StepModel]
     services: Anything = None
     id: Anything = None
@@ -150,6 +150,10 @@ class PipelineJob(Model):
             else Parameter(name, literal_type(value), value)
             for name, value in self.inputs.items()
         ]
+
+    def lacks_component(self, step: str) -> bool:
+        """Whether the step names a component file that could not be read."""
+        return hasattr(self.jobs[step], "component") and step not in self._components
 
     def settings_of(self, step: str) -> InForce:
         """The settings of a parallel step that count, its component's included."""

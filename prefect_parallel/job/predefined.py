@@ -139,8 +139,7 @@ def near_miss(word: str) -> str | None:
     argument = word.partition("=")[0]
     if _predefined(argument) or len(argument) < MIN_PREFIX:
         return None
-    hint = nearest(argument, [f"--{name}" for name in _READERS])
-    return hint
+    return nearest(argument, [f"--{name}" for name in _READERS])
 
 
 def _predefined(argument: str) -> str | None:

@@ -47,6 +47,8 @@ def _resolve(
     graph = job.graph()
     steps: dict[str, ParallelStep | CommandStep] = {}
     for name in _in_order(graph, findings):
+        if job.lacks_component(name):
+            continue
         step = StepResolver(job, name, inputs, findings).resolve()
         if step is not None:
             steps[name] = step

@@ -330,18 +330,22 @@ class StepResolver:
             return None
         if isinstance(value, (Data, OutputOf)) and value.type in MAJOR_INPUT_TYPES:
             return name
-        if not isinstance(value, Missing) or name in self.model.inputs:
-            found = value.type if isinstance(value, (Data, OutputOf)) else "no data"
-        else:
-            found = "not given"
-        if not (isinstance(value, Missing) and name in self.model.inputs):
-            self.findings.in_step(
-                self.name,
-                ("input_data",),
-                f"{expression} is {found}",
-                allowed=f"data of type {', '.join(MAJOR_INPUT_TYPES)}",
-            )
+        if isinstance(value, Missing) and not self._is_left_out(name):
+            return None
+        found = value.type if isinstance(value, (Data, OutputOf)) else "no data"
+        self.findings.in_step(
+            self.name,
+            ("input_data",),
+            f"{expression} is {'not given' if isinstance(value, Missing) else found}",
+            allowed=f"data of type {', '.join(MAJOR_INPUT_TYPES)}",
+        )
         return None
+
+    def _is_left_out(self, name: str) -> bool:
+        """Whether it is an optional input that is not given; else its mistake is known already."""
+        if self.component is None or name in self.model.inputs:
+            return False
+        return self.component.model.inputs[name].optional
 
     def _append_row_to(self, task: Task) -> AppendRowTo | None:
         text = task.append_row_to
@@ -432,16 +436,8 @@ class StepResolver:
                     hint=nearest(expression.name, known),
                 )
         for expression in find(given):
-            optional = (
-                expression.form == "${{inputs.NAME}}"
-                and isinstance(self.inputs.get(expression.name), Missing)
-                and expression.name not in self.model.inputs
-            )
-            if (
-                optional
-                and self.component
-                and self.component.model.inputs[expression.name].optional
-            ):
+            missing = isinstance(self.inputs.get(expression.name), Missing)
+            if expression.words[0] == "inputs" and missing and self._is_left_out(expression.name):
                 self.findings.in_step(
                     self.name,
                     keys,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, Field, Tag
 
 from prefect_parallel.job.model import Model, tag
 from prefect_parallel.job.parts import (
@@ -66,15 +66,15 @@ class Step(Model):
     compute: Text | None = None
     identity: Identity | None = None
     services: Anything = None
-    inputs: dict[Name, InputValue] = {}
-    outputs: dict[Name, OutputValue] = {}
+    inputs: dict[Name, InputValue] = Field(default_factory=dict)
+    outputs: dict[Name, OutputValue] = Field(default_factory=dict)
 
 
 class ParallelStepModel(Step, ParallelSettings):
     """A parallel step in place."""
 
     type: _PARALLEL = "parallel"
-    environment_variables: dict[str, Text] = {}
+    environment_variables: dict[str, Text] = Field(default_factory=dict)
     task: Task
 
 
@@ -89,7 +89,7 @@ class ParallelComponentStepModel(Step, ParallelSettings):
 
     type: _PARALLEL = "parallel"
     component: Text
-    environment_variables: dict[str, Text] = {}
+    environment_variables: dict[str, Text] = Field(default_factory=dict)
     task: Task | None = None
     instance_count: Count | None = None
     instance_type: Text | None = None
@@ -103,7 +103,7 @@ class CommandSettings(Step):
     no_meaning: ClassVar[frozenset[str]] = Step.no_meaning | {"distribution", "queue_settings"}
 
     type: _COMMAND = "command"
-    environment_variables: dict[str, Scalar] = {}
+    environment_variables: dict[str, Scalar] = Field(default_factory=dict)
     resources: Resources | None = None
     distribution: Anything = None
     limits: Limits | None = None

@@ -30,6 +30,7 @@ LITERAL_TYPES = ("string", "integer", "number", "boolean")
 LOGGING_LEVELS = ("INFO", "WARNING", "DEBUG")
 
 _SIZE = re.compile(r"(\d+)(?:([kmg])b)?", re.IGNORECASE | re.ASCII)
+_ASSET = re.compile(r"azureml:(?!\$\{\{)[^/\s].*|azureml://.+")
 _FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _EXPRESSION_SCHEMA = {"type": "string", "pattern": r"^\s*\$\{\{.*\}\}\s*$"}
 
@@ -220,15 +221,8 @@ class AssetRule(Rule):
     words: tuple[str, ...] = ()
 
     def check(self, value: Any) -> str:
-        good = isinstance(value, str) and (
-            value in self.words
-            or (
-                value.startswith("azureml:")
-                and value.strip("/") != "azureml:"
-                and "${{" not in value
-            )
-        )
-        if not good:
+        named = isinstance(value, str) and _ASSET.fullmatch(value)
+        if not named and value not in self.words:
             hint = None
             if isinstance(value, str) and re.fullmatch(r"[\w.@:-]+", value):
                 hint = f"write azureml:{value}"
