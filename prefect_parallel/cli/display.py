@@ -83,7 +83,7 @@ class PlainDisplay(Display):
 
     def step_started(self, step: str, progress: Progress, slots: str) -> None:
         self._last[step] = time.monotonic()
-        self._say(f"{step}: {progress.mini_batches} mini-batches on {slots}")
+        self._say(f"{step}: mini-batches to run: {progress.mini_batches}, on {slots}")
 
     def step_progressed(self, step: str, progress: Progress) -> None:
         now = time.monotonic()

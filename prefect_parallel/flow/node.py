@@ -11,7 +11,6 @@ from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
-from prefect.events.worker import EventsWorker
 from prefect.logging import get_run_logger
 from prefect.tasks import Task
 
@@ -19,6 +18,7 @@ from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.entry.pool import EntryPool
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.delivery import deliver_events_and_logs
 from prefect_parallel.flow.progress import AttemptEvent
 from prefect_parallel.output.part import Record
 
@@ -53,7 +53,7 @@ class NodePlugin(WorkerPlugin):
     async def teardown(self, worker: Worker) -> None:
         """Called by the worker when the step is over. Also sends the task runs' last events."""
         await asyncio.to_thread(self.pool.close)
-        await asyncio.to_thread(EventsWorker.drain_all)
+        await asyncio.to_thread(deliver_events_and_logs)
 
 
 def _worth_retrying(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
@@ -96,7 +96,7 @@ def process_mini_batches(key: str, group: list[dict[str, Any]]) -> int:
     for descriptor in group:
         record = plugin.pool.run(MiniBatch.from_json(descriptor), attempt)
         event = AttemptEvent.of(record, last_attempt=last_attempt)
-        worker.log_event(key, dataclasses.asdict(event))
+        worker.log_event(key, {"attempt": dataclasses.asdict(event)})
         succeeded += record.succeeded
         if record.error is not None:
             failed.append(record)

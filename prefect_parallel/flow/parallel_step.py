@@ -116,7 +116,7 @@ class _ParallelStep:
     def _map(self, planned: Plan) -> None:
         mini_batches = list(planned.mini_batches)
         self._progress = Progress(len(mini_batches), "files" if planned.kind == "files" else "rows")
-        nodes = f"{self._step.instance_count} x {self._slots} slots"
+        nodes = f"{self._step.instance_count} nodes x {self._slots} slots"
         self._logs.job(f"planned {len(mini_batches)} mini-batches for {nodes}")
         self._run.observer.step_started(self._step.name, self._progress, nodes)
         happenings: queue.SimpleQueue[AttemptEvent | PrefectFuture[Any]] = queue.SimpleQueue()
@@ -236,7 +236,11 @@ class _ParallelStep:
         key = f"prefect-parallel-{self._step.name}-{uuid4().hex}"
         self._run.observer.waiting(f"{self._step.name}: the Dask cluster")
         client = _client()
-        client.subscribe_topic(key, lambda event: happenings.put(AttemptEvent(**event[1])))
+
+        def note(event: tuple[float, dict[str, Any]]) -> None:
+            happenings.put(AttemptEvent(**event[1]["attempt"]))
+
+        client.subscribe_topic(key, note)
         client.register_plugin(NodePlugin(config, key))
         try:
             yield key
@@ -280,7 +284,7 @@ def _refuse_broken(future: PrefectFuture[Any]) -> None:
 
 def _completed(totals: Totals) -> str:
     if totals.failed == 0:
-        return f"all {totals.mini_batches} mini-batches succeeded"
+        return f"{totals.mini_batches} of {totals.mini_batches} mini-batches succeeded"
     text = (
         f"{totals.failed} of {totals.mini_batches} mini-batches failed and were ignored,"
         " within the thresholds"

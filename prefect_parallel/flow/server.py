@@ -26,6 +26,7 @@ from prefect.settings import (
 
 from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.delivery import deliver_events_and_logs
 from prefect_parallel.flow.progress import Observer
 
 STARTUP_SECONDS = 180.0
@@ -63,6 +64,7 @@ def prefect_server(observer: Observer) -> Iterator[str]:
             _wait_until_healthy(url, pid, log)
             with temporary_settings({PREFECT_API_URL: url}), _environment_variable(url):
                 yield url
+                deliver_events_and_logs()
             spawner.end(pid, grace=SHUTDOWN_SECONDS)
         finally:
             spawner.close()

@@ -9,6 +9,7 @@ copies of it.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextvars
 import threading
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ from uuid import UUID, uuid4
 import distributed
 from prefect.client.schemas.objects import RunInput
 from prefect.context import SyncClientContext, hydrated_context, serialize_context
+from prefect.flows import Flow
 from prefect.task_engine import run_task_async, run_task_sync
 from prefect.tasks import Task
 from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
@@ -79,7 +81,7 @@ class NodeTaskRunner(DaskTaskRunner):
 
     def _share(self, task: Task[Any, Any]) -> distributed.Future[_Shared]:
         if id(task) not in self._shared:
-            shared = _Shared(task, serialize_context())
+            shared = _Shared(task, _portable_context())
             self._shared[id(task)] = self.client.scatter(shared, broadcast=True, hash=False)
         return self._shared[id(task)]
 
@@ -97,28 +99,60 @@ class _Shared:
     key: UUID = field(default_factory=uuid4)
 
 
-class _Thread(threading.local):
-    """The Prefect context of a worker's thread, entered once.
+def _portable_context() -> dict[str, Any]:
+    """The context, with a flow that has everything but its function.
 
-    It is not left: the context variables die with the thread, and the client with the process.
+    That one drives the flow run, here; what it closes over need not be fit for a journey.
     """
+    context = serialize_context()
+    flow: Flow[..., Any] = context["flow_run_context"]["flow"]
+    context["flow_run_context"]["flow"] = Flow(
+        _driven_elsewhere,
+        name=flow.name,
+        version=flow.version,
+        task_runner=flow.task_runner,
+        persist_result=flow.persist_result,
+        log_prints=flow.log_prints,
+    )
+    return context
 
-    def __init__(self) -> None:
-        self._key: UUID | None = None
-        self._context = contextvars.copy_context()
-        self._entered = ExitStack()
 
-    def context(self, shared: _Shared) -> contextvars.Context:
-        if self._key != shared.key:
-            self._context = contextvars.copy_context()
-            self._entered = ExitStack()
-            self._context.run(self._enter, shared.context)
-            self._key = shared.key
-        return self._context.copy()
+def _driven_elsewhere() -> None:
+    raise RuntimeError("this copy of the flow is there for its task runs only")
+
+
+class _Entered:
+    """A Prefect context that a worker's thread has entered, and is left in the same one."""
+
+    def __init__(self, shared: _Shared) -> None:
+        self.key = shared.key
+        self.variables = contextvars.copy_context()
+        self._stack = ExitStack()
+        self.variables.run(self._enter, shared.context)
+        # Whatever happens to the thread, it must not be left by the garbage collector: that would
+        # happen in another context, which Python refuses.
+        atexit.register(self.leave)
+
+    def leave(self) -> None:
+        atexit.unregister(self.leave)
+        self.variables.run(self._stack.close)
 
     def _enter(self, context: dict[str, Any]) -> None:
-        self._entered.enter_context(hydrated_context(context))
-        self._entered.enter_context(SyncClientContext.get_or_create())
+        self._stack.enter_context(hydrated_context(context))
+        self._stack.enter_context(SyncClientContext.get_or_create())
+
+
+class _Thread(threading.local):
+    """What each of a worker's threads keeps from one task run to the next."""
+
+    entered: _Entered | None = None
+
+    def variables(self, shared: _Shared) -> contextvars.Context:
+        if self.entered is None or self.entered.key != shared.key:
+            if self.entered is not None:
+                self.entered.leave()
+            self.entered = _Entered(shared)
+        return self.entered.variables.copy()
 
 
 _thread = _Thread()
@@ -126,7 +160,7 @@ _thread = _Thread()
 
 def _run_task(shared: _Shared, **arguments: Any) -> Any:
     """Run one task run in the thread's context; gives its final state."""
-    return _thread.context(shared).run(_run, shared.task, arguments)
+    return _thread.variables(shared).run(_run, shared.task, arguments)
 
 
 def _run(task: Task[Any, Any], arguments: dict[str, Any]) -> Any:
