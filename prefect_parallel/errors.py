@@ -68,3 +68,7 @@ class EmptyInput(InvalidInput):
 
 class InvalidMLTable(InvalidInput, InvalidFile):
     """An MLTable file has mistakes."""
+
+
+class UnreadableMiniBatch(PrefectParallelError):
+    """A mini-batch cannot be loaded: a file is gone, has changed, or does not hold what it should."""

@@ -1,0 +1,51 @@
+"""The files that an MLTable names, after the transformations that work on them."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from prefect_parallel.data.block import Block
+from prefect_parallel.data.mini_batch import File
+from prefect_parallel.data.mltable import MLTable
+from prefect_parallel.data.steps import Steps
+from prefect_parallel.data.table import path_block
+
+_BATCH = 1000
+
+
+class FileList:
+    """The files, in their order; iterated from the start each time."""
+
+    def __init__(self, table: MLTable) -> None:
+        self._table = table
+        self._steps = [(step.name, step.options) for step in table.file_steps]
+
+    def __iter__(self) -> Iterator[File]:
+        if not self._steps:
+            yield from self._table.files()
+            return
+        for files, _ in self.blocks():
+            yield from files
+
+    def blocks(self) -> Iterator[tuple[list[File], Block]]:
+        """Files, some at a time, and the table that they are: `Path` and what the paths give."""
+        steps = Steps(self._steps)
+        entered = [0] * steps.counting
+        files = self._table.files()
+        while batch := list(itertools.islice(files, _BATCH)):
+            numbered = path_block([file.path for file in batch])
+            numbered = numbered.with_columns({_NUMBER: pa.array(range(len(batch)))})
+            block, reached = steps.apply(numbered, entered, Counter())
+            entered = [before + more for before, more in zip(entered, reached, strict=True)]
+            numbers = block.columns[_NUMBER]
+            yield [batch[int(str(number))] for number in numbers], block
+            if steps.exhausted(entered):
+                return
+
+
+# A name that no placeholder can have.
+_NUMBER = "/"

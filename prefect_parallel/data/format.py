@@ -1,0 +1,106 @@
+"""What the reader of a file format does."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, cast
+
+from prefect_parallel.data.block import Block
+from prefect_parallel.data.mini_batch import File, Piece
+from prefect_parallel.data.readers import READERS
+
+Facts = dict[str, Any]
+
+
+class Format(Protocol):
+    """Reads files of one format.
+
+    It is made of the options of the read transformation, and of facts: a JSON object with what
+    planning found out about the table as a whole, which `survey` makes.
+
+    Attributes:
+        unit: What pieces are measured in: `bytes` or `rows`.
+    """
+
+    unit: str
+
+    def __init__(self, options: dict[str, Any], facts: Facts) -> None: ...
+
+    def sources(self, files: Iterable[File]) -> Iterable[File]:
+        """The files that hold the rows, given those that `paths` names."""
+        ...
+
+    def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
+        """Cuts files into pieces of about so many bytes, in order, without reading them whole.
+
+        A file that cannot be looked at is one piece: reading it will say why.
+        """
+        ...
+
+    def survey(self, files: Iterable[File], look: Look) -> Facts:
+        """Finds out what all mini-batches have in common.
+
+        Args:
+            files: All that hold rows.
+            look: The first part of the table.
+
+        Raises:
+            ValueError: The options do not fit the data.
+            UnreadableMiniBatch: A file that decides about the whole table cannot be read.
+        """
+        ...
+
+    def read(self, piece: Piece, path_columns: dict[str, Any], misfits: Counter[str]) -> Block:
+        """The rows of a piece, before the transformations that follow.
+
+        Args:
+            piece: The piece.
+            path_columns: What the file's path gives, one value each.
+            misfits: Column to the number of values that became null; added to.
+        """
+        ...
+
+    def finish(self, block: Block, piece: Piece, misfits: Counter[str]) -> Block:
+        """Gives each column one kind, after the transformations."""
+        ...
+
+    def count(self, piece: Piece) -> int:
+        """The number of rows in a piece."""
+        ...
+
+
+class Look:
+    """The first part of a table, which decides what all mini-batches have in common.
+
+    Attributes:
+        pieces: Up to about `BYTES` of the table, from its start.
+        complete: Whether that is all of it.
+        path_columns: From a path to what it gives, one value each.
+    """
+
+    # A table up to this size is known whole at planning.
+    BYTES = 1024 * 1024
+
+    def __init__(
+        self, pieces: Iterator[Piece], path_columns: Callable[[str], dict[str, Any]]
+    ) -> None:
+        self.path_columns = path_columns
+        self.pieces: list[Piece] = []
+        seen = 0
+        for piece in pieces:
+            if seen >= self.BYTES:
+                self.complete = False
+                return
+            self.pieces.append(piece)
+            size = piece.file.size or 0
+            seen += min(size, self.BYTES)
+        self.complete = True
+
+
+def make_format(name: str, options: dict[str, Any], facts: Facts) -> Format:
+    """The reader of a `read_*` transformation."""
+    module, class_ = READERS[name]
+    found = importlib.import_module(f"prefect_parallel.data.readers.{module}")
+    return cast("Format", getattr(found, class_)(options, facts))

@@ -1,0 +1,124 @@
+"""What of the major input one call of `run` gets: where it lies, never the data itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of the input as it was at planning.
+
+    Attributes:
+        path: Absolute.
+        size: In bytes; None if it could not be looked at (a dangling link, no permission).
+        modified: Nanoseconds since the epoch; None likewise. Takes part in a descriptor so that
+            resuming a run sees changed data.
+    """
+
+    path: str
+    size: int | None
+    modified: int | None
+
+    @classmethod
+    def at(cls, path: str) -> File:
+        try:
+            state = os.stat(path)  # noqa: PTH116 - two million of them: no Path objects
+        except OSError:
+            return cls(path, None, None)
+        return cls(path, state.st_size, state.st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of one file.
+
+    Attributes:
+        file: The file.
+        start: First byte (delimited, JSON lines) or row (Parquet, Delta) of the stretch.
+        stop: The one behind its last; None: up to the end of the file.
+        entered: For each step of the table that counts rows (`skip`, `take`,
+            `take_random_sample`): how many rows of the table reach it before this piece's.
+    """
+
+    file: File
+    start: int = 0
+    stop: int | None = None
+    entered: tuple[int, ...] = ()
+
+    def to_json(self) -> list[Any]:
+        return [
+            self.file.path,
+            self.file.size,
+            self.file.modified,
+            self.start,
+            self.stop,
+            *self.entered,
+        ]
+
+    @classmethod
+    def from_json(cls, value: list[Any]) -> Piece:
+        path, size, modified, start, stop, *entered = value
+        return cls(File(path, size, modified), start, stop, tuple(entered))
+
+
+@dataclass(frozen=True, slots=True)
+class MiniBatch:
+    """The descriptor of a mini-batch.
+
+    Attributes:
+        index: 0-based place among the mini-batches of the step.
+        pieces: In the order of the input.
+        unit: What the pieces' `start` and `stop` count: `files`, `bytes` or `rows`.
+        partition_key_value: Key to value, when split by key.
+    """
+
+    index: int
+    pieces: tuple[Piece, ...]
+    unit: str = "files"
+    partition_key_value: Mapping[str, str] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object of some hundred bytes."""
+        value: dict[str, Any] = {
+            "index": self.index,
+            "unit": self.unit,
+            "pieces": [piece.to_json() for piece in self.pieces],
+        }
+        if self.partition_key_value is not None:
+            value["partition_key_value"] = dict(self.partition_key_value)
+        return value
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> MiniBatch:
+        """The inverse of `to_json`."""
+        return cls(
+            index=value["index"],
+            unit=value["unit"],
+            pieces=tuple(Piece.from_json(piece) for piece in value["pieces"]),
+            partition_key_value=value.get("partition_key_value"),
+        )
+
+    def describe(self) -> str:
+        """One line for logs and messages: `iris.csv bytes 0-10240`, `5 files, first a.png`."""
+        text = self._extent()
+        if self.partition_key_value is None:
+            return text
+        keys = ", ".join(f"{key}={value}" for key, value in self.partition_key_value.items())
+        return f"{keys}: {text}"
+
+    def _extent(self) -> str:
+        if not self.pieces:
+            return "no files"
+        first = self.pieces[0]
+        # repr(): a file's name may hold a line break.
+        name = repr(os.path.basename(first.file.path))[1:-1]  # noqa: PTH119
+        if len(self.pieces) > 1:
+            return f"{len(self.pieces)} files, first {name}"
+        if self.unit == "files" or (first.start == 0 and first.stop is None):
+            return name
+        stop = "end" if first.stop is None else first.stop
+        return f"{name} {self.unit} {first.start}-{stop}"

@@ -1,0 +1,377 @@
+"""The MLTable file: which files, and what to do with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import yaml
+
+from prefect_parallel.data.listing import EVERY_FILE, find_files, has_wildcards
+from prefect_parallel.data.location import Location
+from prefect_parallel.data.mini_batch import File
+from prefect_parallel.data.shapes import (
+    BOOLEAN,
+    COUNT,
+    DELIMITER,
+    POSITIVE,
+    PROBABILITY,
+    REGEX,
+    TEXT,
+    TIME,
+    Anything,
+    Either,
+    Fields,
+    ListOf,
+    OneOrMore,
+    Report,
+    Shape,
+    found,
+    join,
+    one_of,
+    unknown,
+)
+from prefect_parallel.errors import InvalidInput, InvalidMLTable, Problem
+
+FILE_NAME = "MLTable"
+
+# An MLTable file is written by hand; anchors can make a small one explode.
+_MAX_NODES = 100_000
+
+COLUMNS = Either(
+    Fields({"pattern": REGEX, "invert": BOOLEAN}, frozenset(["pattern"])), OneOrMore(TEXT)
+)
+_COLUMN_TYPE = Either(
+    Fields(
+        {
+            "boolean": Fields(
+                {
+                    "true_values": OneOrMore(TEXT),
+                    "false_values": OneOrMore(TEXT),
+                    "mismatch_as": one_of("error", "true", "false"),
+                }
+            ),
+            "datetime": Fields(
+                {"formats": OneOrMore(TEXT), "date_constant": TEXT}, frozenset(["formats"])
+            ),
+        }
+    ),
+    one_of("string", "int", "float", "boolean", "stream_info"),
+)
+_ENCODING = one_of(
+    *("utf8", "utf-8", "iso88591", "iso-8859-1", "latin1", "latin-1", "ascii", "utf16", "utf-16"),
+    *("windows1252", "windows-1252"),
+)
+_READ: Mapping[str, Shape] = {
+    "include_path_column": BOOLEAN,
+    "partition_size": POSITIVE,
+    "path_column": one_of("Path"),
+}
+_INFERENCE = Fields(
+    {
+        "sample_size": POSITIVE,
+        "column_type_overrides": ListOf(
+            Fields(
+                {"columns": OneOrMore(TEXT), "column_type": _COLUMN_TYPE},
+                frozenset(["columns", "column_type"]),
+            )
+        ),
+    }
+)
+
+READ_STEPS: Mapping[str, Fields] = {
+    "read_delimited": Fields(
+        {
+            **_READ,
+            "delimiter": DELIMITER,
+            "encoding": _ENCODING,
+            "header": one_of(
+                "no_header",
+                "from_first_file",
+                "all_files_same_headers",
+                "all_files_different_headers",
+            ),
+            "empty_as_string": BOOLEAN,
+            "infer_column_types": Either(_INFERENCE, BOOLEAN),
+            "support_multi_line": BOOLEAN,
+        }
+    ),
+    "read_json_lines": Fields(
+        {**_READ, "encoding": _ENCODING, "invalid_lines": one_of("error", "drop")}
+    ),
+    "read_parquet": Fields(_READ),
+    "read_delta_lake": Fields({**_READ, "version_as_of": COUNT, "timestamp_as_of": TIME}),
+}
+STEPS: Mapping[str, Shape] = {
+    "convert_column_types": ListOf(
+        Fields(
+            {"columns": COLUMNS, "column_type": _COLUMN_TYPE}, frozenset(["columns", "column_type"])
+        )
+    ),
+    "drop_columns": COLUMNS,
+    "extract_columns_from_partition_format": Fields(
+        {"partition_format": TEXT}, frozenset(["partition_format"])
+    ),
+    "filter": TEXT,
+    "keep_columns": COLUMNS,
+    "skip": COUNT,
+    "take": COUNT,
+    "take_random_sample": Fields(
+        {"probability": PROBABILITY, "seed": COUNT}, frozenset(["probability", "seed"])
+    ),
+    **READ_STEPS,
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of `paths`."""
+
+    kind: str
+    text: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One transformation."""
+
+    name: str
+    options: Any
+    line: int
+
+
+@dataclass(frozen=True)
+class MLTable:
+    """An MLTable file that was read and found right.
+
+    Attributes:
+        path: Of the file itself.
+        entries: `paths`.
+        steps: `transformations`, in their order.
+    """
+
+    path: str
+    entries: tuple[Entry, ...]
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def load(cls, location: Location) -> MLTable:
+        """Reads the MLTable file of a folder.
+
+        Args:
+            location: The folder, or the file itself.
+
+        Raises:
+            InvalidInput: There is none.
+            InvalidMLTable: It has mistakes.
+        """
+        path = os.path.join(location.path, FILE_NAME) if location.is_folder() else location.path  # noqa: PTH118
+        try:
+            with open(path, encoding="utf-8-sig") as file:  # noqa: PTH123
+                text = file.read()
+        except OSError as error:
+            raise InvalidInput(
+                f"{location.path}: no MLTable file can be read there: {error.strerror}"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise InvalidMLTable([Problem(f"is not UTF-8 text: {error.reason}", path)]) from error
+        return _Parser(path).parse(text)
+
+    @property
+    def read_step(self) -> Step | None:
+        """The transformation that makes a table of the files; None: it is a list of files."""
+        return next((step for step in self.steps if step.name in READ_STEPS), None)
+
+    @property
+    def file_steps(self) -> tuple[Step, ...]:
+        """What works on the list of files."""
+        read = self.read_step
+        return self.steps[: self.steps.index(read)] if read else self.steps
+
+    @property
+    def row_steps(self) -> tuple[Step, ...]:
+        """What works on the rows of the table."""
+        read = self.read_step
+        return self.steps[self.steps.index(read) + 1 :] if read else ()
+
+    def problem(self, step: Step, message: str, allowed: str | None = None) -> InvalidMLTable:
+        """An error that points at a transformation."""
+        return InvalidMLTable([Problem(message, self.path, step.line, None, step.name, allowed)])
+
+    def files(self) -> Iterator[File]:
+        """All files that `paths` names, in its order.
+
+        Raises:
+            InvalidMLTable: An entry is not of its kind, or a pattern matches nothing.
+        """
+        for entry in self.entries:
+            yield from self._files_of(entry)
+
+    def entry_location(self, entry: Entry) -> Location:
+        return Location.parse(entry.text, os.path.dirname(self.path))  # noqa: PTH120
+
+    def _files_of(self, entry: Entry) -> Iterator[File]:
+        if entry.kind == "pattern":
+            return self._matches(entry)
+        location = self.entry_location(entry)
+        if entry.kind == "file":
+            if location.is_folder():
+                raise self._wrong(entry, "is a folder", "write `folder:` instead of `file:`")
+            file = File.at(location.path)
+            if file.size is None and self.read_step:
+                raise self._wrong(entry, "does not exist or cannot be looked at")
+            return iter([file])
+        if not location.is_folder():
+            what = "is a file" if location.exists() else "does not exist"
+            raise self._wrong(entry, f"{what}, not a folder")
+        return find_files(location.path, EVERY_FILE)
+
+    def _matches(self, entry: Entry) -> Iterator[File]:
+        parts = entry.text.split("/")
+        plain = next((at for at, part in enumerate(parts) if has_wildcards(part)), len(parts) - 1)
+        base = self.entry_location(replace(entry, text="/".join(parts[:plain]) or "."))
+        if entry.text.startswith("/") and plain == 1:
+            base = Location("/")
+        files = iter(()) if not base.is_folder() else find_files(base.path, parts[plain:])
+        first = next(files, None)
+        if first is None:
+            raise self._wrong(entry, "matches no file")
+        yield first
+        yield from files
+
+    def _wrong(self, entry: Entry, what: str, hint: str | None = None) -> InvalidMLTable:
+        message = f"{entry.text!r} {what}"
+        key = f"paths.{entry.kind}"
+        return InvalidMLTable([Problem(message, self.path, entry.line, None, key, None, hint)])
+
+
+class _Parser:
+    """Reads the text of an MLTable file."""
+
+    TOP: Mapping[str, Shape] = {
+        "$schema": Anything(),
+        "type": one_of("mltable"),
+        "paths": Anything(),
+        "transformations": Anything(),
+        "metadata": Anything(),
+        "traits": Anything(),
+    }
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.report = Report(path)
+
+    def parse(self, text: str) -> MLTable:
+        root = self._compose(text)
+        Fields(self.TOP, frozenset(["paths"])).read(root, "", self.report)
+        nodes = (
+            {name.value: child for name, child in root.value}
+            if isinstance(root, yaml.MappingNode)
+            else {}
+        )
+        entries = tuple(self._entries(nodes.get("paths")))
+        steps = tuple(self._steps(nodes.get("transformations")))
+        if self.report.problems:
+            raise InvalidMLTable(self.report.problems)
+        return MLTable(self.path, entries, steps)
+
+    def _compose(self, text: str) -> yaml.Node:
+        try:
+            root = yaml.compose(text, yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            place = (mark.line + 1, mark.column + 1) if mark else (None, None)
+            message = f"is not valid YAML: {error.problem or error.context}"
+            raise InvalidMLTable([Problem(message, self.path, *place)]) from error
+        except yaml.YAMLError as error:
+            raise InvalidMLTable([Problem(f"is not valid YAML: {error}", self.path)]) from error
+        if root is None:
+            raise InvalidMLTable([Problem("is empty", self.path, allowed="a mapping with paths")])
+        if _too_many(root, _MAX_NODES):
+            raise InvalidMLTable([Problem("its anchors stand for too much", self.path)])
+        return root
+
+    def _entries(self, node: yaml.Node | None) -> Iterator[Entry]:
+        if node is None:
+            return
+        if not isinstance(node, yaml.SequenceNode):
+            self.report.add(node, "paths", found(node), "a list of file:, folder: and pattern:")
+            return
+        kinds = Fields({"file": TEXT, "folder": TEXT, "pattern": TEXT})
+        for position, child in enumerate(node.value):
+            key = f"paths[{position}]"
+            before = len(self.report.problems)
+            value = kinds.read(child, key, self.report)
+            if len(self.report.problems) > before:
+                continue
+            if len(value) != 1:
+                self.report.add(
+                    child, key, f"has {len(value)} keys", "one of file, folder, pattern"
+                )
+                continue
+            ((kind, text),) = value.items()
+            self._check_path(child, f"{key}.{kind}", kind, text)
+            yield Entry(kind, text, child.start_mark.line + 1)
+
+    def _check_path(self, node: yaml.Node, key: str, kind: str, text: str) -> None:
+        if kind != "pattern":
+            if any(mark in text for mark in "*?"):
+                self.report.add(node, key, f"{text!r} has wildcards", hint="write `pattern:`")
+        elif any("**" in part and part != "**" for part in text.split("/")):
+            self.report.add(node, key, f"in {text!r} ** is not a whole part of the path")
+
+    def _steps(self, node: yaml.Node | None) -> Iterator[Step]:
+        if node is None:
+            return
+        key = "transformations"
+        if not isinstance(node, yaml.SequenceNode):
+            self.report.add(node, key, found(node), "a list of transformations")
+            return
+        reads = 0
+        for position, child in enumerate(node.value):
+            step = self._step(child, f"{key}[{position}]")
+            if step is None:
+                continue
+            reads += step.name in READ_STEPS
+            if reads == 2:
+                self.report.add(child, f"{key}[{position}]", "a second transformation that reads")
+                reads = 0
+            yield step
+
+    def _step(self, node: yaml.Node, key: str) -> Step | None:
+        line = node.start_mark.line + 1
+        if isinstance(node, yaml.ScalarNode):
+            if node.value in READ_STEPS:
+                return Step(node.value, {}, line)
+            if node.value in STEPS:
+                self.report.add(node, join(key, node.value), "its options are missing")
+            else:
+                unknown(node, key, node.value, STEPS, self.report)
+            return None
+        if not isinstance(node, yaml.MappingNode) or len(node.value) != 1:
+            self.report.add(node, key, found(node), "a mapping with one transformation")
+            return None
+        ((name_node, options),) = node.value
+        name = name_node.value if isinstance(name_node, yaml.ScalarNode) else None
+        if not isinstance(name, str) or name not in STEPS:
+            unknown(name_node, key, name, STEPS, self.report)
+            return None
+        return Step(name, STEPS[name].read(options, join(key, name), self.report), line)
+
+
+def _too_many(node: yaml.Node, most: int) -> bool:
+    """Whether more than `most` nodes hang below `node`, counting an alias each time it is used."""
+    todo = [node]
+    seen = 0
+    while todo:
+        seen += 1
+        if seen > most:
+            return True
+        value = todo.pop().value
+        if isinstance(value, list):
+            for child in value:
+                todo.extend(child if isinstance(child, tuple) else [child])
+    return False

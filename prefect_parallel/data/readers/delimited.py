@@ -1,0 +1,340 @@
+"""`read_delimited`: CSV and its kin, a range of bytes at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from prefect_parallel.data import kinds
+from prefect_parallel.data.block import Block
+from prefect_parallel.data.cells import Cell, Dialect, blank_quoted
+from prefect_parallel.data.convert import Conversion
+from prefect_parallel.data.format import Facts, Look
+from prefect_parallel.data.kinds import Kind
+from prefect_parallel.data.mini_batch import File, Piece
+from prefect_parallel.data.steps import PATH
+from prefect_parallel.data.text_file import ENCODINGS, TextFile
+from prefect_parallel.errors import UnreadableMiniBatch
+
+_DEFAULT_SAMPLE = 200
+_HEAD = 16 * 1024
+_CHUNK = 1024 * 1024
+
+
+class Delimited:
+    """Reads delimited text.
+
+    Facts: `header`, the names by position, as far as the first file gives them; `width`, how many
+    cells a row has; `kinds`, by column.
+    """
+
+    unit = "bytes"
+
+    def __init__(self, options: dict[str, Any], facts: Facts) -> None:
+        self._facts = facts
+        self._encoding = ENCODINGS[options.get("encoding", "utf8")]
+        self._dialect = Dialect(
+            # The reference allows two characters, and splits at the first one.
+            options.get("delimiter", ",")[0],
+            options.get("support_multi_line", False),
+            "" if options.get("empty_as_string") else None,
+        )
+        self._header = options.get("header", "all_files_same_headers")
+        inference = options.get("infer_column_types", True)
+        self._infers = inference is not False
+        self._inference = inference if isinstance(inference, dict) else {}
+        self._kinds: dict[str, Kind] = facts.get("kinds", {})
+        self._conversions = {
+            name: Conversion(kind["type"])
+            for name, kind in self._kinds.items()
+            if kind["kind"] == "override"
+        }
+        self._last_header: tuple[str, list[str]] = ("", [])
+
+    def sources(self, files: Iterable[File]) -> Iterable[File]:
+        return files
+
+    def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
+        first = True
+        for file in files:
+            if file.size == 0:
+                continue
+            try:
+                text = TextFile(file.path, self._encoding)
+            except UnreadableMiniBatch:
+                yield Piece(file)
+                continue
+            with text:
+                begin = text.begin
+                if self._header.startswith("all_files") or (
+                    first and self._header == "from_first_file"
+                ):
+                    begin = self._header_record(text)[1]
+                first = first and begin == text.begin
+                cut = self._cut_records if self._dialect.multi_line else TextFile.cut
+                for start, stop in cut(text, begin, amount):
+                    yield Piece(file, start, stop)
+
+    def _cut_records(self, text: TextFile, begin: int, amount: int) -> Iterator[tuple[int, int]]:
+        """Like `TextFile.cut`, where records may span lines: reads all to find their ends."""
+        delimiter = self._dialect.delimiter.encode()
+        start = base = begin
+        rest = b""
+        while base < text.size:
+            read = base + len(rest) * text.unit
+            more = text.scan(text.read(read, read + _CHUNK))
+            rest += more
+            ended = read + _CHUNK >= text.size
+            clean, _ = blank_quoted(rest, delimiter)
+            # What a chunk cuts through, a quote left open above all, waits for the next one.
+            whole = len(rest) if ended else clean.rfind(b"\n") + 1
+            while (at := (start + amount - base - 1) // text.unit) < whole:
+                end = clean.find(b"\n", max(at, 0), whole) + 1
+                if end == 0:
+                    break
+                yield start, base + end * text.unit
+                start = base + end * text.unit
+            if ended:
+                break
+            rest = rest[whole:]
+            base += whole * text.unit
+        if start < text.size:
+            yield start, text.size
+
+    def _header_record(self, text: TextFile) -> tuple[list[Cell], int]:
+        """The first record that is not empty, and the place behind it."""
+        size = _HEAD
+        while True:
+            data = text.read(text.begin, text.begin + size)
+            scan = text.scan(data)
+            if self._dialect.multi_line:
+                scan, _ = blank_quoted(scan, self._dialect.delimiter.encode())
+            ended = text.begin + len(data) >= text.size
+            start = 0
+            while start < len(scan):
+                end = scan.find(b"\n", start) + 1
+                if end == 0:
+                    if not ended:
+                        break
+                    end = len(scan)
+                if scan[start:end].rstrip(b"\n").removesuffix(b"\r"):
+                    record = data[start * text.unit : end * text.unit]
+                    cells = next(self._dialect.rows(text.to_utf8(record).decode()))
+                    return cells, text.begin + end * text.unit
+                start = end
+            if ended:
+                return [], text.size
+            size *= 4
+
+    def _names_of(self, file: File) -> list[str]:
+        """The names of a file's columns by position, as far as a header gives them."""
+        if self._header != "all_files_different_headers":
+            header: list[str] = self._facts["header"]
+            return header
+        if self._last_header[0] != file.path:
+            with TextFile(file.path, self._encoding) as text:
+                self._last_header = file.path, clean_names(self._header_record(text)[0])
+        return self._last_header[1]
+
+    def survey(self, files: Iterable[File], look: Look) -> Facts:
+        self._facts = {"header": self._first_header(files)}
+        sample = _Sample(self._inference.get("sample_size", _DEFAULT_SAMPLE))
+        unreadable: UnreadableMiniBatch | None = None
+        width = 0
+        for piece in look.pieces:
+            try:
+                names, columns = self._text_columns(piece)
+            except UnreadableMiniBatch as error:
+                unreadable = unreadable or error
+                continue
+            width = max(width, len(columns))
+            path_columns = look.path_columns(piece.file.path)
+            sample.add(path_columns, dict(zip(names, columns, strict=True)))
+        if unreadable and not sample.columns:
+            raise unreadable
+        if not look.complete:
+            # Columns that no row seen so far fills may be filled further down.
+            width = max(width, len(self._facts["header"]))
+            sample.expect(self._facts["header"])
+            if self._header == "all_files_different_headers":
+                for file in files:
+                    sample.expect(self._names_of(file) if file.size else [])
+        if self._infers:
+            _check_partition_format(files, look)
+        found = sample.kinds(self._infers, look.complete, self._overrides(sample.columns))
+        return {**self._facts, "width": width, "kinds": found}
+
+    def _overrides(self, columns: Iterable[str]) -> dict[str, Kind]:
+        known = list(columns)
+        overrides: dict[str, Kind] = {}
+        for entry in self._inference.get("column_type_overrides", []):
+            for name in entry["columns"]:
+                if known and name not in known:
+                    raise ValueError(
+                        f"column_type_overrides names {name!r}, which is no column;"
+                        f" the columns are {', '.join(known)}"
+                    )
+                if name in overrides:
+                    raise ValueError(f"column_type_overrides names {name!r} twice")
+                Conversion(entry["column_type"])
+                overrides[name] = {"kind": "override", "type": entry["column_type"]}
+        return overrides
+
+    def _first_header(self, files: Iterable[File]) -> list[str]:
+        if self._header in ("no_header", "all_files_different_headers"):
+            return []
+        for file in files:
+            if file.size == 0:
+                continue
+            with TextFile(file.path, self._encoding) as text:
+                cells = self._header_record(text)[0]
+            if cells:
+                return clean_names(cells)
+        return []
+
+    def _data(self, piece: Piece) -> bytes:
+        """The records of a piece, in UTF-8."""
+        with TextFile(piece.file.path, self._encoding) as text:
+            if self._dialect.multi_line:
+                start = max(piece.start, text.begin)
+                raw = text.read(start, text.size if piece.stop is None else piece.stop)
+            else:
+                raw = text.lines(piece.start, piece.stop)
+            return text.to_utf8(raw, piece.start)
+
+    def _text_columns(self, piece: Piece) -> tuple[list[str], list[pa.Array[Any]]]:
+        columns = self._dialect.columns(self._data(piece))
+        return extend_names(self._names_of(piece.file), len(columns)), columns
+
+    def read(self, piece: Piece, path_columns: dict[str, Any], misfits: Counter[str]) -> Block:
+        data = self._data(piece)
+        header = self._names_of(piece.file)
+        different = self._header == "all_files_different_headers"
+        width = len(header) if different else self._facts["width"]
+        names = extend_names(header, width)
+        table = self._dialect.parse(data, {name: self._parsed_type(name) for name in names})
+        if table is not None:
+            columns = {name: table[name].combine_chunks() for name in names}
+            rows = len(table)
+        else:
+            arrays = self._dialect.columns(data)
+            columns = dict(zip(extend_names(header, len(arrays)), arrays, strict=True))
+            rows = len(arrays[0]) if arrays else 0
+        spread = {
+            name: value if name == PATH else self._convert(name, value, Counter())
+            for name, value in path_columns.items()
+        }
+        clash = next((name for name in spread if name in columns), None)
+        if clash is not None:
+            raise ValueError(f"the column {clash!r} is in the data and comes from the path, too")
+        lead = {name: pa.repeat(value[0], rows) for name, value in spread.items()}
+        converted = {name: self._convert(name, value, misfits) for name, value in columns.items()}
+        return Block({**lead, **converted}, rows)
+
+    def _kind_of(self, name: str) -> Kind:
+        return self._kinds.get(name, kinds.TEXT)
+
+    def _parsed_type(self, name: str) -> pa.DataType:
+        """The type that Arrow may parse a column to at once."""
+        kind = self._kind_of(name)["kind"]
+        return kinds.ARROW_TYPES[kind] if kind in ("int", "float", "boolean") else pa.string()
+
+    def _convert(self, name: str, values: pa.Array[Any], misfits: Counter[str]) -> pa.Array[Any]:
+        if not pa.types.is_string(values.type):
+            return values
+        if name in self._conversions:
+            converted, lost = self._conversions[name].convert(values)
+            misfits[name] += lost
+            return converted
+        made = kinds.from_text(values, self._kind_of(name))
+        misfits[name] += made.null_count - values.null_count
+        return made
+
+    def finish(self, block: Block, piece: Piece, misfits: Counter[str]) -> Block:
+        return block
+
+    def count(self, piece: Piece) -> int:
+        return self._dialect.count(self._data(piece))
+
+
+class _Sample:
+    """The first rows of a table, for inference.
+
+    Attributes:
+        columns: Name to sampled values.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._rows = 0
+        self._follows: set[str] = set()
+        self.columns: dict[str, list[str | None]] = {}
+
+    def add(self, path_columns: dict[str, Any], columns: dict[str, pa.Array[Any]]) -> None:
+        """Adds the rows of a piece."""
+        rows = len(next(iter(columns.values()))) if columns else 0
+        if not rows:
+            return
+        left = max(0, self._size - self._rows)
+        for name, value in path_columns.items():
+            if name != PATH and pa.types.is_string(value.type):
+                self._add(name, pa.repeat(value[0], rows), left)
+        for name, column in columns.items():
+            self._add(name, column, left)
+        self._rows += rows
+
+    def _add(self, name: str, column: pa.Array[Any], left: int) -> None:
+        self.columns.setdefault(name, []).extend(column[:left].to_pylist())
+        if column[left:].null_count < len(column[left:]):
+            self._follows.add(name)
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Adds columns that no row has filled yet."""
+        for name in names:
+            self.columns.setdefault(name, [])
+
+    def kinds(self, infers: bool, complete: bool, overrides: dict[str, Kind]) -> dict[str, Kind]:
+        return {
+            name: overrides.get(name) or self._kind(name, values, infers, complete)
+            for name, values in self.columns.items()
+        }
+
+    def _kind(self, name: str, values: Sequence[str | None], infers: bool, complete: bool) -> Kind:
+        kind = kinds.infer(values) if infers else kinds.TEXT
+        if kind == kinds.NOTHING and (name in self._follows or not complete):
+            return kinds.TEXT
+        return kind
+
+
+def clean_names(cells: Sequence[Cell]) -> list[str]:
+    """Names from the cells of a header: trimmed, none empty, none twice."""
+    return _unique((cell or "").strip() for cell in cells)
+
+
+def extend_names(names: list[str], width: int) -> list[str]:
+    """As many names as a row has cells."""
+    return _unique([*names[:width], *[""] * (width - len(names))])
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    seen: dict[str, None] = {}
+    for position, name in enumerate(names, 1):
+        base = name or f"Column{position}"
+        name, number = base, 0
+        while name in seen:
+            number += 1
+            name = f"{base}_{number}"
+        seen[name] = None
+    return list(seen)
+
+
+def _check_partition_format(files: Iterable[File], look: Look) -> None:
+    """As the reference: values that no path gives have no kind that could be inferred."""
+    for file in files:
+        values = {n: v for n, v in look.path_columns(file.path).items() if n != PATH}
+        if not values or any(value.null_count == 0 for value in values.values()):
+            return
+    raise ValueError("the partition format matches the path of no file")

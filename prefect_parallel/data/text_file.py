@@ -1,0 +1,181 @@
+"""Files of lines, read a range of bytes at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+
+import numpy as np
+
+from prefect_parallel.errors import UnreadableMiniBatch
+
+UTF8_MARK = b"\xef\xbb\xbf"
+UTF16_MARK = b"\xff\xfe"
+UTF16_MARK_BIG = b"\xfe\xff"
+
+_PROBE = 4 * 1024
+# How far planning looks for the end of a line; behind that, the reading process looks.
+_PROBE_LIMIT = 64 * 1024
+_CHUNK = 1024 * 1024
+
+# As the WHATWG encoding standard has it: windows-1252 leaves five bytes undefined, which stand for
+# the control characters of latin1 there.
+_WINDOWS_1252 = {
+    code: bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(0x80, 0xA0)
+}
+
+
+class TextFile:
+    """A file of lines in one of the encodings that MLTable knows.
+
+    A line belongs to the range of bytes in which it starts.
+
+    Attributes:
+        size: In bytes.
+        begin: Where the first line starts: behind a byte order mark.
+    """
+
+    def __init__(self, path: str, encoding: str) -> None:
+        """Opens it.
+
+        Raises:
+            UnreadableMiniBatch: It cannot be opened.
+        """
+        self.path = path
+        self.encoding = encoding
+        self.unit = 2 if encoding == "utf16" else 1
+        self._newline = "\n".encode("utf-16-le") if encoding == "utf16" else b"\n"
+        try:
+            self._file = open(path, "rb")  # noqa: PTH123, SIM115 - closed by __exit__
+        except OSError as error:
+            raise UnreadableMiniBatch(f"{path}: cannot be opened: {error.strerror}") from error
+        self.size = self._file.seek(0, 2)
+        mark = {"utf16": UTF16_MARK, "utf8": UTF8_MARK}.get(encoding)
+        self.begin = len(mark) if mark and self.read(0, len(mark)) == mark else 0
+
+    def __enter__(self) -> TextFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def read(self, start: int, stop: int) -> bytes:
+        """The raw bytes of a range; fewer at the file's end."""
+        self._file.seek(start)
+        return self._file.read(max(0, stop - start))
+
+    def lines(self, start: int, stop: int | None) -> bytes:
+        """The raw bytes of all lines that start in a range, whole lines."""
+        start = max(start, self.begin)
+        stop = self.size if stop is None else min(stop, self.size)
+        if start >= stop:
+            return b""
+        # The byte before tells whether a line starts at `start`.
+        base = start if start == self.begin else start - self.unit
+        data = self.read(base, stop)
+        first = 0 if base == start else self._find_newline(data, 0)
+        if first is None:
+            return b""
+        parts = [data[first:]] if first else [data]
+        while stop < self.size and not self._ends_line(parts[-1]):
+            more = self.read(stop, stop + _PROBE)
+            end = self._find_newline(more, 0)
+            parts.append(more[:end])
+            stop += len(parts[-1])
+        return b"".join(parts) if first < len(data) else b""
+
+    def cut(self, begin: int, amount: int) -> Iterator[tuple[int, int]]:
+        """Ranges of about `amount` bytes from `begin` to the end.
+
+        Each starts and ends with a line, unless that needs more than a short look.
+        """
+        start = begin
+        while start < self.size:
+            stop = self._line_start(start + amount)
+            yield start, stop
+            start = stop
+
+    def _line_start(self, at: int) -> int:
+        probe = _PROBE
+        at += (at - self.begin) % self.unit
+        while at < self.size:
+            data = self.read(at - self.unit, at + probe)
+            end = self._find_newline(data, 0)
+            if end is not None:
+                return at - self.unit + end
+            if len(data) < probe + self.unit:
+                break
+            if probe >= _PROBE_LIMIT:
+                return at
+            probe *= 4
+        return self.size
+
+    def _find_newline(self, data: bytes, start: int) -> int | None:
+        """The place behind the next line end."""
+        while True:
+            at = data.find(self._newline, start)
+            if at < 0:
+                return None
+            if at % self.unit == 0:
+                return at + self.unit
+            start = at + 1
+
+    def _ends_line(self, data: bytes) -> bool:
+        return data.endswith(self._newline) and len(data) % self.unit == 0
+
+    def to_utf8(self, data: bytes, at: int = 0) -> bytes:
+        """Recodes raw bytes.
+
+        Args:
+            data: The bytes.
+            at: Where they stand in the file, for the message.
+
+        Raises:
+            UnreadableMiniBatch: They are not of the file's encoding.
+        """
+        try:
+            if self.encoding == "windows1252":
+                return data.decode("latin-1").translate(_WINDOWS_1252).encode()
+            if self.encoding == "utf16":
+                return data.decode("utf-16-le").encode()
+            if not data.isascii():
+                data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise UnreadableMiniBatch(
+                f"{self.path}: byte {at + error.start} is not {self.encoding}: {error.reason}\n"
+                "    hint: set `encoding` of the read transformation to what the file is in"
+            ) from error
+        return data
+
+    def scan(self, data: bytes) -> bytes:
+        """One byte for each unit of raw bytes: its value, or 255 if that is larger.
+
+        What stands for LF, quotes and delimiters in it is such in the text, at `place * unit`.
+        """
+        if self.unit == 1:
+            return data
+        whole = len(data) // 2 * 2
+        units = np.minimum(np.frombuffer(data[:whole], "<u2"), 255)
+        return bytes(units.astype("u1"))
+
+
+# The names that MLTable accepts; ascii decodes like utf8 and latin1 like windows1252, as in the
+# reference.
+ENCODINGS = {
+    "utf8": "utf8",
+    "utf-8": "utf8",
+    "ascii": "utf8",
+    "utf16": "utf16",
+    "utf-16": "utf16",
+    "iso88591": "windows1252",
+    "iso-8859-1": "windows1252",
+    "latin1": "windows1252",
+    "latin-1": "windows1252",
+    "windows1252": "windows1252",
+    "windows-1252": "windows1252",
+}
