@@ -15,7 +15,7 @@ from prefect_parallel.job.resolved import (
     ParallelStep,
     ResolvedJob,
 )
-from prefect_parallel.job.shell import UnsafeCommand
+from prefect_parallel.job.shell_words import UnsafeCommand
 
 __all__ = [
     "AppendRowTo",

@@ -48,14 +48,15 @@ def _apply(document: Document, argument: str) -> None:
     for key in keys[:-1]:
         node = _step_into(node, path, key, name)
         path = (*path, key)
-    value = _value(_child(node, keys[-1]), path + (keys[-1],), text, document, name)
+    last, full_path = keys[-1], (*path, keys[-1])
+    value = _value(_child(node, last), full_path, text, document, name)
     if isinstance(node, Section):
-        node.put(keys[-1], value)
-    elif _child(node, keys[-1]) is not None:
-        node[int(keys[-1])] = value
+        node.put(last, value)
+    elif _child(node, last) is not None:
+        node[int(last)] = value
     else:
         raise InvalidPipeline([Problem("the list has no such item", name, key=dotted_path)])
-    document.origins[(*path, keys[-1])] = argument
+    document.origins[full_path] = argument
 
 
 def _step_into(node: Section | Items, path: Path_, key: str, name: str) -> Section | Items:

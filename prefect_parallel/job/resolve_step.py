@@ -37,7 +37,8 @@ from prefect_parallel.job.resolved import (
     literal_values,
     missing_keys,
 )
-from prefect_parallel.job.shell import UnsafeCommand, check_command
+from prefect_parallel.job.shell import check_command
+from prefect_parallel.job.shell_words import UnsafeCommand
 from prefect_parallel.job.steps import (
     CommandComponentStepModel,
     CommandStepModel,

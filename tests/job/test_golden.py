@@ -12,7 +12,6 @@ import yaml
 
 from prefect_parallel.errors import InvalidPipeline
 from prefect_parallel.job import load_pipeline
-from prefect_parallel.job.document import Document, read_document
 from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.inputs import Inputs
@@ -24,7 +23,6 @@ from prefect_parallel.job.values import literal_type
 CASES = Path(__file__).parents[1] / "golden" / "pipelines"
 
 # Where we part from azure-ai-ml: case -> (accepts or refuses, why it serves whoever wrote it).
-# docs/differences.md tells users the same.
 DIFFERENCES: dict[str, tuple[str, str]] = {
     "compute_nowhere": ("accepts", "without a compute, a step runs on this machine"),
     "append_to_undefined_output": ("refuses", "the rows would go nowhere"),
@@ -116,9 +114,7 @@ def assert_agrees(job: PipelineJob, expected: dict[str, Any]) -> None:
                 assert (ours[key] or None) == (value or None)
             elif key == "retry_settings":
                 assert ours[key] == (value or {"max_retries": None, "timeout": None})
-            elif key == "inputs":
-                compare_ports(ours[key], value, f"{name}.{key}")
-            elif key == "outputs":
+            elif key == "inputs" or key == "outputs":
                 compare_ports(ours[key], value, f"{name}.{key}")
             elif key == "metadata":
                 assert value.items() <= ours[key].items()

@@ -1,0 +1,249 @@
+"""Values in commands, by what the real bash makes of them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from prefect_parallel.job.shell import UnsafeCommand, check_command, quoted_command
+
+# Everything that bash reads specially, and some that it does not.
+AWKWARD = "'\"`$\\(){}[];&|<>#*?~!=-+%^ \t\n\rabE0é☃"
+values = st.text(st.sampled_from(AWKWARD), max_size=12)
+
+
+def argv(command: str) -> list[str]:
+    """What `show` is called with when bash runs the command."""
+    script = "show() { printf '%s\\0' \"$@\"; }\n" + command
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
+    assert done.stderr == b""
+    return [word.decode() for word in done.stdout.split(b"\0")[:-1]]
+
+
+# An argument as the author writes it -> as the program gets it, X being the value.
+WRITTEN = {
+    "X": "X",
+    '"X"': "X",
+    "'X'": "X",
+    "$'X'": "X",
+    "--a=X": "--a=X",
+    "-X-": "-X-",
+    '"a b X"': "a b X",
+    "'a b X'": "a b X",
+    "$'a\\tb X\\''": "a\tb X'",
+    "X/X.txt": "X/X.txt",
+    "a'b'\"X\"c": "abXc",
+    '"it\'s X"': "it's X",
+    "'say \"X\"'": 'say "X"',
+    "a\\ X": "a X",
+    "a#X": "a#X",
+    "{X}": "{X}",
+}
+EXPRESSION = "${{ inputs.x }}"
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(st.sampled_from(sorted(WRITTEN)), min_size=1, max_size=4), values)
+def test_each_value_stays_one_argument(written: list[str], value: str) -> None:
+    command = "show " + " ".join(written).replace("X", EXPRESSION)
+    wanted = [WRITTEN[word].replace("X", value) for word in written]
+    assert argv(quoted_command(command, {"inputs.x": value})) == wanted
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        'y=X; show "$y"',
+        'show "$(printf %s. X)"',
+        'show "$(printf %s. "X")"',
+        'show "`printf %s. X`"',
+        'y="$(case a in a) printf %s. X;; esac)"; show "$y"',
+        'y="$(case a in (a) printf %s. X;; esac)"; show "$y"',
+        "if true; then show X; fi",
+        'for y in X; do show "$y"; done',
+        "case X in X) show X;; esac",
+        "[[ X == X ]] && show X",
+        "[[ X < aX && ! ( X == bX ) ]]; show X",
+        "[ X = X ] && show X",
+        'f() { show "$1"; }; f X',
+        'a=(X b); show "${a[0]}"',
+        "# it's X\nshow X",
+        "show X # it's X",
+        "show X 2>&1 &> /dev/stdout",
+        "true && show X || false",
+        "{ show X; }",
+        "(show X)",
+        "Y=X eval 'show \"$Y\"'",
+        'bash -c \'printf "%s\\0" "$1"\' _ X',
+        'export Y=X; show "$Y"',
+        'env Y=X bash -c \'printf "%s\\0" "$Y"\'',
+        "mapfile -d '' y < <(printf '%s\\0' X); show \"${y[0]}\"",
+        "show X \\\n  ",
+    ],
+)
+@pytest.mark.parametrize(
+    "value", ["", " ", "a b", "$(echo no)", 'it\'s "so"', "-n", "*", "\\", "a\nb", "é;#`"]
+)
+def test_in_all_kinds_of_commands(command: str, value: str) -> None:
+    shown = argv(quoted_command(command.replace("X", EXPRESSION), {"inputs.x": value}))
+    assert shown in ([value], [value + "."])
+
+
+@settings(max_examples=60, deadline=None)
+@given(values)
+def test_here_documents(value: str) -> None:
+    for delimiter in ("EOF", "'EOF'", '"EOF"', "\\EOF"):
+        command = f'cat <<{delimiter}\nit\'s "{EXPRESSION}".\nEOF\necho {EXPRESSION}.'
+        done = subprocess.run(
+            ["bash", "-c", quoted_command(command, {"inputs.x": value})], capture_output=True
+        )
+        assert done.stdout.decode() == f'it\'s "{value}".\n{value}.\n', delimiter
+        assert done.stderr == b""
+
+
+def test_a_value_cannot_end_a_here_document() -> None:
+    command = "cat <<'EOF'\nE${{inputs.x}}F\nEOF"
+    assert quoted_command(command, {"inputs.x": "o"})
+    with pytest.raises(UnsafeCommand, match="EOF"):
+        quoted_command(command, {"inputs.x": "O"})
+    with pytest.raises(UnsafeCommand, match="EOF"):
+        quoted_command(command, {"inputs.x": "\nEOF\necho pwned\n"})
+
+
+# Whatever an author writes around an expression, well-formed or not.
+AUTHORS = st.lists(
+    st.sampled_from(
+        [
+            *"'\"`$(){}[];&|<>#= \n\\-X",
+            *("$(", "$((", "((", "))", "${", "${a:", "<<X\n", "<<'E'\n", "\nE\n", "[[ ", " ]]"),
+            *("a=", "a[", "echo ", "eval ", "case ", " in ", "esac", ";;", "test -v ", "let "),
+            *("declare ", "-i ", "export ", "local ", "read ", "-eq ", "bash -c ", "printf -v "),
+            *("X", "X", "X", "X", " X", "X "),
+        ]
+    ),
+    min_size=1,
+    max_size=14,
+).map("".join)
+CODE = "canary"
+ATTACKS = st.sampled_from(
+    [
+        "$(canary)",
+        "`canary`",
+        "; canary ;",
+        "' ; canary ; '",
+        '" ; canary ; "',
+        ") canary (",
+        "\ncanary\n",
+        "\nE\ncanary\n",
+        "a[$(canary)]",
+        "a[`canary`]=1",
+        "\\'; canary #",
+        "canary",
+        "|canary",
+        "&canary&",
+        "x;canary",
+        "} canary {",
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def cage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which random commands run that find no program but the canary."""
+    folder = tmp_path_factory.mktemp("cage")
+    (folder / "bin").mkdir()
+    canary = folder / "bin" / CODE
+    canary.write_text(f"#!/bin/sh\n: > '{folder}/sang'\n")
+    canary.chmod(0o755)
+    (folder / "bin" / "bash").symlink_to("/bin/bash")
+    return folder
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(AUTHORS.filter(lambda text: "X" in text), ATTACKS)
+def test_no_value_runs_as_code_however_the_author_quoted(
+    cage: Path, author: str, attack: str
+) -> None:
+    try:
+        command = quoted_command(author.replace("X", EXPRESSION), {"inputs.x": attack})
+    except UnsafeCommand:
+        return
+    work = cage / "work"
+    work.mkdir(exist_ok=True)
+    subprocess.run(
+        ["/bin/bash", "-c", command],
+        cwd=work,
+        env={"PATH": str(cage / "bin")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=20,
+    )
+    sang = cage / "sang"
+    assert not sang.exists(), (sang.unlink(), command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "echo $((X + 1))",
+        "echo $[X]",
+        "((X > 1))",
+        "for ((i=0; i<X; i++)); do :; done",
+        "echo ${a:X}",
+        'echo "${a[X]}"',
+        "a[X]=1",
+        "eval echo X",
+        "command eval X",
+        "let n=X",
+        "trap X EXIT",
+        "read X",
+        "declare -i n=X",
+        "declare -i n; n=X",
+        "declare X",
+        "[[ X -eq 1 ]]",
+        "[[ -v X ]]",
+        "test -v X",
+        "printf -v X a",
+        "bash -c 'echo X'",
+        'sh -ec "X"',
+        "env A=b bash -c X",
+        "X --help",
+        "true; X",
+        "timeout 5 X",
+        "echo \\X",
+        "echo 'X",
+        "cat <<X\nX",
+        "echo >& X",
+        "cat <&X",
+    ],
+)
+def test_where_bash_would_read_it_as_code_it_is_refused(command: str) -> None:
+    with pytest.raises(UnsafeCommand):
+        check_command(command.replace("X", "${{inputs.x}}"))
+
+
+def test_a_program_by_its_path_and_a_time_limit_are_fine() -> None:
+    check_command("${{inputs.folder}}/run.sh --fast")
+    check_command("timeout ${{inputs.seconds}} python work.py")
+
+
+def test_nul_is_refused() -> None:
+    with pytest.raises(UnsafeCommand, match="NUL"):
+        quoted_command("echo ${{inputs.x}}", {"inputs.x": "a\0b"})
+
+
+def test_an_optional_part_goes_away_with_its_input() -> None:
+    command = "show a $[[--limit ${{inputs.x}}]] b"
+    assert argv(quoted_command(command, {"inputs.x": "5 0"})) == ["a", "--limit", "5 0", "b"]
+    assert argv(quoted_command(command, {}, ["inputs.x"])) == ["a", "b"]
+
+
+def test_two_names_that_look_alike_keep_their_values() -> None:
+    given_values = {"inputs.é": "1", "inputs.è": "2"}
+    assert argv(quoted_command("show ${{inputs.é}} ${{inputs.è}}", given_values)) == ["1", "2"]
