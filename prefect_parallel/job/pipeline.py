@@ -15,7 +15,7 @@ from prefect_parallel.job.document import Document
 from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.model import Model
 from prefect_parallel.job.parts import Identity
-from prefect_parallel.job.ports import DataInput, InputValue, PipelineOutput
+from prefect_parallel.job.ports import DataInput, InputValue, NamedOutput
 from prefect_parallel.job.steps import (
     ParallelComponentStepModel,
     ParallelStepModel,
@@ -104,7 +104,7 @@ class PipelineJob(Model):
     identity: Identity | None = None
     settings: Settings = Field(default_factory=Settings)
     inputs: dict[Name, InputValue] = Field(default_factory=dict)
-    outputs: dict[Name, PipelineOutput] = Field(default_factory=dict)
+    outputs: dict[Name, NamedOutput] = Field(default_factory=dict)
     jobs: dict[StepName, StepModel]
     services: Anything = None
     id: Anything = None

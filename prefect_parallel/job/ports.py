@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Discriminator, Tag, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Discriminator,
+    GetJsonSchemaHandler,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.model import Model, tag
@@ -18,9 +26,9 @@ from prefect_parallel.job.values import (
     ChoiceRule,
     DataType,
     Flag,
-    LiteralRule,
+    LiteralValue,
     LooseText,
-    Scalar,
+    Rule,
     Text,
     literal_type,
     wrong,
@@ -70,13 +78,13 @@ def _input_kind(value: Any) -> str:
 
 
 InputValue = Annotated[
-    Annotated[DataInput, Tag(tag("data"))] | Annotated[Scalar, Tag(tag("literal"))],
+    Annotated[DataInput, Tag(tag("data"))] | Annotated[LiteralValue, Tag(tag("literal"))],
     Discriminator(_input_kind),
 ]
 """A literal, data, or a binding as text."""
 
 
-class _BindingRule(LiteralRule):
+class _BindingRule(Rule):
     """A step's output as text: where a pipeline output stands."""
 
     def check(self, value: Any) -> str:
@@ -96,27 +104,27 @@ def _output_kind(value: Any) -> str:
     return tag("mapping") if value is None or isinstance(value, (dict, Output)) else tag("binding")
 
 
-def _empty_if_none(value: Any) -> Any:
-    return {} if value is None else value
-
-
-class _NullableOutput(Output):
+class NamedOutput(Output):
     """An output; nothing after its name means a folder."""
 
     @model_validator(mode="before")
     @classmethod
     def _nothing_is_empty(cls, value: Any) -> Any:
-        return _empty_if_none(value)
+        return {} if value is None else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [handler(schema), {"type": "null"}]}
 
 
 OutputValue = Annotated[
-    Annotated[_NullableOutput, Tag(tag("mapping"))]
+    Annotated[NamedOutput, Tag(tag("mapping"))]
     | Annotated[str, _BindingRule(), Tag(tag("binding"))],
     Discriminator(_output_kind),
 ]
 """An output of a step: its own, or a binding to one of the pipeline."""
-
-PipelineOutput = _NullableOutput
 
 
 class DeclaredInput(Model):

@@ -88,7 +88,8 @@ class Rule:
     def __get_pydantic_json_schema__(
         self, _: CoreSchema, __: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return self.json_schema()
+        about = (type(self).__doc__ or "").strip().partition("\n")[0]
+        return {"description": about, **self.json_schema()}
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,11 @@ class ChoiceRule(Rule):
         return str(name)
 
     def json_schema(self) -> dict[str, Any]:
-        names = {"enum": list(self.names)}
+        names: dict[str, Any] = {"enum": list(self.names)}
+        if self.any_case:
+            # Listed for completion; the pattern lets other cases pass.
+            either = "|".join("".join(map(_any_case, name)) for name in self.names)
+            names = {"anyOf": [names, {"type": "string", "pattern": f"^({either})$"}]}
         return {"anyOf": [names, _EXPRESSION_SCHEMA]} if self.bindable else names
 
 
@@ -236,23 +241,39 @@ class AssetRule(Rule):
 
 
 @dataclass(frozen=True)
-class LiteralRule(Rule):
-    """Text, a number or a boolean; `{value: X}` means X."""
+class ScalarRule(Rule):
+    """Text, a number or a boolean."""
 
     def check(self, value: Any) -> Any:
-        if isinstance(value, dict) and set(value) == {"value"}:
-            value = value["value"]
         if isinstance(value, Typed):
             value = parse_scalar(value)
         if isinstance(value, (str, bool, int, float)):
             return value
-        raise wrong(
-            f"found {shown(value)}",
-            allowed="text, a number, a boolean, or a mapping with `type` and `path`",
-        )
+        raise wrong(f"found {shown(value)}", allowed=self.allowed)
+
+    @property
+    def allowed(self) -> str:
+        return "text, a number or a boolean"
 
     def json_schema(self) -> dict[str, Any]:
-        plain = {"type": ["string", "number", "boolean"]}
+        return {"type": ["string", "number", "boolean"]}
+
+
+@dataclass(frozen=True)
+class LiteralRule(ScalarRule):
+    """An input in place: text, a number or a boolean; `{value: X}` means X."""
+
+    def check(self, value: Any) -> Any:
+        if isinstance(value, dict) and set(value) == {"value"}:
+            value = value["value"]
+        return super().check(value)
+
+    @property
+    def allowed(self) -> str:
+        return "text, a number, a boolean, or a mapping with `type` and `path`"
+
+    def json_schema(self) -> dict[str, Any]:
+        plain = super().json_schema()
         wrapped = {
             "type": "object",
             "properties": {"value": plain},
@@ -330,7 +351,8 @@ TextOrNull = Annotated[str | None, TextRule(nullable=True)]
 LooseText = Annotated[str, LooseTextRule()]
 Flag = Annotated[bool, FlagRule()]
 Anything = Annotated[Any, AnythingRule()]
-Scalar = Annotated[str | int | float | bool, LiteralRule()]
+Scalar = Annotated[str | int | float | bool, ScalarRule()]
+LiteralValue = Annotated[str | int | float | bool, LiteralRule()]
 Size = Annotated[int | str, SizeRule()]
 Count = Annotated[int | str, WholeRule(1)]
 Threshold = Annotated[int | str, WholeRule(-1)]
@@ -343,6 +365,10 @@ Name = Annotated[str, NameRule()]
 EnvironmentName = Annotated[str, AssetRule("NAME, azureml:NAME:VERSION or a mapping")]
 ComputeName = Annotated[str, AssetRule("NAME", ("serverless",))]
 DatastoreName = Annotated[str, AssetRule("NAME")]
+
+
+def _any_case(letter: str) -> str:
+    return f"[{letter.lower()}{letter.upper()}]" if letter.isalpha() else letter
 
 
 def literal_type(value: str | int | float | bool) -> str:
