@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 
 from prefect_parallel.data.block import Block
 from prefect_parallel.data.mini_batch import File, Piece
+from prefect_parallel.data.mltable import MLTable
 from prefect_parallel.data.readers import READERS
 
 Facts = dict[str, Any]
@@ -22,14 +23,20 @@ class Format(Protocol):
 
     Attributes:
         unit: What pieces are measured in: `bytes` or `rows`.
+        look_options: Options that are other while planning looks at the data.
     """
 
     unit: str
+    look_options: dict[str, Any]
 
     def __init__(self, options: dict[str, Any], facts: Facts) -> None: ...
 
-    def sources(self, files: Iterable[File]) -> Iterable[File]:
-        """The files that hold the rows, given those that `paths` names."""
+    def sources(self, table: MLTable, files: Iterable[File]) -> Iterable[File]:
+        """The files that hold the rows, given those that `paths` names.
+
+        Raises:
+            InvalidInput: What `paths` names is no such table.
+        """
         ...
 
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
@@ -39,12 +46,15 @@ class Format(Protocol):
         """
         ...
 
-    def survey(self, files: Iterable[File], look: Look) -> Facts:
+    def survey(
+        self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
+    ) -> Facts:
         """Finds out what all mini-batches have in common.
 
         Args:
             files: All that hold rows.
             look: The first part of the table.
+            stepped: The same as rows, after the transformations that follow.
 
         Raises:
             ValueError: The options do not fit the data.

@@ -134,16 +134,21 @@ class TableReader:
 
     def piece(self, piece: Piece, misfits: Counter[str]) -> tuple[Block, list[int]]:
         """The rows of a piece, and how many of its rows reached each counting step."""
+        block, reached = self.stepped(piece, misfits)
+        return self.format.finish(block, piece, misfits), reached
+
+    def stepped(self, piece: Piece, misfits: Counter[str]) -> tuple[Block, list[int]]:
+        """Like `piece`, before each column has one kind."""
         path = piece.file.path
         check_unchanged(piece.file)
         try:
             block = self.format.read(piece, self.path_columns(path), misfits)
             block, reached = self.steps.apply(block, piece.entered, misfits)
-            if block.rows and not block.columns:
-                raise ValueError("no columns are left")
-            return self.format.finish(block, piece, misfits), reached
-        except (ValueError, pa.ArrowException) as error:
+        except (ValueError, OSError, pa.ArrowException) as error:
             raise UnreadableMiniBatch(f"{path}: {error}") from error
+        if block.rows and not block.columns:
+            raise UnreadableMiniBatch(f"{path}: no columns are left")
+        return block, reached
 
     def path_columns(self, path: str) -> dict[str, Any]:
         return self._path_columns.of(path)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from prefect_parallel.data.block import Block
 from prefect_parallel.data.file_list import FileList
 from prefect_parallel.data.format import Look, make_format
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
@@ -45,19 +46,18 @@ class TablePlan:
             "kind": "table",
             "format": read.name,
             "options": read.options,
-            "facts": {},
+            "facts": {"row_steps": _work_by_row(table)},
             "file_steps": [(step.name, step.options) for step in table.file_steps],
             "row_steps": [(step.name, step.options) for step in table.row_steps],
         }
-        format_ = make_format(read.name, read.options, {"row_steps": _work_by_row(table)})
-        files = format_.sources(FileList(table))
-        blank = TableReader(reader)
+        format_ = make_format(read.name, read.options, reader["facts"])
+        look_reader = {**reader, "options": {**read.options, **format_.look_options}}
+        blank = TableReader(look_reader)
+        files = format_.sources(table, FileList(table))
         look = Look(format_.pieces(files, Look.BYTES), blank.path_columns)
         try:
-            facts = format_.survey(files, look)
-            facts["row_steps"] = _work_by_row(table)
-            reader["facts"] = facts
-            reader["schema"] = _schema(reader, look).to_json()
+            reader["facts"].update(format_.survey(files, look, _stepped(blank, look)))
+            reader["schema"] = _schema(TableReader(look_reader), look).to_json()
         except UnreadableMiniBatch as error:
             raise InvalidInput(str(error)) from error
         except ValueError as error:
@@ -109,20 +109,29 @@ def _work_by_row(table: MLTable) -> bool:
     return any(step.name in by_row for step in table.row_steps)
 
 
-def _schema(reader: dict[str, Any], look: Look) -> Schema:
-    """The columns that come out of all transformations."""
-    table = TableReader(reader)
+def _stepped(table: TableReader, look: Look) -> Iterator[tuple[Piece, Block]]:
+    """The rows of a look, after the transformations; pieces that cannot be read are left out.
+
+    Raises:
+        UnreadableMiniBatch: None can be read.
+    """
     entered = [0] * table.steps.counting
-    blocks = []
     unreadable: UnreadableMiniBatch | None = None
+    some = False
     for piece in look.pieces:
         try:
-            block, reached = table.piece(replace(piece, entered=tuple(entered)), Counter())
+            block, reached = table.stepped(replace(piece, entered=tuple(entered)), Counter())
         except UnreadableMiniBatch as error:
             unreadable = unreadable or error
             continue
         entered = [before + more for before, more in zip(entered, reached, strict=True)]
-        blocks.append(block)
-    if unreadable and not blocks:
+        some = True
+        yield piece, block
+    if unreadable and not some:
         raise unreadable
-    return Schema.of(blocks)
+
+
+def _schema(table: TableReader, look: Look) -> Schema:
+    """The columns that come out of all transformations."""
+    blocks = _stepped(table, look)
+    return Schema.of(table.format.finish(block, piece, Counter()) for piece, block in blocks)

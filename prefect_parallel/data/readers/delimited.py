@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -15,6 +15,7 @@ from prefect_parallel.data.convert import Conversion
 from prefect_parallel.data.format import Facts, Look
 from prefect_parallel.data.kinds import Kind
 from prefect_parallel.data.mini_batch import File, Piece
+from prefect_parallel.data.mltable import MLTable
 from prefect_parallel.data.steps import PATH
 from prefect_parallel.data.text_file import ENCODINGS, TextFile
 from prefect_parallel.errors import UnreadableMiniBatch
@@ -32,6 +33,7 @@ class Delimited:
     """
 
     unit = "bytes"
+    look_options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, options: dict[str, Any], facts: Facts) -> None:
         self._facts = facts
@@ -54,7 +56,7 @@ class Delimited:
         }
         self._last_header: tuple[str, list[str]] = ("", [])
 
-    def sources(self, files: Iterable[File]) -> Iterable[File]:
+    def sources(self, table: MLTable, files: Iterable[File]) -> Iterable[File]:
         return files
 
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
@@ -139,7 +141,9 @@ class Delimited:
                 self._last_header = file.path, clean_names(self._header_record(text)[0])
         return self._last_header[1]
 
-    def survey(self, files: Iterable[File], look: Look) -> Facts:
+    def survey(
+        self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
+    ) -> Facts:
         self._facts = {"header": self._first_header(files)}
         sample = _Sample(self._inference.get("sample_size", _DEFAULT_SAMPLE))
         unreadable: UnreadableMiniBatch | None = None

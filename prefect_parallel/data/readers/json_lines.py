@@ -1,0 +1,203 @@
+"""`read_json_lines`: one JSON object a line, a range of bytes at a time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from prefect_parallel.data.block import Block, Column
+from prefect_parallel.data.format import Facts, Look
+from prefect_parallel.data.kinds import INT64
+from prefect_parallel.data.mini_batch import File, Piece
+from prefect_parallel.data.mltable import MLTable
+from prefect_parallel.data.steps import PATH
+from prefect_parallel.data.text_file import ENCODINGS, TextFile
+from prefect_parallel.errors import UnreadableMiniBatch
+
+# A column's kind is that of its first value that is not null; values of others become null.
+_KINDS: dict[type, str] = {
+    bool: "boolean",
+    int: "int",
+    float: "float",
+    str: "text",
+    list: "list",
+    dict: "object",
+}
+_ARROW_TYPES = {
+    "boolean": pa.bool_(),
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "number": pa.float64(),
+    "text": pa.string(),
+}
+# Of the table: int in some files, float in others; and other mixtures.
+_NUMBER = "number"
+_MIXED = "mixed"
+_BLANKS = re.compile(r"[ \t\r]*")
+
+
+class JsonLines:
+    """Reads JSON lines.
+
+    Facts: `kinds` by column, and `files`: for each file that planning looked at, the columns whose
+    kind there is another than the table's.
+    """
+
+    unit = "bytes"
+    # A line that planning meets is that mini-batch's failure, not the whole table's.
+    look_options: ClassVar[dict[str, Any]] = {"invalid_lines": "drop"}
+
+    def __init__(self, options: dict[str, Any], facts: Facts) -> None:
+        self._encoding = ENCODINGS[options.get("encoding", "utf8")]
+        self._drops_invalid = options.get("invalid_lines", "error") == "drop"
+        self._facts = facts
+        self._decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+
+    def sources(self, table: MLTable, files: Iterable[File]) -> Iterable[File]:
+        return files
+
+    def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
+        for file in files:
+            if file.size == 0:
+                continue
+            try:
+                text = TextFile(file.path, self._encoding)
+            except UnreadableMiniBatch:
+                yield Piece(file)
+                continue
+            with text:
+                for start, stop in text.cut(text.begin, amount):
+                    yield Piece(file, start, stop)
+
+    def survey(
+        self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
+    ) -> Facts:
+        by_file: dict[str, dict[str, str]] = {}
+        for piece, block in stepped:
+            found = by_file.setdefault(piece.file.path, {})
+            for name, column in block.columns.items():
+                kind = _first_kind(column) if isinstance(column, list) else None
+                if kind and name not in found:
+                    found[name] = kind
+        common: dict[str, str] = {}
+        for found in by_file.values():
+            for name, kind in found.items():
+                common[name] = _common(common.get(name, kind), kind)
+        others = {
+            path: {name: kind for name, kind in found.items() if kind != common[name]}
+            for path, found in by_file.items()
+        }
+        return {"kinds": common, "files": {path: kinds for path, kinds in others.items() if kinds}}
+
+    def read(self, piece: Piece, path_columns: dict[str, Any], misfits: Counter[str]) -> Block:
+        rows = self._rows(piece)
+        names = dict.fromkeys(name for row in rows for name in row)
+        columns: dict[str, Column] = {name: [row.get(name) for row in rows] for name in names}
+        return add_path_columns(Block(columns, len(rows)), path_columns)
+
+    def _rows(self, piece: Piece) -> list[dict[str, Any]]:
+        with TextFile(piece.file.path, self._encoding) as text:
+            data = text.to_utf8(text.lines(piece.start, piece.stop), piece.start)
+        rows = []
+        for number, line in enumerate(data.decode().split("\n"), 1):
+            if line in ("", "\r"):
+                continue
+            try:
+                row, _ = self._decoder.raw_decode(line, _blanks(line))
+                if not isinstance(row, dict):
+                    raise ValueError(f"is not an object but {_shortened(line)}")
+            except (ValueError, RecursionError) as error:
+                if self._drops_invalid:
+                    continue
+                raise ValueError(
+                    f"line {number} after byte {piece.start} is not valid: {error}\n"
+                    "    hint: `invalid_lines: drop` leaves such lines out"
+                ) from error
+            rows.append(row)
+        return rows
+
+    def finish(self, block: Block, piece: Piece, misfits: Counter[str]) -> Block:
+        kinds = {
+            **self._facts.get("kinds", {}),
+            **self._facts.get("files", {}).get(piece.file.path, {}),
+        }
+        finished: dict[str, Column] = {}
+        for name, column in block.columns.items():
+            if isinstance(column, list):
+                kind = kinds.get(name, _MIXED)
+                column, lost = _of_kind(column, _first_kind(column) if kind == _MIXED else kind)
+                misfits[name] += lost
+            finished[name] = column
+        return Block(finished, block.rows)
+
+    def count(self, piece: Piece) -> int:
+        return len(self._rows(piece))
+
+
+def add_path_columns(block: Block, path_columns: dict[str, Any]) -> Block:
+    """Puts `Path` in front of a block's columns, and the rest behind them.
+
+    Raises:
+        ValueError: The block has such a column already.
+    """
+    clash = next((name for name in path_columns if name in block.columns), None)
+    if clash is not None:
+        raise ValueError(f"the column {clash!r} is in the data and comes from the path, too")
+    spread = {name: pa.repeat(value[0], block.rows) for name, value in path_columns.items()}
+    lead = {name: spread.pop(name) for name in (PATH,) if name in spread}
+    return Block({**lead, **block.columns, **spread}, block.rows)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key stands twice in an object")
+    return made
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _blanks(line: str) -> int:
+    match = _BLANKS.match(line)
+    return match.end() if match else 0
+
+
+def _shortened(line: str) -> str:
+    return repr(line if len(line) <= 40 else line[:40] + "...")
+
+
+def _first_kind(column: list[Any]) -> str | None:
+    first = next((value for value in column if value is not None), None)
+    return None if first is None else _kind(first)
+
+
+def _kind(value: Any) -> str:
+    # JSON has no limit for integers, a column has: 64 bits.
+    return "float" if type(value) is int and value not in INT64 else _KINDS[type(value)]
+
+
+def _common(one: str, other: str) -> str:
+    if one == other:
+        return one
+    return _NUMBER if {one, other} <= {"int", "float", _NUMBER} else _MIXED
+
+
+def _of_kind(column: list[Any], kind: str | None) -> tuple[Column, int]:
+    """The values that are of a kind, the others null; and how many these are."""
+    if kind is None:
+        return pa.nulls(len(column)), 0
+    fitting = {"int", "float"} if kind == _NUMBER else {kind}
+    kept = [value if value is not None and _kind(value) in fitting else None for value in column]
+    lost = kept.count(None) - column.count(None)
+    if kind not in _ARROW_TYPES:
+        return kept, lost
+    if kind in ("float", _NUMBER):
+        kept = [None if value is None else float(value) for value in kept]
+    return pa.array(kept, _ARROW_TYPES[kind]), lost
