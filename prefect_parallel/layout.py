@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from prefect_parallel.errors import PrefectParallelError
+
+
+class UnusableRunDirectory(PrefectParallelError):
+    """A run directory exists already, or cannot be made."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,33 @@ class RunDirectory:
     """The directory that one run of a pipeline leaves."""
 
     root: Path
+
+    def refuse_unusable(self) -> None:
+        """Find out, without making anything, that the directory cannot be made.
+
+        Raises:
+            UnusableRunDirectory: It exists, or its place cannot be written to.
+        """
+        if self.root.exists():
+            raise UnusableRunDirectory(f"{self.root} exists already; choose another --name")
+        place = next(parent for parent in self.root.absolute().parents if parent.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            raise UnusableRunDirectory(
+                f"cannot make {self.root}: {place} is not a folder that you may write to;"
+                " choose another --output-dir"
+            )
+
+    def make(self) -> None:
+        """Make the directory.
+
+        Raises:
+            UnusableRunDirectory: As above; of two that make it at a time, one gets this.
+        """
+        self.refuse_unusable()
+        try:
+            self.root.mkdir(parents=True)
+        except OSError as error:
+            raise UnusableRunDirectory(f"cannot make {self.root}: {error.strerror}") from error
 
     @property
     def job_file(self) -> Path:

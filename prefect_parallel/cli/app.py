@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from prefect_parallel.errors import InvalidFile, PrefectParallelError
+from prefect_parallel.errors import InvalidFile, InvalidInput, PrefectParallelError
+from prefect_parallel.layout import UnusableRunDirectory
 
 EXIT_COMPLETED = 0
 EXIT_FAILED = 1
@@ -18,6 +20,7 @@ EXIT_INVALID = 2
 app = App(
     name="prefect-parallel",
     help="Azure Machine Learning's parallel job, on Prefect and Dask, without Azure.",
+    version=lambda: importlib.metadata.version("prefect-parallel"),
     help_epilogue="Exit status: 0 completed, 1 failed or canceled, 2 invalid (nothing ran).",
 )
 
@@ -28,7 +31,7 @@ def run(
     *,
     output_dir: Path = Path("runs"),
     name: str | None = None,
-    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative=())] = (),
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
     verbose: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Run a pipeline and wait for its end.
@@ -45,21 +48,28 @@ def run(
     """
     from prefect_parallel.cli.run import run_pipeline
 
-    return run_pipeline(file, output_dir, name, set_, verbose=verbose)
+    return run_pipeline(file, output_dir, name, set_ or [], verbose=verbose)
 
 
 def main() -> None:
     """Run the command that was typed, and exit."""
+    sys.exit(_status())
+
+
+def _status() -> int:
     console = Console(stderr=True, highlight=False)
     try:
-        status = app(result_action="return_value", exit_on_error=False, print_error=True)
+        status = app(result_action="return_value", exit_on_error=False)
+    except CycloptsError:
+        return EXIT_INVALID
     except InvalidFile as error:
-        console.print(f"[bold red]error:[/] {len(error.problems)} to mend, nothing ran")
+        console.print(f"[bold red]invalid:[/] {len(error.problems)} to mend, nothing ran")
         for problem in error.problems:
             console.print(str(problem), markup=False, soft_wrap=True)
-        status = EXIT_INVALID
+        return EXIT_INVALID
     except PrefectParallelError as error:
         console.print("[bold red]error:[/]", end=" ")
         console.print(str(error), markup=False, soft_wrap=True)
-        status = EXIT_INVALID
-    sys.exit(status if isinstance(status, int) else EXIT_COMPLETED)
+        nothing_ran = isinstance(error, (InvalidInput, UnusableRunDirectory))
+        return EXIT_INVALID if nothing_ran else EXIT_FAILED
+    return status if isinstance(status, int) else EXIT_COMPLETED

@@ -6,8 +6,10 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from prefect_parallel.job import load_pipeline
+from prefect_parallel.layout import RunDirectory
 
 EXIT_COMPLETED = 0
 EXIT_FAILED = 1
@@ -26,24 +28,28 @@ def run_pipeline(
     Raises:
         InvalidPipeline: Nothing ran.
         InvalidInput: An input cannot be split, nothing ran.
-        RunExists: Nothing ran.
+        UnusableRunDirectory: Nothing ran.
     """
     job = load_pipeline(file, overrides)
     if not verbose:
         _quieten_prefect_and_dask()
 
     # Prefect takes seconds to import, and reads the settings made above when it is.
+    from prefect.client.schemas.objects import State
+
     from prefect_parallel.cli.display import display
     from prefect_parallel.flow.compile import compile_pipeline, default_run_name
-    from prefect_parallel.flow.preflight import check
+    from prefect_parallel.flow.preflight import check_inputs
     from prefect_parallel.flow.server import prefect_server
 
     name = name or default_run_name(job)
-    check(job, output_dir / name)
+    directory = RunDirectory(output_dir / name)
+    directory.refuse_unusable()
+    check_inputs(job)
     with display() as shown, prefect_server(shown):
         flow = compile_pipeline(job, output_dir=output_dir, name=name, observer=shown)
-        state = flow(return_state=True)
-    shown.summary(state, output_dir / name)
+        state = cast(State[None], flow(return_state=True))
+    shown.summary(state, directory.root)
     return EXIT_COMPLETED if state.is_completed() else EXIT_FAILED
 
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import prefect_parallel
 from prefect_parallel.entry.protocol import Channel
 
 
@@ -56,7 +55,7 @@ class Spawner:
                     str(theirs.fileno()),
                 ],
                 # Where this package is, so that no module of the user's takes the place of one.
-                cwd=Path(prefect_parallel.__file__).parents[1],
+                cwd=Path(__file__).parents[2],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,

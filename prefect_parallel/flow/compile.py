@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
 from prefect.flows import Flow
 from prefect.states import Cancelled, Completed, Failed
 
@@ -30,14 +31,6 @@ from prefect_parallel.layout import RunDirectory
 DEFAULT_OUTPUT_DIR = "runs"
 
 
-class RunExists(PrefectParallelError):
-    """There is a run directory of that name already."""
-
-
-class UnusableOutputDir(PrefectParallelError):
-    """No run directory can be made there."""
-
-
 def compile_pipeline(
     source: str | Path | PipelineJob,
     *,
@@ -45,7 +38,7 @@ def compile_pipeline(
     output_dir: str | Path = DEFAULT_OUTPUT_DIR,
     name: str | None = None,
     observer: Observer | None = None,
-) -> Flow[..., Any]:
+) -> Flow[..., None]:
     """Compile a pipeline job into a Prefect flow.
 
     Calling the flow runs the pipeline and leaves a run directory. It can be served, deployed and
@@ -72,7 +65,7 @@ def compile_pipeline(
     job = source if isinstance(source, PipelineJob) else load_pipeline(source, overrides)
     title = _title(job)
 
-    def run_pipeline(**values: Any) -> State[None]:
+    def run_pipeline(**values: Any) -> Any:
         directory = RunDirectory(Path(output_dir).absolute() / (name or default_run_name(job)))
         return _PipelineRun(job, job.resolve(values), directory, observer or Observer()).run()
 
@@ -98,10 +91,11 @@ class _PipelineRun:
         self._run = Run(directory, observer)
 
     def run(self) -> State[None]:
-        self._make_directory()
+        self._run.directory.make()
+        self._run.directory.job_file.write_text(self._job.to_yaml(), encoding="utf-8")
         order = TopologicalSorter(self._resolved.graph)
         order.prepare()
-        running: dict[Future[None], str] = {}
+        running: dict[Future[State[None]], str] = {}
         with ThreadPoolExecutor(max_workers=len(self._resolved.steps) or 1) as threads:
             try:
                 ready = order.get_ready()
@@ -110,34 +104,26 @@ class _PipelineRun:
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         self._finish(future, running.pop(future), order)
                     ready = () if self._run.canceled.is_set() else order.get_ready()
+            except (KeyboardInterrupt, TerminationSignal):
+                self._run.canceled.set()
             except BaseException:
-                # Ctrl-C, or a mistake of ours: no step may go on by itself.
+                # A mistake of ours: no step may go on by itself.
                 self._run.canceled.set()
                 raise
         return self._state()
 
-    def _make_directory(self) -> None:
-        root = self._run.directory.root
-        try:
-            root.mkdir(parents=True)
-        except FileExistsError as error:
-            raise RunExists(f"{root} exists already; choose another --name") from error
-        except OSError as error:
-            raise UnusableOutputDir(
-                f"cannot make {root}: {error.strerror}; choose another --output-dir"
-            ) from error
-        self._run.directory.job_file.write_text(self._job.to_yaml(), encoding="utf-8")
-
-    def _start(self, threads: ThreadPoolExecutor, name: str) -> Future[None]:
+    def _start(self, threads: ThreadPoolExecutor, name: str) -> Future[State[None]]:
         step = self._resolved.steps[name]
         if not isinstance(step, ParallelStep):
             raise PrefectParallelError(f"step {name}: command steps cannot be run yet")
         flow = parallel_step_flow(step, self._run)
         # Prefect finds the pipeline's run, as the parent, in the context.
         context = contextvars.copy_context()
-        return threads.submit(context.run, flow, return_state=True)
+        return threads.submit(context.run, lambda: flow(return_state=True))
 
-    def _finish(self, future: Future[None], name: str, order: TopologicalSorter[str]) -> None:
+    def _finish(
+        self, future: Future[State[None]], name: str, order: TopologicalSorter[str]
+    ) -> None:
         state = future.result()
         result = self._run.results.get(name)
         if result is None:

@@ -9,17 +9,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import distributed
 from prefect import task, unmapped
-from prefect.client.schemas.objects import State
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 from prefect.flows import Flow
 from prefect.futures import PrefectFuture
 from prefect.states import Cancelled, Completed, Failed
+from prefect_dask.task_runners import PrefectDaskFuture
 
 from prefect_parallel.data import ByKeys, BySize, MiniBatch, Plan, plan
 from prefect_parallel.entry.config import EntryConfig
@@ -30,7 +30,7 @@ from prefect_parallel.flow.run import Run
 from prefect_parallel.flow.snapshot import take_snapshot
 from prefect_parallel.flow.task_runner import NodeTaskRunner
 from prefect_parallel.flow.thresholds import Thresholds
-from prefect_parallel.job import ParallelStep
+from prefect_parallel.job import Data, OutputOf, ParallelStep
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.aggregate import Totals, aggregate, count, records
 from prefect_parallel.output.formats import format_for
@@ -52,11 +52,11 @@ class StepCanceled(PrefectParallelError):
     """A step was stopped from outside."""
 
 
-def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], Any]:
+def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
     """The flow that runs one parallel step, on a task runner of its own."""
     slots = step.max_concurrency_per_instance or os.cpu_count() or 1
 
-    def run_step() -> State[None]:
+    def run_step() -> Any:
         result = _ParallelStep(step, run, slots).run()
         run.results[step.name] = result
         states = {"Completed": Completed, "Failed": Failed, "Canceled": Cancelled}
@@ -66,7 +66,8 @@ def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], Any]:
         run_step,
         name=step.name,
         flow_run_name=step.name,
-        task_runner=NodeTaskRunner.local(nodes=step.instance_count, slots=slots),
+        # A TaskRunner like any other, but that class is generic and prefect-dask's is not.
+        task_runner=NodeTaskRunner.local(nodes=step.instance_count, slots=slots),  # type: ignore[arg-type]
         validate_parameters=False,
         persist_result=False,
     )
@@ -106,6 +107,7 @@ class _ParallelStep:
     def _plan(self) -> Plan:
         step = self._step
         source = step.inputs[step.input_name]
+        assert isinstance(source, (Data, OutputOf)), "checked when the job was resolved"
         split = ByKeys(step.partition_keys) if step.partition_keys else BySize(step.mini_batch_size)
         planned = plan(self._run.location(source), type=source.type, mode=source.mode, split=split)
         self._run.make_outputs(step)
@@ -122,7 +124,9 @@ class _ParallelStep:
         happenings: queue.SimpleQueue[AttemptEvent | PrefectFuture[Any]] = queue.SimpleQueue()
         with self._nodes(self._entry_config(planned), happenings) as key:
             mapped = process_mini_batches.with_options(retries=self._step.max_retries)
-            futures = mapped.map(unmapped(key), _groups(mini_batches))
+            futures = cast(
+                list[PrefectDaskFuture[int]], mapped.map(unmapped(key), _groups(mini_batches))
+            )
             for future in futures:
                 future.wrapped_future.add_done_callback(lambda _, it=future: happenings.put(it))
             try:

@@ -63,9 +63,11 @@ def prefect_server(observer: Observer) -> Iterator[str]:
             url = f"http://127.0.0.1:{port}/api"
             _wait_until_healthy(url, pid, log)
             with temporary_settings({PREFECT_API_URL: url}), _environment_variable(url):
-                yield url
-                deliver_events_and_logs()
-            spawner.end(pid, grace=SHUTDOWN_SECONDS)
+                try:
+                    yield url
+                finally:
+                    deliver_events_and_logs()
+                    spawner.end(pid, grace=SHUTDOWN_SECONDS)
         finally:
             spawner.close()
 
