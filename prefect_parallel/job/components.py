@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, TypeAlias, TypeVar
 from pydantic import Field, ValidationError
 
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.document import Document, Key, read_document
+from prefect_parallel.job.document import Document, Key
 from prefect_parallel.job.model import Model, Reading, problems_of
 from prefect_parallel.job.parts import EnvironmentValue, Resources, RetrySettings, Task
 from prefect_parallel.job.ports import DeclaredInput, DeclaredOutput
@@ -18,6 +18,7 @@ from prefect_parallel.job.steps import (
     ParallelSettings,
 )
 from prefect_parallel.job.values import Anything, ChoiceRule, Count, LooseText, Name, Text
+from prefect_parallel.job.yaml_file import read_document
 
 COMPONENT_TYPES = ("parallel", "command")
 

@@ -9,12 +9,13 @@ from pydantic import ValidationError
 
 from prefect_parallel.errors import InvalidPipeline, Problem
 from prefect_parallel.job.components import Component, read_component
-from prefect_parallel.job.document import Document, Key, Section, dotted, read_document
+from prefect_parallel.job.document import Document, Key, Section, dotted
 from prefect_parallel.job.model import Reading, problems_of
 from prefect_parallel.job.overrides import apply_overrides
 from prefect_parallel.job.pipeline import PipelineJob
 from prefect_parallel.job.resolve import problems_in
 from prefect_parallel.job.steps import step_type
+from prefect_parallel.job.yaml_file import read_document
 
 
 def load_pipeline(path: str | Path, overrides: Sequence[str] = ()) -> PipelineJob:

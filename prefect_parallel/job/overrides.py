@@ -6,16 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.document import (
-    Document,
-    Items,
-    Path_,
-    Section,
-    Typed,
-    dotted,
-    parse_document,
-)
+from prefect_parallel.job.document import Document, Items, Path_, Section, Typed, dotted
 from prefect_parallel.job.model import nearest
+from prefect_parallel.job.yaml_file import parse_document
 
 
 def apply_overrides(document: Document, overrides: Sequence[str]) -> None:

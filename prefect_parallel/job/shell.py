@@ -20,48 +20,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from enum import Enum
 
-from prefect_parallel.job.expressions import Expression, fill, find, keep_given
-from prefect_parallel.job.shell_words import MARK, UnsafeCommand, check_words
-
-# Words after which a command begins.
-_KEYWORDS = {"if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "coproc"}
-
-_SPECIAL_VARIABLES = re.compile(r"\b(declare|typeset|local|readonly)\s+([-+]\w+\s+)*-\w*[in]")
-
-
-class _Quotes(Enum):
-    """What is around an expression, and what stands there instead of it."""
-
-    NONE = '"${%s}"'
-    DOUBLE = "${%s}"
-    SINGLE = "'\"${%s}\"'"
-    ANSI_C = "'\"${%s}\"$'"
-    LITERAL = ""  # A here-document with a quoted delimiter: nothing in it is expanded.
-
-
-@dataclass(frozen=True)
-class _Heredoc:
-    """A here-document whose body is still to come."""
-
-    delimiter: str
-    quoted: bool
-    strip_tabs: bool
-
-    def ends_with(self, line: str) -> bool:
-        return (line.lstrip("\t") if self.strip_tabs else line) == self.delimiter
-
-
-@dataclass(frozen=True)
-class _Spot:
-    """An expression in its place."""
-
-    expression: Expression
-    quotes: _Quotes
-    heredoc: _Heredoc | None = None
-    line: str = ""
+from prefect_parallel.job.expressions import fill, keep_given
+from prefect_parallel.job.shell_scanner import Quotes, Scanner, Spot
+from prefect_parallel.job.shell_words import UnsafeCommand
 
 
 def check_command(command: str) -> None:
@@ -70,7 +32,7 @@ def check_command(command: str) -> None:
     Raises:
         UnsafeCommand: One does not, or a quote is not closed.
     """
-    _Scanner(command).scan()
+    Scanner(command).scan()
 
 
 def quoted_command(command: str, values: Mapping[str, str], missing: Iterable[str] = ()) -> str:
@@ -88,14 +50,14 @@ def quoted_command(command: str, values: Mapping[str, str], missing: Iterable[st
     pieces: list[str] = []
     assignments: dict[str, str] = {}
     end = 0
-    for spot in _Scanner(command).scan():
+    for spot in Scanner(command).scan():
         expression = spot.expression
         value = values[expression.key]
         if "\0" in value:
             raise UnsafeCommand(f"{expression} holds a NUL character, which no command can take")
         pieces.append(command[end : expression.start])
         end = expression.end
-        if spot.quotes is _Quotes.LITERAL:
+        if spot.quotes is Quotes.LITERAL:
             _check_heredoc(spot, values)
             pieces.append(value)
             continue
@@ -109,355 +71,9 @@ def quoted_command(command: str, values: Mapping[str, str], missing: Iterable[st
     return "".join([*prelude, *pieces])
 
 
-def _check_heredoc(spot: _Spot, values: Mapping[str, str]) -> None:
+def _check_heredoc(spot: Spot, values: Mapping[str, str]) -> None:
     assert spot.heredoc is not None
     if any(spot.heredoc.ends_with(line) for line in fill(spot.line, values).split("\n")):
         raise UnsafeCommand(
             f"{spot.expression} would end the here-document {spot.heredoc.delimiter}"
         )
-
-
-class _Scanner:
-    """Finds out what quotes are around each expression, as bash would."""
-
-    def __init__(self, command: str) -> None:
-        self.text = command
-        self.expressions = {expression.start: expression for expression in find(command)}
-        self.spots: list[_Spot] = []
-        self.heredocs: list[_Heredoc] = []
-
-    def scan(self) -> list[_Spot]:
-        self.commands(0, "")
-        if self.spots and _SPECIAL_VARIABLES.search(self.text):
-            raise UnsafeCommand(
-                "the command declares integers or references (-i, -n), whose values bash reads "
-                "as code"
-            )
-        return sorted(self.spots, key=lambda spot: spot.expression.start)
-
-    def commands(self, at: int, closing: str, *, words_only: bool = False) -> int:
-        """Commands up to the closing character; returns the position after it."""
-        return _Commands(self, at, closing, words_only).scan()
-
-    def place(self, at: int, quotes: _Quotes) -> int:
-        expression = self.expressions[at]
-        self.spots.append(_Spot(expression, quotes))
-        return expression.end
-
-    def escaped(self, at: int) -> int:
-        """A backslash and what it escapes."""
-        if at + 1 in self.expressions:
-            raise UnsafeCommand(f"a backslash stands before {self.expressions[at + 1]}")
-        return at + 2
-
-    def single(self, at: int) -> tuple[int, str]:
-        """The inside of '...', from behind the quote to behind the other."""
-        return self._quoted(at, "'", _Quotes.SINGLE, escapes=False)
-
-    def ansi_c(self, at: int) -> tuple[int, str]:
-        """The inside of $'...'."""
-        return self._quoted(at, "'", _Quotes.ANSI_C, escapes=True)
-
-    def _quoted(self, at: int, closing: str, quotes: _Quotes, *, escapes: bool) -> tuple[int, str]:
-        content = ""
-        while at < len(self.text):
-            if at in self.expressions:
-                at = self.place(at, quotes)
-                content += MARK
-            elif self.text[at] == closing:
-                return at + 1, content
-            elif escapes and self.text[at] == "\\":
-                content += self.text[at + 1 : at + 2]
-                at = self.escaped(at)
-            else:
-                content += self.text[at]
-                at += 1
-        raise UnsafeCommand(f"a quote {closing} is not closed")
-
-    def double(self, at: int, closing: str = '"', stop: int | None = None) -> tuple[int, str]:
-        """The inside of "...", or the body of a here-document up to a position."""
-        content = ""
-        end = len(self.text) if stop is None else stop
-        while at < end:
-            if at in self.expressions:
-                at = self.place(at, _Quotes.DOUBLE)
-                content += MARK
-            elif closing and self.text[at] == closing:
-                return at + 1, content
-            elif self.text[at] == "\\":
-                content += self.text[at + 1 : at + 2]
-                at = self.escaped(at)
-            elif (after := self.substitution(at)) is not None:
-                content += "$"
-                at = after
-            else:
-                content += self.text[at]
-                at += 1
-        if stop is None:
-            raise UnsafeCommand(f"a quote {closing} is not closed")
-        return at, content
-
-    def substitution(self, at: int) -> int | None:
-        """Behind the $(...), `...`, $((...)), $[...] or ${...} that begins here, if one does."""
-        if self.text[at] == "`":
-            return self.commands(at + 1, "`")
-        for opening, closing in (("$((", "))"), ("$[", "]"), ("${", "}")):
-            if self.text.startswith(opening, at):
-                return self.forbidden(at, opening, closing)
-        if self.text.startswith("$(", at):
-            return self.commands(at + 2, ")")
-        return None
-
-    def forbidden(self, at: int, opening: str, closing: str) -> int:
-        """Behind a construct in which bash may read a value as code, so that none may be in it."""
-        pairs = {")": "(", "]": "[", "}": "{"}
-        closer = closing[0]
-        depth = opening.count(pairs[closer])
-        position = at + len(opening)
-        while position < len(self.text) and depth:
-            if position in self.expressions:
-                raise UnsafeCommand(
-                    f"{self.expressions[position]} stands inside {opening} {closing}, "
-                    "where bash may read a value as code"
-                )
-            character = self.text[position]
-            if character == "\\":
-                position += 1
-            elif character == "'" and opening == "${":
-                position = self.text.find("'", position + 1)
-                if position < 0:
-                    raise UnsafeCommand("a quote ' is not closed")
-            elif character == closer:
-                depth -= 1
-            elif character == pairs[closer]:
-                depth += 1
-            position += 1
-        return position
-
-    def heredoc_bodies(self, at: int) -> int:
-        """The bodies that begin in this line; returns the position behind the last."""
-        for heredoc in self.heredocs:
-            start = at
-            while at < len(self.text):
-                end = self.text.find("\n", at)
-                end = len(self.text) if end < 0 else end
-                line = self.text[at:end]
-                if heredoc.ends_with(line):
-                    break
-                if heredoc.quoted:
-                    self._literal_line(at, line, heredoc)
-                at = end + 1
-            if not heredoc.quoted:
-                self.double(start, closing="", stop=min(at, len(self.text)))
-            at = min(self.text.find("\n", at) + 1 or len(self.text), len(self.text))
-        self.heredocs = []
-        return at
-
-    def _literal_line(self, at: int, line: str, heredoc: _Heredoc) -> None:
-        for position in range(at, at + len(line)):
-            if position in self.expressions:
-                expression = self.expressions[position]
-                self.spots.append(_Spot(expression, _Quotes.LITERAL, heredoc, line))
-
-
-class _Commands:
-    """A list of simple commands: the whole text, or the inside of a substitution or group."""
-
-    def __init__(self, scanner: _Scanner, at: int, closing: str, words_only: bool) -> None:
-        self.scanner = scanner
-        self.text = scanner.text
-        self.at = at
-        self.closing = closing
-        self.words_only = words_only
-        self.words: list[str] = []
-        self.word = ""
-        self.in_word = False
-        self.redirects = False
-        self.duplicates = False
-        self.cases = 0
-        self.in_pattern = False
-
-    def scan(self) -> int:
-        while self.at < len(self.text):
-            if self.at in self.scanner.expressions:
-                self.at = self.scanner.place(self.at, _Quotes.NONE)
-                self._add(MARK)
-            elif self._is_closed():
-                self._end_command()
-                return self.at + 1
-            else:
-                self._character(self.text[self.at])
-        self._end_command()
-        if self.closing:
-            raise UnsafeCommand(f"a {self.closing} is missing")
-        return self.at
-
-    @property
-    def in_test(self) -> bool:
-        """Whether this is inside [[ ]], where < > & | ( ) are operators of the test."""
-        return self.words[:1] == ["[["] and "]]" not in self.words
-
-    def _is_closed(self) -> bool:
-        if not self.closing or self.text[self.at] != self.closing or self.in_test:
-            return False
-        if self.closing == ")" and self.cases:
-            self._end_word()  # It may be the `esac` that this bracket follows.
-            return not self.cases
-        return True
-
-    def _character(self, character: str) -> None:
-        text, at = self.text, self.at
-        if character == "\\":
-            self._add(text[at + 1 : at + 2].replace("\n", ""))
-            self.at = self.scanner.escaped(at)
-        elif character == "'":
-            self._take(self.scanner.single(at + 1))
-        elif character == '"':
-            self._take(self.scanner.double(at + 1))
-        elif text.startswith("$'", at):
-            self._take(self.scanner.ansi_c(at + 2))
-        elif (after := self.scanner.substitution(at)) is not None:
-            self._add("$")
-            self.at = after
-        elif character == "#" and not self.in_word:
-            self._comment()
-        elif character in " \t\r":
-            self._end_word()
-            self.at += 1
-        elif character == "\n":
-            self._end_command()
-            self.at = self.scanner.heredoc_bodies(at + 1)
-        elif self.in_test and character in "<>&|()":
-            self._end_word()
-            self.at += 1
-        elif character in "<>":
-            self._redirection(character)
-        elif text.startswith("&>", at):
-            self._end_word()
-            self.at += 1
-        elif character in ";&|":
-            self._separator()
-        elif character == "(":
-            self._group()
-        elif character == ")":
-            self._end_command()
-            self.in_pattern = False
-            self.at += 1
-        else:
-            self._add(character)
-            self.at += 1
-
-    def _add(self, text: str) -> None:
-        self.word += text
-        self.in_word = True
-
-    def _take(self, scanned: tuple[int, str]) -> None:
-        self.at, content = scanned
-        self._add(content)
-
-    def _comment(self) -> None:
-        end = self.text.find("\n", self.at)
-        end = len(self.text) if end < 0 else end
-        while self.at < end:
-            if self.at in self.scanner.expressions:
-                self.at = self.scanner.place(self.at, _Quotes.DOUBLE)
-            else:
-                self.at += 1
-
-    def _separator(self) -> None:
-        self._end_command()
-        if self.text.startswith(";;", self.at) or self.text.startswith(";&", self.at):
-            self.in_pattern = self.cases > 0
-            self.at += 1
-        self.at += 1
-
-    def _redirection(self, character: str) -> None:
-        text = self.text
-        if text.startswith((f"{character}(",), self.at):
-            self.at = self.scanner.commands(self.at + 2, ")")
-            self._add("$")
-            return
-        # A number before it is a file descriptor, not a word of the command.
-        if self.word.isdigit():
-            self.word, self.in_word = "", False
-        self._end_word()
-        if text.startswith("<<<", self.at):
-            self.at += 3
-        elif text.startswith("<<", self.at):
-            self._heredoc()
-            return
-        else:
-            start = self.at
-            self.at += 1
-            while self.text[self.at : self.at + 1] in ("<", ">", "&", "|"):
-                self.at += 1
-            self.duplicates = "&" in text[start : self.at]
-        self.redirects = True
-
-    def _heredoc(self) -> None:
-        match = re.compile(r"<<(-?)[ \t]*").match(self.text, self.at)
-        assert match is not None
-        at = match.end()
-        delimiter, quoted = "", False
-        while at < len(self.text) and self.text[at] not in " \t\r\n;&|<>()":
-            character = self.text[at]
-            if at in self.scanner.expressions:
-                raise UnsafeCommand(f"{self.scanner.expressions[at]} names a here-document")
-            if character in "'\"":
-                end = self.text.find(character, at + 1)
-                if end < 0:
-                    raise UnsafeCommand(f"a quote {character} is not closed")
-                delimiter += self.text[at + 1 : end]
-                quoted = True
-                at = end + 1
-            elif character == "\\":
-                delimiter += self.text[at + 1 : at + 2]
-                quoted = True
-                at += 2
-            else:
-                delimiter += character
-                at += 1
-        self.scanner.heredocs.append(_Heredoc(delimiter, quoted, bool(match[1])))
-        self.at = at
-
-    def _group(self) -> None:
-        if self.text.startswith("((", self.at) and not self.in_word:
-            self.at = self.scanner.forbidden(self.at, "((", "))")
-            return
-        words = self.in_word
-        self.at = self.scanner.commands(self.at + 1, ")", words_only=words)
-        if words:
-            self._add("$")
-        self.in_pattern = False
-
-    def _end_word(self) -> None:
-        if not self.in_word:
-            return
-        word, self.word, self.in_word = self.word, "", False
-        if self.redirects:
-            if self.duplicates and MARK in word:
-                # bash expands what comes out of the variable once more.
-                raise UnsafeCommand("a value follows >& or <&, where bash reads it as code")
-            self.redirects = self.duplicates = False
-            return
-        if not self.words and word == "esac" and self.cases:
-            self.cases -= 1
-            self.in_pattern = False
-        elif self.in_pattern or self.words_only:
-            # No word of a command: a value may stand first.
-            self.words += ["", word]
-        elif self.words or word not in _KEYWORDS:
-            self._command_word(word)
-
-    def _command_word(self, word: str) -> None:
-        self.words.append(word)
-        if self.words[0] == "case" and word == "in" and len(self.words) == 3:
-            self.words = []
-            self.cases += 1
-            self.in_pattern = True
-
-    def _end_command(self) -> None:
-        self._end_word()
-        self.redirects = False
-        check_words(self.words)
-        self.words = []

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from prefect_parallel.job.document import Items, Section, Typed, parse_scalar
+from prefect_parallel.job.document import Items, Section, Typed
 from prefect_parallel.job.expressions import whole
+from prefect_parallel.job.yaml_file import parse_scalar
 
 INT_MAX = 2**31 - 1
 MAX_TIMEOUT = 259_200  # 3 days, in seconds.

@@ -1,0 +1,313 @@
+"""YAML 1.1 files as documents.
+
+PyYAML's own loader forgets where a value stood, keeps the last of two equal keys without a word,
+and expands aliases without limit. This one builds plain mappings and lists straight from the
+parser's events, so that every later message can say file:line:column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from yaml.constructor import ConstructorError, SafeConstructor
+from yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    DocumentStartEvent,
+    Event,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceStartEvent,
+)
+from yaml.resolver import Resolver
+
+from prefect_parallel.errors import InvalidPipeline, Problem
+from prefect_parallel.job.document import Document, Items, Path_, Place, Section, dotted
+
+# What aliases may add to a file, in values. Pipelines share a step or two; a file that multiplies
+# itself ("billion laughs") passes this at once.
+MAX_ALIASED_VALUES = 100_000
+MAX_DEPTH = 100
+
+_PREFIX = "tag:yaml.org,2002:"
+_SCALAR_TAGS = {_PREFIX + name for name in ("null", "bool", "int", "float", "str", "timestamp")}
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read_document(file: Path, shown_as: str | None = None, prefix: Path_ = ()) -> Document:
+    """Read a YAML 1.1 file.
+
+    Args:
+        file: The file.
+        shown_as: Its name in messages; the path as given if None.
+        prefix: Put before every key's path in messages.
+
+    Raises:
+        InvalidPipeline: It cannot be read, is not one YAML mapping of plain values, repeats a
+            key, or multiplies itself by aliases.
+    """
+    name = shown_as or str(file)
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InvalidPipeline([_unreadable(name, file, error, prefix)]) from None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        problem = Problem(
+            f"byte 0x{content[error.start]:02x} is not UTF-8", name, line, hint="save it as UTF-8"
+        )
+        raise InvalidPipeline([problem]) from None
+    return parse_document(text, name, file.parent.absolute(), prefix)
+
+
+def parse_document(text: str, name: str, folder: Path, prefix: Path_ = ()) -> Document:
+    """The same for text that is at hand.
+
+    Raises:
+        InvalidPipeline: As for `read_document`.
+    """
+    builder = _Builder(text, name, prefix)
+    data = builder.build()
+    if builder.problems:
+        raise InvalidPipeline(builder.problems)
+    return Document(name, folder, data, prefix)
+
+
+def parse_scalar(text: str) -> Any:
+    """One value as YAML 1.1 reads it; text that is no YAML is itself.
+
+    Only for single values: what reads as a mapping or list is returned as text.
+    """
+    try:
+        node = yaml.compose(text, Loader=_YAML)
+    except yaml.YAMLError:
+        return text
+    if not isinstance(node, yaml.ScalarNode) or node.tag not in _SCALAR_TAGS:
+        return text
+    return _scalar(node.tag, node.value)
+
+
+def _unreadable(name: str, file: Path, error: OSError, prefix: Path_) -> Problem:
+    hint = None
+    if isinstance(error, FileNotFoundError):
+        there = sorted(path.name for path in file.parent.glob("*.y*ml"))[:5]
+        hint = f"in that folder: {', '.join(there)}" if there else None
+    what = error.strerror.lower() if error.strerror else "cannot be read"
+    return Problem(what, name, key=dotted(prefix) or None, hint=hint)
+
+
+def _scalar(tag: str, value: str) -> Any:
+    kind = tag.removeprefix(_PREFIX)
+    # A date means the text it was written as: no key of the format wants a date.
+    if kind in ("str", "timestamp"):
+        return value
+    return SafeConstructor().construct_object(yaml.ScalarNode(tag, value))
+
+
+class _Builder:
+    """Plain values from the parser's events, with where each stood."""
+
+    def __init__(self, text: str, name: str, prefix: Path_) -> None:
+        self.text = text
+        self.name = name
+        self.prefix = prefix
+        self.problems: list[Problem] = []
+        self.anchors: dict[str, Any] = {}
+        self.aliased = 0
+        self.resolver = Resolver()
+
+    def build(self) -> Section:
+        events = self._events()
+        for event in events:
+            if isinstance(event, NodeEvent):
+                break
+        else:
+            self._fail(None, "the file is empty", allowed="a mapping with `type: pipeline`")
+        place = _place(event)
+        root = self._value(event, events, ())
+        for event in events:
+            if isinstance(event, DocumentStartEvent):
+                self._fail(event, "a second document begins here", allowed="one document")
+        if not isinstance(root, Section):
+            self._fail_at(place, "the file is not a mapping", allowed="`key: value` lines")
+        return root
+
+    def _events(self) -> Iterator[Event]:
+        try:
+            yield from yaml.parse(self.text, Loader=_YAML)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            place = (mark.line + 1, mark.column + 1) if mark else None
+            hint = None
+            if mark and "\t" in _line(self.text, mark.line)[: mark.column + 1]:
+                hint = "YAML is indented with spaces; there is a tab in this line"
+            about = ", ".join(part for part in (error.context, error.problem) if part)
+            self._fail_at(place, f"not YAML: {about}", hint=hint)
+        except yaml.reader.ReaderError as error:
+            line = self.text.count("\n", 0, error.position) + 1
+            self._fail_at((line, 1), f"not YAML: {error.reason} ({error.character!r})")
+
+    def _value(self, event: Event, events: Iterator[Event], path: Path_) -> Any:
+        if len(path) > MAX_DEPTH:
+            self._fail(event, f"nested deeper than {MAX_DEPTH} levels")
+        value: Any
+        if isinstance(event, AliasEvent):
+            return self._alias(event, path)
+        if isinstance(event, ScalarEvent):
+            value = self._scalar(event, path)
+        elif isinstance(event, MappingStartEvent):
+            self._check_tag(event, "map", path)
+            value = self._mapping(events, path)
+        else:
+            assert isinstance(event, SequenceStartEvent)
+            self._check_tag(event, "seq", path)
+            value = self._sequence(events, path)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = value
+        return value
+
+    def _scalar(self, event: ScalarEvent, path: Path_) -> Any:
+        tag = event.tag
+        if tag is None or tag == "!":
+            tag = self.resolver.resolve(  # type: ignore[no-untyped-call]
+                yaml.ScalarNode, event.value, event.implicit
+            )
+        if tag == _PREFIX + "merge" or tag == _PREFIX + "value":
+            return event.value
+        if tag not in _SCALAR_TAGS:
+            self._refuse_tag(event, tag, path)
+            return event.value
+        try:
+            return _scalar(tag, event.value)
+        except (ValueError, KeyError, ConstructorError):
+            kind = tag.removeprefix(_PREFIX)
+            self._add(_place(event), path, f"{event.value!r} is not a YAML {kind}")
+            return event.value
+
+    def _mapping(self, events: Iterator[Event], path: Path_) -> Section:
+        section = Section(path)
+        merged: list[tuple[Place, Any]] = []
+        for event in events:
+            if isinstance(event, CollectionEndEvent):
+                break
+            place = _place(event)
+            key = self._value(event, events, (*path, "?"))
+            value_event = next(events)
+            value_place = _place(value_event)
+            child: Path_ = (*path, key) if isinstance(key, str) else path
+            merges = isinstance(event, ScalarEvent) and event.value == "<<" and event.implicit[0]
+            value = self._value(value_event, events, path if merges else child)
+            if merges:
+                merged.append((value_place, value))
+            elif not isinstance(key, str):
+                self._add(place, path, f"the key {_shown(key)} is not text", hint="quote it")
+            elif key in section:
+                first = section.key_places[key][0]
+                self._add(place, child, f"this key stands in line {first} already")
+            else:
+                section.put(key, value, (place, value_place))
+        for merge_place, value in merged:
+            self._merge(section, merge_place, value)
+        return section
+
+    def _merge(self, section: Section, place: Place, value: Any) -> None:
+        # YAML 1.1's merge key: what the mapping itself says wins, then the earlier of several.
+        for source in value if isinstance(value, Items) else [value]:
+            if not isinstance(source, Section):
+                self._add(place, section.path, "`<<` merges mappings only")
+                continue
+            for key, child in source.items():
+                if key not in section:
+                    copy = self._copy(child, (*section.path, key), place)
+                    section.put(key, copy, (source.key_places[key], source.value_places[key]))
+
+    def _sequence(self, events: Iterator[Event], path: Path_) -> Items:
+        items = Items(path)
+        for event in events:
+            if isinstance(event, CollectionEndEvent):
+                break
+            items.places.append(_place(event))
+            items.append(self._value(event, events, (*path, len(items))))
+        return items
+
+    def _alias(self, event: AliasEvent, path: Path_) -> Any:
+        if event.anchor not in self.anchors:
+            self._fail(event, f"the alias *{event.anchor} has no anchor &{event.anchor} before it")
+        return self._copy(self.anchors[event.anchor], path, _place(event))
+
+    def _copy(self, value: Any, path: Path_, place: Place) -> Any:
+        self.aliased += 1
+        if self.aliased > MAX_ALIASED_VALUES or len(path) > MAX_DEPTH:
+            self._fail_at(
+                place,
+                "aliases multiply this file beyond measure",
+                allowed=f"{MAX_ALIASED_VALUES:,} values by way of aliases",
+            )
+        if isinstance(value, Section):
+            section = Section(path)
+            for key, child in value.items():
+                places = value.key_places[key], value.value_places[key]
+                section.put(key, self._copy(child, (*path, key), place), places)
+            return section
+        if isinstance(value, Items):
+            items = Items(path)
+            items.places = list(value.places)
+            items.extend(
+                self._copy(child, (*path, number), place) for number, child in enumerate(value)
+            )
+            return items
+        return value
+
+    def _check_tag(
+        self, event: MappingStartEvent | SequenceStartEvent, kind: str, path: Path_
+    ) -> None:
+        if event.tag not in (None, "!", _PREFIX + kind):
+            self._refuse_tag(event, event.tag, path)
+
+    def _refuse_tag(self, event: Event, tag: str, path: Path_) -> None:
+        shown = "!!" + tag.removeprefix(_PREFIX) if tag.startswith(_PREFIX) else tag
+        self._add(
+            _place(event), path, f"the tag {shown} is not allowed", allowed="values without tags"
+        )
+
+    def _add(
+        self,
+        place: Place,
+        path: Path_,
+        message: str,
+        *,
+        allowed: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        key = dotted([key for key in self.prefix + path if key != "?"])
+        self.problems.append(Problem(message, self.name, *place, key or None, allowed, hint))
+
+    def _fail(self, event: Event | None, message: str, **more: str | None) -> NoReturn:
+        self._fail_at(_place(event) if event else None, message, **more)
+
+    def _fail_at(self, place: Place | None, message: str, **more: str | None) -> NoReturn:
+        line, column = place or (None, None)
+        problem = Problem(message, self.name, line, column, dotted(self.prefix) or None, **more)
+        raise InvalidPipeline([*self.problems, problem])
+
+
+def _place(event: Event) -> Place:
+    mark = event.start_mark
+    assert mark is not None
+    return mark.line + 1, mark.column + 1
+
+
+def _line(text: str, number: int) -> str:
+    return text.splitlines()[number] if number < text.count("\n") + 1 and text else ""
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (Section, Items)):
+        return "that is a mapping or a list"
+    return {True: "true", False: "false", None: "null"}.get(value, repr(value))
