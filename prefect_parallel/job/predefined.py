@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from prefect_parallel.job.expressions import fill, find, keep_given
-from prefect_parallel.job.model import nearest
 from prefect_parallel.job.values import INT_MAX, MAX_TIMEOUT
 
 MIN_PREFIX = 10
@@ -132,14 +131,6 @@ def parse_predefined(
         else:
             given[name] = value
     return replace(PredefinedArguments(), **given), set(given)
-
-
-def near_miss(word: str) -> str | None:
-    """The predefined argument that a long option was probably meant to be."""
-    argument = word.partition("=")[0]
-    if _predefined(argument) or len(argument) < MIN_PREFIX:
-        return None
-    return nearest(argument, [f"--{name}" for name in _READERS])
 
 
 def _predefined(argument: str) -> str | None:

@@ -14,8 +14,10 @@ from prefect_parallel.errors import InvalidPipeline, Problem
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.inputs import Inputs
 from prefect_parallel.job.pipeline import PipelineJob
-from prefect_parallel.job.resolve_step import StepResolver
+from prefect_parallel.job.resolve_command import CommandResolver
+from prefect_parallel.job.resolve_parallel import ParallelResolver
 from prefect_parallel.job.resolved import CommandStep, OutputSpec, ParallelStep, ResolvedJob
+from prefect_parallel.job.steps import ParallelComponentStepModel, ParallelStepModel
 
 DEFAULT_OUTPUT_MODE = "rw_mount"
 
@@ -49,7 +51,9 @@ def _resolve(
     for name in _in_order(graph, findings):
         if job.lacks_component(name):
             continue
-        step = StepResolver(job, name, inputs, findings).resolve()
+        parallel = isinstance(job.jobs[name], (ParallelStepModel, ParallelComponentStepModel))
+        resolver = ParallelResolver if parallel else CommandResolver
+        step = resolver(job, name, inputs, findings).resolve()
         if step is not None:
             steps[name] = step
     settings = job.settings

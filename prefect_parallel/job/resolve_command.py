@@ -1,0 +1,50 @@
+"""A command step, from written to run."""
+
+from __future__ import annotations
+
+from prefect_parallel.job.components import CommandComponentModel
+from prefect_parallel.job.expressions import keep_given
+from prefect_parallel.job.resolve_step import StepResolver, environment_of
+from prefect_parallel.job.resolved import (
+    CommandStep,
+    missing_keys,
+)
+from prefect_parallel.job.shell import check_command
+from prefect_parallel.job.shell_words import UnsafeCommand
+from prefect_parallel.job.steps import CommandComponentStepModel, CommandStepModel
+from prefect_parallel.job.values import Timeout
+
+
+class CommandResolver(StepResolver):
+    """Makes a command step; what is wrong with it goes to the findings."""
+
+    def resolve(self) -> CommandStep | None:
+        """The step; None if it has mistakes that leave nothing to make."""
+        model = self.model
+        assert isinstance(model, (CommandStepModel, CommandComponentStepModel))
+        lent = self.component.model if self.component else None
+        assert lent is None or isinstance(lent, CommandComponentModel)
+        command = lent.command if lent else model.command
+        code = lent.code if lent else model.code
+        environment = model.environment or (lent.environment if lent else None)
+        # The step's own `command` and `code` do not count beside a component.
+        folder = self.component.document.folder if self.component else self.job.folder
+        assert command is not None
+        self.check_text(("command",), command)
+        try:
+            check_command(keep_given(command, set(missing_keys(self.inputs))))
+        except UnsafeCommand as error:
+            self.findings.in_step(self.name, ("command",), str(error))
+        if environment is not None:
+            self.check_environment(environment, ("environment",))
+        timeout = None
+        if model.limits is not None:
+            timeout = self.setting(("limits", "timeout"), model.limits.timeout, Timeout)
+        return CommandStep(
+            **self.common(),
+            command=command,
+            code=self.local_code(code, ("code",), folder) if code is not None else None,
+            environment_variables=self.environment_variables(model.environment_variables),
+            environment=environment_of(environment),
+            timeout=timeout,
+        )
