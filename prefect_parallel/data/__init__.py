@@ -1,7 +1,13 @@
-"""From an input to mini-batches, and from a mini-batch to what `run` gets."""
+"""From an input to mini-batches, and from a mini-batch to what `run` gets.
+
+`plan` makes descriptors of mini-batches, and says what a reader needs to know; `open_reader` makes
+the reader that loads them, in any process. Importing this imports neither pandas nor pyarrow.
+"""
 
 from __future__ import annotations
 
+from prefect_parallel.data.context import MiniBatchContext
+from prefect_parallel.data.load import FileCollection, Table, load_files, load_table
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.plan import Plan, plan
 from prefect_parallel.data.reader import Reader, open_reader
@@ -11,10 +17,15 @@ __all__ = [
     "ByKeys",
     "BySize",
     "File",
+    "FileCollection",
     "MiniBatch",
+    "MiniBatchContext",
     "Piece",
     "Plan",
     "Reader",
+    "Table",
+    "load_files",
+    "load_table",
     "open_reader",
     "plan",
 ]

@@ -37,6 +37,19 @@ class Block:
             sum(flag is True for flag in flags),
         )
 
+    def take(self, rows: Sequence[int]) -> Block:
+        """These rows, in this order."""
+        chosen = pa.array(rows, pa.int64())
+        return Block(
+            {
+                name: column.take(chosen)
+                if isinstance(column, pa.Array)
+                else [column[row] for row in rows]
+                for name, column in self.columns.items()
+            },
+            len(rows),
+        )
+
     def select(self, names: Iterable[str]) -> Block:
         """Only these columns."""
         return Block({name: self.columns[name] for name in names}, self.rows)
@@ -44,8 +57,3 @@ class Block:
     def with_columns(self, columns: dict[str, Column]) -> Block:
         """With some columns replaced, or added at the end."""
         return Block({**self.columns, **columns}, self.rows)
-
-
-def constant(value: Any, type_: pa.DataType, rows: int) -> pa.Array[Any]:
-    """A column of one value."""
-    return pa.repeat(pa.scalar(value, type_), rows)

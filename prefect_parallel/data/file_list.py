@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -12,7 +13,10 @@ from prefect_parallel.data.block import Block
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.data.mltable import MLTable
 from prefect_parallel.data.steps import Steps
-from prefect_parallel.data.table import path_block
+from prefect_parallel.data.table import join, path_block
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _BATCH = 1000
 
@@ -30,6 +34,13 @@ class FileList:
             return
         for files, _ in self.blocks():
             yield from files
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The column `Path`, and those that transformations add."""
+        blocks = [block for _, block in self.blocks()]
+        frame: pd.DataFrame = pa.table(join(blocks).columns).to_pandas()
+        del frame[_NUMBER]
+        return frame
 
     def blocks(self) -> Iterator[tuple[list[File], Block]]:
         """Files, some at a time, and the table that they are: `Path` and what the paths give."""

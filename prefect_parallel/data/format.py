@@ -23,10 +23,12 @@ class Format(Protocol):
 
     Attributes:
         unit: What pieces are measured in: `bytes` or `rows`.
+        keeps_types: Whether columns have the types that the files give them.
         look_options: Options that are other while planning looks at the data.
     """
 
     unit: str
+    keeps_types: bool
     look_options: dict[str, Any]
 
     def __init__(self, options: dict[str, Any], facts: Facts) -> None: ...

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from prefect_parallel.errors import InvalidInput
 
+# The name of the file that describes a table.
+MLTABLE = "MLTable"
+
 # One letter before the colon is a drive of Windows.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
@@ -45,6 +48,10 @@ class Location:
 
     def exists(self) -> bool:
         return os.path.exists(self.path)  # noqa: PTH110
+
+    def holds_mltable(self) -> bool:
+        """Whether a file named MLTable lies in it."""
+        return os.path.isfile(os.path.join(self.path, MLTABLE))  # noqa: PTH113, PTH118
 
     def is_folder(self) -> bool:
         return os.path.isdir(self.path)  # noqa: PTH112

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from prefect_parallel.data.listing import EVERY_FILE, find_files, has_wildcards
-from prefect_parallel.data.location import Location
+from prefect_parallel.data.location import MLTABLE, Location
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.data.shapes import (
     BOOLEAN,
@@ -34,8 +34,6 @@ from prefect_parallel.data.shapes import (
     unknown,
 )
 from prefect_parallel.errors import InvalidInput, InvalidMLTable, Problem
-
-FILE_NAME = "MLTable"
 
 # An MLTable file is written by hand; anchors can make a small one explode.
 _MAX_NODES = 100_000
@@ -168,7 +166,7 @@ class MLTable:
             InvalidInput: There is none.
             InvalidMLTable: It has mistakes.
         """
-        path = os.path.join(location.path, FILE_NAME) if location.is_folder() else location.path  # noqa: PTH118
+        path = os.path.join(location.path, MLTABLE) if location.is_folder() else location.path  # noqa: PTH118
         try:
             with open(path, encoding="utf-8-sig") as file:  # noqa: PTH123
                 text = file.read()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from prefect_parallel.data.listing import find_files
-from prefect_parallel.data.location import Location
+from prefect_parallel.data.location import MLTABLE, Location
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
-from prefect_parallel.data.mltable import FILE_NAME, MLTable
+from prefect_parallel.data.mltable import MLTable
 from prefect_parallel.data.split import ByKeys, BySize
-from prefect_parallel.errors import EmptyInput, InvalidInput
+from prefect_parallel.errors import EmptyInput, InvalidInput, UnreadableMiniBatch
+
+# More bytes than any file has.
+_WHOLE = 2**62
 
 
 class _Stream:
@@ -43,7 +47,14 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def plan(location: str, *, type: str, mode: str | None, split: BySize | ByKeys) -> Plan:  # noqa: A002
+def plan(
+    location: str,
+    *,
+    type: str,  # noqa: A002
+    mode: str | None,
+    split: BySize | ByKeys,
+    work_folder: str | None = None,
+) -> Plan:
     """Plans the mini-batches of a major input.
 
     Args:
@@ -51,59 +62,59 @@ def plan(location: str, *, type: str, mode: str | None, split: BySize | ByKeys) 
         type: `uri_folder`, `uri_file` or `mltable`.
         mode: As the pipeline has it; all modes read local data where it lies.
         split: What one mini-batch holds.
+        work_folder: Where a table goes that is split by keys which its files' paths do not give:
+            sorted by key, for all who read mini-batches. None: a temporary folder that lasts as
+            long as the plan.
 
     Raises:
         InvalidInput: The input cannot be split.
         EmptyInput: It has nothing to split.
         InvalidMLTable: Its MLTable file has mistakes.
     """
-    made = make_plan(location, type=type, split=split)
+    made = make_plan(location, type=type, split=split, work_folder=work_folder)
     if next(iter(made.mini_batches), None) is None:
         raise EmptyInput(f"{location}: the input is empty: there is nothing to split")
     return made
 
 
-def make_plan(location: str, *, type: str, split: BySize | ByKeys) -> Plan:  # noqa: A002
+def make_plan(
+    location: str,
+    *,
+    type: str,  # noqa: A002
+    split: BySize | ByKeys,
+    work_folder: str | None = None,
+) -> Plan:
     """Like `plan`, but an empty input is a plan without mini-batches."""
     place = Location.parse(location)
     if type == "mltable":
         table = MLTable.load(place)
         if table.read_step:
-            return _plan_table(table, split)
-        return _plan_files(location, _listed(table), split)
+            return _plan_table(table, split, work_folder)
+        return _plan_listed(table, split)
     if not place.exists():
         raise InvalidInput(f"{place.path}: no such file or folder")
+    if place.is_folder() != (type == "uri_folder"):
+        is_, other = ("folder", "uri_folder") if place.is_folder() else ("file", "uri_file")
+        raise InvalidInput(f"{place.path}: is a {is_}\n    hint: its type is {other}")
+    if isinstance(split, ByKeys):
+        raise InvalidInput(
+            f"{place.path}: partition_keys need columns, and a {type} gives none\n"
+            "    hint: an MLTable's extract_columns_from_partition_format takes them from paths"
+        )
     if type == "uri_file":
-        if place.is_folder():
-            raise InvalidInput(f"{place.path}: is a folder\n    hint: its type is uri_folder")
-        return _plan_files(location, lambda: iter([File.at(place.path)]), split)
-    if not place.is_folder():
-        raise InvalidInput(f"{place.path}: is a file\n    hint: its type is uri_file")
-    return _plan_files(location, lambda: _visible(place.path), split)
-
-
-def _listed(table: MLTable) -> Callable[[], Iterator[File]]:
-    if not table.steps:
-        return table.files
-    from prefect_parallel.data.file_list import FileList
-
-    files = FileList(table)
-    return lambda: iter(files)
+        return _plan_files(lambda: iter([File.at(place.path)]), split.files)
+    return _plan_files(lambda: _visible(place.path), split.files)
 
 
 def _visible(folder: str) -> Iterator[File]:
     """Files of a folder, without hidden ones and without its MLTable file."""
     for file in find_files(folder):
         inside = file.path[len(folder) :].lstrip("/")
-        if inside != FILE_NAME and not any(part.startswith(".") for part in inside.split("/")):
+        if inside != MLTABLE and not any(part.startswith(".") for part in inside.split("/")):
             yield file
 
 
-def _plan_files(name: str, files: Callable[[], Iterator[File]], split: BySize | ByKeys) -> Plan:
-    if isinstance(split, ByKeys):
-        raise unknown_key(name, split.keys[0], [])
-    count = split.files
-
+def _plan_files(files: Callable[[], Iterator[File]], count: int) -> Plan:
     def mini_batches() -> Iterator[MiniBatch]:
         source = files()
         for index in itertools.count():
@@ -115,19 +126,56 @@ def _plan_files(name: str, files: Callable[[], Iterator[File]], split: BySize | 
     return Plan("files", {"kind": "files"}, _Stream(mini_batches))
 
 
-def unknown_key(name: str, key: str, columns: list[str]) -> InvalidInput:
-    near = difflib.get_close_matches(key, columns, n=1)
-    text = f"{name}: partition key {key!r} is not a column of the input"
-    text += f"\n    allowed: {', '.join(columns) or 'none: its files give no columns'}"
-    if near:
-        text += f"\n    hint: did you mean {near[0]}?"
-    return InvalidInput(text)
+def _plan_listed(table: MLTable, split: BySize | ByKeys) -> Plan:
+    """Plans the files that an MLTable lists."""
+    if isinstance(split, BySize) and not table.steps:
+        return _plan_files(table.files, split.files)
+
+    from prefect_parallel.data.by_key import check_keys, group_pieces, key_of_path
+    from prefect_parallel.data.file_list import FileList
+    from prefect_parallel.data.table import PathColumns
+    from prefect_parallel.data.table_plan import check_steps
+
+    check_steps(table)
+    files = FileList(table)
+    if isinstance(split, BySize):
+        return _plan_files(lambda: iter(files), split.files)
+    keys = split.keys
+    columns = PathColumns([(step.name, step.options) for step in table.steps], include_path=False)
+    check_keys(table.path, keys, columns.names)
+    key_of = key_of_path(columns, keys)
+    grouped = _Stream(lambda: group_pieces(map(Piece, files), keys, key_of, "files"))
+    return Plan("files", {"kind": "files"}, grouped)
 
 
-def _plan_table(table: MLTable, split: BySize | ByKeys) -> Plan:
+def _plan_table(table: MLTable, split: BySize | ByKeys, work_folder: str | None) -> Plan:
     from prefect_parallel.data.table_plan import TablePlan
 
     made = TablePlan.of(table)
-    if isinstance(split, ByKeys):
-        raise InvalidInput("not yet")
-    return Plan("table", made.reader, _Stream(lambda: made.mini_batches(split.bytes)))
+    if isinstance(split, BySize):
+        return Plan("table", made.reader, _Stream(lambda: made.mini_batches(split.bytes)))
+
+    from prefect_parallel.data.by_key import check_keys, group_pieces, key_of_path
+
+    keys = split.keys
+    path_columns = made.path_columns()
+    check_keys(table.path, keys, {**dict.fromkeys(made.columns()), **path_columns.of("/")})
+    if set(keys) <= set(path_columns.names):
+        key_of = key_of_path(path_columns, keys)
+        grouped = _Stream(lambda: group_pieces(made.pieces(_WHOLE), keys, key_of, made.unit))
+        return Plan("table", made.reader, grouped)
+
+    from prefect_parallel.data.grouping import Grouping
+
+    # It lives as long as the function that refers to it: as the plan.
+    temporary = None if work_folder else tempfile.TemporaryDirectory(prefix="prefect_parallel_")
+    folder = Path(work_folder or temporary.name)  # type: ignore[union-attr]
+    try:
+        grouping = Grouping.make(made, keys, folder)
+    except UnreadableMiniBatch as error:
+        raise InvalidInput(f"the table cannot be grouped by {', '.join(keys)}: {error}") from error
+
+    def mini_batches(keep: object = temporary) -> Iterator[MiniBatch]:
+        return grouping.mini_batches()
+
+    return Plan("table", grouping.reader, _Stream(mini_batches), (grouping.note,))

@@ -18,6 +18,7 @@ from prefect_parallel.data.kinds import TIMESTAMP
 from prefect_parallel.data.partition import PartitionFormat
 
 PATH = "Path"
+EXTRACT = "extract_columns_from_partition_format"
 
 
 class Step(Protocol):
@@ -182,7 +183,7 @@ class ExtractColumns:
 _STEPS: Mapping[str, Callable[[Any], Step | Skip | Take | RandomSample]] = {
     "convert_column_types": ConvertColumnTypes,
     "drop_columns": DropColumns,
-    "extract_columns_from_partition_format": ExtractColumns,
+    EXTRACT: ExtractColumns,
     "filter": Filter,
     "keep_columns": KeepColumns,
     "skip": Skip,

@@ -132,6 +132,11 @@ class TableReader:
             blocks = [self._schema.align(block) for block in blocks]
         return blocks[0] if len(blocks) == 1 else join(blocks)
 
+    def no_rows(self) -> Block:
+        """The columns of the table, without a row."""
+        empty = Block({}, 0)
+        return self._schema.align(empty) if self._schema else empty
+
     def piece(self, piece: Piece, misfits: Counter[str]) -> tuple[Block, list[int]]:
         """The rows of a piece, and how many of its rows reached each counting step."""
         block, reached = self.stepped(piece, misfits)
@@ -146,8 +151,6 @@ class TableReader:
             block, reached = self.steps.apply(block, piece.entered, misfits)
         except (ValueError, OSError, pa.ArrowException) as error:
             raise UnreadableMiniBatch(f"{path}: {error}") from error
-        if block.rows and not block.columns:
-            raise UnreadableMiniBatch(f"{path}: no columns are left")
         return block, reached
 
     def path_columns(self, path: str) -> dict[str, Any]:
@@ -171,6 +174,14 @@ class TableReader:
             elif name in frame and frame[name].dtype.kind == "b":
                 frame[name] = frame[name].astype(object)
         return frame
+
+
+def nulls_to_objects(frame: pd.DataFrame) -> pd.DataFrame:
+    """As the reference shows a whole table: a column without any value is one of objects."""
+    for name in frame.columns:
+        if len(frame) and frame[name].isna().all():
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
+    return frame
 
 
 def join(blocks: Sequence[Block]) -> Block:
@@ -199,6 +210,10 @@ class PathColumns:
         self._steps = Steps(steps)
         self._include_path = include_path
         self._last: tuple[str, dict[str, Any]] = ("", {})
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.of("/"))
 
     def of(self, path: str) -> dict[str, Any]:
         """One value each; `Path` first, if wanted."""

@@ -13,8 +13,8 @@ from prefect_parallel.data.file_list import FileList
 from prefect_parallel.data.format import Look, make_format
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.mltable import MLTable
-from prefect_parallel.data.steps import make_step
-from prefect_parallel.data.table import Schema, TableReader
+from prefect_parallel.data.steps import EXTRACT, make_step
+from prefect_parallel.data.table import PathColumns, Schema, TableReader
 from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 
 
@@ -85,6 +85,18 @@ class TablePlan:
             if left:
                 yield placed
 
+    def path_columns(self) -> PathColumns:
+        """The columns that need no data to be read."""
+        steps = [*self.reader["file_steps"]]
+        includes_path = self.reader["options"].get("include_path_column", False)
+        if includes_path:
+            steps += [step for step in self.reader["row_steps"] if step[0] == EXTRACT]
+        return PathColumns(steps, includes_path)
+
+    def columns(self) -> list[str]:
+        """The names of the columns that come out of all transformations."""
+        return list(Schema.from_json(self.reader["schema"]).types)
+
     def mini_batches(self, amount: int) -> Iterator[MiniBatch]:
         for index, piece in enumerate(self.pieces(amount)):
             yield MiniBatch(index, (piece,), self.unit)
@@ -133,5 +145,8 @@ def _stepped(table: TableReader, look: Look) -> Iterator[tuple[Piece, Block]]:
 
 def _schema(table: TableReader, look: Look) -> Schema:
     """The columns that come out of all transformations."""
-    blocks = _stepped(table, look)
-    return Schema.of(table.format.finish(block, piece, Counter()) for piece, block in blocks)
+    blocks = [table.format.finish(b, piece, Counter()) for piece, b in _stepped(table, look)]
+    schema = Schema.of(blocks)
+    if not schema.types and any(block.rows for block in blocks):
+        raise ValueError("the transformations leave no column of the table")
+    return schema

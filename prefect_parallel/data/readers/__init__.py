@@ -10,4 +10,5 @@ READERS: Mapping[str, tuple[str, str]] = {
     "read_json_lines": ("json_lines", "JsonLines"),
     "read_parquet": ("parquet", "Parquet"),
     "read_delta_lake": ("delta", "Delta"),
+    "grouped": ("grouped", "Grouped"),
 }

@@ -33,6 +33,7 @@ class Delimited:
     """
 
     unit = "bytes"
+    keeps_types = False
     look_options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, options: dict[str, Any], facts: Facts) -> None:

@@ -50,6 +50,7 @@ class JsonLines:
 
     unit = "bytes"
     # A line that planning meets is that mini-batch's failure, not the whole table's.
+    keeps_types = False
     look_options: ClassVar[dict[str, Any]] = {"invalid_lines": "drop"}
 
     def __init__(self, options: dict[str, Any], facts: Facts) -> None:

@@ -34,7 +34,7 @@ class Parquet:
     look_options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, options: dict[str, Any], facts: Facts) -> None:
-        self._simplifies = facts["row_steps"]
+        self.keeps_types = not facts["row_steps"]
         self._last: tuple[tuple[str, int], Any] | None = None
 
     def sources(self, table: MLTable, files: Iterable[File]) -> Iterable[File]:
@@ -63,7 +63,7 @@ class Parquet:
         if twice is not None:
             raise ValueError(f"two columns are named {twice!r}")
         columns = {name: table[name].combine_chunks() for name in names}
-        if self._simplifies:
+        if not self.keeps_types:
             columns = {name: simplified(column) for name, column in columns.items()}
         return add_path_columns(Block(columns, len(table)), path_columns)
 

@@ -1,0 +1,208 @@
+"""Grouping a table by the values of its columns, when it may be larger than memory.
+
+Rows are read once, in order, and written to buckets, all rows of a key to the same one; then each
+bucket is sorted by key. A mini-batch is a range of rows of a bucket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+from prefect_parallel.data.block import Block
+from prefect_parallel.data.by_key import Key, key_texts, key_value
+from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
+from prefect_parallel.data.readers.grouped import from_arrow, to_arrow
+from prefect_parallel.data.table import Schema, TableReader, join
+from prefect_parallel.data.table_plan import TablePlan
+
+# How much is read at a time, and how much of the input a bucket should hold: it is sorted in
+# memory.
+_READ_BYTES = 8 * 1024 * 1024
+_BUCKET_BYTES = 64 * 1024 * 1024
+_MOST_BUCKETS = 256
+
+_INDEX = "index.jsonl"
+# The place of a row in the table, while it lies in a bucket; no column can have this name.
+_NUMBER = "\0row"
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The rows of one key: where they lie, and the number of the first in the table."""
+
+    first: int
+    key: Key
+    bucket: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """A table that lies sorted by key in a folder.
+
+    Attributes:
+        reader: For `open_reader`.
+        note: What it cost.
+    """
+
+    folder: Path
+    keys: tuple[str, ...]
+    reader: dict[str, Any]
+    note: str
+
+    @classmethod
+    def make(cls, plan: TablePlan, keys: tuple[str, ...], work_folder: Path) -> Grouping:
+        """Groups a table, unless the folder holds that already.
+
+        Args:
+            plan: The table.
+            keys: Names of its columns.
+            work_folder: Where the buckets go; every process that reads must see it.
+
+        Raises:
+            UnreadableMiniBatch: A part of the table cannot be read.
+        """
+        pieces = list(plan.pieces(_READ_BYTES))
+        folder = work_folder / f"by_key_{_digest(plan.reader, keys, pieces)}"
+        started = time.monotonic()
+        if not (folder / _INDEX).exists():
+            _group(plan, keys, pieces, folder)
+        size = sum(piece.file.size or 0 for piece in {p.file.path: p for p in pieces}.values())
+        note = (
+            f"grouping by {', '.join(keys)} read {size / 1e6:.1f} MB"
+            f" in {time.monotonic() - started:.1f} s"
+        )
+        reader = {
+            "kind": "table",
+            "format": "grouped",
+            "options": {},
+            "facts": {},
+            "file_steps": [],
+            "row_steps": [],
+            "schema": plan.reader["schema"],
+        }
+        return cls(folder, keys, reader, note)
+
+    def mini_batches(self) -> Iterator[MiniBatch]:
+        files: dict[int, File] = {}
+        with (self.folder / _INDEX).open() as lines:
+            for index, line in enumerate(lines):
+                bucket, start, stop, *key = json.loads(line)
+                if bucket not in files:
+                    path = str(_bucket_path(self.folder, bucket))
+                    # Made from the same data, it is the same bucket whenever it was written.
+                    files[bucket] = File(path, os.stat(path).st_size, None)  # noqa: PTH116
+                piece = Piece(files[bucket], start, stop)
+                yield MiniBatch(index, (piece,), "rows", key_value(self.keys, tuple(key)))
+
+
+def _digest(reader: dict[str, Any], keys: Sequence[str], pieces: Iterable[Piece]) -> str:
+    """Names a grouping by all that decides about it."""
+    hash_ = hashlib.sha256(json.dumps([reader, keys], sort_keys=True).encode())
+    for piece in pieces:
+        hash_.update(json.dumps(piece.to_json()).encode())
+    return hash_.hexdigest()[:16]
+
+
+def _bucket_path(folder: Path, bucket: int) -> Path:
+    return folder / f"{bucket:03}.arrow"
+
+
+def _group(plan: TablePlan, keys: Sequence[str], pieces: Sequence[Piece], folder: Path) -> None:
+    """Makes the folder under another name first: nobody ever sees half of it."""
+    making = folder.with_name(folder.name + f".{os.getpid()}.tmp")
+    making.mkdir(parents=True)
+    try:
+        size = sum((p.stop or p.file.size or 0) - p.start for p in pieces)
+        if plan.unit == "rows":
+            size = sum({p.file.path: p.file.size or 0 for p in pieces}.values())
+        buckets = min(_MOST_BUCKETS, 1 + size // _BUCKET_BYTES)
+        _scatter(plan, keys, pieces, making, buckets)
+        groups: list[_Group] = []
+        for bucket in range(buckets):
+            groups.extend(_sort_bucket(making, bucket, keys))
+        groups.sort(key=lambda group: group.first)
+        with (making / _INDEX).open("w") as index:
+            for group in groups:
+                index.write(json.dumps([group.bucket, group.start, group.stop, *group.key]) + "\n")
+        making.replace(folder)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _scatter(
+    plan: TablePlan, keys: Sequence[str], pieces: Iterable[Piece], folder: Path, buckets: int
+) -> None:
+    """Writes each row to the bucket of its key."""
+    table = TableReader(plan.reader)
+    schema = Schema.from_json(plan.reader["schema"])
+    number = 0
+    with ExitStack() as stack:
+        files: dict[int, BinaryIO] = {}
+        for piece in pieces:
+            block = schema.align(table.piece(piece, Counter())[0])
+            rows = list(zip(*(key_texts(block.columns[key]) for key in keys), strict=True))
+            numbers = pa.array(range(number, number + block.rows), pa.int64())
+            number += block.rows
+            block = block.with_columns({_NUMBER: numbers})
+            bucket_of = {row: _bucket(row, buckets) for row in set(rows)}
+            rows_of: dict[int, list[int]] = {}
+            for at, row in enumerate(rows):
+                rows_of.setdefault(bucket_of[row], []).append(at)
+            for bucket, chosen in rows_of.items():
+                if bucket not in files:
+                    raw = _bucket_path(folder, bucket).with_suffix(".raw")
+                    files[bucket] = stack.enter_context(raw.open("wb"))
+                # A stream of its own, as its columns may differ from the others'.
+                arrow = to_arrow(block.take(chosen))
+                with pa.ipc.new_stream(files[bucket], arrow.schema) as stream:
+                    stream.write_table(arrow)
+
+
+def _bucket(key: Key, buckets: int) -> int:
+    return zlib.crc32(json.dumps(key).encode()) % buckets
+
+
+def _sort_bucket(folder: Path, bucket: int, keys: Sequence[str]) -> Iterator[_Group]:
+    """Sorts a bucket by key, and says where each key's rows lie in it."""
+    path = _bucket_path(folder, bucket)
+    raw = path.with_suffix(".raw")
+    if not raw.exists():
+        return
+    block = join(list(_parts(raw)))
+    raw.unlink()
+    rows_of: dict[Key, list[int]] = {}
+    texts = (key_texts(block.columns[key]) for key in keys)
+    for row, key in enumerate(zip(*texts, strict=True)):
+        rows_of.setdefault(key, []).append(row)
+    numbers = block.columns[_NUMBER]
+    data = block.select(name for name in block.columns if name != _NUMBER)
+    arrow = to_arrow(data.take([row for rows in rows_of.values() for row in rows]))
+    with pa.ipc.new_file(str(path), arrow.schema) as file:
+        file.write_table(arrow)
+    start = 0
+    for key, rows in rows_of.items():
+        first = numbers[rows[0]]
+        yield _Group(int(str(first)), key, bucket, start, start + len(rows))
+        start += len(rows)
+
+
+def _parts(raw: Path) -> Iterator[Block]:
+    size = raw.stat().st_size
+    with raw.open("rb") as file:
+        while file.tell() < size:
+            yield from_arrow(pa.ipc.open_stream(file).read_all())

@@ -1,0 +1,154 @@
+"""Trying data without a pipeline, through the very planning and reading of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from prefect_parallel.data.context import MiniBatchContext
+from prefect_parallel.data.location import Location
+from prefect_parallel.data.mltable import MLTable
+from prefect_parallel.data.plan import Plan, make_plan
+from prefect_parallel.data.reader import open_reader
+from prefect_parallel.data.split import ByKeys, BySize
+from prefect_parallel.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_Data = TypeVar("_Data")
+
+
+def load_table(location: str) -> Table:
+    """Opens a table.
+
+    Args:
+        location: A folder with an MLTable file that has a `read_*` transformation.
+
+    Returns:
+        The table; no data is read yet.
+
+    Raises:
+        InvalidInput: There is no such table.
+        InvalidMLTable: Its file has mistakes.
+
+    Example:
+        ```python
+        from prefect_parallel import load_table
+
+        table = load_table("sales")
+        print(table.to_pandas().dtypes)
+        for context, frame in table.mini_batches(partition_keys=["Store"]):
+            print(context.partition_key_value, len(frame))
+        ```
+    """
+    if MLTable.load(Location.parse(location)).read_step is None:
+        raise InvalidInput(f"{location}: is a list of files\n    hint: use load_files()")
+    return Table(location, "mltable")
+
+
+def load_files(location: str) -> FileCollection:
+    """Opens a list of files.
+
+    Args:
+        location: A folder with an MLTable file without a `read_*` transformation, any other
+            folder, or a file.
+
+    Returns:
+        The list; nothing is opened yet.
+
+    Raises:
+        InvalidInput: There is no such list.
+        InvalidMLTable: Its MLTable file has mistakes.
+    """
+    place = Location.parse(location)
+    if not place.is_folder():
+        return FileCollection(location, "uri_file")
+    if not place.holds_mltable():
+        return FileCollection(location, "uri_folder")
+    if MLTable.load(place).read_step is not None:
+        raise InvalidInput(f"{location}: is a table\n    hint: use load_table()")
+    return FileCollection(location, "mltable")
+
+
+class _Input(Generic[_Data]):
+    """An input that can be split."""
+
+    def __init__(self, location: str, type: str) -> None:  # noqa: A002
+        self._location = location
+        self._type = type
+
+    def mini_batches(
+        self,
+        mini_batch_size: str | int | None = None,
+        partition_keys: Sequence[str] | None = None,
+    ) -> Iterator[tuple[MiniBatchContext, _Data]]:
+        """Iterates over what `run` would get, one mini-batch after the other.
+
+        Args:
+            mini_batch_size: As in a pipeline: `"10kb"` of a table, `10` files of a list.
+            partition_keys: One mini-batch for each combination of values of these columns.
+
+        Raises:
+            InvalidInput: The input cannot be split so.
+            UnreadableMiniBatch: A mini-batch cannot be loaded.
+        """
+        split = ByKeys(tuple(partition_keys)) if partition_keys else BySize.parse(mini_batch_size)
+        plan = self.plan(split)
+        reader = open_reader(plan.reader)
+        for mini_batch in plan.mini_batches:
+            yield MiniBatchContext.of(mini_batch), cast("_Data", reader.read(mini_batch))
+
+    def plan(self, split: BySize | ByKeys) -> Plan:
+        """The plan of a step with this input; of an empty one, it has no mini-batches."""
+        return make_plan(self._location, type=self._type, split=split)
+
+
+class Table(_Input["pd.DataFrame"]):
+    """A table that an MLTable file describes.
+
+    Attributes:
+        values_set_to_null: After `to_pandas`: column to the number of its values that did not fit
+            the column's type.
+    """
+
+    values_set_to_null: dict[str, int]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The whole table.
+
+        Raises:
+            UnreadableMiniBatch: A part of it cannot be read.
+        """
+        from prefect_parallel.data.table import TableReader, join, nulls_to_objects
+
+        plan = self.plan(BySize())
+        reader = TableReader(plan.reader)
+        blocks = []
+        lost: dict[str, int] = {}
+        for mini_batch in plan.mini_batches:
+            blocks.append(reader.block(mini_batch))
+            for name, count in reader.values_set_to_null.items():
+                lost[name] = lost.get(name, 0) + count
+        self.values_set_to_null = lost
+        frame: pd.DataFrame = reader.to_pandas(join([*blocks, reader.no_rows()]))
+        return frame if reader.format.keeps_types else nulls_to_objects(frame)
+
+
+class FileCollection(_Input["list[str]"]):
+    """A list of files."""
+
+    def paths(self) -> list[str]:
+        """The absolute paths of all files; that they exist is not checked."""
+        mini_batches: Any = self.plan(BySize()).mini_batches
+        return [piece.file.path for mini_batch in mini_batches for piece in mini_batch.pieces]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The column `Path`, and those that a partition format gives."""
+        import pandas as pd
+
+        if self._type != "mltable":
+            return pd.DataFrame({"Path": self.paths()})
+        from prefect_parallel.data.file_list import FileList
+
+        return FileList(MLTable.load(Location.parse(self._location))).to_pandas()

@@ -1,0 +1,193 @@
+"""Every golden case, read whole and in mini-batches of several sizes."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from prefect_parallel.data import BySize, load_files, load_table
+from prefect_parallel.data.location import Location
+from prefect_parallel.data.mltable import MLTable
+from prefect_parallel.errors import PrefectParallelError
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "mltable"
+
+# Where this package does otherwise than the reference, on purpose.
+DIFFERENCES = {
+    "error-filter-on-failed-conversion": (
+        "A value that could not be converted is null for a filter, too: one bad cell would"
+        " otherwise fail every row of its mini-batch, though the filter is often there to drop it."
+    ),
+}
+
+CASES = sorted(path.parent.name for path in GOLDEN.glob("*/expected.json"))
+# What the joined mini-batches of differing files give by pandas' rules instead of Arrow's.
+SIZES = [1, 40, 1024, 1 << 30]
+
+
+def expected(case: str) -> dict[str, Any]:
+    return json.loads((GOLDEN / case / "expected.json").read_text())
+
+
+def is_table(case: str) -> bool:
+    return MLTable.load(Location.parse(str(GOLDEN / case / "table"))).read_step is not None
+
+
+def whole(case: str) -> pd.DataFrame:
+    folder = str(GOLDEN / case / "table")
+    return (load_table(folder) if is_table(case) else load_files(folder)).to_pandas()
+
+
+def joined(case: str, size: int) -> pd.DataFrame:
+    table = load_table(str(GOLDEN / case / "table"))
+    frames = [frame for _, frame in table.mini_batches(mini_batch_size=size)]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def as_json(value: Any) -> Any:
+    """A value as expected.json writes it."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [as_json(item) for item in value]
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
+    if value is None or value is pd.NaT or value is pd.NA:
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        if math.isinf(value):
+            return "Infinity" if value > 0 else "-Infinity"
+        return None if math.isnan(value) else value
+    if isinstance(value, (pd.Timestamp, datetime, date)):
+        return value.isoformat()
+    return value
+
+
+def same(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, bool) or isinstance(value, bool):
+        return value is wanted
+    if isinstance(wanted, (int, float)) and isinstance(value, (int, float)):
+        if isinstance(wanted, int) and isinstance(value, int):
+            return value == wanted
+        return math.isclose(value, wanted, rel_tol=1e-9, abs_tol=1e-9)
+    if isinstance(wanted, list):
+        return (
+            isinstance(value, list) and len(value) == len(wanted) and all(map(same, value, wanted))
+        )
+    if isinstance(wanted, dict):
+        return (
+            isinstance(value, dict)
+            and value.keys() == wanted.keys()
+            and all(same(value[key], wanted[key]) for key in wanted)
+        )
+    return value == wanted
+
+
+def kind(dtype: str) -> str:
+    if dtype.startswith("datetime64"):
+        return "datetime64, zone" if "," in dtype else "datetime64"
+    return "str" if dtype == "object" else dtype
+
+
+def rows_of(case: str, frame: pd.DataFrame) -> list[list[Any]]:
+    if "Path" in frame:
+        table = str(GOLDEN / case / "table") + "/"
+        frame = frame.assign(Path=frame["Path"].map(lambda path: path.removeprefix(table)))
+    # Column by column: rows of a frame would turn integers beside floats into floats.
+    columns = [[as_json(value) for value in frame[name].tolist()] for name in frame.columns]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def check(case: str, frame: pd.DataFrame) -> None:
+    wanted = expected(case)
+    if not wanted["rows"]:
+        assert frame.empty
+        return
+    assert list(frame.columns) == wanted["columns"]
+    for name, dtype in wanted["dtypes"].items():
+        if not frame[name].isna().all():
+            assert kind(str(frame[name].dtype)) == kind(dtype), name
+    assert list(frame.index) == list(range(len(frame)))
+    rows = rows_of(case, frame)
+    if wanted.get("compare") == "unordered":
+        rows, wanted_rows = sorted(rows, key=json.dumps), sorted(wanted["rows"], key=json.dumps)
+    else:
+        wanted_rows = wanted["rows"]
+    if wanted.get("compare") == "subset":
+        everything = expected("sample-probability-one")["rows"]
+        assert rows == [row for row in everything if row in rows]
+        assert 0 < len(rows) < len(everything)
+        return
+    assert len(rows) == len(wanted_rows)
+    for row, wanted_row in zip(rows, wanted_rows, strict=True):
+        assert same(row, wanted_row)
+
+
+REFUSED = [case for case in CASES if "error" in expected(case)]
+LOADED = [case for case in CASES if "error" not in expected(case)]
+TABLES = [case for case in LOADED if is_table(case)]
+
+
+@pytest.mark.parametrize("case", LOADED)
+def test_what_one_process_reads_whole(case: str) -> None:
+    frame = whole(case)
+    check(case, frame)
+    for name, dtype in expected(case)["dtypes"].items():
+        if frame[name].isna().all():
+            assert (str(frame[name].dtype), dtype) in {("object", "object"), ("str", "str")}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("case", TABLES)
+def test_mini_batches_joined_in_order(case: str, size: int) -> None:
+    check(case, joined(case, size))
+
+
+@pytest.mark.parametrize("case", [case for case in LOADED if "file_list" in expected(case)])
+def test_lists_of_files(case: str) -> None:
+    table = GOLDEN / case / "table"
+    files = load_files(str(table))
+    wanted = expected(case)
+    paths = [str(Path(path).relative_to(table)) for path in files.paths()]
+    if wanted.get("compare") == "unordered":
+        assert paths == sorted(wanted["file_list"], key=lambda path: path.split("/"))
+    else:
+        assert paths == wanted["file_list"]
+    if case != "files-listed":  # It lists a file that is not there.
+        batches = [batch for _, batch in files.mini_batches(mini_batch_size=2)]
+        assert [path for batch in batches for path in batch] == files.paths()
+        assert {len(batch) for batch in batches[:-1]} <= {2}
+
+
+@pytest.mark.parametrize("case", sorted(set(REFUSED) - DIFFERENCES.keys()))
+def test_what_the_reference_refuses(case: str) -> None:
+    with pytest.raises(PrefectParallelError) as refused:
+        whole(case)
+    assert str(GOLDEN / case / "table") in str(refused.value)
+
+
+def test_a_value_that_does_not_convert_is_null_for_a_filter() -> None:
+    assert whole("error-filter-on-failed-conversion")["kg"].tolist() == [3, 5]
+
+
+def test_the_same_seed_draws_the_same_rows_however_the_work_is_split() -> None:
+    drawn = [joined("sample-probability-half", size)["seq"].tolist() for size in SIZES]
+    assert drawn[0] == whole("sample-probability-half")["seq"].tolist()
+    assert all(other == drawn[0] for other in drawn)
+
+
+def test_the_plan_of_a_table_is_small_and_the_same_again() -> None:
+    plan = load_table(str(GOLDEN / "csv-infer-sample-window" / "table")).plan(BySize(100))
+    once, again = list(plan.mini_batches), list(plan.mini_batches)
+    assert once == again
+    assert len(once) > 10
+    assert all(len(json.dumps(mini_batch.to_json())) < 400 for mini_batch in once)
