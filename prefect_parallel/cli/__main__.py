@@ -1,0 +1,3 @@
+from prefect_parallel.cli.app import main
+
+main()

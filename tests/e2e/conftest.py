@@ -1,0 +1,116 @@
+"""Pipelines of one parallel step over a folder of files, with a script of the test's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+COMMAND = [sys.executable, "-m", "prefect_parallel.cli"]
+
+
+@dataclass
+class Pipeline:
+    """A pipeline in a folder of its own, and how to run it."""
+
+    folder: Path
+    server: str
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "pipeline.yml"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Marks every process that the command starts, and theirs."""
+        return {**os.environ, "PREFECT_API_URL": self.server, "STARTED_BY_TEST": str(self.folder)}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*COMMAND, "run", str(self.file), "--name", "run", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, expect: int = 0) -> str:
+        process = self.start(*arguments)
+        said, _ = process.communicate(timeout=90)
+        assert process.returncode == expect, said
+        return said
+
+    @property
+    def step(self) -> Path:
+        return self.folder / "runs" / "run" / "steps" / "step"
+
+    @property
+    def output(self) -> Path:
+        return self.step / "outputs" / "out"
+
+    @property
+    def result(self) -> dict[str, Any]:
+        text = (self.step / "logs" / "job_result.txt").read_text()
+        return yaml.safe_load(text)  # type: ignore[no-any-return]
+
+    def said(self, kind: str = "stdout") -> str:
+        files = sorted((self.step / "logs" / "user" / kind).rglob("*.txt"))
+        return "".join(file.read_text() for file in files)
+
+    def left_over(self) -> list[str]:
+        """Command lines of processes that the run started and that are still there."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("STARTED_BY_TEST") == str(self.folder):
+                    found.append(" ".join(process.cmdline()))
+            except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+                continue
+        return found
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, server: str) -> Any:
+    """Writes a pipeline: `pipeline(script, files=4, retry_settings={...})`."""
+
+    def write(script: str, *, files: int = 4, arguments: str = "", **keys: Any) -> Pipeline:
+        folder = tmp_path / "a folder, 'quoted' ü"
+        (folder / "code").mkdir(parents=True)
+        (folder / "code" / "script.py").write_text(textwrap.dedent(script))
+        (folder / "data").mkdir()
+        for number in range(files):
+            (folder / "data" / f"{number:03d}.txt").write_text("")
+        step = {
+            "type": "parallel",
+            "inputs": {"files": {"type": "uri_folder", "path": "./data"}},
+            "outputs": {"out": {"type": "uri_file"}},
+            "input_data": "${{inputs.files}}",
+            "mini_batch_size": "1",
+            "resources": {"instance_count": 1},
+            "max_concurrency_per_instance": 2,
+            "retry_settings": {"max_retries": 0, "timeout": 30},
+            "task": {
+                "type": "run_function",
+                "code": "./code",
+                "entry_script": "script.py",
+                "environment": "azureml:any:1",
+                "program_arguments": arguments,
+                "append_row_to": "${{outputs.out}}",
+            },
+            **keys,
+        }
+        job = {"type": "pipeline", "display_name": "a test", "jobs": {"step": step}}
+        (folder / "pipeline.yml").write_text(yaml.safe_dump(job, sort_keys=False))
+        return Pipeline(folder, server)
+
+    return write

@@ -1,0 +1,86 @@
+"""The examples, as the README runs them."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.e2e.conftest import COMMAND
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+IRIS = EXAMPLES / "iris_batch_prediction"
+
+
+def run(example: str, folder: Path, server: str | None, *overrides: str) -> Path:
+    """Run an example's pipeline; gives the run directory."""
+    environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
+    if server:
+        environment["PREFECT_API_URL"] = server
+    options = [part for override in overrides for part in ("--set", override)]
+    file = EXAMPLES / example / "pipeline.yml"
+    ended = subprocess.run(
+        [*COMMAND, "run", str(file), "--output-dir", str(folder), "--name", "run", *options],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return folder / "run"
+
+
+def result_of(directory: Path, step: str) -> dict[str, object]:
+    text = (directory / "steps" / step / "logs" / "job_result.txt").read_text()
+    return yaml.safe_load(text)  # type: ignore[no-any-return]
+
+
+def test_iris_gives_a_row_for_each_row_in_order_and_the_same_bytes_on_any_slots(
+    tmp_path: Path, server: str
+) -> None:
+    outputs = []
+    for nodes, slots in ((1, 1), (2, 2), (4, 1)):
+        step = "jobs.batch_prediction"
+        directory = run(
+            "iris_batch_prediction",
+            tmp_path / f"{nodes}x{slots}",
+            server,
+            f"{step}.mini_batch_size=1kb",
+            f"{step}.resources.instance_count={nodes}",
+            f"{step}.max_concurrency_per_instance={slots}",
+        )
+        output = directory / "steps" / "batch_prediction" / "outputs" / "job_output_file"
+        outputs.append(output.read_bytes())
+    assert outputs[0] == outputs[1] == outputs[2]
+    rows = list(csv.reader(outputs[0].decode().splitlines()))
+    source = list(csv.reader((IRIS / "neural-iris-mltable" / "iris.csv").read_text().splitlines()))
+    assert [row[: len(source[0])] for row in rows] == source[1:]
+    right = sum(row[-1] == row[-2] for row in rows)
+    assert right > 140
+
+
+def test_iris_without_a_server_and_with_an_empty_prefect_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "an empty home"))
+    directory = run("iris_batch_prediction", tmp_path, None)
+    assert result_of(directory, "batch_prediction")["items"] == {
+        "total": 150,
+        "succeeded": 150,
+        "failed": 0,
+    }
+
+
+def test_digits(tmp_path: Path, server: str) -> None:
+    directory = run("digit_identification", tmp_path, server)
+    output = directory / "steps" / "predict_digits" / "outputs" / "job_output_file"
+    lines = output.read_text().splitlines()
+    images = sorted(path.name for path in (EXAMPLES / "digit_identification/images").iterdir())
+    assert [line.split(": ")[0] for line in lines] == images
+    right = sum(f"shows_{line[-1]}." in line for line in lines)
+    assert right > 0.9 * len(images)

@@ -1,0 +1,260 @@
+"""`prefect-parallel run`, as a user runs it: with good scripts and bad ones, to the end and not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
+from prefect.client.schemas.objects import FlowRun, TaskRun
+from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from tests.e2e.conftest import Pipeline
+
+ECHO = """
+    import os
+    def init(): print("init", os.getpid())
+    def run(mini_batch): return [os.path.basename(path) for path in mini_batch]
+    def shutdown(): print("shutdown", os.getpid())
+"""
+
+
+def wait_for(condition: Any, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)
+
+
+def newest_runs(server: str) -> tuple[FlowRun, FlowRun, list[TaskRun]]:
+    """The pipeline's run, its step's, and the step's task runs."""
+    with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=2)
+        step, pipeline = sorted(runs, key=lambda run: run.parent_task_run_id is None)
+        of_step = TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[step.id]))
+        found: list[TaskRun] = []
+
+        def recorded() -> bool:
+            found[:] = client.read_task_runs(
+                task_run_filter=of_step, sort=TaskRunSort.NAME_ASC, limit=200
+            )
+            return all(run.state and run.state.is_final() for run in found)
+
+        # The server records what it is told about task runs a little later.
+        wait_for(recorded, seconds=10)
+        return pipeline, step, found
+
+
+def test_a_run_leaves_what_is_promised_and_shows_in_the_ui(pipeline: Any, server: str) -> None:
+    it: Pipeline = pipeline(ECHO, arguments="--copy_logs_to_parent True")
+    said = it.run()
+    assert "Completed  step: 4 of 4 mini-batches succeeded" in said
+    assert "runs/run/steps/step/logs/job_result.txt" in said
+    assert it.output.read_text() == "000.txt\n001.txt\n002.txt\n003.txt\n"
+    result = it.result
+    assert result["status"] == "Completed"
+    assert result["mini_batches"] == {"total": 4, "succeeded": 4, "failed": 0, "retried": 0}
+    assert result["items"] == {"total": 4, "succeeded": 4, "failed": 0}
+    assert Path(result["output"]) == it.output
+    left = {
+        str(path.relative_to(it.step.parents[1]))
+        for path in it.step.parents[1].rglob("*")
+        if path.is_file() and "parts" not in path.parts and "process001" not in path.name
+    }
+    logs = {
+        path.removeprefix("steps/step/logs/")
+        for path in left
+        if path.startswith("steps/step/logs/")
+    }
+    day = time.strftime("%Y%m%d", time.gmtime())
+    assert logs == {
+        "job_result.txt",
+        "readme.txt",
+        f"job_progress_overview.{day}.txt",
+        "failed_mini_batches.jsonl",
+        "user/stdout/node-0/process000.stdout.txt",
+        "user/stderr/node-0/process000.stderr.txt",
+        "user/entry_script_log/node-0/process000.log.txt",
+        "sys/node/node-0/process000.txt",
+        "sys/job.txt",
+    }
+    assert {"job.yml", "steps/step/outputs/out", "steps/step/code/script.py"} <= left
+    assert {f"logs/step/{path}" for path in logs} <= left
+    lines = it.said().splitlines()
+    assert lines.count("init") == lines.count("shutdown")
+    assert it.left_over() == []
+
+    run, step, of_step = newest_runs(server)
+    assert (run.name, run.state_name, step.name, step.state_name) == (
+        "run", "Completed", "step", "Completed",
+    )  # fmt: skip
+    assert sorted((each.name, each.state_name) for each in of_step) == [
+        ("aggregate", "Completed"),
+        *((f"mini-batch-{number}", "Completed") for number in range(4)),
+    ]
+
+
+def test_scripts_that_hang_crash_print_and_fork(pipeline: Any, server: str) -> None:
+    it: Pipeline = pipeline(
+        """
+        import os, subprocess, sys, time
+        def init(): pass
+        def run(mini_batch):
+            name = os.path.basename(mini_batch[0])
+            if name == "000.txt":
+                time.sleep(600)
+            if name == "001.txt":
+                os._exit(3)
+            if name == "002.txt":
+                print("x" * 5_000_000)
+            if name == "003.txt":
+                subprocess.Popen(["setsid", "sleep", "600"])
+            if name == "004.txt" and not os.path.exists("seen"):
+                open("seen", "w").close()
+                raise ValueError("only once")
+            return [name]
+        """,
+        files=7,
+        retry_settings={"max_retries": 1, "timeout": 2},
+    )
+    said = it.run()
+    assert "2 of 7 mini-batches failed and were ignored, within the thresholds" in said
+    assert it.output.read_text() == "".join(f"00{number}.txt\n" for number in range(2, 7))
+    assert it.result["status"] == "Completed"
+    assert it.result["mini_batches"] == {"total": 7, "succeeded": 5, "failed": 2, "retried": 3}
+    assert it.result["items"] == {"total": 7, "succeeded": 5, "failed": 2}
+    assert it.said().count("x") == 5_000_000
+    failed = [
+        json.loads(line)
+        for line in (it.step / "logs" / "failed_mini_batches.jsonl").read_text().splitlines()
+    ]
+    assert [(each["mini_batch"], each["attempts"], each["error"]) for each in failed] == [
+        (0, 2, "run() took longer than retry_settings.timeout: 2 s"),
+        (1, 2, "the process ended during run(): exit code 3"),
+    ]
+    assert it.left_over() == []
+
+    _, step, of_step = newest_runs(server)
+    assert step.state_name == "Completed"
+    assert step.state is not None
+    assert "2 of 7 mini-batches failed and were ignored" in (step.state.message or "")
+    states = {each.name: (each.state_name, each.run_count) for each in of_step}
+    assert states["mini-batch-0"] == ("Failed", 2)
+    assert states["mini-batch-4"] == ("Completed", 2)
+    assert states["mini-batch-5"] == ("Completed", 1)
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"mini_batch_error_threshold": 1}, "2 mini-batches failed, more than mini_batch_error"),
+        ({"error_threshold": 0}, "1 items failed, more than error_threshold: 0"),
+        (
+            {"arguments": "--allowed_failed_percent 10"},
+            "2 of 12 mini-batches failed, more than allowed_failed_percent: 10",
+        ),
+    ],
+)
+def test_a_threshold_ends_the_step_at_once(
+    pipeline: Any, keys: dict[str, Any], reason: str
+) -> None:
+    it: Pipeline = pipeline(
+        """
+        import os, time
+        def init(): pass
+        def run(mini_batch):
+            if os.path.basename(mini_batch[0]) in ("000.txt", "001.txt"):
+                raise ValueError("no good")
+            time.sleep(30)
+        """,
+        files=12,
+        **keys,
+    )
+    before = time.monotonic()
+    said = it.run(expect=1)
+    assert time.monotonic() - before < 25
+    assert f"Failed  step: {reason}" in said
+    assert "the first failed with ValueError: no good" in said
+    assert it.result["status"] == "Failed"
+    assert it.result["output"] is None
+    traceback = it.step / it.result["reason"].rsplit("full traceback: ")[1].strip(")")
+    assert "ValueError: no good" in traceback.read_text()
+    assert not it.output.exists()
+    assert it.left_over() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_cancels_the_run_cleanly(pipeline: Any, number: signal.Signals) -> None:
+    it: Pipeline = pipeline("""
+        import subprocess, time
+        def init(): print(subprocess.Popen(["setsid", "sleep", "600"]).pid)
+        def run(mini_batch): time.sleep(600)
+    """)
+    process = it.start()
+    wait_for(lambda: it.step.exists() and len(it.said().split()) == 2)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 1, said
+    assert "Canceled  step: the run was canceled" in said
+    assert it.result["status"] == "Canceled"
+    assert it.left_over() == []
+
+
+def test_nothing_survives_a_killed_driver(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        import os, subprocess, time
+        def init():
+            subprocess.Popen(["setsid", "sleep", "600"])
+            if os.fork() == 0:
+                os.setsid()
+                time.sleep(600)
+        def run(mini_batch):
+            print("running")
+            time.sleep(600)
+    """)
+    process = it.start()
+    wait_for(lambda: it.step.exists() and it.said().count("running") == 2)
+    assert len(it.left_over()) > 5
+    os.kill(process.pid, signal.SIGKILL)
+    wait_for(lambda: it.left_over() == [], seconds=5)
+    process.communicate()
+
+
+def test_a_script_that_cannot_be_imported_ends_with_its_cause(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        import no_such_module
+        def init(): pass
+        def run(mini_batch): return mini_batch
+    """)
+    said = it.run(expect=1)
+    assert "ModuleNotFoundError: No module named 'no_such_module'" in said
+    assert "Traceback" not in said
+    assert it.result["status"] == "Failed"
+    assert "no_such_module" in it.result["reason"]
+
+
+def test_mixed_returns_are_an_error_that_names_the_mini_batches(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        import pandas
+        def init(): pass
+        def run(mini_batch):
+            return mini_batch if "002" in mini_batch[0] else pandas.DataFrame({"a": [1]})
+    """)
+    said = it.run(expect=1)
+    assert "mini-batches 2: a list" in said
+    assert "mini-batches 0, 1, 3: a DataFrame with the columns a" in said
+    assert not it.output.exists()
+
+
+def test_two_runs_of_one_name_and_a_place_that_cannot_be_written(pipeline: Any) -> None:
+    it: Pipeline = pipeline(ECHO)
+    it.run()
+    assert "exists already; choose another --name" in it.run(expect=2)
+    assert "is not a folder" in it.run("--output-dir", "pipeline.yml/below", expect=2)
