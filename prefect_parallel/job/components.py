@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, TypeAlias, TypeVar
 
 from pydantic import Field, ValidationError
 
-from prefect_parallel.errors import InvalidPipeline, Problem
+from prefect_parallel.errors import InvalidPipeline
 from prefect_parallel.job.document import Document, Key
 from prefect_parallel.job.model import Model, Reading, problems_of
 from prefect_parallel.job.parts import EnvironmentValue, Resources, RetrySettings, Task
@@ -17,7 +17,15 @@ from prefect_parallel.job.steps import (
     ParallelComponentStepModel,
     ParallelSettings,
 )
-from prefect_parallel.job.values import Anything, ChoiceRule, Count, LooseText, Name, Text
+from prefect_parallel.job.values import (
+    Anything,
+    ChoiceRule,
+    Count,
+    LooseText,
+    Name,
+    Text,
+    shown,
+)
 from prefect_parallel.job.yaml_file import read_document
 
 COMPONENT_TYPES = ("parallel", "command")
@@ -83,19 +91,16 @@ class Component:
     ignored: list[tuple[Key, ...]]
 
 
-def read_component(
-    named: str, pipeline: Document, step_path: tuple[Key, ...], wanted_type: str | None
-) -> Component:
-    """Read the component file that a step names.
+def open_component(named: str, pipeline: Document, step_path: tuple[Key, ...]) -> Document:
+    """The component file that a step names.
 
     Args:
         named: What stands after `component:`.
         pipeline: The document of the step.
         step_path: Where the step stands in it.
-        wanted_type: The type that the step gives itself, if it does.
 
     Raises:
-        InvalidPipeline: There is none, it has mistakes, or it is of another type.
+        InvalidPipeline: There is none, or it is no YAML file of a component.
     """
     path = (*step_path, "component")
     if named.startswith("azureml:"):
@@ -112,34 +117,38 @@ def read_component(
         raise InvalidPipeline([pipeline.problem(path, f"there is no file {file}")])
     shown_as = str(Path(pipeline.file).parent / name) if pipeline.file else str(file)
     document = read_document(file, shown_as, (*pipeline.prefix, *path))
-    problems: list[Problem] = []
     of_type = document.data.get("type")
     if of_type not in COMPONENT_TYPES:
-        problem = document.problem(
-            ("type",),
-            "the key is missing" if of_type is None else f"found {of_type!r}",
-            allowed=" or ".join(COMPONENT_TYPES),
-        )
+        found = "the key is missing" if of_type is None else f"found {shown(of_type)}"
+        problem = document.problem(("type",), found, allowed=" or ".join(COMPONENT_TYPES))
         raise InvalidPipeline([problem])
+    return document
+
+
+def read_component(document: Document, wanted_type: str | None) -> Component:
+    """The component in a document.
+
+    Args:
+        document: From `open_component`.
+        wanted_type: The type that the step gives itself, if it does.
+
+    Raises:
+        InvalidPipeline: It has mistakes, or is of another type.
+    """
+    of_type = document.data["type"]
     if wanted_type is not None and wanted_type != of_type:
-        problem = document.problem(
-            ("type",), f"a {of_type} component, but the step says {wanted_type}"
-        )
-        raise InvalidPipeline([problem])
+        message = f"a {of_type} component, but the step says {wanted_type}"
+        raise InvalidPipeline([document.problem(("type",), message)])
     reading = Reading(document)
     try:
         model = _MODELS[of_type].model_validate(document.data, context=reading)
     except ValidationError as error:
         raise InvalidPipeline(problems_of(error, reading)) from None
-    problems += reading.problems
+    problems = list(reading.problems)
     if isinstance(model, ParallelComponentModel) and model.instance_count and model.resources:
-        problems.append(
-            document.problem(
-                ("instance_count",),
-                "instance_count stands here and there are resources too",
-                hint="move it to resources.instance_count",
-            )
-        )
+        hint = "move it to resources.instance_count"
+        message = "instance_count stands here, and there are resources too"
+        problems.append(document.problem(("instance_count",), message, hint=hint))
     if problems:
         raise InvalidPipeline(problems)
     return Component(document, model, reading.ignored)

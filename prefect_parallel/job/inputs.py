@@ -128,6 +128,10 @@ class Inputs:
         path: tuple[Key, ...] = ("jobs", step, "inputs", name)
         lent_mode = declared.mode if declared else None
         if isinstance(value, DataInput):
+            if declared and declared.type not in DATA_TYPES:
+                allowed = f"a value of type {declared.type}"
+                self._findings.at(path, "found data", allowed=allowed)
+                return Missing()
             path = (*path, "path")
             if value.path is None:
                 self._findings.at(path, "the key is missing", allowed="where the data is")

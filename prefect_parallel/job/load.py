@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.components import Component, read_component
+from prefect_parallel.job.components import Component, open_component, read_component
 from prefect_parallel.job.document import Document, Key, Section, dotted
 from prefect_parallel.job.model import Reading, problems_of
 from prefect_parallel.job.overrides import apply_overrides
@@ -16,6 +16,9 @@ from prefect_parallel.job.pipeline import PipelineJob
 from prefect_parallel.job.resolve import problems_in
 from prefect_parallel.job.steps import step_type
 from prefect_parallel.job.yaml_file import read_document
+
+# What only a command step by a component has.
+_COMMAND_KEYS = {"command", "code", "distribution", "environment", "limits"}
 
 
 def load_pipeline(path: str | Path, overrides: Sequence[str] = ()) -> PipelineJob:
@@ -75,14 +78,17 @@ def _read_components(document: Document, problems: list[Problem]) -> dict[str, C
     for name, step in jobs.items() if isinstance(jobs, Section) else ():
         if not isinstance(step, Section) or not isinstance(step.get("component"), str):
             continue
+        said = step_type(step)
         try:
-            component = read_component(step["component"], document, step.path, step_type(step))
+            opened = open_component(step["component"], document, step.path)
+            if "type" not in step:
+                step.put("type", opened.data["type"])
+            components[name] = read_component(opened, said)
         except InvalidPipeline as error:
             problems += error.problems
-            continue
-        components[name] = component
-        if "type" not in step:
-            step.put("type", component.model.type)
+            if "type" not in step:
+                # So that the rest of the step is still looked at.
+                step.put("type", "command" if _COMMAND_KEYS & set(step) else "parallel")
     return components
 
 

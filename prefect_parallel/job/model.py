@@ -107,6 +107,11 @@ def problems_of(error: ValidationError, reading: Reading) -> list[Problem]:
             message = "the key is missing"
         elif kind in ("model_type", "dict_type", "model_attributes_type"):
             message, allowed = f"found {shown(value)}", "a mapping"
+        elif kind.startswith("union_tag"):
+            # Of steps only: all else that may be one of several models always finds its own.
+            if isinstance(value, Section):
+                path, value = (*path, "type"), value.get("type")
+            message, allowed = f"found {shown(value)}", "a step of type parallel or command"
         elif kind == "list_type":
             message, allowed = f"found {shown(value)}", "a list"
         else:

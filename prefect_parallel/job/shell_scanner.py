@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 from prefect_parallel.job.expressions import Expression, find
-from prefect_parallel.job.shell_words import MARK, UnsafeCommand, check_words
+from prefect_parallel.job.shell_words import (
+    EXPANSION,
+    MARK,
+    QUOTED_EXPANSION,
+    UnsafeCommand,
+    check_words,
+)
 
 # Words after which a command begins.
 _KEYWORDS = {"if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "coproc"}
@@ -118,7 +124,7 @@ class Scanner:
                 content += self.text[at + 1 : at + 2]
                 at = self.escaped(at)
             elif (after := self.substitution(at)) is not None:
-                content += "$"
+                content += EXPANSION
                 at = after
             else:
                 content += self.text[at]
@@ -243,11 +249,12 @@ class _Commands:
         elif character == "'":
             self._take(self.scanner.single(at + 1))
         elif character == '"':
-            self._take(self.scanner.double(at + 1))
+            end, content = self.scanner.double(at + 1)
+            self._take((end, content.replace(EXPANSION, QUOTED_EXPANSION)))
         elif text.startswith("$'", at):
             self._take(self.scanner.ansi_c(at + 2))
         elif (after := self.scanner.substitution(at)) is not None:
-            self._add("$")
+            self._add(EXPANSION)
             self.at = after
         elif character == "#" and not self.in_word:
             self._comment()
@@ -305,7 +312,7 @@ class _Commands:
         text = self.text
         if text.startswith((f"{character}(",), self.at):
             self.at = self.scanner.commands(self.at + 2, ")")
-            self._add("$")
+            self._add(EXPANSION)
             return
         # A number before it is a file descriptor, not a word of the command.
         if self.word.isdigit():
@@ -357,7 +364,7 @@ class _Commands:
         words = self.in_word
         self.at = self.scanner.commands(self.at + 1, ")", words_only=words)
         if words:
-            self._add("$")
+            self._add(EXPANSION)
         self.in_pattern = False
 
     def _end_word(self) -> None:

@@ -7,6 +7,12 @@ from itertools import pairwise
 
 MARK = "\0"
 """Stands for an expression in a scanned word; no command can hold this character."""
+EXPANSION = "$"
+"""Stands for `$(...)` and the like; out of quotes, a word of nothing else may vanish."""
+QUOTED_EXPANSION = "\1"
+"""The same in double quotes."""
+
+_VANISHES = re.compile(r"(\$\w*)+")
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*(\[[^\]]*\])?\+?=", re.ASCII)
 _WRAPPERS = {"builtin", "command", "env", "exec", "nice", "nohup", "sudo", "time", "timeout"}
@@ -48,12 +54,17 @@ def check_words(words: list[str]) -> None:
     Raises:
         UnsafeCommand: One can.
     """
-    if not any(MARK in word for word in words):
-        return
     words = _unwrapped(words)
-    if not words:
-        return
-    name = words[0].rpartition("/")[2]
+    while any(MARK in word for word in words):
+        _check_command(words)
+        if not _VANISHES.fullmatch(words[0]):
+            break
+        # Without its first word, the second is the command.
+        words = _unwrapped(words[1:])
+
+
+def _check_command(words: list[str]) -> None:
+    name = _bare(words[0])
     if MARK in words[0] and "/" not in words[0]:
         raise UnsafeCommand(
             "a value stands where the name of a program does; write the program's name, "
@@ -69,6 +80,11 @@ def check_words(words: list[str]) -> None:
     _check_shells(words)
 
 
+def _bare(word: str) -> str:
+    """A program's name without its folder, and without what expands to nothing."""
+    return word.replace(EXPANSION, "").replace(QUOTED_EXPANSION, "").rpartition("/")[2]
+
+
 def _unwrapped(words: list[str]) -> list[str]:
     """The words of the command itself, without assignments and `env`, `timeout 5` and the like."""
     wrapper = ""
@@ -76,7 +92,7 @@ def _unwrapped(words: list[str]) -> list[str]:
         word = words[0]
         if is_assignment(word):
             _check_assignment(word)
-        elif word in _WRAPPERS:
+        elif _bare(word) in _WRAPPERS:
             wrapper = word
         elif wrapper == "timeout" and not word.startswith("-"):
             wrapper = "timed"
@@ -117,7 +133,9 @@ def _check_test(name: str, arguments: list[str]) -> None:
 def _check_shells(words: list[str]) -> None:
     """A shell's `-c SCRIPT` reads the script as code; what follows are plain arguments."""
     for position, word in enumerate(words):
-        if word.rpartition("/")[2] not in _SHELLS:
+        # `$SHELL -c` is one as well, for all that can be known.
+        unknown = position == 0 and (EXPANSION in word or QUOTED_EXPANSION in word)
+        if _bare(word) not in _SHELLS and not unknown:
             continue
         rest = words[position + 1 :]
         for number, option in enumerate(rest):

@@ -216,6 +216,11 @@ def test_no_value_runs_as_code_however_the_author_quoted(
         "X --help",
         "true; X",
         "timeout 5 X",
+        "``eval X",
+        "$nothing eval X",
+        "$(true) X",
+        "$SHELL -c X",
+        '"$BASH" -c X',
         "echo \\X",
         "echo 'X",
         "cat <<X\nX",
@@ -230,6 +235,8 @@ def test_where_bash_would_read_it_as_code_it_is_refused(command: str) -> None:
 
 def test_a_program_by_its_path_and_a_time_limit_are_fine() -> None:
     check_command("${{inputs.folder}}/run.sh --fast")
+    check_command('"$PYTHON" ${{inputs.script}}')
+    check_command("$PYTHON work.py ${{inputs.x}}")
     check_command("timeout ${{inputs.seconds}} python work.py")
 
 

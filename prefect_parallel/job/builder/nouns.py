@@ -1,0 +1,66 @@
+"""What a pipeline in Python is made of, besides its steps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Input:
+    """An input: data with a path, or a declaration that a later call fills.
+
+    Attributes:
+        type: A data type, or "string", "integer", "number", "boolean".
+        path: Where the data is.
+        mode: How a step gets it.
+        default: Of a literal.
+        optional: Whether it may be left out.
+        description: For people.
+    """
+
+    type: str = "uri_folder"
+    path: str | os.PathLike[str] | None = None
+    mode: str | None = None
+    default: str | int | float | bool | None = None
+    optional: bool = False
+    description: str | None = None
+
+
+@dataclass
+class Output:
+    """An output of a step or of the pipeline."""
+
+    type: str = "uri_folder"
+    path: str | os.PathLike[str] | None = None
+    mode: str | None = None
+    name: str | None = None
+    version: str | None = None
+    description: str | None = None
+
+
+@dataclass
+class Environment:
+    """An environment in place; here, steps run in the environment that runs the pipeline."""
+
+    name: str | None = None
+    version: str | None = None
+    description: str | None = None
+    image: str | None = None
+    build: Mapping[str, str] | None = None
+    conda_file: str | os.PathLike[str] | Mapping[str, Any] | None = None
+    tags: Mapping[str, str] | None = None
+
+
+@dataclass
+class RunFunction:
+    """What a parallel step runs over each mini-batch."""
+
+    code: str | os.PathLike[str] | None = None
+    entry_script: str | None = None
+    program_arguments: str | None = None
+    model: str | None = None
+    append_row_to: str | None = None
+    environment: Environment | str | Mapping[str, Any] | None = None

@@ -1,0 +1,153 @@
+"""Pipelines from functions."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, overload
+
+from prefect_parallel.errors import InvalidPipeline, Problem
+from prefect_parallel.job.builder.step import PipelineInput, Step, StepOutput, steps_so_far
+from prefect_parallel.job.builder.written import output_of, pipeline_input, step_of, without_none
+from prefect_parallel.job.document import document_of
+from prefect_parallel.job.load import job_from
+from prefect_parallel.job.pipeline import PipelineJob
+
+
+@overload
+def pipeline(func: Callable[..., Any], /) -> Callable[..., PipelineJob]: ...
+
+
+@overload
+def pipeline(
+    func: None = None,
+    /,
+    *,
+    name: str | None = None,
+    display_name: str | None = None,
+    description: str | None = None,
+    experiment_name: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    compute: str | None = None,
+    default_compute: str | None = None,
+    default_datastore: str | None = None,
+    continue_on_step_failure: bool | None = None,
+    force_rerun: bool | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., PipelineJob]]: ...
+
+
+def pipeline(func: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
+    """Make a pipeline of a function that makes its steps.
+
+    The function's parameters become the pipeline's inputs; it may return a dict of outputs.
+
+    Args:
+        func: The function.
+        settings: `name`, `display_name`, `description`, `experiment_name`, `tags`, `compute`,
+            `default_compute`, `default_datastore`, `continue_on_step_failure`, `force_rerun`.
+
+    Returns:
+        What takes the pipeline's inputs and returns a `PipelineJob`; it raises InvalidPipeline
+        if that has mistakes.
+    """
+    if func is None:
+        return lambda func: _Maker(func, settings)
+    return _Maker(func, settings)
+
+
+class _Maker:
+    """A pipeline function, to be called with the pipeline's inputs."""
+
+    def __init__(self, func: Callable[..., Any], settings: Mapping[str, Any]) -> None:
+        functools.update_wrapper(self, func)
+        self.func = func
+        self.settings = settings
+
+    def __call__(self, *args: Any, **kwargs: Any) -> PipelineJob:
+        bound = inspect.signature(self.func).bind(*args, **kwargs)
+        bound.apply_defaults()
+        if steps_so_far.get() is not None:
+            problem = Problem(f"{self.func.__name__} is called inside a pipeline")
+            raise InvalidPipeline([problem])
+        stand_ins = {name: PipelineInput(name) for name in bound.arguments}
+        token = steps_so_far.set([])
+        try:
+            returned, variables = _run(self.func, stand_ins)
+            steps = steps_so_far.get() or []
+        finally:
+            steps_so_far.reset(token)
+        names = _names(steps, variables)
+        returned_outputs = _returned(returned)
+        data: dict[str, Any] = {"type": "pipeline", "display_name": self.func.__name__}
+        if self.func.__doc__:
+            data["description"] = inspect.cleandoc(self.func.__doc__)
+        data.update(_pipeline_settings(self.settings))
+        data["inputs"] = {name: pipeline_input(value) for name, value in bound.arguments.items()}
+        data["outputs"] = {
+            name: output_of(output.step.made[output.name], None)
+            for name, output in returned_outputs.items()
+        }
+        data["jobs"] = {names[step]: step_of(step, names, returned_outputs) for step in steps}
+        return job_from(document_of(_without_empty(data), Path.cwd()))
+
+
+def _run(func: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """What a function returns, and its variables at that moment."""
+    variables: dict[str, Any] = {}
+
+    def note(frame: FrameType, event: str, _: Any) -> None:
+        if event == "return" and frame.f_code is func.__code__:
+            variables.update(frame.f_locals)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        returned = func(**arguments)
+    finally:
+        sys.setprofile(before)
+    return returned, variables
+
+
+def _names(steps: list[Step], variables: Mapping[str, Any]) -> dict[Step, str]:
+    """A name for each step: its variable's, else its own, with a number if it is taken."""
+    names: dict[Step, str] = {}
+    by_variable = {id(value): name for name, value in variables.items() if isinstance(value, Step)}
+    for step in steps:
+        wanted = by_variable.get(id(step)) or step.settings.get("name") or step.settings["type"]
+        name, number = wanted, 1
+        while name in names.values():
+            name = f"{wanted}_{number}"
+            number += 1
+        names[step] = name
+    return names
+
+
+def _returned(returned: Any) -> dict[str, StepOutput]:
+    if returned is None:
+        return {}
+    good = isinstance(returned, Mapping) and all(
+        isinstance(value, StepOutput) for value in returned.values()
+    )
+    if not good:
+        raise TypeError("a pipeline function returns a dict of steps' outputs, or nothing")
+    return dict(returned)
+
+
+def _pipeline_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    at_job = ("name", "display_name", "description", "experiment_name", "tags", "compute")
+    data = {key: settings[key] for key in at_job if settings.get(key) is not None}
+    rest = {key: value for key, value in settings.items() if key not in at_job}
+    for key in ("default_compute", "default_datastore"):
+        value = rest.get(key)
+        if isinstance(value, str) and not value.startswith("azureml:") and value != "serverless":
+            rest[key] = f"azureml:{value}"
+    data["settings"] = without_none(rest)
+    return data
+
+
+def _without_empty(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if value or key == "jobs"}

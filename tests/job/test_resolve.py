@@ -1,0 +1,387 @@
+"""From what is written to what runs."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from prefect_parallel.errors import InvalidPipeline
+from prefect_parallel.job import (
+    AppendRowTo,
+    CommandStep,
+    Data,
+    Literal,
+    Missing,
+    OutputOf,
+    OutputSpec,
+    ParallelStep,
+    Parameter,
+    PredefinedArguments,
+)
+
+from .conftest import Folder
+
+
+def parallel(folder: Folder, name: str = "first", **values: object) -> ParallelStep:
+    step = folder.load().resolve(values).steps[name]
+    assert isinstance(step, ParallelStep)
+    return step
+
+
+def test_defaults_of_the_format_are_filled_in(folder: Folder) -> None:
+    folder.replace('    mini_batch_size: "5"\n', "")
+    step = parallel(folder)
+    assert step.mini_batch_size is None
+    assert step.partition_keys == ()
+    assert step.instance_count == 1
+    assert step.max_concurrency_per_instance is None
+    assert step.compute is None
+    assert (step.mini_batch_error_threshold, step.error_threshold) == (-1, -1)
+    assert (step.max_retries, step.timeout) == (2, 60)
+    assert step.logging_level == "INFO"
+    assert step.predefined == PredefinedArguments()
+    assert step.environment_variables == {}
+    assert step.code == folder.path / "code"
+    assert step.inputs["files"] == Data(
+        "uri_folder", "ro_mount", "./data", str(folder.path / "data")
+    )
+    assert step.outputs == {"rows": OutputSpec("uri_file", "rw_mount")}
+    assert step.append_row_to == AppendRowTo("rows")
+    assert step.input_name == "files"
+
+
+def test_the_steps_come_in_an_order_they_can_run_in(folder: Folder) -> None:
+    job = folder.load()
+    assert job.graph() == {"first": set(), "second": {"first"}}
+    resolved = job.resolve()
+    assert list(resolved.steps) == ["first", "second"]
+    second = resolved.steps["second"]
+    assert isinstance(second, CommandStep)
+    assert second.inputs["rows"] == OutputOf("first", "rows", "uri_file", "ro_mount")
+    paths = {"inputs.rows": "/a b", "outputs.report": "/o"}
+    assert second.shell_command(paths).splitlines()[-1] == (
+        'cp "${__inputs_rows}" "${__outputs_report}"/'
+    )
+
+
+def test_what_runs_can_be_pickled(folder: Folder) -> None:
+    resolved = folder.load().resolve()
+    assert pickle.loads(pickle.dumps(resolved)) == resolved
+
+
+def test_pipeline_inputs_are_typed_parameters(folder: Folder) -> None:
+    folder.replace("path: ./data, mode: download", "path: ./data, description: Of today.")
+    assert folder.load().parameters == [
+        Parameter("rows", "integer", 3),
+        Parameter("share", "number", 0.5),
+        Parameter("label", "string", "red"),
+        Parameter("deep", "boolean", False),
+        Parameter("stock", "uri_folder", "./data", "Of today."),
+    ]
+
+
+def test_values_replace_pipeline_inputs(folder: Folder) -> None:
+    folder.replace('mini_batch_size: "5"', "mini_batch_size: ${{ parent.inputs.rows }}")
+    folder.replace("path: ./data}", "path: '${{parent.inputs.stock}}'}")
+    folder.add("other/b.txt", "b")
+    step = parallel(folder, rows=7, label="a b", stock="other")
+    assert step.mini_batch_size == 7
+    assert step.arguments({}) == ["--label", "a b"]
+    assert step.inputs["label"] == Literal("a b", "string")
+    data = step.inputs["files"]
+    assert isinstance(data, Data)
+    assert data.location == str(folder.path / "other")
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "allowed"),
+    [
+        ({"rows": "3"}, "inputs.rows", "a value of type integer"),
+        ({"rows": True}, "inputs.rows", "a value of type integer"),
+        ({"share": "x"}, "inputs.share", "a value of type number"),
+        ({"deep": 1}, "inputs.deep", "a value of type boolean"),
+        ({"stock": 1}, "inputs.stock", "a path or URL"),
+        ({"stock": "nowhere"}, "inputs.stock", None),
+        ({"raws": 3}, "inputs.raws", None),
+    ],
+)
+def test_values_that_do_not_fit(
+    folder: Folder, values: dict[str, object], key: str, allowed: str | None
+) -> None:
+    job = folder.load()
+    with pytest.raises(InvalidPipeline) as refused:
+        job.resolve(values)
+    assert [problem.key for problem in refused.value.problems] == [key]
+    assert refused.value.problems[0].allowed == allowed
+
+
+def test_a_value_out_of_a_settings_range_is_found_where_it_is_bound(folder: Folder) -> None:
+    folder.replace('mini_batch_size: "5"', "max_concurrency_per_instance: ${{parent.inputs.rows}}")
+    job = folder.load()
+    with pytest.raises(InvalidPipeline) as refused:
+        job.resolve({"rows": 0})
+    problem = refused.value.problems[0]
+    assert problem.key == "jobs.first.max_concurrency_per_instance"
+    assert problem.allowed == "a whole number, 1 or more"
+
+
+def test_a_data_input_without_path_must_be_given(folder: Folder) -> None:
+    folder.replace("{type: uri_folder, path: ./data, mode: download}", "{type: uri_folder}")
+    folder.replace("{type: uri_folder, path: ./data}", "${{parent.inputs.stock}}")
+    job = folder.load()
+    with pytest.raises(InvalidPipeline, match=r"inputs\.stock: the input has no path"):
+        job.resolve()
+    step = job.resolve({"stock": folder.path / "data"}).steps["first"]
+    data = step.inputs["files"]
+    assert isinstance(data, Data)
+    assert data.location == str(folder.path / "data")
+
+
+def test_one_value_stays_one_argument(folder: Folder) -> None:
+    folder.replace(
+        "program_arguments: --label ${{inputs.label}}",
+        """program_arguments: |-
+        --a "${{inputs.label}} b" 'it is' --c=${{ inputs.label }} "" \\
+        --rows=${{outputs.rows}}/x --files ${{inputs.files}} plain\\ word""",
+    )
+    step = parallel(folder, label='it\'s "so"\n$(no)')
+    value = 'it\'s "so"\n$(no)'
+    assert step.arguments({"outputs.rows": "/o u t", "inputs.files": "/in"}) == [
+        *("--a", f"{value} b", "it is", f"--c={value}", ""),
+        *("--rows=/o u t/x", "--files", "/in", "plain word"),
+    ]
+
+
+def test_literals_become_text_as_in_azure(folder: Folder) -> None:
+    folder.replace("label: ${{parent.inputs.label}}", "label: true")
+    assert parallel(folder).arguments({}) == ["--label", "True"]
+    folder.replace("label: true", "label: 0.00001")
+    assert parallel(folder).arguments({}) == ["--label", "1e-05"]
+    folder.replace("label: 0.00001", "label: {value: 2.0}")
+    assert parallel(folder).arguments({}) == ["--label", "2.0"]
+
+
+COMPONENT = """
+type: parallel
+name: stamp
+display_name: Stamp
+inputs:
+  files: {type: uri_folder, mode: download}
+  ink: {type: string, default: blue}
+  copies: {type: integer, default: 2, min: 1, max: 9}
+  note: {type: string, optional: true}
+outputs:
+  rows: {type: uri_file}
+input_data: ${{inputs.files}}
+mini_batch_size: "4"
+mini_batch_error_threshold: 6
+error_threshold: 7
+retry_settings: {max_retries: 3, timeout: 90}
+resources: {instance_count: 2}
+task:
+  type: run_function
+  code: ./src
+  entry_script: entry.py
+  environment: azureml:any:1
+  program_arguments: --ink ${{inputs.ink}} $[[--note ${{inputs.note}}]] -n ${{inputs.copies}}
+  append_row_to: ${{outputs.rows}}
+"""
+
+
+@pytest.fixture
+def stamp(folder: Folder) -> Folder:
+    folder.add("parts/stamp.yml", COMPONENT)
+    folder.add("parts/src/entry.py", "def init(): ...\ndef run(x): return x\n")
+    folder.text = """\
+type: pipeline
+jobs:
+  stamp:
+    component: ./parts/stamp.yml
+    inputs:
+      files: {type: uri_folder, path: ./data}
+"""
+    return folder
+
+
+def test_a_component_lends_its_settings(stamp: Folder) -> None:
+    step = parallel(stamp, "stamp")
+    assert step.display_name == "Stamp"
+    assert step.code == stamp.path / "parts" / "src"
+    assert (step.mini_batch_size, step.instance_count) == (4, 2)
+    assert (step.mini_batch_error_threshold, step.error_threshold) == (6, 7)
+    assert (step.max_retries, step.timeout) == (3, 90)
+    files = step.inputs["files"]
+    assert isinstance(files, Data)
+    assert files.mode == "download"
+    assert step.inputs["note"] == Missing()
+    assert step.arguments({}) == ["--ink", "blue", "-n", "2"]
+    assert step.outputs == {"rows": OutputSpec("uri_file", "rw_mount")}
+
+
+def test_a_steps_own_settings_win(stamp: Folder) -> None:
+    stamp.text += """\
+      ink: dark red
+      note: "-"
+    outputs: {rows: {mode: upload}}
+    mini_batch_size: 1kb
+    instance_count: 5
+    error_threshold: 0
+    retry_settings: {max_retries: 0}
+    display_name: Mine
+"""
+    step = parallel(stamp, "stamp")
+    assert step.display_name == "Mine"
+    assert (step.mini_batch_size, step.instance_count, step.error_threshold) == (1024, 5, 0)
+    assert (step.max_retries, step.timeout) == (0, 60)
+    assert step.arguments({}) == ["--ink", "dark red", "--note", "-", "-n", "2"]
+    assert step.outputs["rows"].mode == "upload"
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("      copies: 10", "jobs.stamp.inputs.copies"),
+        ("      copies: two", "jobs.stamp.inputs.copies"),
+        ("      ink: {type: uri_file, path: ./data/a.txt}", "jobs.stamp.inputs.ink"),
+        ("    mini_batch_sise: '3'", "jobs.stamp.mini_batch_sise"),
+        ("    compute: 3", "jobs.stamp.compute"),
+    ],
+)
+def test_what_a_component_step_cannot_set(stamp: Folder, line: str, key: str) -> None:
+    stamp.text += line + "\n"
+    problem = stamp.problem()
+    assert problem.key == key
+    assert problem.line == stamp.text.count("\n")
+
+
+def test_a_component_needs_what_it_declares(stamp: Folder) -> None:
+    stamp.replace("      files: {type: uri_folder, path: ./data}\n", "      ink: red\n")
+    assert stamp.problem().key == "jobs.stamp.inputs.files"
+
+
+def test_an_optional_input_must_stand_in_brackets(stamp: Folder) -> None:
+    stamp.add("parts/stamp.yml", COMPONENT.replace("$[[", "").replace("]]", ""))
+    problem = stamp.problem()
+    assert problem.key == "jobs.stamp.component.task.program_arguments"
+    assert problem.file == str(stamp.path / "parts" / "stamp.yml")
+    assert "$[[" in (problem.hint or "")
+
+
+def test_a_mistake_in_a_component_is_told_once_and_where_it_stands(stamp: Folder) -> None:
+    stamp.add("parts/stamp.yml", COMPONENT.replace("timeout: 90", "timeout: 0"))
+    stamp.text += (
+        "  again:\n    component: ./parts/stamp.yml\n    inputs: {files: {path: ./data}}\n"
+    )
+    problem = stamp.problem()
+    assert (problem.file, problem.line) == (str(stamp.path / "parts" / "stamp.yml"), 16)
+    assert problem.allowed == "a whole number of seconds from 1 to 259200"
+
+
+def test_inputs_of_other_steps_lead_to_what_they_are(folder: Folder) -> None:
+    folder.text += """\
+  third:
+    type: command
+    inputs:
+      files: ${{parent.jobs.first.inputs.files}}
+      rows: ${{parent.jobs.second.inputs.rows}}
+    command: ls ${{inputs.files}} ${{inputs.rows}}
+    environment: azureml:any:1
+"""
+    job = folder.load()
+    assert job.graph()["third"] == {"first"}
+    third = job.resolve().steps["third"]
+    files = third.inputs["files"]
+    assert isinstance(files, Data)
+    assert files.path == "./data"
+    assert third.inputs["rows"] == OutputOf("first", "rows", "uri_file", "ro_mount")
+
+
+def test_outputs_bound_to_the_pipeline(folder: Folder) -> None:
+    folder.replace("inputs:\n", "outputs:\n  all: {type: uri_file, mode: upload}\ninputs:\n")
+    folder.replace("rows: {type: uri_file}", "rows: ${{parent.outputs.all}}")
+    resolved = folder.load().resolve()
+    assert resolved.outputs == {"all": OutputSpec("uri_file", "upload")}
+    assert resolved.steps["first"].outputs["rows"] == OutputSpec(
+        "uri_file", "upload", pipeline_output="all"
+    )
+
+
+def test_names_that_only_a_run_has_stay_in_an_outputs_path(folder: Folder) -> None:
+    folder.replace("type: pipeline", "type: pipeline\nsettings: {default_datastore: azureml:s}")
+    folder.replace(
+        "report: {type: uri_folder}",
+        'report: {path: "azureml://datastores/${{ default_datastore }}/paths/${{name}}/x"}',
+    )
+    output = folder.load().resolve().steps["second"].outputs["report"]
+    assert output.path == "azureml://datastores/s/paths/${{name}}/x"
+
+
+def test_values_within_text(folder: Folder) -> None:
+    folder.replace("label: ${{parent.inputs.label}}", "label: a ${{ parent.inputs.label }} one")
+    assert parallel(folder).arguments({}) == ["--label", "a red one"]
+
+
+def test_append_row_to_a_file_below_an_output(folder: Folder) -> None:
+    folder.replace("rows: {type: uri_file}", "rows: {type: uri_folder}")
+    folder.replace("append_row_to: ${{outputs.rows}}", "append_row_to: ${{outputs.rows}}/a/b.csv")
+    assert parallel(folder).append_row_to == AppendRowTo("rows", "a/b.csv")
+
+
+def test_environment_variables_become_text(folder: Folder) -> None:
+    folder.text += "    environment_variables: {A: 1, B: true, C: '${{parent.inputs.share}}'}\n"
+    second = folder.load().resolve().steps["second"]
+    assert second.environment_variables == {"A": "1", "B": "True", "C": "0.5"}
+
+
+def test_compute_comes_from_the_step_the_job_or_its_settings(folder: Folder) -> None:
+    folder.replace("type: pipeline", "type: pipeline\nsettings: {default_compute: azureml:a}")
+    assert parallel(folder).compute == "a"
+    folder.replace("type: pipeline", "type: pipeline\ncompute: b")
+    assert parallel(folder).compute == "b"
+    folder.replace("    type: parallel", "    type: parallel\n    compute: azureml:c")
+    assert parallel(folder).compute == "c"
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("s3://b/k", "s3://b/k"),
+        ("azureml:sales:3", "azureml:sales:3"),
+        ("azureml://datastores/d/paths/p", "azureml://datastores/d/paths/p"),
+        ("file://{folder}/data", "{folder}/data"),
+        ("{folder}/data/../data", "{folder}/data"),
+        ("data/", "{folder}/data"),
+    ],
+)
+def test_locations(folder: Folder, path: str, location: str) -> None:
+    folder.replace("path: ./data}", f"path: '{path.format(folder=folder.path)}'}}")
+    data = parallel(folder).inputs["files"]
+    assert isinstance(data, Data)
+    assert data.location == location.format(folder=folder.path)
+
+
+def test_relative_paths_do_not_follow_the_working_directory(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.chdir(folder.path.parent)
+    (folder.path / "pipeline.yml").write_text(folder.text)
+    from prefect_parallel.job import load_pipeline
+
+    job = load_pipeline(Path(folder.path.name) / "pipeline.yml")
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    step = job.resolve().steps["first"]
+    assert isinstance(step, ParallelStep)
+    assert step.code == folder.path / "code"
+    assert job.path == folder.path / "pipeline.yml"
+
+
+def test_what_has_no_meaning_here_is_named_once(folder: Folder) -> None:
+    folder.replace("type: pipeline", "type: pipeline\nexperiment_name: e\nproperties: {a: b}")
+    folder.replace("    type: parallel", "    type: parallel\n    resources: {shm_size: 2g}")
+    assert folder.load().ignored == [
+        "experiment_name",
+        "properties",
+        "jobs.first.resources.shm_size",
+    ]
