@@ -74,6 +74,11 @@ class StepDirectory:
         return self.logs / "failed_mini_batches.jsonl"
 
     @property
+    def command_log(self) -> Path:
+        """What a command step's command printed, to standard output and standard error."""
+        return self.logs / "std_log.txt"
+
+    @property
     def job_log(self) -> Path:
         """Planning, progress and decisions."""
         return self.logs / "sys" / "job.txt"

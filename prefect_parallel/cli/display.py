@@ -13,8 +13,7 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from prefect_parallel.flow.progress import Observer, Progress
-from prefect_parallel.output.job_result import JobResult
+from prefect_parallel.flow.progress import Observer, Progress, StepEnd
 
 PLAIN_SECONDS = 10.0
 """Without a terminal, a line of progress at most so often."""
@@ -27,20 +26,18 @@ class Display(Observer):
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._ended: list[tuple[str, JobResult, Path]] = []
+        self._ended: list[tuple[str, StepEnd]] = []
 
-    def step_ended(self, step: str, result: JobResult, job_result: Path) -> None:
-        self._ended.append((step, result, job_result))
+    def step_ended(self, step: str, end: StepEnd) -> None:
+        self._ended.append((step, end))
 
     def summary(self, state: State, directory: Path) -> None:
         """Print what came of each step and where to look."""
-        for step, result, job_result in self._ended:
-            self._say(
-                Text.assemble((result.status, STYLES[result.status]), f"  {step}: {result.reason}")
-            )
-            if result.output:
-                self._say(f"  output  {_short(Path(result.output))}")
-            self._say(f"  result  {_short(job_result)}")
+        for step, end in self._ended:
+            self._say(Text.assemble((end.status, STYLES[end.status]), f"  {step}: {end.reason}"))
+            if end.output:
+                self._say(f"  output  {_short(end.output)}")
+            self._say(f"  log     {_short(end.log)}")
         if not self._ended:
             self._say(Text.assemble((state.name or "", "bold red"), f"  {state.message}"))
         self._say(f"  run     {_short(directory)}")
@@ -61,6 +58,15 @@ class LiveDisplay(Display):
     def waiting(self, what: str) -> None:
         self._bars.update(self._waiting, description=f"waiting for {what}", visible=True)
 
+    def command_started(self, step: str) -> None:
+        self._tasks[step] = self._bars.add_task(step, total=None, counts="the command runs")
+
+    def step_ended(self, step: str, end: StepEnd) -> None:
+        super().step_ended(step, end)
+        self._bars.update(self._waiting, visible=False)
+        if step in self._tasks:
+            self._bars.remove_task(self._tasks.pop(step))
+
     def step_started(self, step: str, progress: Progress, slots: str) -> None:
         self._tasks[step] = self._bars.add_task(
             f"{step} on {slots}", total=progress.mini_batches, counts=_counts(progress)
@@ -80,6 +86,9 @@ class PlainDisplay(Display):
 
     def waiting(self, what: str) -> None:
         self._say(f"waiting for {what}")
+
+    def command_started(self, step: str) -> None:
+        self._say(f"{step}: the command runs")
 
     def step_started(self, step: str, progress: Progress, slots: str) -> None:
         self._last[step] = time.monotonic()

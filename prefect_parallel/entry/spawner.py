@@ -118,6 +118,11 @@ class Spawner:
             return Exit(-signal.SIGKILL, 0)
         return Exit(answer["status"], answer["peak_memory"])
 
+    def poll(self, pid: int) -> Exit | None:
+        """How a process ended by itself; None while it runs. What it left behind is ended then."""
+        answer = self._ask({"do": "poll", "pid": pid})
+        return Exit(answer["status"], answer["peak_memory"]) if "status" in answer else None
+
     def close(self) -> None:
         """End whatever still runs."""
         with self._lock:

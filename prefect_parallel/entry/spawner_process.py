@@ -66,6 +66,9 @@ class _Children:
         self.sweep()
         return self._ended.pop(pid, {"status": -signal.SIGKILL, "peak_memory": 0})
 
+    def poll(self, pid: int) -> dict[str, int]:
+        return {} if pid in self._running else self.end(pid, 0)
+
     def end_all(self) -> None:
         for pid in list(self._running):
             self.end(pid, 0)
@@ -150,6 +153,8 @@ def _serve(connection: socket.socket, channel: Channel, children: _Children) -> 
         answer = children.start(request, descriptors[0] if descriptors else None)
         for descriptor in descriptors:
             os.close(descriptor)
+    elif request["do"] == "poll":
+        answer = children.poll(request["pid"])
     else:
         answer = children.end(request["pid"], request["grace"])
     try:

@@ -17,6 +17,7 @@ from prefect.flows import Flow
 from prefect.states import Cancelled, Completed, Failed
 
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.command_step import command_step_flow
 from prefect_parallel.flow.parallel_step import parallel_step_flow
 from prefect_parallel.flow.progress import Observer
 from prefect_parallel.flow.run import Run
@@ -114,9 +115,10 @@ class _PipelineRun:
 
     def _start(self, threads: ThreadPoolExecutor, name: str) -> Future[State[None]]:
         step = self._resolved.steps[name]
-        if not isinstance(step, ParallelStep):
-            raise PrefectParallelError(f"step {name}: command steps cannot be run yet")
-        flow = parallel_step_flow(step, self._run)
+        if isinstance(step, ParallelStep):
+            flow = parallel_step_flow(step, self._run)
+        else:
+            flow = command_step_flow(step, self._run)
         # Prefect finds the pipeline's run, as the parent, in the context.
         context = contextvars.copy_context()
         return threads.submit(context.run, lambda: flow(return_state=True))
@@ -125,23 +127,24 @@ class _PipelineRun:
         self, future: Future[State[None]], name: str, order: TopologicalSorter[str]
     ) -> None:
         state = future.result()
-        result = self._run.results.get(name)
-        if result is None:
+        end = self._run.ended.get(name)
+        if end is None:
             raise PrefectParallelError(f"step {name} broke off: {state.message}")
-        if result.status == "Completed":
+        if end.status == "Completed":
             order.done(name)
         elif not self._resolved.continue_on_step_failure:
             self._run.canceled.set()
 
     def _state(self) -> State[None]:
-        results = self._run.results
-        failed = {name: result for name, result in results.items() if result.status == "Failed"}
+        ended = self._run.ended
+        failed = [
+            f"step {name}: {end.reason}" for name, end in ended.items() if end.status == "Failed"
+        ]
         if failed:
-            reasons = "; ".join(f"step {name}: {each.reason}" for name, each in failed.items())
-            return Failed(message=reasons)
+            return Failed(message="; ".join(failed))
         if self._run.canceled.is_set():
             return Cancelled(message="the run was canceled")
-        return Completed(message=f"all {len(results)} steps completed")
+        return Completed(message=f"all {len(ended)} steps completed")
 
 
 def default_run_name(job: PipelineJob) -> str:

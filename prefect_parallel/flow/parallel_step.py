@@ -18,14 +18,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 from prefect.flows import Flow
 from prefect.futures import PrefectFuture
-from prefect.states import Cancelled, Completed, Failed
 from prefect_dask.task_runners import PrefectDaskFuture
 
 from prefect_parallel.data import ByKeys, BySize, MiniBatch, Plan, plan
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.node import MiniBatchFailed, NodePlugin, process_mini_batches
-from prefect_parallel.flow.progress import AttemptEvent, Progress
+from prefect_parallel.flow.progress import AttemptEvent, Progress, StepEnd
 from prefect_parallel.flow.run import Run
 from prefect_parallel.flow.snapshot import take_snapshot
 from prefect_parallel.flow.task_runner import NodeTaskRunner
@@ -57,10 +56,7 @@ def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
     slots = step.max_concurrency_per_instance or os.cpu_count() or 1
 
     def run_step() -> Any:
-        result = _ParallelStep(step, run, slots).run()
-        run.results[step.name] = result
-        states = {"Completed": Completed, "Failed": Failed, "Canceled": Cancelled}
-        return states[result.status](message=result.reason)
+        return run.end_step(step.name, _ParallelStep(step, run, slots).run())
 
     return Flow(
         run_step,
@@ -91,7 +87,7 @@ class _ParallelStep:
         self._progress = Progress(0)
         self._started_at = datetime.now(timezone.utc)
 
-    def run(self) -> JobResult:
+    def run(self) -> StepEnd:
         try:
             planned = self._plan()
             self._map(planned)
@@ -191,7 +187,7 @@ class _ParallelStep:
                 header=self._step.predefined.append_row_dataframe_header,
             ).result()
 
-    def _end(self, status: Status, reason: str) -> JobResult:
+    def _end(self, status: Status, reason: str) -> StepEnd:
         count_planned = self._progress.mini_batches
         totals = count(self._directory, count_planned)
         result = JobResult.of(
@@ -211,8 +207,8 @@ class _ParallelStep:
         if self._step.predefined.copy_logs_to_parent:
             copy = self._run.directory.logs / self._step.name
             shutil.copytree(self._directory.logs, copy, dirs_exist_ok=True)
-        self._run.observer.step_ended(self._step.name, result, self._directory.job_result)
-        return result
+        output = self._output if status == "Completed" else None
+        return StepEnd(status, result.reason, output, self._directory.job_result)
 
     def _entry_config(self, planned: Plan) -> EntryConfig:
         step = self._step

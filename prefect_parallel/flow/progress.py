@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefect_parallel.output.job_result import JobResult
+from prefect_parallel.output.job_result import Status
 from prefect_parallel.output.part import Record
 
 
@@ -80,6 +80,23 @@ class Progress:
         return elapsed / self.done * (self.mini_batches - self.done)
 
 
+@dataclass(frozen=True)
+class StepEnd:
+    """What became of a step.
+
+    Attributes:
+        status: Completed, Failed or Canceled.
+        reason: Why, in one sentence.
+        output: The aggregated output, if there is one.
+        log: The file to look into first.
+    """
+
+    status: Status
+    reason: str
+    output: Path | None
+    log: Path
+
+
 class Observer:
     """Is told what happens in a run; this one keeps quiet.
 
@@ -89,11 +106,14 @@ class Observer:
     def waiting(self, what: str) -> None:
         """The run waits for something, e.g. `the Prefect server`."""
 
+    def command_started(self, step: str) -> None:
+        """A command step runs its command."""
+
     def step_started(self, step: str, progress: Progress, slots: str) -> None:
         """A parallel step is about to run its mini-batches, e.g. on `2 nodes x 4 slots`."""
 
     def step_progressed(self, step: str, progress: Progress) -> None:
         """Some mini-batch's attempt has ended, or some time has passed."""
 
-    def step_ended(self, step: str, result: JobResult, job_result: Path) -> None:
+    def step_ended(self, step: str, end: StepEnd) -> None:
         """A step is over."""

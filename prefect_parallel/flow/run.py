@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from prefect_parallel.flow.progress import Observer
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled, Completed, Failed
+
+from prefect_parallel.flow.progress import Observer, StepEnd
 from prefect_parallel.job import CommandStep, Data, Literal, OutputOf, ParallelStep
 from prefect_parallel.layout import RunDirectory
-from prefect_parallel.output.job_result import JobResult
+from prefect_parallel.output.job_result import Status
+
+STATES: dict[Status, Callable[..., State[Any]]] = {
+    "Completed": Completed,
+    "Failed": Failed,
+    "Canceled": Cancelled,
+}
+"""The state of a flow run for each way in which a step ends."""
 
 PARALLEL_RUN_OUTPUT = "parallel_run_step.txt"
 """The aggregated output's name inside an output of type `uri_folder`, as in Azure."""
@@ -23,13 +35,13 @@ class Run:
         directory: Where the run leaves everything.
         observer: Is told how it goes.
         canceled: Set when the run is to end: steps stop what they do.
-        results: Those of the steps that are over.
+        ended: What became of the steps that are over.
     """
 
     directory: RunDirectory
     observer: Observer
     canceled: threading.Event = field(default_factory=threading.Event)
-    results: dict[str, JobResult] = field(default_factory=dict)
+    ended: dict[str, StepEnd] = field(default_factory=dict)
 
     def values(self, step: ParallelStep | CommandStep) -> dict[str, str]:
         """What `inputs.x` and `outputs.x` stand for in a step's arguments; absent: not given."""
@@ -40,6 +52,12 @@ class Run:
         }
         outputs = {f"outputs.{name}": str(self.output(step, name)) for name in step.outputs}
         return inputs | outputs
+
+    def end_step(self, name: str, end: StepEnd) -> State[None]:
+        """Note what became of a step; gives the final state of its flow run."""
+        self.ended[name] = end
+        self.observer.step_ended(name, end)
+        return STATES[end.status](message=end.reason)
 
     def location(self, source: Literal | Data | OutputOf) -> str:
         """The text of a literal; where data is."""

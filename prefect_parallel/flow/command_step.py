@@ -1,0 +1,132 @@
+"""The life of a command step: one shell command, in a snapshot of its code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from prefect.flows import Flow
+
+from prefect_parallel.entry.spawner import Exit, Spawner
+from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.progress import StepEnd
+from prefect_parallel.flow.run import Run
+from prefect_parallel.flow.snapshot import take_snapshot
+from prefect_parallel.job import CommandStep
+
+POLL_SECONDS = 0.1
+
+GRACE_SECONDS = 5.0
+"""What a command gets after SIGTERM, before SIGKILL."""
+
+LAST_LINES = 10
+"""How many of the command's last lines stand in the error message."""
+
+LAST_BYTES = 16 * 1024
+"""Where in a long log those lines are looked for."""
+
+
+class CommandFailed(PrefectParallelError):
+    """The command cannot be started, failed, or took too long."""
+
+
+class CommandCanceled(PrefectParallelError):
+    """The command was stopped from outside."""
+
+
+def command_step_flow(step: CommandStep, run: Run) -> Flow[[], None]:
+    """The flow that runs one command step."""
+
+    def run_step() -> Any:
+        return run.end_step(step.name, _run(step, run))
+
+    return Flow(
+        run_step,
+        name=step.name,
+        flow_run_name=step.name,
+        validate_parameters=False,
+        persist_result=False,
+    )
+
+
+def _run(step: CommandStep, run: Run) -> StepEnd:
+    directory = run.directory.step(step.name)
+    log = directory.command_log
+    try:
+        folder = _prepare(step, run)
+        command = step.shell_command(run.values(step))
+        run.observer.command_started(step.name)
+        exit_ = _execute(command, folder, step, run, log)
+    except CommandCanceled as error:
+        return StepEnd("Canceled", str(error), None, log)
+    except PrefectParallelError as error:
+        return StepEnd("Failed", str(error), None, log)
+    if exit_.status != 0:
+        reason = f"the command ended with {exit_}; its last words:\n{_last_lines(log)}"
+        return StepEnd("Failed", reason, None, log)
+    return StepEnd("Completed", "the command succeeded", None, log)
+
+
+def _prepare(step: CommandStep, run: Run) -> Path:
+    """Make the folders around the command; gives the one that it runs in."""
+    directory = run.directory.step(step.name)
+    directory.logs.mkdir(parents=True)
+    run.make_outputs(step)
+    if step.code is None:
+        directory.code.mkdir()
+    else:
+        take_snapshot(step.code, directory.code, run_directory=run.directory.root)
+    return directory.code
+
+
+def _execute(command: str, folder: Path, step: CommandStep, run: Run, log: Path) -> Exit:
+    """Run the command to its end.
+
+    Raises:
+        CommandFailed: It could not be started, or passed its limit.
+        CommandCanceled: The run was canceled.
+    """
+    spawner = Spawner()
+    try:
+        pid = spawner.start(
+            ["bash", "-c", command],
+            folder=folder,
+            environment=_environment(step),
+            stdout=log,
+            stderr=log,
+        )
+        until = None if step.timeout is None else time.monotonic() + step.timeout
+        while (exit_ := spawner.poll(pid)) is None:
+            if run.canceled.is_set():
+                spawner.end(pid, grace=GRACE_SECONDS)
+                raise CommandCanceled("the run was canceled")
+            if until is not None and time.monotonic() > until:
+                spawner.end(pid, grace=GRACE_SECONDS)
+                raise CommandFailed(
+                    f"the command took longer than limits.timeout: {step.timeout} s"
+                )
+            time.sleep(POLL_SECONDS)
+        return exit_
+    except OSError as error:
+        raise CommandFailed(f"the command could not be started: {error}") from error
+    finally:
+        spawner.close()
+
+
+def _environment(step: CommandStep) -> dict[str, str]:
+    """This process's environment and the step's variables.
+
+    `python` is the interpreter that runs this, even where its environment is not activated.
+    """
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {**os.environ, "PATH": path, **step.environment_variables}
+
+
+def _last_lines(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - LAST_BYTES, 0))
+        lines = file.read().decode(errors="replace").splitlines()
+    return "\n".join(lines[-LAST_LINES:])
