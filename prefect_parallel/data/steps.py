@@ -206,6 +206,8 @@ class Steps:
 
     Attributes:
         counting: How many of them count rows.
+        countable: Whether numbers of rows alone tell what reaches each of these.
+        choose: Whether any chooses columns.
     """
 
     def __init__(self, steps: Iterable[tuple[str, Any]]) -> None:
@@ -213,7 +215,7 @@ class Steps:
         counting = [at for at, step in enumerate(self._steps) if _counts(step)]
         self.counting = len(counting)
         upstream = self._steps[: counting[-1]] if counting else []
-        # Whether numbers of rows alone tell what reaches each counting step.
+        self.choose = any(isinstance(s, (KeepColumns, DropColumns)) for s in self._steps)
         self.countable = not any(isinstance(step, Filter) for step in upstream)
 
     def apply(

@@ -74,8 +74,10 @@ class Schema:
         for name, type_ in self.types.items():
             column = block.columns.get(name)
             if column is None:
-                column = [None] * block.rows if type_ is None else pa.nulls(block.rows, type_)
-            elif type_ is not None and isinstance(column, pa.Array) and column.type != type_:
+                column = pa.nulls(block.rows, type_)
+            if type_ is None:
+                column = _values(column)
+            elif isinstance(column, pa.Array) and column.type != type_:
                 column = _cast(column, type_)
             columns[name] = column
         return Block(
@@ -192,7 +194,7 @@ def join(blocks: Sequence[Block]) -> Block:
     for name, type_ in schema.types.items():
         parts = [block.columns[name] for block in aligned]
         if type_ is None:
-            columns[name] = [value for part in parts for value in _values(part)]
+            columns[name] = [value for part in parts for value in part]
         else:
             columns[name] = pa.concat_arrays(parts)
     return Block(columns, sum(block.rows for block in aligned))

@@ -147,6 +147,6 @@ def _schema(table: TableReader, look: Look) -> Schema:
     """The columns that come out of all transformations."""
     blocks = [table.format.finish(b, piece, Counter()) for piece, b in _stepped(table, look)]
     schema = Schema.of(blocks)
-    if not schema.types and any(block.rows for block in blocks):
+    if table.steps.choose and not schema.types and any(block.rows for block in blocks):
         raise ValueError("the transformations leave no column of the table")
     return schema

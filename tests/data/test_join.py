@@ -1,0 +1,235 @@
+"""The mini-batches of any table, joined in order, are the table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from prefect_parallel.data import load_table
+from tests.data.test_golden import as_json
+
+SETTINGS = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+MakeTable = Callable[..., Path]
+
+
+@pytest.fixture
+def make_table(tmp_path: Path) -> MakeTable:
+    """Writes files and the MLTable that lists them; each call in a folder of its own."""
+    made = iter(range(10**6))
+
+    def make(files: list[bytes], *transformations: Any) -> Path:
+        folder = tmp_path / str(next(made))
+        folder.mkdir()
+        for number, content in enumerate(files):
+            (folder / f"{number}.data").write_bytes(content)
+        paths = [{"file": f"{number}.data"} for number in range(len(files))]
+        mltable = {"paths": paths, "transformations": list(transformations)}
+        (folder / "MLTable").write_text(yaml.safe_dump(mltable))
+        return folder
+
+    return make
+
+
+def values(frame: pd.DataFrame) -> dict[str, list[Any]]:
+    return {name: [as_json(value) for value in frame[name].tolist()] for name in frame.columns}
+
+
+def check_join(folder: Path, size: int) -> pd.DataFrame:
+    table = load_table(str(folder))
+    whole = table.to_pandas()
+    frames = [frame for _, frame in table.mini_batches(mini_batch_size=size)]
+    joined = pd.concat(frames, ignore_index=True) if frames else whole.iloc[:0]
+    assert json.dumps(values(joined)) == json.dumps(values(whole))
+    for frame in frames:
+        assert list(frame.columns) == list(whole.columns)
+    return whole
+
+
+cells = st.one_of(
+    st.text(alphabet='ab,;"\n\r 0é€😀', max_size=6),
+    st.sampled_from(["", "1", "007", "-2.5", "true", "2024-01-31", "01/02/2024", "NaN"]),
+)
+raw_csv = st.text(alphabet='ab1,"\n\r é', max_size=60)
+sizes = st.sampled_from([1, 7, 30, 1 << 20])
+headers = st.sampled_from(
+    ["no_header", "from_first_file", "all_files_same_headers", "all_files_different_headers"]
+)
+
+
+@SETTINGS
+@given(
+    files=st.lists(raw_csv, min_size=1, max_size=3),
+    header=headers,
+    multi_line=st.booleans(),
+    infer=st.booleans(),
+    empty_as_string=st.booleans(),
+    encoding=st.sampled_from(["utf8", "utf16", "windows1252"]),
+    size=sizes,
+)
+def test_delimited_of_every_awkward_kind(
+    make_table: MakeTable,
+    files: list[str],
+    header: str,
+    multi_line: bool,
+    infer: bool,
+    empty_as_string: bool,
+    encoding: str,
+    size: int,
+) -> None:
+    codec = {"utf8": "utf-8", "utf16": "utf-16-le", "windows1252": "cp1252"}[encoding]
+    options = {
+        "header": header,
+        "support_multi_line": multi_line,
+        "infer_column_types": infer,
+        "empty_as_string": empty_as_string,
+        "encoding": encoding,
+    }
+    folder = make_table([text.encode(codec) for text in files], {"read_delimited": options})
+    check_join(folder, size)
+
+
+@SETTINGS
+@given(
+    rows=st.lists(st.lists(cells, min_size=2, max_size=2), min_size=1, max_size=12),
+    line_end=st.sampled_from(["\n", "\r\n"]),
+    size=sizes,
+    mark=st.booleans(),
+)
+def test_delimited_reads_what_a_csv_writer_wrote(
+    make_table: MakeTable, rows: list[list[str]], line_end: str, size: int, mark: bool
+) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator=line_end, quoting=csv.QUOTE_ALL)
+    writer.writerows([["first", "second"], *rows])
+    content = (b"\xef\xbb\xbf" if mark else b"") + text.getvalue().encode()
+    options = {"support_multi_line": True, "infer_column_types": False}
+    whole = check_join(make_table([content], {"read_delimited": options}), size)
+    assert whole.values.tolist() == rows
+
+
+json_scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(alphabet='ab"\\\n\r é😀', max_size=5),
+)
+json_values = st.one_of(
+    json_scalars,
+    st.lists(json_scalars, max_size=2),
+    st.dictionaries(st.sampled_from("xy"), json_scalars, max_size=2),
+)
+json_rows = st.lists(st.dictionaries(st.sampled_from("abc"), json_values, max_size=3), max_size=8)
+
+
+@SETTINGS
+@given(
+    files=st.lists(json_rows, min_size=1, max_size=3),
+    junk=st.sampled_from(["", "\n", "\r\n", "   \n", "[1]\n", "{'a': 1}\n", '{"a":1,"a":2}\n']),
+    size=sizes,
+)
+def test_json_lines(
+    make_table: MakeTable, files: list[list[dict[str, Any]]], junk: str, size: int
+) -> None:
+    contents = [junk + "".join(json.dumps(row) + "\n" for row in rows) for rows in files]
+    step = {"read_json_lines": {"invalid_lines": "drop"}}
+    whole = check_join(make_table([text.encode() for text in contents], step), size)
+    assert len(whole) == sum(map(len, files))
+
+
+parquet_types = st.sampled_from(
+    [pa.int8(), pa.int64(), pa.float32(), pa.float64(), pa.bool_(), pa.string(), pa.date32()]
+)
+parquet_values = {
+    "int8": st.integers(-128, 127),
+    "int64": st.integers(-(2**63), 2**63 - 1),
+    "float": st.floats(width=32, allow_nan=False),
+    "double": st.floats(allow_nan=False),
+    "bool": st.booleans(),
+    "string": st.text(max_size=4),
+    "date32[day]": st.dates(),
+}
+
+
+@st.composite
+def parquet_files(draw: st.DrawFn) -> bytes:
+    rows = draw(st.integers(0, 9))
+    columns = {}
+    for name in draw(st.lists(st.sampled_from("abc"), min_size=1, unique=True)):
+        type_ = draw(parquet_types)
+        value = st.none() | parquet_values[str(type_)]
+        columns[name] = pa.array(draw(st.lists(value, min_size=rows, max_size=rows)), type_)
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file, row_group_size=draw(st.integers(1, 5)))
+    return file.getvalue()
+
+
+@SETTINGS
+@given(files=st.lists(parquet_files(), min_size=1, max_size=3), by_row=st.booleans(), size=sizes)
+def test_parquet(make_table: MakeTable, files: list[bytes], by_row: bool, size: int) -> None:
+    steps = [{"take": 1000}] if by_row else []
+    whole = check_join(make_table(files, "read_parquet", *steps), size)
+    assert len(whole) == sum(len(pq.read_table(io.BytesIO(file))) for file in files)
+
+
+@SETTINGS
+@given(
+    values_=st.lists(st.integers(-3, 30) | st.none(), max_size=40),
+    steps=st.lists(
+        st.one_of(
+            st.builds(lambda n: {"skip": n}, st.integers(0, 10)),
+            st.builds(lambda n: {"take": n}, st.integers(0, 25)),
+            st.builds(
+                lambda seed: {"take_random_sample": {"probability": 0.6, "seed": seed}},
+                st.integers(0, 2**40),
+            ),
+            st.builds(lambda n: {"filter": f"v > {n} or v < 2"}, st.integers(0, 12)),
+        ),
+        max_size=4,
+    ),
+    split_at=st.integers(0, 40),
+    size=sizes,
+)
+def test_steps_that_count_rows_count_those_of_the_table(
+    make_table: MakeTable,
+    values_: list[int | None],
+    steps: list[dict[str, Any]],
+    split_at: int,
+    size: int,
+) -> None:
+    parts = [values_[:split_at], values_[split_at:]]
+    files = ["n,v\n" + "".join(f"x,{'' if v is None else v}\n" for v in part) for part in parts]
+    folder = make_table([file.encode() for file in files], "read_delimited", *steps)
+    whole = check_join(folder, size)
+    if not any("take_random_sample" in step for step in steps):
+        wanted = list(values_)
+        for step in steps:
+            ((name, option),) = step.items()
+            if name == "skip":
+                wanted = wanted[option:]
+            elif name == "take":
+                wanted = wanted[:option]
+            else:
+                limit = int(option.split()[2])
+                wanted = [v for v in wanted if v is not None and (v > limit or v < 2)]
+        if wanted:
+            assert [as_json(value) for value in whole["v"].tolist()] == wanted
+        else:
+            assert whole.empty
