@@ -71,4 +71,4 @@ class InvalidMLTable(InvalidInput, InvalidFile):
 
 
 class UnreadableMiniBatch(PrefectParallelError):
-    """A mini-batch cannot be loaded: a file is gone, has changed, or does not hold what it should."""
+    """A mini-batch cannot be loaded: a file is gone, has changed, or holds something else."""

@@ -51,6 +51,11 @@ class StepDirectory:
         return self.root / "code"
 
     @property
+    def grouped(self) -> Path:
+        """A table sorted by keys that its files' paths do not give."""
+        return self.root / "grouped"
+
+    @property
     def parts(self) -> Path:
         return self.root / "parts"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
@@ -17,6 +17,10 @@ EXIT_COMPLETED = 0
 EXIT_FAILED = 1
 EXIT_INVALID = 2
 
+File: TypeAlias = Annotated[Path, Parameter(name=["--file", "-f"])]
+
+Set: TypeAlias = Annotated[list[str] | None, Parameter(name="--set", negative=())]
+
 app = App(
     name="prefect-parallel",
     help="Azure Machine Learning's parallel job, on Prefect and Dask, without Azure.",
@@ -27,11 +31,11 @@ app = App(
 
 @app.command
 def run(
-    file: Annotated[Path, Parameter(name=["--file", "-f"])],
+    file: File,
     *,
     output_dir: Path = Path("runs"),
     name: str | None = None,
-    set_: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    set_: Set = None,
     verbose: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Run a pipeline and wait for its end.
@@ -49,6 +53,49 @@ def run(
     from prefect_parallel.cli.run import run_pipeline
 
     return run_pipeline(file, output_dir, name, set_ or [], verbose=verbose)
+
+
+@app.command
+def validate(*files: Path, set_: Set = None) -> int:
+    """Check pipelines and name all that is wrong with each. Runs nothing.
+
+    Example: prefect-parallel validate pipeline.yml other/pipeline.yml
+
+    Args:
+        files: The pipelines' YAML files.
+        set_: Put another value in place of the file's, as for `run`.
+    """
+    from prefect_parallel.cli.validate import validate_pipelines
+
+    return EXIT_COMPLETED if validate_pipelines(files, set_ or []) else EXIT_INVALID
+
+
+@app.command
+def plan(file: File, *, set_: Set = None) -> None:
+    """Show the steps of a pipeline and how each is split. Runs nothing.
+
+    Example: prefect-parallel plan pipeline.yml --set jobs.score.mini_batch_size=1mb
+
+    Args:
+        file: The pipeline's YAML file.
+        set_: Put another value in place of the file's, as for `run`.
+    """
+    from prefect_parallel.cli.plan import plan_pipeline
+
+    plan_pipeline(file, set_ or [])
+
+
+@app.command
+def schema() -> None:
+    """Print a JSON schema of pipeline files, for editors.
+
+    Example: prefect-parallel schema > pipeline.schema.json
+    """
+    import json
+
+    from prefect_parallel.job.schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +30,11 @@ class Display(Observer):
 
     def step_ended(self, step: str, end: StepEnd) -> None:
         self._ended.append((step, end))
+
+    def ignored(self, keys: Sequence[str]) -> None:
+        """Name what of the file has no meaning here."""
+        if keys:
+            self._say(f"has no meaning here, ignored: {', '.join(keys)}")
 
     def summary(self, state: State, directory: Path) -> None:
         """Print what came of each step and where to look."""

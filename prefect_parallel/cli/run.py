@@ -31,6 +31,7 @@ def run_pipeline(
         UnusableRunDirectory: Nothing ran.
     """
     job = load_pipeline(file, overrides)
+    resolved = job.resolve()
     if not verbose:
         _quieten_prefect_and_dask()
 
@@ -45,8 +46,9 @@ def run_pipeline(
     name = name or default_run_name(job)
     directory = RunDirectory(output_dir / name)
     directory.refuse_unusable()
-    check_inputs(job)
+    check_inputs(resolved)
     with display() as shown, prefect_server(shown):
+        shown.ignored(job.ignored)
         flow = compile_pipeline(job, output_dir=output_dir, name=name, observer=shown)
         state = cast(State[None], flow(return_state=True))
     shown.summary(state, directory.root)

@@ -20,16 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from prefect_parallel.data import MiniBatch, open_reader
+from prefect_parallel.data import MiniBatch, MiniBatchContext, open_reader
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.parent import become_subreaper, die_with_parent
 from prefect_parallel.entry.protocol import Channel
-from prefect_parallel.entry.script import (
-    MiniBatchContext,
-    Script,
-    load_script,
-    offer_entry_script,
-)
+from prefect_parallel.entry.script import Script, load_script, offer_entry_script
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.output.formats import Format, format_for
 from prefect_parallel.output.part import Record, write_part
@@ -128,11 +123,7 @@ class _Worker:
 
     def _run(self, mini_batch: MiniBatch, started: Record) -> Record:
         data = self._reader.read(mini_batch)
-        context = MiniBatchContext(
-            partition_key_value=dict(mini_batch.partition_key_value or {}),
-            mini_batch_index=mini_batch.index,
-            dataset_name=self._config.input_name,
-        )
+        context = MiniBatchContext.of(mini_batch, self._config.input_name)
         items = len(data)
         self._channel.send({"event": "loaded", "items": items})
         returned = self._script.run(data, context)
@@ -146,6 +137,7 @@ class _Worker:
             items=items,
             succeeded=min(count, items) if self._config.held_to_count else items,
             error=f"run() returned {count} of {items} items" if short else None,
+            values_set_to_null=dict(self._reader.values_set_to_null),
             seconds=time.time() - started.started_at,
         )
         payload = b""

@@ -7,36 +7,17 @@ import inspect
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from prefect_parallel.data import MiniBatchContext
 from prefect_parallel.errors import PrefectParallelError
 
 
 class InvalidEntryScript(PrefectParallelError):
     """The script lacks what an entry script must have."""
-
-
-@dataclass(frozen=True)
-class MiniBatchContext:
-    """The second argument of `run`, for scripts that take one.
-
-    Attributes:
-        partition_key_value: The mini-batch's value of each partition key.
-        mini_batch_index: From 0, in the input's order.
-        dataset_name: The major input's name.
-    """
-
-    partition_key_value: dict[str, str] = field(default_factory=dict)
-    mini_batch_index: int = 0
-    dataset_name: str = ""
-
-    @property
-    def minibatch_index(self) -> int:
-        """The other spelling that Azure's scripts use."""
-        return self.mini_batch_index
 
 
 @dataclass(frozen=True)

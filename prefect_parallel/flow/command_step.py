@@ -67,7 +67,7 @@ def _run(step: CommandStep, run: Run) -> StepEnd:
     if exit_.status != 0:
         reason = f"the command ended with {exit_}; its last words:\n{_last_lines(log)}"
         return StepEnd("Failed", reason, None, log)
-    return StepEnd("Completed", "the command succeeded", None, log)
+    return StepEnd("Completed", "the command succeeded", run.outputs_folder(step), log)
 
 
 def _prepare(step: CommandStep, run: Run) -> Path:

@@ -19,6 +19,7 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.command_step import command_step_flow
 from prefect_parallel.flow.parallel_step import parallel_step_flow
+from prefect_parallel.flow.parameters import give_parameters
 from prefect_parallel.flow.progress import Observer
 from prefect_parallel.flow.run import Run
 from prefect_parallel.job import (
@@ -70,13 +71,12 @@ def compile_pipeline(
         directory = RunDirectory(Path(output_dir).absolute() / (name or default_run_name(job)))
         return _PipelineRun(job, job.resolve(values), directory, observer or Observer()).run()
 
-    run_pipeline.__name__ = "run_pipeline"
+    give_parameters(run_pipeline, job.description, job.parameters)
     return Flow(
         run_pipeline,
         name=title,
         description=job.description,
         flow_run_name=name,
-        validate_parameters=False,
         persist_result=False,
     )
 

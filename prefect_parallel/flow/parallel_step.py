@@ -105,7 +105,13 @@ class _ParallelStep:
         source = step.inputs[step.input_name]
         assert isinstance(source, (Data, OutputOf)), "checked when the job was resolved"
         split = ByKeys(step.partition_keys) if step.partition_keys else BySize(step.mini_batch_size)
-        planned = plan(self._run.location(source), type=source.type, mode=source.mode, split=split)
+        planned = plan(
+            self._run.location(source),
+            type=source.type,
+            mode=source.mode,
+            split=split,
+            work_folder=str(self._directory.grouped),
+        )
         self._run.make_outputs(step)
         self._directory.parts.mkdir(parents=True, exist_ok=True)
         take_snapshot(step.code, self._directory.code, run_directory=self._run.directory.root)
@@ -116,6 +122,8 @@ class _ParallelStep:
         self._progress = Progress(len(mini_batches), "files" if planned.kind == "files" else "rows")
         nodes = f"{self._step.instance_count} nodes x {self._slots} slots"
         self._logs.job(f"planned {len(mini_batches)} mini-batches for {nodes}")
+        for note in planned.notes:
+            self._logs.job(note)
         self._run.observer.step_started(self._step.name, self._progress, nodes)
         happenings: queue.SimpleQueue[AttemptEvent | PrefectFuture[Any]] = queue.SimpleQueue()
         with self._nodes(self._entry_config(planned), happenings) as key:
@@ -202,13 +210,20 @@ class _ParallelStep:
             logs=self._directory.logs,
         )
         self._logs.failed_mini_batches(records(self._directory, count_planned))
+        for column, values in totals.values_set_to_null.items():
+            self._logs.job(f"column {column}: {values} values did not fit its type and became null")
         self._logs.job(f"{status}: {reason}")
         result.write(self._directory.job_result)
         if self._step.predefined.copy_logs_to_parent:
             copy = self._run.directory.logs / self._step.name
             shutil.copytree(self._directory.logs, copy, dirs_exist_ok=True)
-        output = self._output if status == "Completed" else None
-        return StepEnd(status, result.reason, output, self._directory.job_result)
+        output = self._output or self._run.outputs_folder(self._step)
+        return StepEnd(
+            status,
+            result.reason,
+            output if status == "Completed" else None,
+            self._directory.job_result,
+        )
 
     def _entry_config(self, planned: Plan) -> EntryConfig:
         step = self._step

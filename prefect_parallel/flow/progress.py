@@ -87,7 +87,7 @@ class StepEnd:
     Attributes:
         status: Completed, Failed or Canceled.
         reason: Why, in one sentence.
-        output: The aggregated output, if there is one.
+        output: The aggregated output, else the folder of the step's outputs; None for neither.
         log: The file to look into first.
     """
 

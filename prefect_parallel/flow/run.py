@@ -70,6 +70,10 @@ class Run:
     def output(self, step: ParallelStep | CommandStep, name: str) -> Path:
         return self.directory.step(step.name).output(name)
 
+    def outputs_folder(self, step: ParallelStep | CommandStep) -> Path | None:
+        """The folder that holds a step's outputs; None if it has none."""
+        return self.directory.step(step.name).outputs if step.outputs else None
+
     def make_outputs(self, step: ParallelStep | CommandStep) -> None:
         """Make the folders that a step may write into."""
         for name, specification in step.outputs.items():

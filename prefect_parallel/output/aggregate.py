@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ class Totals:
     """Counts over the parts of a step.
 
     Attributes:
-        items: None for a step whose items nobody could count.
+        values_set_to_null: Column -> how many of its values did not fit the column's type.
         first_failure: The failed mini-batch that ended first.
     """
 
@@ -37,6 +38,7 @@ class Totals:
     items: int = 0
     succeeded_items: int = 0
     failed_items: int = 0
+    values_set_to_null: Counter[str] = field(default_factory=Counter)
     processes: set[tuple[str, str]] = field(default_factory=set)
     first_failure: Record | None = None
 
@@ -55,6 +57,7 @@ class Totals:
         self.items += record.succeeded + record.failed_items
         self.succeeded_items += record.succeeded
         self.failed_items += record.failed_items
+        self.values_set_to_null.update(record.values_set_to_null)
         self.processes.add((record.node, record.process))
         if record.error is not None:
             self.failed += 1

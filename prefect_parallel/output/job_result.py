@@ -24,6 +24,7 @@ class JobResult:
         reason: One sentence; for a failure the root cause and the file with its traceback.
         mini_batches: total, succeeded, failed, retried.
         items: total, succeeded, failed.
+        values_set_to_null: How many values of the input did not fit their column's type.
         thresholds: Those that were in force.
         duration_seconds: From `started_at` to `ended_at`.
         started_at: ISO 8601, UTC.
@@ -38,6 +39,7 @@ class JobResult:
     reason: str
     mini_batches: dict[str, int]
     items: dict[str, int]
+    values_set_to_null: int
     thresholds: dict[str, float]
     duration_seconds: float
     started_at: str
@@ -76,6 +78,7 @@ class JobResult:
                 "succeeded": totals.succeeded_items,
                 "failed": totals.failed_items,
             },
+            values_set_to_null=totals.values_set_to_null.total(),
             thresholds=thresholds,
             duration_seconds=round((ended_at - started_at).total_seconds(), 3),
             started_at=started_at.isoformat(timespec="seconds"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,6 +34,7 @@ class Record:
         columns: The DataFrame's.
         error: One line with the cause of the failure; None for a mini-batch that succeeded.
         traceback_file: The log file that holds the error in full.
+        values_set_to_null: Column -> how many of its values did not fit the column's type.
         inputs: What the mini-batch is made of, as a person would say it.
         node: Where the attempt ran.
         process: The entry process that ran it.
@@ -49,6 +50,7 @@ class Record:
     columns: tuple[str, ...] | None = None
     error: str | None = None
     traceback_file: str | None = None
+    values_set_to_null: dict[str, int] = field(default_factory=dict)
     inputs: str = ""
     node: str = ""
     process: str = ""

@@ -1,0 +1,101 @@
+"""`prefect-parallel plan`: what a run would do, without running anything."""
+
+from __future__ import annotations
+
+import array
+import os
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from prefect_parallel.data import ByKeys, BySize, MiniBatch, plan
+from prefect_parallel.job import CommandStep, Data, OutputOf, ParallelStep, load_pipeline
+
+
+def plan_pipeline(file: Path, overrides: Sequence[str]) -> None:
+    """Print the steps in the order in which they would run, and how each is split.
+
+    Raises:
+        InvalidPipeline: The file has mistakes.
+        InvalidInput: An input cannot be split.
+    """
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    job = load_pipeline(file, overrides)
+    resolved = job.resolve()
+    for number, step in enumerate(resolved.steps.values(), start=1):
+        after = ", ".join(sorted(resolved.graph[step.name]))
+        order = f", after {after}" if after else ""
+        kind = "parallel" if isinstance(step, ParallelStep) else "command"
+        console.print(f"{number}. {step.name} ({kind}{order})")
+        lines = _parallel(step) if isinstance(step, ParallelStep) else _command(step)
+        for title, text in lines:
+            console.print(f"   {title:<12} {text}")
+    if job.ignored:
+        console.print(f"has no meaning here, ignored: {', '.join(job.ignored)}")
+
+
+def _command(step: CommandStep) -> Iterator[tuple[str, str]]:
+    yield "command", step.command.strip()
+
+
+def _parallel(step: ParallelStep) -> Iterator[tuple[str, str]]:
+    source = step.inputs[step.input_name]
+    if isinstance(source, Data):
+        yield "input", source.location
+        yield from _split(step, source)
+    elif isinstance(source, OutputOf):
+        yield "input", f"output {source.output} of step {source.step}"
+        yield "mini-batches", f"known when {source.step} has run"
+    slots = step.max_concurrency_per_instance or os.cpu_count() or 1
+    yield "slots", f"{step.instance_count * slots}: {step.instance_count} nodes x {slots}"
+    yield "attempts", f"{1 + step.max_retries}, of at most {step.timeout} s each"
+    yield "thresholds", _thresholds(step)
+    for name, value in asdict(step.predefined).items():
+        if name.endswith("_timeout") and value is not None:
+            yield "", f"{name}: {value:g} s"
+
+
+def _split(step: ParallelStep, source: Data) -> Iterator[tuple[str, str]]:
+    keys = step.partition_keys
+    split = ByKeys(keys) if keys else BySize(step.mini_batch_size)
+    planned = plan(source.location, type=source.type, mode=source.mode, split=split)
+    amounts, unit, known = array.array("q"), "", True
+    for mini_batch in planned.mini_batches:
+        amount = _amount(mini_batch)
+        amounts.append(amount or 0)
+        unit, known = mini_batch.unit, known and amount is not None
+    by = f"by {', '.join(keys)}" if keys else "by size"
+    yield "mini-batches", f"{len(amounts)}, {by}"
+    if known:
+        middle = statistics.median_low(amounts)
+        yield "", f"smallest {min(amounts)}, median {middle}, largest {max(amounts)} {unit}"
+    for note in planned.notes:
+        yield "note", note
+
+
+def _amount(mini_batch: MiniBatch) -> int | None:
+    """Files, bytes or rows of a mini-batch; None if only reading it would tell."""
+    if mini_batch.unit == "files":
+        return len(mini_batch.pieces)
+    total = 0
+    for piece in mini_batch.pieces:
+        stop = piece.file.size if piece.stop is None and mini_batch.unit == "bytes" else piece.stop
+        if stop is None:
+            return None
+        total += stop - piece.start
+    return total
+
+
+def _thresholds(step: ParallelStep) -> str:
+    predefined = step.predefined
+    parts = []
+    if step.mini_batch_error_threshold >= 0:
+        parts.append(f"{step.mini_batch_error_threshold} failed mini-batches")
+    if predefined.error_threshold >= 0:
+        parts.append(f"{predefined.error_threshold} failed items")
+    if predefined.allowed_failed_percent < 100:
+        parts.append(f"{predefined.allowed_failed_percent:g} % of the mini-batches")
+    return f"fails above {', or '.join(parts)}" if parts else "none: failures are ignored"
