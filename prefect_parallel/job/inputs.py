@@ -213,15 +213,15 @@ class Inputs:
                     allowed=", ".join(job.inputs) or None,
                     hint=nearest(there, job.inputs),
                 )
-            case ("parent", "jobs", other, "outputs" | "inputs", _) if other not in job.jobs:
+            case ("parent", "jobs", other, "outputs" | "inputs", _) if other not in job.step_names:
                 findings.at(
                     path,
                     f"{expression}: there is no step {other}",
-                    allowed=", ".join(job.jobs),
-                    hint=nearest(other, job.jobs),
+                    allowed=", ".join(job.step_names),
+                    hint=nearest(other, job.step_names),
                 )
             case ("parent", "jobs", other, "outputs", there):
-                if job.lacks_component(other):
+                if not job.is_read(other):
                     return OutputOf(other, there, "uri_folder", DEFAULT_INPUT_MODE)
                 outputs = output_names(job, other)
                 if there in outputs:
@@ -232,6 +232,8 @@ class Inputs:
                     allowed=", ".join(outputs) or None,
                     hint=nearest(there, outputs),
                 )
+            case ("parent", "jobs", other, "inputs", _) if not job.is_read(other):
+                return Missing()
             case ("parent", "jobs", other, "inputs", there):
                 given = job.jobs[other].inputs
                 if (other, there) in seen or (other, there) == (step, name):

@@ -14,6 +14,7 @@ from prefect_parallel.job.model import Reading, problems_of
 from prefect_parallel.job.overrides import apply_overrides
 from prefect_parallel.job.pipeline import PipelineJob
 from prefect_parallel.job.resolve import problems_in
+from prefect_parallel.job.salvage import salvage
 from prefect_parallel.job.steps import step_type
 from prefect_parallel.job.yaml_file import read_document
 
@@ -42,33 +43,27 @@ def job_from(document: Document) -> PipelineJob:
     Raises:
         InvalidPipeline: It has mistakes; `problems` holds all of them.
     """
-    problems = _check_type(document)
+    problems: list[Problem] = []
     reading = Reading(document)
     components = _read_components(document, problems)
-    job = None
     try:
         job = PipelineJob.model_validate(document.data, context=reading)
-        problems += reading.problems
     except ValidationError as error:
         problems += problems_of(error, reading)
-    if job is not None:
-        job._document = document
-        job._components = components
-        job._ignored = _ignored(reading, components)
-        problems += problems_in(job)
-    if job is None or problems:
+        if salvaged := salvage(document, error):
+            salvaged.job.attach(document, components, [], salvaged.unread)
+            problems += (
+                problem
+                for problem in problems_in(salvaged.job)
+                if not salvaged.is_touched(problem.key or "")
+            )
+        raise InvalidPipeline(_unique(problems)) from None
+    job.attach(document, components, _ignored(reading, components))
+    problems += reading.problems
+    problems += problems_in(job)
+    if problems:
         raise InvalidPipeline(_unique(problems))
     return job
-
-
-def _check_type(document: Document) -> list[Problem]:
-    found = document.data.get("type")
-    if found == "pipeline" or (found is None and "type" in document.data):
-        return []
-    if "type" not in document.data:
-        hint = "write `type: pipeline`"
-        return [document.problem(("type",), "the key is missing", allowed="pipeline", hint=hint)]
-    return []
 
 
 def _read_components(document: Document, problems: list[Problem]) -> dict[str, Component]:

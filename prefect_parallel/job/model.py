@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -12,6 +12,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, mod
 from prefect_parallel.errors import Problem
 from prefect_parallel.job.document import Document, Key, Section
 from prefect_parallel.job.values import shown
+
+_MISSING_HINTS: dict[Key, str] = {
+    "environment": "steps run in the environment that runs the pipeline; "
+    "any name will do: azureml:NAME",
+    "type": "write `type: pipeline` on top, `type: run_function` in a task",
+}
 
 
 @dataclass
@@ -92,19 +98,24 @@ def tag(name: str) -> str:
     return _TAG + name
 
 
+def path_of(location: Sequence[int | str]) -> tuple[Key, ...]:
+    """Keys of the file, from where pydantic says that an error is."""
+    return tuple(key for key in location if key != "[key]" and not str(key).startswith(_TAG))
+
+
 def problems_of(error: ValidationError, reading: Reading) -> list[Problem]:
     """All mistakes: what pydantic found and what the models noted on the way."""
     problems = list(reading.problems)
     noted = {problem.key for problem in problems}
     for line in error.errors(include_url=False):
-        path = tuple(key for key in line["loc"] if key != "[key]" and not str(key).startswith(_TAG))
+        path = path_of(line["loc"])
         of_key = "[key]" in line["loc"]
         kind, value, more = line["type"], line["input"], line.get("ctx", {})
         allowed = hint = None
         if kind == "rule":
             message, allowed, hint = more["found"], more["allowed"], more["hint"]
         elif kind == "missing":
-            message = "the key is missing"
+            message, hint = "the key is missing", _MISSING_HINTS.get(path[-1])
         elif kind in ("model_type", "dict_type", "model_attributes_type"):
             message, allowed = f"found {shown(value)}", "a mapping"
         elif kind.startswith("union_tag"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -114,7 +114,21 @@ class PipelineJob(Model):
 
     _document: Document = PrivateAttr()
     _components: dict[str, Component] = PrivateAttr(default_factory=dict)
+    _unread: set[str] = PrivateAttr(default_factory=set)
     _ignored: list[str] = PrivateAttr(default_factory=list)
+
+    def attach(
+        self,
+        document: Document,
+        components: dict[str, Component],
+        ignored: list[str],
+        unread: Collection[str] = (),
+    ) -> None:
+        """Keep beside it what it was read from, and the names of steps that could not be read."""
+        self._document = document
+        self._components = components
+        self._ignored = ignored
+        self._unread = set(unread)
 
     @property
     def path(self) -> Path | None:
@@ -151,9 +165,16 @@ class PipelineJob(Model):
             for name, value in self.inputs.items()
         ]
 
-    def lacks_component(self, step: str) -> bool:
-        """Whether the step names a component file that could not be read."""
-        return hasattr(self.jobs[step], "component") and step not in self._components
+    def is_read(self, step: str) -> bool:
+        """Whether the step, and the component that it may name, could be read."""
+        if step in self._unread:
+            return False
+        return not hasattr(self.jobs[step], "component") or step in self._components
+
+    @property
+    def step_names(self) -> list[str]:
+        """All steps, those included that could not be read."""
+        return [*self.jobs, *self._unread]
 
     def settings_of(self, step: str) -> InForce:
         """The settings of a parallel step that count, its component's included."""

@@ -43,13 +43,13 @@ def _resolve(
     job: PipelineJob, values: Mapping[str, Any], *, complete: bool
 ) -> tuple[ResolvedJob, list[Problem]]:
     findings = Findings(job)
-    if not job.jobs:
+    if not job.step_names:
         findings.at(("jobs",), "the pipeline has no step")
     inputs = Inputs(job, values, complete, findings)
     graph = job.graph()
     steps: dict[str, ParallelStep | CommandStep] = {}
     for name in _in_order(graph, findings):
-        if job.lacks_component(name):
+        if not job.is_read(name):
             continue
         parallel = isinstance(job.jobs[name], (ParallelStepModel, ParallelComponentStepModel))
         resolver = ParallelResolver if parallel else CommandResolver
