@@ -105,7 +105,9 @@ class Document:
         for set_path, argument in self.origins.items():
             if path[: len(set_path)] == set_path:
                 return Problem(message, f"--set {argument}", key=key, allowed=allowed, hint=hint)
-        line, column = self.place(path, of_key=of_key) or (None, None)
+        # What is missing from the top of a file is missing from its first line on.
+        nowhere = (1, 1) if self.file else (None, None)
+        line, column = self.place(path, of_key=of_key) or nowhere
         return Problem(message, self.file, line, column, key, allowed, hint)
 
 

@@ -85,7 +85,7 @@ def parse_scalar(text: str) -> Any:
     Only for single values: what reads as a mapping or list is returned as text.
     """
     try:
-        node = yaml.compose(text, Loader=_YAML)
+        node = yaml.compose(str(text), Loader=_YAML)
     except yaml.YAMLError:
         return text
     if not isinstance(node, yaml.ScalarNode) or node.tag not in _SCALAR_TAGS:
@@ -304,7 +304,8 @@ def _place(event: Event) -> Place:
 
 
 def _line(text: str, number: int) -> str:
-    return text.splitlines()[number] if number < text.count("\n") + 1 and text else ""
+    lines = text.split("\n")
+    return lines[number] if number < len(lines) else ""
 
 
 def _shown(value: Any) -> str:

@@ -1,0 +1,160 @@
+"""What people are told who made a mistake."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import PIPELINE, Folder
+
+
+def test_five_mistakes_are_five_messages(folder: Folder) -> None:
+    folder.replace('mini_batch_size: "5"', 'mini_bach_size: "5"')
+    folder.replace("path: ./data}", "path: ./dta}")
+    folder.replace("entry_script: entry.py", "entry_script: entri.py")
+    folder.replace("    type: command", "    type: command\n    limits: {timeout: 0}")
+    folder.replace("${{parent.jobs.first.outputs.rows}}", "${{parent.jobs.frist.outputs.rows}}")
+    told = [
+        (problem.line, problem.key, problem.hint or problem.allowed)
+        for problem in folder.problems()
+    ]
+    assert told == [
+        (
+            folder.line_of("path: ./dta"),
+            "jobs.first.inputs.files.path",
+            f"{folder.path} holds: code, data, pipeline.yml",
+        ),
+        (
+            folder.line_of("mini_bach_size"),
+            "jobs.first.mini_bach_size",
+            "did you mean mini_batch_size?",
+        ),
+        (
+            folder.line_of("entri.py"),
+            "jobs.first.task.entry_script",
+            "did you mean entry.py?",
+        ),
+        (
+            folder.line_of("timeout: 0"),
+            "jobs.second.limits.timeout",
+            "a whole number of seconds from 1 to 259200",
+        ),
+        (
+            folder.line_of("frist"),
+            "jobs.second.inputs.rows",
+            "did you mean first?",
+        ),
+    ]
+
+
+def test_the_text_of_a_message(folder: Folder) -> None:
+    folder.replace('mini_batch_size: "5"', "mini_batch_size: 5")
+    file = folder.path / "pipeline.yml"
+    line = folder.line_of("mini_batch_size")
+    assert str(folder.problem()) == (
+        f"{file}:{line}:22: jobs.first.mini_batch_size: found the number 5\n"
+        '    allowed: a string of digits, e.g. "10" files, or of digits and kb, mb or gb, '
+        'e.g. "10kb"\n'
+        '    hint: quote it: "5"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("type: pipeline", "type: Pipeline", "type"),
+        ("type: pipeline\n", "", "type"),
+        ("  second:", "  ../x:", "jobs.../x"),
+        ("  second:", "  größe:", "jobs.größe"),
+        ("    type: command", "    type: sweep", "jobs.second.type"),
+        ("    type: command", "    type: 5", "jobs.second.type"),
+        ("files: {type: uri_folder", "fi-les: {type: uri_folder", "jobs.first.inputs.fi-les"),
+        ("outputs:\n      rows:", "outputs:\n      ../rows:", "jobs.first.outputs.../rows"),
+        ("entry_script: entry.py", "entry_script: ../entry.py", "jobs.first.task.entry_script"),
+        ("entry_script: entry.py", "entry_script: /etc/passwd", "jobs.first.task.entry_script"),
+        ("code: ./code", "code: ./cod", "jobs.first.task.code"),
+        ("code: ./code", "code: ./code/entry.txt", "jobs.first.task.code"),
+        ("      code: ./code\n", "", "jobs.first.task.code"),
+        ("      entry_script: entry.py\n", "", "jobs.first.task.entry_script"),
+        ("${{inputs.files}}\n", "${{inputs.label}}\n", "jobs.first.input_data"),
+        ("${{inputs.files}}\n", "files\n", "jobs.first.input_data"),
+        ("    input_data: ${{inputs.files}}\n", "", "jobs.first.input_data"),
+        ("to: ${{outputs.rows}}", "to: ${{outputs.rows}}/x", "jobs.first.task.append_row_to"),
+        ("to: ${{outputs.rows}}", "to: rows.csv", "jobs.first.task.append_row_to"),
+        ("to: ${{outputs.rows}}", "to: ${{inputs.files}}", "jobs.first.task.append_row_to"),
+        ("--label ${{inputs.label}}", "--x 'a", "jobs.first.task.program_arguments"),
+        ("--label ${{inputs.label}}", "${{inputs.lable}}", "jobs.first.task.program_arguments"),
+        ("--label ${{inputs.label}}", "${{name}}", "jobs.first.task.program_arguments"),
+        ("--label ${{inputs.label}}", "${{inputs.label", "jobs.first.task.program_arguments"),
+        (
+            "--label ${{inputs.label}}",
+            "${{parent.inputs.label}}",
+            "jobs.first.task.program_arguments",
+        ),
+        ("cp ${{inputs.rows}}", "cp ${{search_space.x}}", "jobs.second.command"),
+        ("cp ${{inputs.rows}}", "eval ${{inputs.rows}}", "jobs.second.command"),
+        ("cp ${{inputs.rows}}", "${{inputs.rows}}", "jobs.second.command"),
+        ("parent.inputs.label", "parent.inputs.lable", "jobs.first.inputs.label"),
+        ("parent.inputs.label", "inputs.label", "jobs.first.inputs.label"),
+        ("${{parent.inputs.label}}", "x ${{parent.inputs.stock}}", "jobs.first.inputs.label"),
+        ("${{parent.inputs.label}}", "x ${{nothing}}", "jobs.first.inputs.label"),
+        ("first.outputs.rows", "first.outputs.row", "jobs.second.inputs.rows"),
+        ("first.outputs.rows", "first.inputs.nothing", "jobs.second.inputs.rows"),
+        ("first.outputs.rows", "second.inputs.rows", "jobs.second.inputs.rows"),
+        ("label: red", "label: ${{parent.inputs.deep}}", "inputs.label"),
+        ("label: red", "label:", "inputs.label"),
+        ('size: "5"', 'size: ["5"]', "jobs.first.mini_batch_size"),
+        ('mini_batch_size: "5"', "partition_keys: [a, a]", "jobs.first.partition_keys"),
+        ('mini_batch_size: "5"', "resources: {instance_count: 0}", "jobs.first.resources.inst"),
+        ('mini_batch_size: "5"', "environment_variables: {A: 1}", "jobs.first.environment_var"),
+        ('mini_batch_size: "5"', "logging_level: WARN", "jobs.first.logging_level"),
+        ('mini_batch_size: "5"', "compute: ${{inputs.files}}", "jobs.first.compute"),
+    ],
+)
+def test_one_mistake_is_one_message(folder: Folder, old: str, new: str, key: str) -> None:
+    folder.replace(old, new)
+    problem = folder.problem()
+    assert (problem.key or "").startswith(key)
+    assert problem.line
+
+
+def test_a_cycle_is_shown_as_a_path(folder: Folder) -> None:
+    folder.replace(
+        "files: {type: uri_folder, path: ./data}", "files: ${{parent.jobs.second.outputs.report}}"
+    )
+    assert folder.problem().message.endswith("first -> second -> first")
+
+
+def test_a_step_that_waits_for_itself(folder: Folder) -> None:
+    folder.replace("parent.jobs.first.outputs.rows", "parent.jobs.second.outputs.report")
+    assert folder.problem().message.endswith("second -> second")
+
+
+def test_a_script_is_looked_at_but_not_run(folder: Folder) -> None:
+    folder.add("code/entry.py", "raise SystemExit\ndef Init(): ...\nrun = lambda x: x\n")
+    folder.load()
+    folder.add("code/entry.py", "from base import *\n")
+    folder.load()
+    folder.add("code/entry.py", "try:\n    from base import init, run\nexcept ImportError: pass\n")
+    folder.load()
+    folder.add("code/entry.py", "class A:\n    def run(self): ...\n    def init(self): ...\n")
+    assert [problem.message for problem in folder.problems()] == [
+        "the entry script has no function init",
+        "the entry script has no function run",
+    ]
+    folder.add("code/entry.py", "def init(): ...\ndef run(x):\n    return (\n")
+    problem = folder.problem()
+    assert problem.file == str(folder.path / "code" / "entry.py")
+    assert problem.line == 3
+    assert "syntax error" in problem.message
+
+
+def test_code_that_is_one_file(folder: Folder) -> None:
+    folder.replace("code: ./code", "code: ./code/entry.py")
+    assert folder.load().resolve()
+    folder.replace("entry_script: entry.py", "entry_script: other.py")
+    assert folder.problem().key == "jobs.first.task.entry_script"
+
+
+def test_a_job_without_mistakes(folder: Folder) -> None:
+    assert folder.load().resolve().display_name == "pipeline"
+    assert folder.text == PIPELINE

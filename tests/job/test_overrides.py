@@ -1,0 +1,99 @@
+"""Values from the command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from prefect_parallel.job import Data, Literal, ParallelStep
+
+from .conftest import Folder
+
+
+@pytest.mark.parametrize(
+    ("override", "attribute", "value"),
+    [
+        ("jobs.first.mini_batch_size=7", "mini_batch_size", 7),
+        ("jobs.first.mini_batch_size=1mb", "mini_batch_size", 2**20),
+        ("jobs.first.mini_batch_size=${{parent.inputs.rows}}", "mini_batch_size", 3),
+        ("jobs.first.error_threshold=4", "error_threshold", 4),
+        ("jobs.first.resources.instance_count=4", "instance_count", 4),
+        ("jobs.first.retry_settings.timeout=5", "timeout", 5),
+        ("jobs.first.retry_settings={timeout: 5}", "timeout", 5),
+        ("jobs.first.partition_keys=[a, b]", "partition_keys", ("a", "b")),
+        ("jobs.first.environment_variables.A=5", "environment_variables", {"A": "5"}),
+        ("jobs.first.environment_variables.A=a=b", "environment_variables", {"A": "a=b"}),
+        ("jobs.first.display_name=", "display_name", "first"),
+        ("jobs.first.description=7", "description", "7"),
+    ],
+)
+def test_any_value_can_be_set(folder: Folder, override: str, attribute: str, value: object) -> None:
+    step = folder.load(override).resolve().steps["first"]
+    assert getattr(step, attribute) == value
+
+
+def test_without_partition_keys_the_size_counts(folder: Folder) -> None:
+    step = folder.load("jobs.first.mini_batch_size=7").resolve().steps["first"]
+    assert isinstance(step, ParallelStep)
+    assert step.mini_batch_size == 7
+    assert step.partition_keys == ()
+
+
+def test_inputs_of_the_pipeline_keep_their_types(folder: Folder) -> None:
+    job = folder.load("inputs.rows=8", "inputs.share=1", "inputs.label=12", "inputs.new=1.5")
+    assert {parameter.name: parameter.default for parameter in job.parameters} == {
+        "rows": 8,
+        "share": 1,
+        "label": "12",
+        "deep": False,
+        "stock": "./data",
+        "new": 1.5,
+    }
+
+
+def test_paths_count_from_the_pipelines_folder(folder: Folder) -> None:
+    folder.add("other/a.txt", "")
+    data = (
+        folder.load("jobs.first.inputs.files.path=other").resolve().steps["first"].inputs["files"]
+    )
+    assert isinstance(data, Data)
+    assert data.location == str(folder.path / "other")
+
+
+def test_an_item_of_a_list(folder: Folder) -> None:
+    folder.replace('mini_batch_size: "5"', "partition_keys: [a, b]")
+    step = folder.load("jobs.first.partition_keys.1=c").resolve().steps["first"]
+    assert isinstance(step, ParallelStep)
+    assert step.partition_keys == ("a", "c")
+
+
+def test_what_was_set_is_in_the_yaml(folder: Folder) -> None:
+    job = folder.load("jobs.first.mini_batch_size=9", "inputs.label=blue")
+    folder.text = job.to_yaml()
+    again = folder.load()
+    assert again == job
+    step = again.resolve().steps["first"]
+    assert isinstance(step, ParallelStep)
+    assert step.mini_batch_size == 9
+    assert step.inputs["label"] == Literal("blue", "string")
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("jobs.first", "--set jobs.first: no key"),
+        ("=5", "no key"),
+        ("a..b=5", "no key"),
+        ("jobs.frist.mini_batch_size=5", "did you mean first?"),
+        ("jobs.first.mini_batch_size.x=5", "a value, not a mapping"),
+        ("jobs.first.mini_bach_size=5", "did you mean mini_batch_size?"),
+        ("jobs.first.error_threshold=many", "a whole number, -1 or more"),
+        ("jobs.first.inputs.files=./other", "--set jobs.first.inputs.files.path=./other"),
+        ("jobs.first.retry_settings={a: ", "not YAML"),
+        ("jobs.first.retry_settings={timout: 5}", "did you mean timeout?"),
+        ("jobs.first.task.environment=x", "write azureml:x"),
+    ],
+)
+def test_mistakes_name_the_argument(folder: Folder, override: str, words: str) -> None:
+    problem = folder.problem(override)
+    assert problem.file == f"--set {override}"
+    assert words in str(problem)

@@ -1,0 +1,53 @@
+"""The schema that editors use says the same as the models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from prefect_parallel.job.schema import json_schema
+
+from .conftest import PIPELINE
+
+CASES = Path(__file__).parents[1] / "golden" / "pipelines"
+# What no schema can know: names that point nowhere, files, and what stands in other files.
+BEYOND = {"undefined-reference", "missing-file", "missing-input", "missing-compute"}
+
+
+@pytest.fixture(scope="module")
+def validator() -> jsonschema.Draft202012Validator:
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    json.dumps(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def test_golden_cases(validator: jsonschema.Draft202012Validator) -> None:
+    seen = 0
+    for file in CASES.glob("*/expected.json"):
+        expected = json.loads(file.read_text())
+        text = file.with_name("pipeline.yml").read_text()
+        if expected.get("lax") or expected.get("error") in BEYOND | {"bad-yaml"}:
+            continue
+        if ".component" in expected.get("where", "") or "eval_mount" in expected.get("detail", ""):
+            continue
+        assert validator.is_valid(yaml.safe_load(text)) == expected["valid"], file.parent.name
+        seen += 1
+    assert seen > 80
+
+
+def test_what_it_refuses(validator: jsonschema.Draft202012Validator) -> None:
+    assert validator.is_valid(yaml.safe_load(PIPELINE))
+    for old, new in (
+        ('mini_batch_size: "5"', 'mini_bach_size: "5"'),
+        ('mini_batch_size: "5"', "mini_batch_size: 5"),
+        ('mini_batch_size: "5"', "retry_settings: {timeout: 0}"),
+        ("  first:", "  First:"),
+        ("      environment: azureml:any:1\n      prog", "      environment: any\n      prog"),
+    ):
+        assert old in PIPELINE
+        assert not validator.is_valid(yaml.safe_load(PIPELINE.replace(old, new))), new

@@ -1,0 +1,149 @@
+"""Files that are no pipeline, or hardly YAML."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from prefect_parallel.errors import InvalidPipeline, Problem
+from prefect_parallel.job.yaml_file import parse_document, read_document
+
+from .conftest import Folder
+
+
+def problems(text: str) -> list[Problem]:
+    with pytest.raises(InvalidPipeline) as refused:
+        parse_document(text, "x.yml", Path())
+    return refused.value.problems
+
+
+LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{b}: &{b} [{','.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("a: 1\nb: 2\na: 3\n", (3, 1), "line 1"),
+        ("a:\n  b: {c: 1, d: 2, c: 3}\n", (2, 19), "line 2"),
+        ("a: 1\n'a': 3\n", (2, 1), "line 1"),
+        ("a:\n\tb: 1\n", (2, 1), "not YAML"),
+        ("a: b: c\n", (1, 5), "not YAML"),
+        ("a: [1, 2\n", (2, 1), "not YAML"),
+        ("a: 'x\n", (2, 1), "not YAML"),
+        ("5: x\n", (1, 1), "the key 5 is not text"),
+        ("a:\n  yes: x\n", (2, 3), "the key true is not text"),
+        ("~: x\n", (1, 1), "the key null is not text"),
+        ("1.5: x\n", (1, 1), "the key 1.5 is not text"),
+        ("? [a, b]\n: x\n", (1, 3), "is not text"),
+        ("a: !!python/object:os.system {}\n", (1, 4), "!!python/object:os.system"),
+        ("a: !!python/object/apply:os.system [touch x]\n", (1, 4), "python/object/apply"),
+        ("a: !!binary aGk=\n", (1, 4), "!!binary"),
+        ("a: !!set {b}\n", (1, 4), "!!set"),
+        ("a: !mine x\n", (1, 4), "!mine"),
+        ("a: !!int x\n", (1, 4), "not a YAML int"),
+        ("a: *b\n", (1, 4), "no anchor"),
+        ("a: &a [*a]\n", (1, 8), "no anchor"),
+        ("<<: 3\n", (1, 5), "merges mappings only"),
+        ("", (None, None), "empty"),
+        ("# nothing\n", (None, None), "empty"),
+        ("- a\n", (1, 1), "not a mapping"),
+        ("text\n", (1, 1), "not a mapping"),
+        ("a: 1\n---\nb: 2\n", (2, 1), "second document"),
+        ("a: \x01\n", (1, 1), "not YAML"),
+        (LAUGHS, (5, 29), "beyond measure"),
+        ("{a: " * 300 + "}" * 300, (1, 402), "nested deeper"),
+    ],
+)
+def test_refused_with_the_place(
+    text: str, place: tuple[int | None, int | None], words: str
+) -> None:
+    before = time.monotonic()
+    first = problems(text)[0]
+    assert (first.line, first.column) == place
+    assert words in str(first)
+    assert first.file == "x.yml"
+    assert time.monotonic() - before < 1
+
+
+def test_tabs_are_named() -> None:
+    assert "tab" in (problems("a:\n\tb: 1\n")[0].hint or "")
+
+
+def test_all_that_can_be_told_of_a_file_is_told() -> None:
+    found = problems("a: !!set {b}\nc: 1\nc: 2\n7: 8\n")
+    assert [problem.line for problem in found] == [1, 3, 4]
+
+
+def test_yaml_1_1() -> None:
+    text = """\
+a: yes
+b: off
+c: 0x10
+d: 010
+e: 1_000
+f: 2024-01-02
+g: 2024-01-02 03:04:05
+h: "5"
+i: .5
+j: ~
+k: !!str 5
+"""
+    assert parse_document(text, "x.yml", Path()).data == {
+        "a": True,
+        "b": False,
+        "c": 16,
+        "d": 8,
+        "e": 1000,
+        "f": "2024-01-02",
+        "g": "2024-01-02 03:04:05",
+        "h": "5",
+        "i": 0.5,
+        "j": None,
+        "k": "5",
+    }
+
+
+def test_merge_keys() -> None:
+    text = """\
+a: &a {x: 1, y: 2}
+b: &b {y: 3, z: 4}
+c: {<<: *a, x: 5}
+d: {<<: [*a, *b], w: 0}
+"""
+    data = parse_document(text, "x.yml", Path()).data
+    assert data["c"] == {"x": 5, "y": 2}
+    assert data["d"] == {"w": 0, "x": 1, "y": 2, "z": 4}
+
+
+def test_a_byte_order_mark_and_unicode(tmp_path: Path) -> None:
+    file = tmp_path / "ü.yml"
+    file.write_bytes("\ufeffgröße: ☃\n".encode())
+    assert read_document(file).data == {"größe": "☃"}
+
+
+def test_other_encodings_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "x.yml"
+    file.write_bytes("a: 1\nb: größe\n".encode("latin-1"))
+    with pytest.raises(InvalidPipeline, match=r"x\.yml:2: byte 0xf6 is not UTF-8"):
+        read_document(file)
+
+
+def test_a_missing_file_names_those_that_are_there(folder: Folder) -> None:
+    folder.add("pipeline.yml", "a: 1").add("other.yaml", "a: 1")
+    with pytest.raises(InvalidPipeline, match=r"no such file.*\n.*other\.yaml, pipeline\.yml"):
+        read_document(folder.path / "pipelin.yml")
+    with pytest.raises(InvalidPipeline, match="is a directory"):
+        read_document(folder.path)
+
+
+def test_ten_megabytes_are_read_in_seconds() -> None:
+    step = "    inputs: {a: 1, b: {type: uri_folder, path: ./data}}\n"
+    text = "jobs:\n" + "".join(f"  step{number}:\n{step}" for number in range(150_000))
+    assert len(text) > 10_000_000
+    before = time.monotonic()
+    assert len(parse_document(text, "x.yml", Path()).data["jobs"]) == 150_000
+    assert time.monotonic() - before < 30
