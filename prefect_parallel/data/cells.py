@@ -77,13 +77,13 @@ class Dialect:
         """
         if not types or not self.delimiter.isascii() or not data:
             return None
-        if data.count(b"\r") != data.count(b"\r\n"):
+        if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
             return None
         # Arrow reads 0x1F as 31.
         if any(pa.types.is_integer(t) for t in types.values()) and (b"0x" in data or b"0X" in data):
             return None
         quotes = b'"' in data
-        lines = 0 if self.multi_line else _line_count(data)
+        lines = _line_count(data) if quotes and not self.multi_line else 0
         if quotes:
             # Arrow closes an open quote at the end of the data: then this row is not seen.
             guard = self.delimiter.join("0" * len(types)).encode()

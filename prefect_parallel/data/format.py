@@ -83,32 +83,51 @@ class Format(Protocol):
         ...
 
 
+# An option that is never in a file: reading is for planning, and may stop at a line that does not
+# end within the piece.
+LOOKING = "_looking"
+
+
 class Look:
     """The first part of a table, which decides what all mini-batches have in common.
 
     Attributes:
-        pieces: Up to about `BYTES` of the table, from its start.
-        complete: Whether that is all of it.
+        pieces: Up to about `BYTES` of the table, from its start, or more if that was asked for.
         path_columns: From a path to what it gives, one value each.
     """
 
-    # A table up to this size is known whole at planning.
+    # A table up to this size, in not more than so many files, is known whole at planning.
     BYTES = 1024 * 1024
+    FILES = 250
 
     def __init__(
         self, pieces: Iterator[Piece], path_columns: Callable[[str], dict[str, Any]]
     ) -> None:
         self.path_columns = path_columns
         self.pieces: list[Piece] = []
+        self._rest = pieces
+        self._next = next(pieces, None)
         seen = 0
-        for piece in pieces:
-            if seen >= self.BYTES:
-                self.complete = False
-                return
-            self.pieces.append(piece)
-            size = piece.file.size or 0
-            seen += min(size, self.BYTES)
-        self.complete = True
+        while seen < self.BYTES and len(self.pieces) < self.FILES and not self.complete:
+            seen += min(self._take().file.size or 0, self.BYTES)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the pieces are the whole table."""
+        return self._next is None
+
+    def until(self, enough: Callable[[], bool]) -> Iterator[Piece]:
+        """The pieces, and then more of the table until that is enough."""
+        yield from tuple(self.pieces)
+        while not self.complete and not enough():
+            yield self._take()
+
+    def _take(self) -> Piece:
+        assert self._next is not None
+        piece = self._next
+        self.pieces.append(piece)
+        self._next = next(self._rest, None)
+        return piece
 
 
 def make_format(name: str, options: dict[str, Any], facts: Facts) -> Format:

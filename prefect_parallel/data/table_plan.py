@@ -56,7 +56,8 @@ class TablePlan:
         files = format_.sources(table, FileList(table))
         look = Look(format_.pieces(files, Look.BYTES), blank.path_columns)
         try:
-            reader["facts"].update(format_.survey(files, look, _stepped(blank, look)))
+            facts = blank.format.survey(files, look, _stepped(blank, look))
+            reader["facts"].update(facts)
             reader["schema"] = _schema(TableReader(look_reader), look).to_json()
         except UnreadableMiniBatch as error:
             raise InvalidInput(str(error)) from error

@@ -16,7 +16,8 @@ UTF16_MARK_BIG = b"\xfe\xff"
 _PROBE = 4 * 1024
 # How far planning looks for the end of a line; behind that, the reading process looks.
 _PROBE_LIMIT = 64 * 1024
-_CHUNK = 1024 * 1024
+# One that is longer would not fit into the memory of a process, and is most likely no line.
+_LONGEST_LINE = 64 * 1024 * 1024
 
 # As the WHATWG encoding standard has it: windows-1252 leaves five bytes undefined, which stand for
 # the control characters of latin1 there.
@@ -69,8 +70,17 @@ class TextFile:
         self._file.seek(start)
         return self._file.read(max(0, stop - start))
 
-    def lines(self, start: int, stop: int | None) -> bytes:
-        """The raw bytes of all lines that start in a range, whole lines."""
+    def lines(self, start: int, stop: int | None, *, whole: bool = False) -> bytes:
+        """The raw bytes of all lines that start in a range.
+
+        Args:
+            start: First byte of the range.
+            stop: The one behind its last; None: the file's end.
+            whole: Leave out a last line that ends behind the range, if there are others.
+
+        Raises:
+            UnreadableMiniBatch: The last line is too long.
+        """
         start = max(start, self.begin)
         stop = self.size if stop is None else min(stop, self.size)
         if start >= stop:
@@ -81,13 +91,41 @@ class TextFile:
         first = 0 if base == start else self._find_newline(data, 0)
         if first is None:
             return b""
-        parts = [data[first:]] if first else [data]
-        while stop < self.size and not self._ends_line(parts[-1]):
-            more = self.read(stop, stop + _PROBE)
+        if first == len(data):
+            return b""
+        if first:
+            data = data[first:]
+        if stop == self.size or self._ends_line(data):
+            return data
+        if whole and (end := self._last_line_end(data)):
+            return data[:end]
+        return data + self._rest_of_line(stop)
+
+    def _rest_of_line(self, at: int) -> bytes:
+        parts: list[bytes] = []
+        size = _PROBE
+        read = 0
+        while read < _LONGEST_LINE:
+            more = self.read(at + read, at + read + size)
             end = self._find_newline(more, 0)
             parts.append(more[:end])
-            stop += len(parts[-1])
-        return b"".join(parts) if first < len(data) else b""
+            read += len(parts[-1])
+            if end is not None or len(more) < size:
+                return b"".join(parts)
+            size *= 4
+        raise UnreadableMiniBatch(
+            f"{self.path}: the line around byte {at} is longer than {_LONGEST_LINE} bytes:"
+            " is this a file of lines?"
+        )
+
+    def _last_line_end(self, data: bytes) -> int:
+        """The place behind the last line end; 0 if there is none."""
+        at = len(data)
+        while (at := data.rfind(self._newline, 0, at)) >= 0:
+            if at % self.unit == 0:
+                return at + self.unit
+            at += len(self._newline) - 1
+        return 0
 
     def cut(self, begin: int, amount: int) -> Iterator[tuple[int, int]]:
         """Ranges of about `amount` bytes from `begin` to the end.
@@ -95,14 +133,19 @@ class TextFile:
         Each starts and ends with a line, unless that needs more than a short look.
         """
         start = begin
+        limit = _PROBE_LIMIT
         while start < self.size:
-            stop = self._line_start(start + amount)
+            at = start + amount + (start + amount - self.begin) % self.unit
+            stop = self._line_start(at, limit)
+            # Where lines are that long, the next ones are not looked for as far.
+            limit = _PROBE if stop is None else _PROBE_LIMIT
+            stop = min(at, self.size) if stop is None else stop
             yield start, stop
             start = stop
 
-    def _line_start(self, at: int) -> int:
+    def _line_start(self, at: int, limit: int) -> int | None:
+        """The start of the first line from `at` on; None if it is further away than `limit`."""
         probe = _PROBE
-        at += (at - self.begin) % self.unit
         while at < self.size:
             data = self.read(at - self.unit, at + probe)
             end = self._find_newline(data, 0)
@@ -110,8 +153,8 @@ class TextFile:
                 return at - self.unit + end
             if len(data) < probe + self.unit:
                 break
-            if probe >= _PROBE_LIMIT:
-                return at
+            if probe >= limit:
+                return None
             probe *= 4
         return self.size
 

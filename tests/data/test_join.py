@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from prefect_parallel.data import load_table
 from tests.data.test_golden import as_json
 
+MAX = 60
 SETTINGS = settings(
-    max_examples=60,
+    max_examples=MAX,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -12,7 +12,7 @@ from prefect_parallel.data import kinds
 from prefect_parallel.data.block import Block
 from prefect_parallel.data.cells import Cell, Dialect, blank_quoted
 from prefect_parallel.data.convert import Conversion
-from prefect_parallel.data.format import Facts, Look
+from prefect_parallel.data.format import LOOKING, Facts, Look
 from prefect_parallel.data.kinds import Kind
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.mltable import MLTable
@@ -34,10 +34,11 @@ class Delimited:
 
     unit = "bytes"
     keeps_types = False
-    look_options: ClassVar[dict[str, Any]] = {}
+    look_options: ClassVar[dict[str, Any]] = {LOOKING: True}
 
     def __init__(self, options: dict[str, Any], facts: Facts) -> None:
         self._facts = facts
+        self._looking = options.get(LOOKING, False)
         self._encoding = ENCODINGS[options.get("encoding", "utf8")]
         self._dialect = Dialect(
             # The reference allows two characters, and splits at the first one.
@@ -147,19 +148,19 @@ class Delimited:
     ) -> Facts:
         self._facts = {"header": self._first_header(files)}
         sample = _Sample(self._inference.get("sample_size", _DEFAULT_SAMPLE))
-        unreadable: UnreadableMiniBatch | None = None
+        unreadable: list[UnreadableMiniBatch] = []
         width = 0
-        for piece in look.pieces:
+        for piece in look.until(lambda: sample.full or bool(unreadable)):
             try:
                 names, columns = self._text_columns(piece)
             except UnreadableMiniBatch as error:
-                unreadable = unreadable or error
+                unreadable.append(error)
                 continue
             width = max(width, len(columns))
             path_columns = look.path_columns(piece.file.path)
             sample.add(path_columns, dict(zip(names, columns, strict=True)))
         if unreadable and not sample.columns:
-            raise unreadable
+            raise unreadable[0]
         if not look.complete:
             # Columns that no row seen so far fills may be filled further down.
             width = max(width, len(self._facts["header"]))
@@ -207,7 +208,7 @@ class Delimited:
                 start = max(piece.start, text.begin)
                 raw = text.read(start, text.size if piece.stop is None else piece.stop)
             else:
-                raw = text.lines(piece.start, piece.stop)
+                raw = text.lines(piece.start, piece.stop, whole=self._looking)
             return text.to_utf8(raw, piece.start)
 
     def _text_columns(self, piece: Piece) -> tuple[list[str], list[pa.Array[Any]]]:
@@ -228,6 +229,8 @@ class Delimited:
             arrays = self._dialect.columns(data)
             columns = dict(zip(extend_names(header, len(arrays)), arrays, strict=True))
             rows = len(arrays[0]) if arrays else 0
+        if not rows:
+            columns = {}
         spread = {
             name: value if name == PATH else self._convert(name, value, Counter())
             for name, value in path_columns.items()
@@ -273,14 +276,21 @@ class _Sample:
     """
 
     def __init__(self, size: int) -> None:
+        self.columns: dict[str, list[str | None]] = {}
         self._size = size
         self._rows = 0
+        self._found_none = False
         self._follows: set[str] = set()
-        self.columns: dict[str, list[str | None]] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether inference needs no more rows, or finds no more."""
+        return self._rows >= self._size or self._found_none
 
     def add(self, path_columns: dict[str, Any], columns: dict[str, pa.Array[Any]]) -> None:
         """Adds the rows of a piece."""
         rows = len(next(iter(columns.values()))) if columns else 0
+        self._found_none = not rows
         if not rows:
             return
         left = max(0, self._size - self._rows)

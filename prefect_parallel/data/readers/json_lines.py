@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import operator
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from prefect_parallel.data.block import Block, Column
-from prefect_parallel.data.format import Facts, Look
+from prefect_parallel.data.format import LOOKING, Facts, Look
 from prefect_parallel.data.kinds import INT64
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.mltable import MLTable
@@ -49,15 +51,18 @@ class JsonLines:
     """
 
     unit = "bytes"
-    # A line that planning meets is that mini-batch's failure, not the whole table's.
     keeps_types = False
-    look_options: ClassVar[dict[str, Any]] = {"invalid_lines": "drop"}
+    # A wrong line that planning meets is its mini-batch's failure, not the whole table's.
+    look_options: ClassVar[dict[str, Any]] = {LOOKING: True, "invalid_lines": "drop"}
 
     def __init__(self, options: dict[str, Any], facts: Facts) -> None:
+        self._looking = options.get(LOOKING, False)
         self._encoding = ENCODINGS[options.get("encoding", "utf8")]
         self._drops_invalid = options.get("invalid_lines", "error") == "drop"
         self._facts = facts
-        self._decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+        decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+        # What JSONDecoder.raw_decode() calls: it tells where a value ends.
+        self._scan: Callable[[str, int], tuple[Any, int]] = decoder.scan_once  # type: ignore[attr-defined]
 
     def sources(self, table: MLTable, files: Iterable[File]) -> Iterable[File]:
         return files
@@ -97,29 +102,41 @@ class JsonLines:
 
     def read(self, piece: Piece, path_columns: dict[str, Any], misfits: Counter[str]) -> Block:
         rows = self._rows(piece)
-        names = dict.fromkeys(name for row in rows for name in row)
-        columns: dict[str, Column] = {name: [row.get(name) for row in rows] for name in names}
+        names = dict.fromkeys(itertools.chain.from_iterable(rows))
+        even = all(len(row) == len(names) for row in rows)
+        columns: dict[str, Column] = {
+            name: list(map(operator.itemgetter(name), rows))
+            if even
+            else [row.get(name) for row in rows]
+            for name in names
+        }
         return add_path_columns(Block(columns, len(rows)), path_columns)
 
     def _rows(self, piece: Piece) -> list[dict[str, Any]]:
         with TextFile(piece.file.path, self._encoding) as text:
-            data = text.to_utf8(text.lines(piece.start, piece.stop), piece.start)
-        rows = []
+            data = text.to_utf8(
+                text.lines(piece.start, piece.stop, whole=self._looking), piece.start
+            )
+        rows: list[dict[str, Any]] = []
+        scan = self._scan
         for number, line in enumerate(data.decode().split("\n"), 1):
-            if line in ("", "\r"):
+            if not line or line == "\r":
                 continue
             try:
-                row, _ = self._decoder.raw_decode(line, _blanks(line))
-                if not isinstance(row, dict):
-                    raise ValueError(f"is not an object but {_shortened(line)}")
+                row, _ = scan(line, 0 if line[0] == "{" else _blanks(line))
+                why = "it is no object"
+            except StopIteration:
+                row, why = None, "it is not JSON"
             except (ValueError, RecursionError) as error:
-                if self._drops_invalid:
-                    continue
+                row, why = None, str(error)
+            if type(row) is dict:
+                rows.append(row)
+            elif not self._drops_invalid:
                 raise ValueError(
-                    f"line {number} after byte {piece.start} is not valid: {error}\n"
+                    f"line {number} from byte {piece.start} on is not a JSON object:"
+                    f" {_shortened(line)}: {why}\n"
                     "    hint: `invalid_lines: drop` leaves such lines out"
-                ) from error
-            rows.append(row)
+                )
         return rows
 
     def finish(self, block: Block, piece: Piece, misfits: Counter[str]) -> Block:
@@ -194,6 +211,15 @@ def _of_kind(column: list[Any], kind: str | None) -> tuple[Column, int]:
     """The values that are of a kind, the others null; and how many these are."""
     if kind is None:
         return pa.nulls(len(column)), 0
+    if (
+        {_KINDS.get(type_, kind) for type_ in set(map(type, column))}
+        == {kind}
+        <= _ARROW_TYPES.keys()
+    ):
+        try:
+            return pa.array(column, _ARROW_TYPES[kind]), 0
+        except OverflowError:
+            pass  # An integer that is none of 64 bits.
     fitting = {"int", "float"} if kind == _NUMBER else {kind}
     kept = [value if value is not None and _kind(value) in fitting else None for value in column]
     lost = kept.count(None) - column.count(None)
