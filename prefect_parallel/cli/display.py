@@ -57,7 +57,7 @@ class LiveDisplay(Display):
     def __init__(self, console: Console, bars: Bars) -> None:
         super().__init__(console)
         self._bars = bars
-        self._waiting = bars.add_task("", total=None, visible=False)
+        self._waiting = bars.add_task("", total=None, visible=False, counts="")
         self._tasks: dict[str, TaskID] = {}
 
     def waiting(self, what: str) -> None:

@@ -57,6 +57,8 @@ def run_pipeline(
 
 def _quieten_prefect_and_dask() -> None:
     """Keep their logs off the terminal, in the workers too; those for the UI are not touched."""
+    # Prefect would announce its telemetry on the terminal; there is none instead.
+    os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
     logging.getLogger("distributed").setLevel(logging.CRITICAL)

@@ -84,3 +84,14 @@ def test_digits(tmp_path: Path, server: str) -> None:
     assert [line.split(": ")[0] for line in lines] == images
     right = sum(f"shows_{line[-1]}." in line for line in lines)
     assert right > 0.9 * len(images)
+
+
+def test_many_models(tmp_path: Path, server: str) -> None:
+    steps = run("many_models", tmp_path, server) / "steps"
+    models = list((steps / "train" / "outputs" / "model_folder").rglob("model.json"))
+    assert len(models) == 100
+    summary = list(csv.DictReader((steps / "summarise/outputs/summary/summary.csv").open()))
+    assert len(summary) == 100
+    sales = list(csv.DictReader((EXAMPLES / "many_models" / "sales.csv").open()))
+    pairs = {(row["store"], row["brand"]) for row in sales}
+    assert {(row["store"], row["brand"]) for row in summary} == pairs

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ from prefect.client.schemas.objects import FlowRun, TaskRun
 from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tests.e2e.conftest import Pipeline
+from tests.e2e.conftest import COMMAND, Pipeline
 
 ECHO = """
     import os
@@ -225,6 +228,43 @@ def test_nothing_survives_a_killed_driver(pipeline: Any) -> None:
     os.kill(process.pid, signal.SIGKILL)
     wait_for(lambda: it.left_over() == [], seconds=5)
     process.communicate()
+
+
+def test_in_a_terminal_one_live_line_and_a_summary(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        import time
+        def init(): pass
+        def run(mini_batch):
+            time.sleep(0.3)
+            return mini_batch
+    """)
+    terminal, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "run", str(it.file), "--name", "run"],
+        cwd=it.folder,
+        env={**it.environment, "TERM": "xterm", "COLUMNS": "120"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    said = b""
+    while True:
+        try:
+            said += os.read(terminal, 65536)
+        except OSError:  # How Linux says that the other end is closed.
+            break
+    os.close(terminal)
+    assert process.wait(timeout=30) == 0, said.decode()
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.decode())
+    assert "waiting for step: the Dask cluster" in text
+    assert re.search(
+        r"step on 1 nodes x 2 slots .* 2/4 mini-batches, \d+ files/s, 0:0\d left", text
+    )
+    assert "Traceback" not in text
+    assert "telemetry" not in text
+    end = text.split("Completed  step: 4 of 4 mini-batches succeeded")[1].splitlines()
+    assert [line.split()[0] for line in end if line.strip()] == ["output", "log", "run"]
 
 
 def test_a_script_that_cannot_be_imported_ends_with_its_cause(pipeline: Any) -> None:

@@ -1,0 +1,136 @@
+"""Pipelines that cannot run: one clear message, exit status 2, and nothing is started."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.conftest import COMMAND, Pipeline
+
+GOOD = "def init(): pass\ndef run(mini_batch): return mini_batch"
+
+
+def change(it: Pipeline, path: str, value: object) -> None:
+    job = yaml.safe_load(it.file.read_text())
+    *parents, key = path.split(".")
+    target = job
+    for parent in parents:
+        target = target[parent]
+    if value is None:
+        del target[key]
+    else:
+        target[key] = value
+    it.file.write_text(yaml.safe_dump(job, sort_keys=False))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (
+            "jobs.step.retry_settings.timeout",
+            0,
+            ["pipeline.yml:20:16", "retry_settings.timeout", "allowed: "],
+        ),
+        ("jobs.step.mini_batch_sizes", "1", ["unknown key", "did you mean mini_batch_size?"]),
+        ("jobs.step.task.entry_script", "scirpt.py", ["scirpt.py", "script.py"]),
+        ("jobs.step.task", None, ["jobs.step", "task"]),
+        ("jobs.step.task.code", "./nowhere", ["task.code", "nowhere"]),
+        ("jobs.step.inputs.files.path", "./nowhere", ["inputs.files", "nowhere"]),
+        ("jobs.step.input_data", "${{inputs.other}}", ["input_data", "other"]),
+    ],
+)
+def test_mistakes_in_the_file(pipeline: Any, path: str, value: object, said: list[str]) -> None:
+    it: Pipeline = pipeline(GOOD)
+    change(it, path, value)
+    output = it.run(expect=2)
+    assert all(part in output for part in said), output
+    assert "Traceback" not in output
+    assert not (it.folder / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("type: pipeline\njobs: {a: [", "pipeline.yml:3:1: not YAML"),
+        ("type: pipeline\n\tjobs: {}", "tab"),
+        ("", "empty"),
+        ("type: pipeline\njobs: !!python/object/apply:os.system ['touch x']", "!!python"),
+    ],
+)
+def test_a_file_that_is_no_yaml_of_a_pipeline(pipeline: Any, text: str, said: str) -> None:
+    it: Pipeline = pipeline(GOOD)
+    it.file.write_text(text)
+    assert said in it.run(expect=2)
+    assert not (it.folder / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("def init(): pass", "script.py"),
+        ("def init(): pass\ndef run(mini_batch) return 1", "script.py:2"),
+    ],
+)
+def test_a_script_that_cannot_be_one(pipeline: Any, script: str, said: str) -> None:
+    it: Pipeline = pipeline(script)
+    output = it.run(expect=2)
+    assert said in output
+    assert "Traceback" not in output
+
+
+def test_an_empty_input(pipeline: Any) -> None:
+    it: Pipeline = pipeline(GOOD, files=0)
+    assert "the input is empty" in it.run(expect=2)
+
+
+def test_a_file_that_is_not_there() -> None:
+    ended = subprocess.run(
+        [*COMMAND, "run", "-f", "no such.yml"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert "no such.yml: no such file" in ended.stderr
+
+
+def test_validate_names_all_mistakes_of_all_files(pipeline: Any) -> None:
+    it: Pipeline = pipeline(GOOD, logging_level="debug", error_treshold=1)
+    change(it, "jobs.step.retry_settings.max_retries", -1)
+    change(it, "jobs.step.task.code", "./nowhere")
+    change(it, "jobs.step.inputs.files.type", "uri_foldr")
+    ended = subprocess.run(
+        [*COMMAND, "validate", str(it.file), "missing.yml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    for said in (
+        "5 to mend",
+        "did you mean error_threshold?",
+        "did you mean DEBUG?",
+        "max_retries",
+        "nowhere",
+        "did you mean uri_folder?",
+        "missing.yml: no such file",
+    ):
+        assert said in ended.stdout, ended.stdout
+
+
+def test_plan_shows_the_split_and_runs_nothing(pipeline: Any) -> None:
+    it: Pipeline = pipeline(GOOD, files=5, mini_batch_size="2", mini_batch_error_threshold=3)
+    ended = subprocess.run(
+        [*COMMAND, "plan", str(it.file), "--set", "jobs.step.resources.instance_count=3"],
+        cwd=it.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [" ".join(line.split()) for line in ended.stdout.splitlines()]
+    assert lines[0] == "1. step (parallel)"
+    assert "mini-batches 3, by size" in lines
+    assert "smallest 1, median 2, largest 2 files" in lines
+    assert "slots 6: 3 nodes x 2" in lines
+    assert "thresholds fails above 3 failed mini-batches" in lines
+    assert not (it.folder / "runs").exists()

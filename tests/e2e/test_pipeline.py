@@ -1,0 +1,250 @@
+"""Pipelines of several steps: command steps, bindings, parameters, what fails and what goes on."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.schemas.objects import State
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from prefect_parallel import compile_pipeline
+from prefect_parallel.flow.progress import Observer, StepEnd
+
+
+class Ends(Observer):
+    """Keeps what became of each step, in the order in which they ended."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, StepEnd] = {}
+
+    def step_ended(self, step: str, end: StepEnd) -> None:
+        self.of[step] = end
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        return {step: end.status for step, end in self.of.items()}
+
+
+class Pipeline:
+    """A pipeline in a folder, run in this process."""
+
+    def __init__(self, folder: Path, text: str, server: str) -> None:
+        self.folder = folder
+        self.file = folder / "pipeline.yml"
+        self.file.write_text("type: pipeline\ndisplay_name: a test\n" + textwrap.dedent(text))
+        self.ends = Ends()
+        self._server = server
+
+    def run(self, *overrides: str, **parameters: object) -> State[Any]:
+        with temporary_settings({PREFECT_API_URL: self._server}):
+            flow = compile_pipeline(
+                self.file,
+                overrides=overrides,
+                output_dir=self.folder / "runs",
+                name="run",
+                observer=self.ends,
+            )
+            return flow(**parameters, return_state=True)  # type: ignore[return-value,no-any-return]
+
+    def output(self, step: str, name: str) -> Path:
+        return self.folder / "runs" / "run" / "steps" / step / "outputs" / name
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, server: str) -> Any:
+    return lambda text: Pipeline(tmp_path, text, server)
+
+
+def test_command_steps_hand_on_their_outputs(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        inputs:
+          word: a b
+          number: 3
+          deep: true
+        jobs:
+          last:
+            command: >-
+              cat ${{inputs.text}} > ${{outputs.copy}} &&
+              printf '%s|' ${{inputs.word}} "${{inputs.number}}" '${{inputs.deep}}'
+              >> ${{outputs.copy}}
+            inputs:
+              text: ${{parent.jobs.first.outputs.text}}
+              word: ${{parent.inputs.word}}
+              number: ${{parent.inputs.number}}
+              deep: ${{parent.inputs.deep}}
+            outputs: {copy: {type: uri_file}}
+            environment: azureml:any:1
+          first:
+            command: echo "$COLOUR" > ${{outputs.text}}; pwd; ls
+            code: ./code
+            environment_variables: {COLOUR: red}
+            outputs: {text: {type: uri_file}}
+            environment: azureml:any:1
+    """)
+    (it.folder / "code").mkdir()
+    (it.folder / "code" / "tool.sh").touch()
+    state = it.run(word="""it's "$(touch hacked)" `x` ü""")
+    assert state.is_completed(), state.message
+    assert list(it.ends.of) == ["first", "last"]
+    assert it.output("last", "copy").read_text() == (
+        """red\nit's "$(touch hacked)" `x` ü|3|True|"""
+    )
+    log = it.ends.of["first"].log.read_text().splitlines()
+    assert log[0].endswith("/steps/first/code")
+    assert log[1] == "tool.sh"
+
+
+def test_parameters_are_typed_and_have_descriptions(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        description: Scores things.
+        inputs:
+          rows: 5
+          ratio: 0.5
+          deep: false
+          data: {type: uri_folder, path: ./here, description: What to score}
+        jobs:
+          step:
+            command: >-
+              echo ${{inputs.rows}} ${{inputs.ratio}} ${{inputs.deep}} ${{inputs.data}}
+              > ${{outputs.o}}
+            inputs:
+              rows: ${{parent.inputs.rows}}
+              ratio: ${{parent.inputs.ratio}}
+              deep: ${{parent.inputs.deep}}
+              data: ${{parent.inputs.data}}
+            outputs: {o: {type: uri_file}}
+            environment: azureml:any:1
+    """)
+    (it.folder / "here").mkdir()
+    (it.folder / "there").mkdir()
+    properties = compile_pipeline(it.file).parameters.properties
+    assert {name: each["type"] for name, each in properties.items()} == {
+        "rows": "integer",
+        "ratio": "number",
+        "deep": "boolean",
+        "data": "string",
+    }
+    assert properties["rows"]["default"] == 5
+    assert properties["data"]["description"].startswith("What to score")
+    state = it.run(rows="7", deep="yes", data=str(it.folder / "there"))
+    assert state.is_completed(), state.message
+    assert it.output("step", "o").read_text() == f"7 0.5 True {it.folder / 'there'}\n"
+
+
+def test_overrides(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        inputs: {rows: 5}
+        jobs:
+          step:
+            command: echo ${{inputs.rows}} $WORD > ${{outputs.o}}
+            inputs: {rows: "${{parent.inputs.rows}}"}
+            outputs: {o: {type: uri_file}}
+            environment: azureml:any:1
+    """)
+    state = it.run("inputs.rows=6", "jobs.step.environment_variables.WORD=x=y")
+    assert state.is_completed(), state.message
+    assert it.output("step", "o").read_text() == "6 x=y\n"
+    assert "rows: 6" in (it.folder / "runs" / "run" / "job.yml").read_text()
+
+
+def test_independent_steps_run_side_by_side(pipeline: Any) -> None:
+    meet = """
+            command: touch ${{inputs.place}}/%s; for i in $(seq 100); do
+              [ -e ${{inputs.place}}/%s ] && exit 0; sleep 0.1; done; exit 1
+            inputs: {place: "${{parent.inputs.place}}"}
+            environment: azureml:any:1
+    """
+    it: Pipeline = pipeline(
+        "inputs: {place: {type: uri_folder, path: .}}\njobs:\n  a:"
+        + meet % ("a", "b")
+        + "\n  b:"
+        + meet % ("b", "a")
+    )
+    assert it.run().is_completed()
+
+
+FAILING = """
+        settings: {continue_on_step_failure: %s}
+        jobs:
+          bad:
+            command: echo some words; echo last words >&2; exit 3
+            outputs: {o: {type: uri_file}}
+            environment: azureml:any:1
+          after:
+            command: cat ${{inputs.i}}
+            inputs: {i: "${{parent.jobs.bad.outputs.o}}"}
+            environment: azureml:any:1
+          other:
+            command: sleep 2
+            environment: azureml:any:1
+          later:
+            command: "true # ${{inputs.i}}"
+            inputs: {i: "${{parent.jobs.long.outputs.o}}"}
+            environment: azureml:any:1
+          long:
+            command: sleep 2
+            outputs: {o: {type: uri_folder}}
+            environment: azureml:any:1
+"""
+
+
+@pytest.mark.parametrize(
+    ("goes_on", "statuses"),
+    [
+        (
+            "true",
+            {"bad": "Failed", "other": "Completed", "long": "Completed", "later": "Completed"},
+        ),
+        ("false", {"bad": "Failed", "other": "Canceled", "long": "Canceled"}),
+    ],
+)
+def test_what_goes_on_when_a_step_fails(
+    pipeline: Any, goes_on: str, statuses: dict[str, str]
+) -> None:
+    it: Pipeline = pipeline(FAILING % goes_on)
+    state = it.run()
+    assert state.is_failed()
+    assert "step bad: the command ended with exit code 3" in (state.message or "")
+    assert "last words" in it.ends.of["bad"].reason
+    assert it.ends.statuses == statuses
+
+
+def test_a_command_that_takes_too_long_is_ended_with_what_it_started(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        jobs:
+          step:
+            command: setsid sleep 600 & echo $! > ${{outputs.pid}}; sleep 600
+            outputs: {pid: {type: uri_file}}
+            limits: {timeout: 1}
+            environment: azureml:any:1
+    """)
+    assert it.run().is_failed()
+    assert it.ends.of["step"].reason == "the command took longer than limits.timeout: 1 s"
+    pid = int(it.output("step", "pid").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_an_input_that_an_earlier_step_leaves_empty(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        jobs:
+          make:
+            command: "true"
+            outputs: {files: {type: uri_folder}}
+            environment: azureml:any:1
+          score:
+            type: parallel
+            inputs: {files: "${{parent.jobs.make.outputs.files}}"}
+            input_data: ${{inputs.files}}
+            task:
+              {type: run_function, code: ./code, entry_script: s.py, environment: "azureml:any:1"}
+    """)
+    (it.folder / "code").mkdir()
+    (it.folder / "code" / "s.py").write_text("def init(): pass\ndef run(mini_batch): return []\n")
+    assert it.run().is_failed()
+    assert "the input is empty" in it.ends.of["score"].reason
+    assert not (it.ends.of["score"].log.parent / "user" / "stdout").exists()
