@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-_EXPRESSION = re.compile(r"\$\{\{\s*([^{}]*?)\s*\}\}")
+_EXPRESSION = re.compile(r"\$\{\{([^{}]*)\}\}")
 _OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 
 FORMS = (
@@ -65,10 +65,14 @@ class Expression:
         return f"${{{{{self.key}}}}}"
 
 
+def _words(match: re.Match[str]) -> tuple[str, ...]:
+    return tuple(match[1].strip().split("."))
+
+
 def find(text: str) -> list[Expression]:
     """All expressions of a text, in order."""
     return [
-        Expression(tuple(match[1].split(".")), match.start(), match.end())
+        Expression(_words(match), match.start(), match.end())
         for match in _EXPRESSION.finditer(text)
     ]
 
@@ -78,7 +82,7 @@ def whole(value: object) -> Expression | None:
     if not isinstance(value, str):
         return None
     match = _EXPRESSION.fullmatch(value.strip())
-    return Expression(tuple(match[1].split("."))) if match else None
+    return Expression(_words(match)) if match else None
 
 
 def malformed(text: str) -> str | None:
@@ -90,7 +94,7 @@ def malformed(text: str) -> str | None:
 
 def fill(text: str, values: Mapping[str, str]) -> str:
     """Put values in, by key (`inputs.x`); an expression without a value stays as it is."""
-    return _EXPRESSION.sub(lambda match: values.get(match[1], match[0]), text)
+    return _EXPRESSION.sub(lambda match: values.get(match[1].strip(), match[0]), text)
 
 
 def keep_given(text: str, missing: Collection[str]) -> str:

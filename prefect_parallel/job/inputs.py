@@ -20,6 +20,8 @@ from prefect_parallel.job.resolved import Data, Input, Literal, Missing, OutputO
 from prefect_parallel.job.values import DATA_TYPES, literal_type, shown
 
 DEFAULT_INPUT_MODE = "ro_mount"
+MAX_DETOURS = 20
+"""Inputs of other steps that an input may lead through."""
 
 
 class Inputs:
@@ -238,6 +240,9 @@ class Inputs:
                 given = job.jobs[other].inputs
                 if (other, there) in seen or (other, there) == (step, name):
                     findings.at(path, f"{expression}: inputs that lead back to themselves")
+                elif len(seen) == MAX_DETOURS:
+                    message = f"{expression} leads through more than {MAX_DETOURS} other inputs"
+                    findings.at(path, message, hint="bind it to the output or input itself")
                 elif there in given:
                     component = job.components.get(other)
                     declared = component.model.inputs.get(there) if component else None

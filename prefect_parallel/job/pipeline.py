@@ -16,6 +16,7 @@ from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.model import Model
 from prefect_parallel.job.parts import Identity
 from prefect_parallel.job.ports import DataInput, InputValue, NamedOutput
+from prefect_parallel.job.rebase import make_paths_absolute
 from prefect_parallel.job.steps import (
     ParallelComponentStepModel,
     ParallelStepModel,
@@ -187,22 +188,32 @@ class PipelineJob(Model):
 
     def graph(self) -> dict[str, set[str]]:
         """Step -> the steps whose outputs it reads."""
-        return {name: self._read_by(name, set()) for name in self.jobs}
+        return {
+            name: {
+                source
+                for value in step.inputs.values()
+                if (source := self._source_of(value)) in self.jobs
+            }
+            for name, step in self.jobs.items()
+        }
 
-    def _read_by(self, step: str, seen: set[tuple[str, str]], name: str | None = None) -> set[str]:
-        """The steps that an input of the step leads to, through other steps' inputs if need be."""
-        found: set[str] = set()
-        for input_name, value in self.jobs[step].inputs.items():
-            if name is not None and input_name != name:
-                continue
+    def _source_of(self, value: Any) -> str | None:
+        """The step whose output an input is, perhaps by way of other steps' inputs."""
+        seen: set[tuple[str, str]] = set()
+        while True:
             expression = whole(value.path if isinstance(value, DataInput) else value)
             match expression.words if expression else ():
-                case ("parent", "jobs", other, "outputs", _):
-                    found.add(other)
-                case ("parent", "jobs", other, "inputs", there) if other in self.jobs:
-                    if (other, there) not in seen:
-                        found |= self._read_by(other, seen | {(other, there)}, there)
-        return found & set(self.jobs)
+                case ("parent", "jobs", step, "outputs", _):
+                    return step
+                case ("parent", "jobs", step, "inputs", name) if (
+                    step in self.jobs
+                    and name in self.jobs[step].inputs
+                    and (step, name) not in seen
+                ):
+                    seen.add((step, name))
+                    value = self.jobs[step].inputs[name]
+                case _:
+                    return None
 
     def resolve(self, values: Mapping[str, Any] | None = None) -> ResolvedJob:
         """What runs: every value put in, every default filled in.
@@ -217,9 +228,23 @@ class PipelineJob(Model):
 
         return resolve(self, values or {})
 
-    def to_yaml(self) -> str:
-        """YAML that loads to an equal job, from the same folder."""
+    def to_yaml(
+        self, *, values: Mapping[str, Any] | None = None, absolute_paths: bool = False
+    ) -> str:
+        """YAML that loads to an equal job, from the same folder.
+
+        Args:
+            values: Values for the pipeline's inputs, to stand in place of their own.
+            absolute_paths: Make it load from any folder.
+        """
         data = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        for name, value in (values or {}).items():
+            if isinstance(self.inputs[name], DataInput):
+                data["inputs"][name]["path"] = str(value)
+            else:
+                data["inputs"][name] = value
+        if absolute_paths:
+            make_paths_absolute(data, self.folder)
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
 
     def __eq__(self, other: object) -> bool:

@@ -100,8 +100,10 @@ class TextRule(Rule):
     nullable: bool = False
 
     def check(self, value: Any) -> Any:
-        if isinstance(value, str) or (value is None and self.nullable):
-            return value
+        if isinstance(value, str):
+            return str(value)
+        if value is None and self.nullable:
+            return None
         hint = None
         if isinstance(value, (bool, int, float)):
             hint = f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
@@ -289,7 +291,7 @@ class AnythingRule(Rule):
     """Whatever stands there: it has no meaning here, or none of ours to check."""
 
     def check(self, value: Any) -> Any:
-        return value
+        return parse_scalar(value) if isinstance(value, Typed) else value
 
     def json_schema(self) -> dict[str, Any]:
         return {}

@@ -8,6 +8,7 @@ parser's events, so that every later message can say file:line:column.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,6 +36,7 @@ MAX_DEPTH = 100
 
 _PREFIX = "tag:yaml.org,2002:"
 _SCALAR_TAGS = {_PREFIX + name for name in ("null", "bool", "int", "float", "str", "timestamp")}
+_RESOLVER = Resolver()
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -102,6 +104,11 @@ def _unreadable(name: str, file: Path, error: OSError, prefix: Path_) -> Problem
     return Problem(what, name, key=dotted(prefix) or None, hint=hint)
 
 
+@lru_cache(maxsize=10_000)
+def _plain_tag(value: str) -> str:
+    return str(_RESOLVER.resolve(yaml.ScalarNode, value, (True, False)))  # type: ignore[no-untyped-call]
+
+
 def _scalar(tag: str, value: str) -> Any:
     kind = tag.removeprefix(_PREFIX)
     # A date means the text it was written as: no key of the format wants a date.
@@ -120,7 +127,6 @@ class _Builder:
         self.problems: list[Problem] = []
         self.anchors: dict[str, Any] = {}
         self.aliased = 0
-        self.resolver = Resolver()
 
     def build(self) -> Section:
         events = self._events()
@@ -144,9 +150,7 @@ class _Builder:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = (mark.line + 1, mark.column + 1) if mark else None
-            hint = None
-            if mark and "\t" in _line(self.text, mark.line)[: mark.column + 1]:
-                hint = "YAML is indented with spaces; there is a tab in this line"
+            hint = _hint(_line(self.text, mark.line), mark.column) if mark else None
             about = ", ".join(part for part in (error.context, error.problem) if part)
             self._fail_at(place, f"not YAML: {about}", hint=hint)
         except yaml.reader.ReaderError as error:
@@ -175,9 +179,8 @@ class _Builder:
     def _scalar(self, event: ScalarEvent, path: Path_) -> Any:
         tag = event.tag
         if tag is None or tag == "!":
-            tag = self.resolver.resolve(  # type: ignore[no-untyped-call]
-                yaml.ScalarNode, event.value, event.implicit
-            )
+            # A quoted value is text; of a plain one, YAML 1.1's patterns tell what it is.
+            tag = _plain_tag(event.value) if event.implicit[0] else _PREFIX + "str"
         if tag == _PREFIX + "merge" or tag == _PREFIX + "value":
             return event.value
         if tag not in _SCALAR_TAGS:
@@ -294,13 +297,22 @@ class _Builder:
     def _fail_at(self, place: Place | None, message: str, **more: str | None) -> NoReturn:
         line, column = place or (None, None)
         problem = Problem(message, self.name, line, column, dotted(self.prefix) or None, **more)
-        raise InvalidPipeline([*self.problems, problem])
+        raise InvalidPipeline([*self.problems, problem]) from None
 
 
 def _place(event: Event) -> Place:
     mark = event.start_mark
     assert mark is not None
     return mark.line + 1, mark.column + 1
+
+
+def _hint(line: str, column: int) -> str | None:
+    """What is often meant by a line that is not YAML."""
+    if "\t" in line[: column + 1]:
+        return "YAML is indented with spaces; there is a tab in this line"
+    if "${{" in line and ("{" in line.partition("${{")[0] or "[" in line.partition("${{")[0]):
+        return 'inside { } and [ ], an expression needs quotes: "${{...}}"'
+    return None
 
 
 def _line(text: str, number: int) -> str:

@@ -19,6 +19,7 @@ from prefect_parallel.job import (
     ParallelStep,
     Parameter,
     PredefinedArguments,
+    load_pipeline,
 )
 
 from .conftest import Folder
@@ -367,8 +368,6 @@ def test_relative_paths_do_not_follow_the_working_directory(
 ) -> None:
     monkeypatch.chdir(folder.path.parent)
     (folder.path / "pipeline.yml").write_text(folder.text)
-    from prefect_parallel.job import load_pipeline
-
     job = load_pipeline(Path(folder.path.name) / "pipeline.yml")
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     step = job.resolve().steps["first"]
@@ -385,3 +384,35 @@ def test_what_has_no_meaning_here_is_named_once(folder: Folder) -> None:
         "properties",
         "jobs.first.resources.shm_size",
     ]
+
+
+def test_the_yaml_of_a_run_loads_from_anywhere(stamp: Folder, tmp_path: Path) -> None:
+    stamp.add("code/conda.yml", "dependencies: []")
+    stamp.text = stamp.text.replace(
+        "jobs:", "inputs:\n  n: 2\n  d: {type: uri_folder, path: data}\njobs:"
+    )
+    stamp.text += """\
+  copy:
+    type: command
+    command: ls ${{inputs.d}} ${{inputs.n}}
+    code: ./code
+    environment: {image: i, conda_file: code/conda.yml}
+    inputs:
+      d: ${{parent.inputs.d}}
+      n: ${{parent.inputs.n}}
+      remote: {type: uri_file, path: "s3://b/k"}
+"""
+    job = stamp.load()
+    elsewhere = tmp_path / "runs" / "one"
+    elsewhere.mkdir(parents=True)
+    text = job.to_yaml(values={"n": 7, "d": stamp.path / "code"}, absolute_paths=True)
+    (elsewhere / "job.yml").write_text(text)
+    again = load_pipeline(elsewhere / "job.yml").resolve()
+    for name, step in job.resolve({"n": 7, "d": str(stamp.path / "code")}).steps.items():
+        for key, value in step.inputs.items():
+            other = again.steps[name].inputs[key]
+            if isinstance(value, Data) and isinstance(other, Data):
+                assert other.location == value.location
+            else:
+                assert other == value
+        assert again.steps[name].code == step.code
