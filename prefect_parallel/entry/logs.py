@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 from prefect_parallel.data import MiniBatch
@@ -11,7 +12,7 @@ from prefect_parallel.entry.handle import Failure
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.part import Record
 
-ATTEMPTS_HEADER = "time\tmini_batch\tattempt\titems\tsucceeded\tseconds\tresult\n"
+ATTEMPTS_HEADER = "started_at\tmini_batch\tattempt\titems\tsucceeded\tseconds\tresult\n"
 
 
 class NodeLogs:
@@ -66,4 +67,5 @@ def _append(path: Path, text: str) -> None:
 
 
 def _time(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
