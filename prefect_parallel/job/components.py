@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar
 
 from pydantic import Field, ValidationError
 
-from prefect_parallel.errors import InvalidPipeline
+from prefect_parallel.errors import InvalidPipeline, Problem
 from prefect_parallel.job.document import Document, Key
+from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.model import Model, Reading, problems_of
 from prefect_parallel.job.parts import EnvironmentValue, Resources, RetrySettings, Task
 from prefect_parallel.job.ports import DeclaredInput, DeclaredOutput
@@ -79,6 +80,14 @@ _MODELS: dict[str, type[AnyComponent]] = {
     "parallel": ParallelComponentModel,
     "command": CommandComponentModel,
 }
+_UNBOUND = (
+    "mini_batch_size",
+    "max_concurrency_per_instance",
+    "mini_batch_error_threshold",
+    "error_threshold",
+    "logging_level",
+    "instance_count",
+)
 _T = TypeVar("_T")
 
 
@@ -145,6 +154,7 @@ def read_component(document: Document, wanted_type: str | None) -> Component:
     except ValidationError as error:
         raise InvalidPipeline(problems_of(error, reading)) from None
     problems = list(reading.problems)
+    problems += _bindings_in(document, model)
     if isinstance(model, ParallelComponentModel) and model.instance_count and model.resources:
         hint = "move it to resources.instance_count"
         message = "instance_count stands here, and there are resources too"
@@ -152,6 +162,20 @@ def read_component(document: Document, wanted_type: str | None) -> Component:
     if problems:
         raise InvalidPipeline(problems)
     return Component(document, model, reading.ignored)
+
+
+def _bindings_in(document: Document, model: AnyComponent) -> list[Problem]:
+    """Expressions in settings: a component cannot know the inputs of a pipeline."""
+    found: list[tuple[tuple[Key, ...], Any]] = [
+        ((name,), getattr(model, name, None)) for name in _UNBOUND
+    ]
+    if model.resources is not None:
+        found.append((("resources", "instance_count"), model.resources.instance_count))
+    return [
+        document.problem(keys, f"{value} cannot stand in a component", hint="set it on the step")
+        for keys, value in found
+        if whole(value)
+    ]
 
 
 @dataclass(frozen=True)

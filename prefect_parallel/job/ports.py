@@ -126,6 +126,12 @@ OutputValue = Annotated[
 ]
 """An output of a step: its own, or a binding to one of the pipeline."""
 
+CommandOutputValue = Annotated[
+    Annotated[NamedOutput, Tag(tag("mapping"))] | Annotated[Text, Tag(tag("binding"))],
+    Discriminator(_output_kind),
+]
+"""The same of a command step, where other text is the output's path."""
+
 
 class DeclaredInput(Model):
     """An input of a component."""

@@ -89,7 +89,11 @@ class StepResolver:
         bound: str | None = None
         if isinstance(value, str):
             expression = whole(value)
-            assert expression is not None
+            if expression is None:
+                return self._output(name, Output(path=value), of_type, lent_mode)
+            if expression.form != "${{parent.outputs.NAME}}":
+                allowed = "${{parent.outputs.NAME}}"
+                self.findings.at(path, f"{expression} cannot stand here", allowed=allowed)
             bound = expression.name
             if bound not in self.job.outputs:
                 self.findings.at(

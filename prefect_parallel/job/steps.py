@@ -15,7 +15,7 @@ from prefect_parallel.job.parts import (
     RetrySettings,
     Task,
 )
-from prefect_parallel.job.ports import InputValue, OutputValue
+from prefect_parallel.job.ports import CommandOutputValue, InputValue, OutputValue
 from prefect_parallel.job.values import (
     Anything,
     ChoiceRule,
@@ -103,6 +103,7 @@ class CommandSettings(Step):
     no_meaning: ClassVar[frozenset[str]] = Step.no_meaning | {"distribution", "queue_settings"}
 
     type: _COMMAND = "command"
+    outputs: dict[Name, CommandOutputValue] = Field(default_factory=dict)
     environment_variables: dict[str, Scalar] = Field(default_factory=dict)
     resources: Resources | None = None
     distribution: Anything = None

@@ -123,7 +123,7 @@ class WholeRule(Rule):
 
     def check(self, value: Any) -> int | str:
         if isinstance(value, str) and whole(value):
-            return value
+            return str(value)
         number = self._number(value)
         if number is None or not self.low <= number <= self.high:
             raise wrong(f"found {shown(value)}", allowed=self.allowed)
@@ -164,7 +164,7 @@ class SizeRule(Rule):
             hint = f'quote it: "{value}"' if isinstance(value, int) else None
             raise wrong(f"found {shown(value)}", allowed=allowed, hint=hint)
         if whole(value):
-            return value
+            return str(value)
         match = _SIZE.fullmatch(value)
         if match is None:
             raise wrong(f"found {shown(value)}", allowed=allowed)
@@ -188,7 +188,7 @@ class ChoiceRule(Rule):
 
     def check(self, value: Any) -> str:
         if self.bindable and isinstance(value, str) and whole(value):
-            return value
+            return str(value)
         name = value.lower() if self.any_case and isinstance(value, str) else value
         if not isinstance(name, str) or name not in self.names:
             raise wrong(f"found {shown(value)}", allowed=", ".join(self.names))
@@ -302,9 +302,7 @@ class LooseTextRule(Rule):
     """Text, numbers and booleans, as text."""
 
     def check(self, value: Any) -> str:
-        if isinstance(value, str):
-            return value
-        if isinstance(value, (bool, int, float)):
+        if isinstance(value, (str, bool, int, float)):
             return str(value)
         raise wrong(f"found {shown(value)}", allowed="text")
 

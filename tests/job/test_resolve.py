@@ -416,3 +416,17 @@ def test_the_yaml_of_a_run_loads_from_anywhere(stamp: Folder, tmp_path: Path) ->
             else:
                 assert other == value
         assert again.steps[name].code == step.code
+
+
+def test_text_as_a_commands_output_is_its_path(folder: Folder) -> None:
+    folder.replace("report: {type: uri_folder}", "report: ./reports")
+    outputs = folder.load().resolve().steps["second"].outputs
+    assert outputs["report"] == OutputSpec("uri_folder", "rw_mount", "./reports")
+    folder.replace("report: ./reports", "report: ${{parent.inputs.label}}")
+    assert folder.problems()[0].key == "jobs.second.outputs.report"
+
+
+def test_a_component_takes_no_expressions_in_its_settings(stamp: Folder) -> None:
+    stamp.text += "inputs: {n: 3}\n"
+    stamp.add("parts/stamp.yml", COMPONENT.replace('"4"', "${{parent.inputs.n}}"))
+    assert stamp.problem().key == "jobs.stamp.component.mini_batch_size"
