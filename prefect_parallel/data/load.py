@@ -148,7 +148,8 @@ class FileCollection(_Input["list[str]"]):
         import pandas as pd
 
         if self._type != "mltable":
-            return pd.DataFrame({"Path": self.paths()})
+            frame: pd.DataFrame = pd.DataFrame({"Path": self.paths()})
+            return frame
         from prefect_parallel.data.file_list import FileList
 
         return FileList(MLTable.load(Location.parse(self._location))).to_pandas()

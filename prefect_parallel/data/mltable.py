@@ -266,7 +266,7 @@ class _Parser:
         root = self._compose(text)
         Fields(self.TOP, frozenset(["paths"])).read(root, "", self.report)
         nodes = (
-            {name.value: child for name, child in root.value}
+            {name.value: child for name, child in root.value if isinstance(name, yaml.ScalarNode)}
             if isinstance(root, yaml.MappingNode)
             else {}
         )

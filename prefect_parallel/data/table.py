@@ -142,7 +142,14 @@ class TableReader:
     def piece(self, piece: Piece, misfits: Counter[str]) -> tuple[Block, list[int]]:
         """The rows of a piece, and how many of its rows reached each counting step."""
         block, reached = self.stepped(piece, misfits)
-        return self.format.finish(block, piece, misfits), reached
+        return self.finish(block, piece, misfits), reached
+
+    def finish(self, block: Block, piece: Piece, misfits: Counter[str]) -> Block:
+        """Gives each column one kind."""
+        try:
+            return self.format.finish(block, piece, misfits)
+        except (ValueError, pa.ArrowException) as error:
+            raise UnreadableMiniBatch(f"{piece.file.path}: {error}") from error
 
     def stepped(self, piece: Piece, misfits: Counter[str]) -> tuple[Block, list[int]]:
         """Like `piece`, before each column has one kind."""

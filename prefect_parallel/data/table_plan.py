@@ -54,8 +54,8 @@ class TablePlan:
         look_reader = {**reader, "options": {**read.options, **format_.look_options}}
         blank = TableReader(look_reader)
         files = format_.sources(table, FileList(table))
-        look = Look(format_.pieces(files, Look.BYTES), blank.path_columns)
         try:
+            look = Look(format_.pieces(files, Look.BYTES), blank.path_columns)
             facts = blank.format.survey(files, look, _stepped(blank, look))
             reader["facts"].update(facts)
             reader["schema"] = _schema(TableReader(look_reader), look).to_json()
@@ -146,7 +146,15 @@ def _stepped(table: TableReader, look: Look) -> Iterator[tuple[Piece, Block]]:
 
 def _schema(table: TableReader, look: Look) -> Schema:
     """The columns that come out of all transformations."""
-    blocks = [table.format.finish(b, piece, Counter()) for piece, b in _stepped(table, look)]
+    blocks: list[Block] = []
+    unreadable: list[UnreadableMiniBatch] = []
+    for piece, block in _stepped(table, look):
+        try:
+            blocks.append(table.finish(block, piece, Counter()))
+        except UnreadableMiniBatch as error:
+            unreadable.append(error)
+    if unreadable and not blocks:
+        raise unreadable[0]
     schema = Schema.of(blocks)
     if table.steps.choose and not schema.types and any(block.rows for block in blocks):
         raise ValueError("the transformations leave no column of the table")

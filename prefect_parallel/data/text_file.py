@@ -9,9 +9,11 @@ import numpy as np
 
 from prefect_parallel.errors import UnreadableMiniBatch
 
-UTF8_MARK = b"\xef\xbb\xbf"
-UTF16_MARK = b"\xff\xfe"
-UTF16_MARK_BIG = b"\xfe\xff"
+_UTF8_MARK = b"\xef\xbb\xbf"
+_UTF16_MARK = b"\xff\xfe"
+_UTF16_MARK_BIG = b"\xfe\xff"
+
+_GZIP_MARK = b"\x1f\x8b"
 
 _PROBE = 4 * 1024
 # How far planning looks for the end of a line; behind that, the reading process looks.
@@ -51,7 +53,13 @@ class TextFile:
         except OSError as error:
             raise UnreadableMiniBatch(f"{path}: cannot be opened: {error.strerror}") from error
         self.size = self._file.seek(0, 2)
-        mark = {"utf16": UTF16_MARK, "utf8": UTF8_MARK}.get(encoding)
+        if self.read(0, 2) == _GZIP_MARK:
+            raise UnreadableMiniBatch(f"{path}: is compressed with gzip: unpack it")
+        if encoding == "utf16" and self.read(0, 2) == _UTF16_MARK_BIG:
+            raise UnreadableMiniBatch(
+                f"{path}: is UTF-16 of the big-endian kind, which MLTable does not read"
+            )
+        mark = {"utf16": _UTF16_MARK, "utf8": _UTF8_MARK}.get(encoding)
         self.begin = len(mark) if mark and self.read(0, len(mark)) == mark else 0
 
     def __enter__(self) -> TextFile:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prefect_parallel.data import load_table
+from tests.data.conftest import MakeTable
 from tests.data.test_golden import as_json
 
 MAX = 60
@@ -26,26 +24,6 @@ SETTINGS = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-
-MakeTable = Callable[..., Path]
-
-
-@pytest.fixture
-def make_table(tmp_path: Path) -> MakeTable:
-    """Writes files and the MLTable that lists them; each call in a folder of its own."""
-    made = iter(range(10**6))
-
-    def make(files: list[bytes], *transformations: Any) -> Path:
-        folder = tmp_path / str(next(made))
-        folder.mkdir()
-        for number, content in enumerate(files):
-            (folder / f"{number}.data").write_bytes(content)
-        paths = [{"file": f"{number}.data"} for number in range(len(files))]
-        mltable = {"paths": paths, "transformations": list(transformations)}
-        (folder / "MLTable").write_text(yaml.safe_dump(mltable))
-        return folder
-
-    return make
 
 
 def values(frame: pd.DataFrame) -> dict[str, list[Any]]:

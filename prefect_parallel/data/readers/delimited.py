@@ -76,7 +76,7 @@ class Delimited:
                 if self._header.startswith("all_files") or (
                     first and self._header == "from_first_file"
                 ):
-                    begin = self._header_record(text)[1]
+                    begin = self._header_place(text)[1]
                 first = first and begin == text.begin
                 cut = self._cut_records if self._dialect.multi_line else TextFile.cut
                 for start, stop in cut(text, begin, amount):
@@ -108,8 +108,13 @@ class Delimited:
         if start < text.size:
             yield start, text.size
 
-    def _header_record(self, text: TextFile) -> tuple[list[Cell], int]:
-        """The first record that is not empty, and the place behind it."""
+    def _header_cells(self, text: TextFile) -> list[Cell]:
+        start, stop = self._header_place(text)
+        record = text.to_utf8(text.read(start, stop), start).decode()
+        return next(self._dialect.rows(record), [])
+
+    def _header_place(self, text: TextFile) -> tuple[int, int]:
+        """Where the first record that is not empty starts, and where it ends."""
         size = _HEAD
         while True:
             data = text.read(text.begin, text.begin + size)
@@ -125,12 +130,10 @@ class Delimited:
                         break
                     end = len(scan)
                 if scan[start:end].rstrip(b"\n").removesuffix(b"\r"):
-                    record = data[start * text.unit : end * text.unit]
-                    cells = next(self._dialect.rows(text.to_utf8(record).decode()))
-                    return cells, text.begin + end * text.unit
+                    return text.begin + start * text.unit, text.begin + end * text.unit
                 start = end
             if ended:
-                return [], text.size
+                return text.size, text.size
             size *= 4
 
     def _names_of(self, file: File) -> list[str]:
@@ -140,7 +143,7 @@ class Delimited:
             return header
         if self._last_header[0] != file.path:
             with TextFile(file.path, self._encoding) as text:
-                self._last_header = file.path, clean_names(self._header_record(text)[0])
+                self._last_header = file.path, clean_names(self._header_cells(text))
         return self._last_header[1]
 
     def survey(
@@ -196,7 +199,7 @@ class Delimited:
             if file.size == 0:
                 continue
             with TextFile(file.path, self._encoding) as text:
-                cells = self._header_record(text)[0]
+                cells = self._header_cells(text)
             if cells:
                 return clean_names(cells)
         return []
@@ -348,8 +351,10 @@ def _unique(names: Iterable[str]) -> list[str]:
 
 def _check_partition_format(files: Iterable[File], look: Look) -> None:
     """As the reference: values that no path gives have no kind that could be inferred."""
-    for file in files:
-        values = {n: v for n, v in look.path_columns(file.path).items() if n != PATH}
+    path = None
+    for path in (file.path for file in files):
+        values = {n: v for n, v in look.path_columns(path).items() if n != PATH}
         if not values or any(value.null_count == 0 for value in values.values()):
             return
-    raise ValueError("the partition format matches the path of no file")
+    if path is not None:
+        raise ValueError(f"the partition format matches the path of no file, as {path}")

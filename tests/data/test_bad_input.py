@@ -1,0 +1,292 @@
+"""Data that is not as it should be: an error that says so, or what the reference makes of it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from prefect_parallel.data import BySize, MiniBatch, load_table, open_reader, plan
+from prefect_parallel.errors import (
+    EmptyInput,
+    InvalidInput,
+    InvalidMLTable,
+    UnreadableMiniBatch,
+)
+from tests.data.conftest import MakeTable
+
+GOOD = b"a,b\n1,x\n2,y\n"
+
+
+def outcomes(
+    folder: Path, meanwhile: Callable[[], object] = lambda: None
+) -> list[pd.DataFrame | str]:
+    """What each mini-batch gives: its frame, or the first line of its error."""
+    made = plan(str(folder), type="mltable", mode="direct", split=BySize())
+    mini_batches = [MiniBatch.from_json(m.to_json()) for m in made.mini_batches]
+    reader = open_reader(made.reader)
+    meanwhile()
+    results: list[pd.DataFrame | str] = []
+    for mini_batch in mini_batches:
+        try:
+            frame = reader.read(mini_batch)
+        except UnreadableMiniBatch as error:
+            results.append(str(error).splitlines()[0])
+        else:
+            assert isinstance(frame, pd.DataFrame)
+            results.append(frame)
+    return results
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (gzip.compress(GOOD), "is compressed with gzip"),
+        (b"a,b\n1,\xe9t\xe9\n", "byte 6 is not utf8"),
+    ],
+)
+def test_a_bad_file_fails_its_own_mini_batch_only(
+    make_table: MakeTable, bad: bytes, why: str
+) -> None:
+    folder = make_table([GOOD, bad, GOOD], "read_delimited")
+    first, second, third = outcomes(folder)
+    assert isinstance(first, pd.DataFrame)
+    assert isinstance(third, pd.DataFrame)
+    assert third["b"].tolist() == ["x", "y"]
+    assert isinstance(second, str)
+    assert second.startswith(str(folder / "1.data"))
+    assert why in second
+
+
+def test_the_file_that_gives_the_columns_must_be_readable(make_table: MakeTable) -> None:
+    folder = make_table([gzip.compress(GOOD), GOOD], "read_delimited")
+    with pytest.raises(InvalidInput, match=r"0\.data: is compressed with gzip"):
+        outcomes(folder)
+
+
+def test_a_truncated_parquet_file_fails_its_own_mini_batch_only(make_table: MakeTable) -> None:
+    file = io.BytesIO()
+    pq.write_table(pa.table({"a": [1, 2]}), file)
+    folder = make_table([file.getvalue(), file.getvalue()[:-9]], "read_parquet")
+    good, bad = outcomes(folder)
+    assert isinstance(good, pd.DataFrame)
+    assert isinstance(bad, str)
+    assert bad.startswith(f"{folder / '1.data'}: ")
+
+
+def test_a_wrong_json_line_fails_its_mini_batch_and_says_where(make_table: MakeTable) -> None:
+    folder = make_table([b'{"a":1}\n', b'{"a":2}\n{"a":\n'], "read_json_lines")
+    good, bad = outcomes(folder)
+    assert isinstance(good, pd.DataFrame)
+    assert isinstance(bad, str)
+    assert f"{folder / '1.data'}: line 2 from byte 0 on is not a JSON object: '{{\"a\":'" in bad
+
+
+def test_a_file_that_grows_after_planning(make_table: MakeTable) -> None:
+    folder = make_table([GOOD, GOOD], "read_delimited")
+    _, grown = outcomes(folder, lambda: (folder / "1.data").write_bytes(GOOD + b"3,z\n"))
+    assert isinstance(grown, str)
+    assert "has changed since the mini-batches were planned: it had 12 bytes, it has 16" in grown
+
+
+def test_a_file_that_vanishes_after_planning(make_table: MakeTable) -> None:
+    folder = make_table([GOOD, GOOD], "read_delimited")
+    _, gone = outcomes(folder, (folder / "1.data").unlink)
+    assert gone == f"{folder / '1.data'}: cannot be opened: No such file or directory"
+
+
+def test_a_lone_cr_ends_no_line(make_table: MakeTable) -> None:
+    (frame,) = outcomes(make_table([b"a,b\n1,x\ry\n2,z\r\n"], "read_delimited"))
+    assert isinstance(frame, pd.DataFrame)
+    assert frame["b"].tolist() == ["x\ry", "z"]
+
+
+def test_nul_bytes_are_text(make_table: MakeTable) -> None:
+    (frame,) = outcomes(make_table([b"a,b\n\0,x\0y\n"], "read_delimited"))
+    assert isinstance(frame, pd.DataFrame)
+    assert frame.values.tolist() == [["\0", "x\0y"]]
+
+
+def test_hexadecimal_is_no_number_however_the_column_is_read(make_table: MakeTable) -> None:
+    rows = b"".join(b"%d\n" % number for number in range(300))
+    table = load_table(str(make_table([b"n\n" + rows + b"0x1F\n"], "read_delimited")))
+    frame = table.to_pandas()
+    assert frame["n"].isna().tolist() == [False] * 300 + [True]
+    assert table.values_set_to_null == {"n": 1}
+
+
+def test_a_row_wider_than_all_that_planning_saw_keeps_its_cells(make_table: MakeTable) -> None:
+    rows = b"7,some text of a row\n" * 100_000
+    folder = make_table([b"a,b\n" + rows + b"2,y,extra\n"], "read_delimited")
+    *others, last = outcomes(folder)
+    assert len(others) > 1
+    assert isinstance(last, pd.DataFrame)
+    assert last.iloc[-1].tolist() == [2, "y", "extra"]
+    assert list(last.columns) == ["a", "b", "Column3"]
+
+
+def test_a_line_that_never_ends_is_an_error_and_does_not_fill_the_memory(
+    make_table: MakeTable,
+) -> None:
+    folder = make_table([GOOD], "read_delimited")
+    with (folder / "0.data").open("ab") as file:
+        file.truncate(200 * 1024 * 1024)
+    first, *others = outcomes(folder)
+    assert isinstance(first, str)
+    assert "is this a file of lines?" in first
+    assert all(isinstance(other, pd.DataFrame) and other.empty for other in others)
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n", b"\n\n", b"\r\n"])
+def test_an_input_without_a_row_is_empty(make_table: MakeTable, content: bytes) -> None:
+    with pytest.raises(EmptyInput, match="the input is empty"):
+        outcomes(make_table([content, content], "read_delimited"))
+
+
+def test_big_endian_utf16(make_table: MakeTable) -> None:
+    content = "\ufeffa,b\n1,x\n".encode("utf-16-be")
+    with pytest.raises(InvalidInput, match="big-endian"):
+        outcomes(make_table([content], {"read_delimited": {"encoding": "utf16"}}))
+
+
+def test_a_column_that_the_path_and_the_data_give(make_table: MakeTable) -> None:
+    folder = make_table(
+        {"a/x.csv": GOOD},
+        {"extract_columns_from_partition_format": {"partition_format": "/{b}/x.csv"}},
+        "read_delimited",
+    )
+    with pytest.raises(InvalidInput, match="'b' is in the data and comes from the path, too"):
+        outcomes(folder)
+
+
+MISTAKES = [
+    ("paths: []\npath: []\n", "2:1: path: unknown name 'path'", "did you mean paths?"),
+    ("paths: [{file: a}]\ntransformations:\n", "2:17: transformations: found nothing", ""),
+    ("paths: [{file: a}]\npaths: []\n", "2:1: paths: the key stands here twice", ""),
+    ("paths: [{file: a*.csv}]\n", "1:9: paths[0].file: 'a*.csv' has wildcards", "pattern"),
+    ("paths: [{pattern: a**/b}]\n", "** is not a whole part", ""),
+    ("paths: [{file: a, folder: b}]\n", "paths[0]: has 2 keys", ""),
+    ("paths: [a.csv]\n", "1:9: paths[0]: found 'a.csv'", ""),
+    (
+        "paths: [{file: a}]\ntransformations:\n- read_delimitd\n",
+        "3:3: transformations[0].read_delimitd: unknown name",
+        "did you mean read_delimited?",
+    ),
+    (
+        "paths: [{file: a}]\ntransformations:\n- read_delimited: {delimeter: ','}\n",
+        "3:20: transformations[0].read_delimited.delimeter: unknown name",
+        "did you mean delimiter?",
+    ),
+    (
+        "paths: [{file: a}]\ntransformations:\n- read_delimited: {delimiter: abc}\n",
+        "3:31: transformations[0].read_delimited.delimiter: found 'abc'",
+        "one or two characters",
+    ),
+    (
+        "paths: [{file: a}]\ntransformations:\n- read_delimited: {empty_as_string: 'yes'}\n",
+        "found 'yes' (str)",
+        "true or false",
+    ),
+    ("paths: [{file: a}]\ntransformations:\n- take: -1\n", "take: found '-1'", "at least 0"),
+    (
+        "paths: [{file: a}]\ntransformations:\n- take_random_sample: {probability: 1, seed: 3}\n",
+        "probability: found '1' (int)",
+        "decimal point",
+    ),
+    (
+        "paths: [{file: a}]\ntransformations:\n- read_parquet\n- read_json_lines\n",
+        "4:3: transformations[1]: a second transformation that reads",
+        "",
+    ),
+    ("paths: [{file: a}]\ntransformations:\n- filter\n", "its options are missing", ""),
+    ("? [1]\n: 2\npaths: []\n", "a key must be a text", ""),
+    ("paths: &a [*a, *a]\n", "stand for too much", ""),
+    ("", "is empty", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "where", "hint"), MISTAKES)
+def test_a_mistake_in_the_mltable_file(tmp_path: Path, text: str, where: str, hint: str) -> None:
+    (tmp_path / "MLTable").write_text(text)
+    with pytest.raises(InvalidMLTable) as refused:
+        plan(str(tmp_path), type="mltable", mode=None, split=BySize())
+    assert str(refused.value).startswith(str(tmp_path / "MLTable"))
+    assert where in str(refused.value)
+    assert hint in str(refused.value)
+
+
+def test_anchors_that_explode_are_refused_quickly(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x]"]
+    lines += [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40)]
+    (tmp_path / "MLTable").write_text("\n".join([*lines, "paths: []"]))
+    with pytest.raises(InvalidMLTable, match="stand for too much"):
+        plan(str(tmp_path), type="mltable", mode=None, split=BySize())
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "MLTable").write_text(
+        "path: []\ntransformations:\n- tak: 1\n- skip: x\n- read_delimited: {header: first}\n"
+    )
+    with pytest.raises(InvalidMLTable) as refused:
+        plan(str(tmp_path), type="mltable", mode=None, split=BySize())
+    assert [problem.line for problem in refused.value.problems] == [1, 1, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        ({"filter": "a in (1, 2)"}, "'a in (1, 2)' is not of the expression language"),
+        ({"filter": "__import__('os').system('x')"}, "is not of the expression language"),
+        ({"filter": "a == 'x"}, "cannot be read"),
+        (
+            {
+                "convert_column_types": [
+                    {"columns": "a", "column_type": {"boolean": {"true_values": ["x"]}}}
+                ]
+            },
+            "true_values and false_values go together",
+        ),
+        (
+            {
+                "convert_column_types": [
+                    {"columns": "a", "column_type": {"datetime": {"formats": ["%H:%M"]}}}
+                ]
+            },
+            "has no date",
+        ),
+        ({"extract_columns_from_partition_format": {"partition_format": "/{a/"}}, "brace"),
+        ({"extract_columns_from_partition_format": {"partition_format": "/a/"}}, "placeholder"),
+    ],
+)
+def test_a_mistake_in_a_transformation_is_told_with_its_line(
+    make_table: MakeTable, step: object, why: str
+) -> None:
+    folder = make_table([GOOD], "read_delimited", step)
+    with pytest.raises(InvalidMLTable) as refused:
+        outcomes(folder)
+    assert str(refused.value).startswith(f"{folder / 'MLTable'}:5: ")
+    assert why in str(refused.value)
+
+
+def test_inputs_of_another_type(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(GOOD)
+
+    def planned(name: str, type_: str) -> None:
+        plan(str(tmp_path / name), type=type_, mode=None, split=BySize())
+
+    with pytest.raises(InvalidInput, match="its type is uri_folder"):
+        planned("", "uri_file")
+    with pytest.raises(InvalidInput, match="its type is uri_file"):
+        planned("a.csv", "uri_folder")
+    with pytest.raises(InvalidInput, match="no MLTable file"):
+        planned("", "mltable")
+    with pytest.raises(InvalidInput, match="no such file or folder"):
+        planned("gone", "uri_folder")
+    with pytest.raises(InvalidInput, match="s3: cannot be read"):
+        plan("s3://bucket/x", type="uri_folder", mode=None, split=BySize())
