@@ -1,0 +1,176 @@
+"""One mini-batch for each combination of values of the keys."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefect_parallel.data import (
+    ByKeys,
+    BySize,
+    MiniBatch,
+    load_files,
+    load_table,
+    open_reader,
+    plan,
+)
+from prefect_parallel.errors import InvalidInput
+from tests.data.conftest import MakeTable
+from tests.data.test_join import SETTINGS, values
+
+EXTRACT = {"extract_columns_from_partition_format": {"partition_format": "/{Store}/{Brand}.csv"}}
+SALES = {
+    "1001/dominicks.csv": b"week,units\n1,10\n2,20\n",
+    "1001/tropicana.csv": b"week,units\n1,30\n",
+    "0002/dominicks.csv": b"week,units\n1,40\n2,50\n",
+}
+
+
+def test_keys_that_the_path_gives(make_table: MakeTable) -> None:
+    table = load_table(str(make_table(SALES, EXTRACT, "read_delimited")))
+    found = list(table.mini_batches(partition_keys=["Store"]))
+    assert [dict(context.partition_key_value) for context, _ in found] == [
+        {"Store": "1001"},
+        {"Store": "0002"},
+    ]
+    assert [context.mini_batch_index for context, _ in found] == [0, 1]
+    # The column has a type, the key has the text of the path.
+    assert [frame["Store"].tolist() for _, frame in found] == [[1001] * 3, [2] * 2]
+    assert [frame["units"].tolist() for _, frame in found] == [[10, 20, 30], [40, 50]]
+
+
+def test_keys_that_the_path_gives_need_no_data(make_table: MakeTable) -> None:
+    folder = make_table(SALES, EXTRACT, "read_delimited")
+    made = plan(str(folder), type="mltable", mode="direct", split=ByKeys(("Brand", "Store")))
+    descriptions = [mini_batch.describe() for mini_batch in made.mini_batches]
+    assert descriptions[0] == "Brand=dominicks, Store=1001: dominicks.csv bytes 11-21"
+    assert made.notes == ()
+
+
+def test_several_files_of_a_key_are_one_mini_batch_in_their_order(make_table: MakeTable) -> None:
+    table = load_table(str(make_table(SALES, EXTRACT, "read_delimited")))
+    (_, dominicks), (_, tropicana) = table.mini_batches(partition_keys=["Brand"])
+    assert dominicks["units"].tolist() == [10, 20, 40, 50]
+    assert tropicana["units"].tolist() == [30]
+
+
+def test_files_by_what_their_path_gives(make_table: MakeTable) -> None:
+    folder = make_table(SALES, EXTRACT)
+    found = list(load_files(str(folder)).mini_batches(partition_keys=["Brand"]))
+    assert [dict(context.partition_key_value) for context, _ in found] == [
+        {"Brand": "dominicks"},
+        {"Brand": "tropicana"},
+    ]
+    assert [[Path(path).parent.name for path in paths] for _, paths in found] == [
+        ["1001", "0002"],
+        ["1001"],
+    ]
+
+
+keys = st.sampled_from(["a", "b", "", "é"])
+rows = st.lists(st.tuples(keys, st.integers(0, 3), st.integers()), min_size=1, max_size=30)
+
+
+@SETTINGS
+@given(rows=rows, split_at=st.integers(0, 30), by=st.sampled_from([("k",), ("n", "k"), ("n",)]))
+def test_ordinary_columns(
+    make_table: MakeTable, rows: list[tuple[str, int, int]], split_at: int, by: tuple[str, ...]
+) -> None:
+    files = [
+        "".join(json.dumps({"k": k or None, "n": n, "v": v, "o": [v]}) + "\n" for k, n, v in part)
+        for part in (rows[:split_at], rows[split_at:])
+    ]
+    table = load_table(str(make_table([file.encode() for file in files], "read_json_lines")))
+    whole = table.to_pandas()
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for at, (k, n, _) in enumerate(rows):
+        groups.setdefault(tuple({"k": k, "n": str(n)}[key] for key in by), []).append(at)
+    found = list(table.mini_batches(partition_keys=by))
+    assert [tuple(context.partition_key_value.values()) for context, _ in found] == list(groups)
+    for (_, frame), at in zip(found, groups.values(), strict=True):
+        assert json.dumps(values(frame)) == json.dumps(values(whole.iloc[at]))
+
+
+def parquet(frame: dict[str, Any]) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.table(frame), file)
+    return file.getvalue()
+
+
+def test_ordinary_columns_keep_the_types_of_the_table(
+    make_table: MakeTable, tmp_path: Path
+) -> None:
+    frame = {
+        "k": pa.array([2, 1, 2], pa.int8()),
+        "when": pa.array([0, 1, None], pa.timestamp("ms", "UTC")),
+        "nested": [{"x": 1}, None, {"x": 3}],
+    }
+    folder = make_table([parquet(frame), parquet(frame)], "read_parquet")
+    work = tmp_path / "work"
+    split = ByKeys(("k",))
+    made = plan(str(folder), type="mltable", mode=None, split=split, work_folder=str(work))
+    reader = open_reader(json.loads(json.dumps(made.reader)))
+    found = [
+        reader.read(MiniBatch.from_json(json.loads(json.dumps(mini_batch.to_json()))))
+        for mini_batch in made.mini_batches
+    ]
+    whole = load_table(str(folder)).to_pandas()
+    for part, at in zip(found, [[0, 2, 3, 5], [1, 4]], strict=True):
+        assert isinstance(part, pd.DataFrame)
+        pd.testing.assert_frame_equal(part, whole.iloc[at].reset_index(drop=True))
+    assert "grouping by k read" in made.notes[0]
+
+    # Planned again, as by a run that resumes: the same descriptors, of the same files.
+    written = {path: path.stat().st_mtime_ns for path in work.rglob("*.arrow")}
+    again = plan(str(folder), type="mltable", mode=None, split=split, work_folder=str(work))
+    assert list(again.mini_batches) == list(made.mini_batches)
+    assert {path: path.stat().st_mtime_ns for path in work.rglob("*.arrow")} == written
+
+    # Of other data, other ones.
+    (folder / "0.data").write_bytes(parquet({**frame, "k": pa.array([3, 1, 2], pa.int8())}))
+    other = plan(str(folder), type="mltable", mode=None, split=split, work_folder=str(work))
+    assert next(iter(other.mini_batches)) != next(iter(made.mini_batches))
+
+
+def test_a_row_step_keeps_its_meaning_over_the_whole_table(make_table: MakeTable) -> None:
+    folder = make_table(SALES, EXTRACT, "read_delimited", {"skip": 1}, {"take": 3})
+    found = dict_of_units(folder, "Brand")
+    assert found == {"dominicks": [20, 40], "tropicana": [30]}
+    assert dict_of_units(folder, "week") == {"2": [20], "1": [30, 40]}
+
+
+def dict_of_units(folder: Path, key: str) -> dict[str, list[int]]:
+    table = load_table(str(folder))
+    return {
+        context.partition_key_value[key]: frame["units"].tolist()
+        for context, frame in table.mini_batches(partition_keys=[key])
+    }
+
+
+def test_a_key_that_is_no_column(make_table: MakeTable) -> None:
+    folder = str(make_table(SALES, EXTRACT, "read_delimited"))
+    with pytest.raises(InvalidInput) as refused:
+        plan(folder, type="mltable", mode=None, split=ByKeys(("Brnd",)))
+    assert "partition key 'Brnd' is not a column of the input" in str(refused.value)
+    assert "allowed: Store, Brand, week, units" in str(refused.value)
+    assert "did you mean Brand?" in str(refused.value)
+    with pytest.raises(InvalidInput, match="given twice"):
+        plan(folder, type="mltable", mode=None, split=ByKeys(("Brand", "Brand")))
+    with pytest.raises(InvalidInput, match="extract_columns_from_partition_format"):
+        plan(folder, type="uri_folder", mode=None, split=ByKeys(("Brand",)))
+
+
+def test_a_size_that_is_none() -> None:
+    assert BySize.parse("10KB") == BySize(10 * 1024)
+    for wrong in ("0", "10 kb", "1.5mb", "kb", -1):
+        with pytest.raises(InvalidInput, match="mini_batch_size"):
+            BySize.parse(wrong)

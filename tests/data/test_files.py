@@ -1,0 +1,151 @@
+"""Lists of files: folders, single files, MLTables without a read step."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from prefect_parallel.data import BySize, load_files, open_reader, plan
+from prefect_parallel.errors import EmptyInput, InvalidInput, InvalidMLTable, UnreadableMiniBatch
+from tests.data.conftest import MakeTable
+
+
+def names(folder: Path, paths: list[str]) -> list[str]:
+    return [os.path.relpath(path, folder) for path in paths]
+
+
+def write(folder: Path, *paths: str) -> None:
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(path)
+
+
+def test_a_folder_in_an_order_that_is_the_same_everywhere(tmp_path: Path) -> None:
+    write(tmp_path, "b/x", "b.txt", "a10", "a2", "B", "b/sub/y", "two words", "line\nbreak", "é")
+    write(tmp_path, ".hidden", ".git/config", "b/.DS_Store", "MLTable.txt")
+    files = load_files(str(tmp_path))
+    assert names(tmp_path, files.paths()) == [
+        *("B", "MLTable.txt", "a10", "a2", "b/sub/y", "b/x", "b.txt", "line\nbreak"),
+        *("two words", "é"),
+    ]
+    batches = [batch for _, batch in files.mini_batches(mini_batch_size=4)]
+    assert [len(batch) for batch in batches] == [4, 4, 2]
+    assert [path for batch in batches for path in batch] == files.paths()
+    assert all(Path(path).is_absolute() for path in files.paths())
+
+
+def test_ten_files_are_a_mini_batch_unless_said_otherwise(tmp_path: Path) -> None:
+    write(tmp_path, *(f"{number:02}" for number in range(25)))
+    made = plan(str(tmp_path), type="uri_folder", mode="ro_mount", split=BySize())
+    assert [len(mini_batch.pieces) for mini_batch in made.mini_batches] == [10, 10, 5]
+    assert next(iter(made.mini_batches)).describe() == "10 files, first 00"
+
+
+def test_a_single_file(tmp_path: Path) -> None:
+    write(tmp_path, "x.png")
+    made = plan(f"file://{tmp_path}/x.png", type="uri_file", mode="download", split=BySize())
+    (mini_batch,) = made.mini_batches
+    assert open_reader(made.reader).read(mini_batch) == [str(tmp_path / "x.png")]
+    assert mini_batch.describe() == "x.png"
+
+
+def test_an_empty_folder_is_an_empty_input(tmp_path: Path) -> None:
+    write(tmp_path, ".hidden")
+    with pytest.raises(EmptyInput, match="nothing to split"):
+        plan(str(tmp_path), type="uri_folder", mode=None, split=BySize())
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    write(tmp_path, "data/a", "elsewhere/b")
+    (tmp_path / "data" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "data")
+    (tmp_path / "data" / "self").symlink_to(tmp_path / "data" / "self")
+    (tmp_path / "data" / "dangling").symlink_to(tmp_path / "gone")
+    data = tmp_path / "data"
+    made = plan(str(data), type="uri_folder", mode=None, split=BySize(1))
+    reader = open_reader(made.reader)
+    read: list[str] = []
+    failed: list[str] = []
+    for mini_batch in made.mini_batches:
+        try:
+            read += reader.read(mini_batch)
+        except UnreadableMiniBatch as error:
+            failed.append(str(error))
+    assert names(data, read) == ["a", "link/b"]
+    assert failed == [
+        f"{data}/dangling: cannot be opened: No such file or directory",
+        f"{data}/self: cannot be opened: Too many levels of symbolic links",
+    ]
+
+
+def test_a_file_that_vanishes_after_planning(tmp_path: Path) -> None:
+    write(tmp_path, "a", "b")
+    made = plan(str(tmp_path), type="uri_folder", mode=None, split=BySize(1))
+    first, second = made.mini_batches
+    (tmp_path / "b").unlink()
+    reader = open_reader(made.reader)
+    assert reader.read(first) == [str(tmp_path / "a")]
+    with pytest.raises(UnreadableMiniBatch, match="b: cannot be opened"):
+        reader.read(second)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*.csv", [".h.csv", "a.csv", "b.csv"]),
+        ("./[ab].csv", ["a.csv", "b.csv"]),
+        ("[!a].csv", ["b.csv"]),
+        ("**/*.csv", [".h.csv", "a.csv", "b.csv", "s/a.csv", "s/t/c.csv"]),
+        ("s/**/c.csv", ["s/t/c.csv"]),
+        ("**/t/*", ["s/t/c.csv"]),
+        ("s/../s/*.csv", ["s/a.csv"]),
+        ("?/a.csv", ["s/a.csv"]),
+        ("**/**/a.csv", ["a.csv", "s/a.csv"]),
+        ("a.csv", ["a.csv"]),
+        ("*", [".h.csv", "MLTable", "a.csv", "b.csv", "x{1}"]),
+        ("x{1}", ["x{1}"]),
+    ],
+)
+def test_patterns(tmp_path: Path, pattern: str, found: list[str]) -> None:
+    write(tmp_path, "a.csv", "b.csv", ".h.csv", "s/a.csv", "s/t/c.csv", "x{1}")
+    (tmp_path / "MLTable").write_text(f"paths: [{{pattern: '{pattern}'}}]")
+    assert names(tmp_path, load_files(str(tmp_path)).paths()) == found
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ("pattern: '*.txt'", "matches no file"),
+        ("pattern: 'gone/*'", "matches no file"),
+        ("pattern: 's/**'", "matches no file"),
+        ("file: s", "is a folder"),
+        ("folder: a.csv", "is a file, not a folder"),
+        ("folder: gone", "does not exist, not a folder"),
+    ],
+)
+def test_entries_that_name_nothing(tmp_path: Path, entry: str, why: str) -> None:
+    write(tmp_path, "a.csv", "s/b.csv")
+    (tmp_path / "MLTable").write_text(f"paths:\n- file: a.csv\n- {entry}\n")
+    with pytest.raises(InvalidMLTable, match=why) as refused:
+        load_files(str(tmp_path)).paths()
+    assert str(refused.value).startswith(f"{tmp_path}/MLTable:3: ")
+
+
+def test_transformations_of_a_list_of_files(make_table: MakeTable) -> None:
+    files = {f"years/{year}/{name}": b"" for year in (2023, 2024) for name in "abc"}
+    folder = make_table(
+        files,
+        {"extract_columns_from_partition_format": {"partition_format": "/years/{year}/{name}"}},
+        {"filter": 'year == "2024"'},
+        {"skip": 1},
+    )
+    found = load_files(str(folder))
+    assert names(folder, found.paths()) == ["years/2024/b", "years/2024/c"]
+    assert found.to_pandas()["name"].tolist() == ["b", "c"]
+
+
+def test_a_table_is_no_list_of_files(make_table: MakeTable) -> None:
+    with pytest.raises(InvalidInput, match="load_table"):
+        load_files(str(make_table([b"a\n"], "read_delimited")))

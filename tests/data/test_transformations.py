@@ -1,0 +1,273 @@
+"""What the transformations do to values: filters, conversions, inference."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefect_parallel.data import load_table
+from prefect_parallel.errors import InvalidMLTable, PrefectParallelError, UnreadableMiniBatch
+from tests.data.conftest import MakeTable
+from tests.data.test_golden import as_json
+
+# Row n holds these; c and t have nulls.
+ROWS = (
+    b"n,c,t,b,d\n"
+    b"1,1.5,ab,true,2024-01-01\n"
+    b"2,,abc,false,2024-01-02\n"
+    b"3,-2.0,,true,2024-01-03\n"
+    b"4,8.0,x,,\n"
+)
+
+
+def kept(folder: Path) -> list[int]:
+    frame = load_table(str(folder)).to_pandas()
+    return frame["n"].tolist() if len(frame) else []
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("c > 0", [1, 4]),
+        ("not c > 0", [3]),
+        ("c > 0 or n == 2", [1, 2, 4]),
+        ("c > 0 and n < 4", [1]),
+        ("c != 1.5", [3, 4]),
+        ("c == None or n == 1", [1]),
+        ("gone == 1 or n == 1", [1]),
+        ("not (gone == 1 and n == 1)", [2, 3, 4]),
+        ("b", [1, 3]),
+        ("not b", [2]),
+        ("b == True", [1, 3]),
+        ("t == 'ab'", [1]),
+        ('t >= "ab" and t < "b"', [1, 2]),
+        ("t == 1 or t != 1", [1, 2, 4]),
+        ("n < 'a'", [1, 2, 3, 4]),
+        ("b < n", [1, 2, 3]),
+        ("t < datetime(1999, 1, 1)", [1, 2, 4]),
+        ("d < datetime(2024, 1, 2, 0, 0, 1)", [1, 2]),
+        ("d == datetime(2024, 1, 3)", [3]),
+        ("1 < n < 3", [1, 2, 3, 4]),
+        ("(1 < n) == True", [2, 3, 4]),
+        ("n // 2 == 1", [2, 3]),
+        ("(n - 8) // 2 == -3", [1, 2]),
+        ("(n - 8) % 3 == 2", [1, 4]),
+        ("n / 2 == 1.5", [3]),
+        ("n ** 2 == 9", [3]),
+        ("-n == -3", [3]),
+        ("+n == 3", [3]),
+        ("-2 ** 2 == 0 - n", [4]),
+        ("t + 'c' == 'abc'", [1]),
+        ("n == 1 if b else n == 2", [1, 2]),
+        ("startswith(t, 'ab') if n < 3 else False", [1, 2]),
+        ("n < 3 and t.startswith('abc')", [2]),
+        ("n == 3 or t.startswith('x')", [3, 4]),
+        ("n != 2 and 8 / (n - 2) == 4", [4]),
+        ('col("n") == 1', [1]),
+        ("n == 9223372036854775808", []),
+        ("n * 9223372036854775807 > 0", [1, 2, 3, 4]),
+        ("n == '\\x31' or n == 1", [1]),
+    ],
+)
+def test_filters(make_table: MakeTable, text: str, rows: list[int]) -> None:
+    assert kept(make_table([ROWS], "read_delimited", {"filter": text})) == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("n", "is no condition: it gives a number"),
+        ("t", "is no condition: it gives a text"),
+        ("n / (n - 2) > 0", "division by zero"),
+        ("n % 0 == 1", "division by zero"),
+        ("t - 1 == 0", "- needs numbers"),
+        ("n + t == 0", "+ needs numbers"),
+        ("n and b", "and needs conditions"),
+        ("not n", "not needs a condition"),
+        ("t.startswith('a')", "startswith meets a null value"),
+        ("n.startswith('a')", "startswith needs text"),
+    ],
+)
+def test_filters_that_cannot_be_computed(make_table: MakeTable, text: str, why: str) -> None:
+    with pytest.raises(PrefectParallelError) as refused:
+        kept(make_table([ROWS], "read_delimited", {"filter": text}))
+    assert why in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("n is None", "n in (1, 2)", "n & 1", "n | 1", "~n", "n = 1", "n <> 1", "n AND b"),
+        *("len(t) == 1", "n.__class__", "lambda: 1", "[n]", "t == ''", "f'{n}'", "n @ 2"),
+        *("(n := 1)", "datetime(2024)", "datetime(2024, 13, 1) == d", "t.startswith(t)"),
+        *("col(n)", "é == 1", "1j == n", "n if b", "print(n)", "", "(" * 5000),
+    ],
+)
+def test_what_is_no_filter(make_table: MakeTable, text: str) -> None:
+    folder = make_table([ROWS], "read_delimited", {"filter": text})
+    # A name with a field is of the language, if it does not stand for a condition.
+    if text == "n.__class__":
+        assert kept(folder) == []
+        return
+    with pytest.raises(InvalidMLTable, match="filter"):
+        kept(folder)
+
+
+def test_a_filter_sees_json_values_as_they_stand_in_the_file(make_table: MakeTable) -> None:
+    values: list[Any] = [1, "1", 1.0, True, None, [1], {"x": {"y": 1}}, {"x": None}, 2**70]
+    lines = "".join(json.dumps({"n": n, "v": value}) + "\n" for n, value in enumerate(values))
+
+    def kept_by(text: str) -> list[int]:
+        return kept(make_table([lines.encode()], "read_json_lines", {"filter": text}))
+
+    assert kept_by("v == 1") == [0, 2]
+    assert kept_by("v == '1'") == [1]
+    assert kept_by("v == True") == [3]
+    assert kept_by("v.x.y == 1") == [6]
+    assert kept_by("v > 1.5 and v < 'a'") == [8]
+    assert kept_by("v != 1") == [1, 3, 5, 6, 7, 8]
+
+
+def converted(make_table: MakeTable, values: list[str], column_type: Any) -> list[Any]:
+    content = "v\n" + "".join(f'"{value}"\n' for value in values)
+    folder = make_table(
+        [content.encode()],
+        {"read_delimited": {"infer_column_types": False}},
+        {"convert_column_types": [{"columns": "v", "column_type": column_type}]},
+    )
+    return [as_json(value) for value in load_table(str(folder)).to_pandas()["v"].tolist()]
+
+
+@pytest.mark.parametrize(
+    ("column_type", "values", "wanted"),
+    [
+        ("int", [" 12 ", "-0", "2.9", "-2.9", "1e3", "x", "", "9" * 19], [12, 0, 2, -2, 1000]),
+        ("float", ["1.", ".5", "-Inf", "1_0", "0x1"], [1.0, 0.5, "-Infinity", None, None]),
+        ("boolean", ["Y", " no", "F", "1"], [True, None, False, True]),
+        ({"boolean": {"mismatch_as": "true"}}, ["no", "0"], [True, False]),
+        (
+            {"boolean": {"true_values": ["on"], "false_values": "off"}},
+            ["on", "off", "true", "ON"],
+            [True, False, None, None],
+        ),
+        ("string", ["a", ""], ["a", ""]),
+        ("stream_info", ["a"], ["a"]),
+    ],
+)
+def test_conversions(
+    make_table: MakeTable, column_type: Any, values: list[str], wanted: list[Any]
+) -> None:
+    wanted = wanted + [None] * (len(values) - len(wanted))
+    assert converted(make_table, values, column_type) == wanted
+
+
+@pytest.mark.parametrize(
+    ("format_", "text", "wanted"),
+    [
+        ("%Y-%m-%d", " 2024-3-5 ", "2024-03-05T00:00:00"),
+        ("%y%m%d", "700101", "1970-01-01T00:00:00"),
+        ("%y%m%d", "690101", "2069-01-01T00:00:00"),
+        ("%d %b %Y", "5 SEP 2024", "2024-09-05T00:00:00"),
+        ("%d %b %Y", "5 September 2024", None),
+        ("%d %B %Y", "5 sep 2024", "2024-09-05T00:00:00"),
+        ("%A, %d. %B %Y", "Thursday, 5. September 2024", "2024-09-05T00:00:00"),
+        ("%F %T", "2024-09-05 01:02:03", "2024-09-05T01:02:03"),
+        ("%F %I%p", "2024-09-05 12am", "2024-09-05T00:00:00"),
+        ("%F %I%p", "2024-09-05 12PM", "2024-09-05T12:00:00"),
+        ("%F %I%p", "2024-09-05 13PM", None),
+        ("%F %T.%f", "2024-09-05 01:02:03", "2024-09-05T01:02:03"),
+        ("%F %T%.f", "2024-09-05 01:02:03.000001", "2024-09-05T01:02:03.000001"),
+        ("%FT%T%z", "2024-09-05T01:02:03-0130", "2024-09-05T02:32:03"),
+        ("%Y%%%m", "2024%02", "2024-02-01T00:00:00"),
+        ("%Y", "1600", None),
+        ("%Y-%m-%d", "2023-02-29", None),
+        ("%Y-%m-%d", "2024-02-01x", None),
+    ],
+)
+def test_datetimes_by_format(
+    make_table: MakeTable, format_: str, text: str, wanted: str | None
+) -> None:
+    column_type = {"datetime": {"formats": [format_]}}
+    assert converted(make_table, [text], column_type) == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "wanted"),
+    [
+        (["1", "0"], "bool", [True, False]),
+        (["1", "0", "2"], "int64", [1, 0, 2]),
+        (["-9223372036854775808", "+007"], "int64", [-(2**63), 7]),
+        (["9223372036854775808"], "float64", [2.0**63]),
+        (["1", "1.5", "inf", "INFINITY"], "float64", [1.0, 1.5, "Infinity", "Infinity"]),
+        (["1", "x"], "str", ["1", "x"]),
+        (["2024-1-5", "2024/01/06"], "datetime64", ["2024-01-05T00:00:00", "2024-01-06T00:00:00"]),
+        (["5-Jan-2024 10:00:00.5"], "datetime64", ["2024-01-05T10:00:00.500000"]),
+        (["2024-01-05T01:00:00 UTC"], "datetime64", ["2024-01-05T01:00:00"]),
+        (["13/01/2024 10:30"], "datetime64", ["2024-01-13T10:30:00"]),
+        (["01/13/2024 9:30 PM"], "datetime64", ["2024-01-13T21:30:00"]),
+        (["13-01-2024 10:30"], "str", ["13-01-2024 10:30"]),
+        ([" 2024-01-05"], "str", [" 2024-01-05"]),
+        (["2024-01-05", "1600-01-01"], "datetime64", ["2024-01-05T00:00:00", None]),
+        (["31/01/2024", "2024-01-05", "02/03/2024"], "datetime64", None),
+    ],
+)
+def test_inference(
+    make_table: MakeTable, values: list[str], dtype: str, wanted: list[Any] | None
+) -> None:
+    folder = make_table([("v\n" + "\n".join(values) + "\n").encode()], "read_delimited")
+    column = load_table(str(folder)).to_pandas()["v"]
+    assert str(column.dtype).replace("object", "str").startswith(dtype)
+    if wanted is not None:
+        assert [as_json(value) for value in column.tolist()] == wanted
+
+
+def test_values_that_do_not_fit_are_null_and_counted(make_table: MakeTable) -> None:
+    good = b"".join(b"%d,2024-01-%02d\n" % (n, n % 28 + 1) for n in range(2, 300))
+    folder = make_table([b"n,d\n" + good + b"many,2024-01-01\n2.5,soon\n,\n"], "read_delimited")
+    table = load_table(str(folder))
+    frame = table.to_pandas()
+    assert frame["n"].tail(3).isna().tolist() == [True, False, True]
+    assert frame["n"].iloc[-2] == 2
+    assert frame["d"].tail(3).isna().tolist() == [False, True, True]
+    assert table.values_set_to_null == {"n": 1, "d": 1}
+
+
+def test_types_are_those_of_the_first_rows_in_every_mini_batch(make_table: MakeTable) -> None:
+    rows = b"".join(b"%d,x\n" % number for number in range(2, 400))
+    table = load_table(str(make_table([b"a,b\n" + rows, b"a,b\n1.5,7\n"], "read_delimited")))
+    *_, (_, last) = table.mini_batches(mini_batch_size=100)
+    assert last.to_dict("list") == {"a": [1], "b": ["7"]}
+
+
+def test_a_column_known_to_hold_nulls_has_the_same_dtype_everywhere(make_table: MakeTable) -> None:
+    table = load_table(str(make_table([b"i,f,b\n1,2,t\n2,3,f\n,,\n"], "read_delimited")))
+    for _, frame in table.mini_batches(mini_batch_size=1):
+        assert [str(dtype) for dtype in frame.dtypes] == ["float64", "float64", "object"]
+
+
+def test_overrides_must_name_columns_once(make_table: MakeTable) -> None:
+    def read(*overrides: dict[str, Any]) -> None:
+        inference = {"column_type_overrides": list(overrides)}
+        options = {"infer_column_types": inference}
+        load_table(str(make_table([ROWS], {"read_delimited": options}))).to_pandas()
+
+    read({"columns": ["n", "c"], "column_type": "string"})
+    with pytest.raises(InvalidMLTable, match="names 'gone', which is no column"):
+        read({"columns": "gone", "column_type": "int"})
+    with pytest.raises(InvalidMLTable, match="names 'n' twice"):
+        read({"columns": "n", "column_type": "int"}, {"columns": "n", "column_type": "float"})
+
+
+def test_a_filter_that_fails_behind_the_first_rows_fails_its_mini_batch(
+    make_table: MakeTable,
+) -> None:
+    rows = b"".join(b"%d\n" % (number + 7) for number in range(400_000))
+    folder = make_table([b"n\n" + rows + b"0\n"], "read_delimited", {"filter": "1 / n > 2"})
+    table = load_table(str(folder))
+    frames = table.mini_batches()
+    assert next(frames)[1].empty
+    with pytest.raises(UnreadableMiniBatch, match="division by zero"):
+        list(frames)
