@@ -83,7 +83,7 @@ class Dialect:
         if any(pa.types.is_integer(t) for t in types.values()) and (b"0x" in data or b"0X" in data):
             return None
         quotes = b'"' in data
-        lines = _line_count(data) if quotes and not self.multi_line else 0
+        lines = line_count(data) if quotes and not self.multi_line else 0
         if quotes:
             # Arrow closes an open quote at the end of the data: then this row is not seen.
             guard = self.delimiter.join("0" * len(types)).encode()
@@ -111,7 +111,7 @@ class Dialect:
         """The number of rows in whole records."""
         if self.multi_line and b'"' in data:
             return sum(1 for _ in self.rows(data.decode()))
-        return _line_count(data)
+        return line_count(data)
 
     def _split(self, line: str) -> list[Cell]:
         return [cell or self.empty for cell in line.split(self.delimiter)]
@@ -162,7 +162,7 @@ def _convert_options(
     )
 
 
-def _line_count(data: bytes) -> int:
+def line_count(data: bytes) -> int:
     """The number of lines that are not empty."""
     lines = data.replace(b"\r\n", b"\n") if b"\r" in data else data
     if b"\n\n" not in lines and not lines.startswith(b"\n"):

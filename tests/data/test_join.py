@@ -18,7 +18,7 @@ from prefect_parallel.data import load_table
 from tests.data.conftest import MakeTable
 from tests.data.test_golden import as_json
 
-MAX = 60
+MAX = 40
 SETTINGS = settings(
     max_examples=MAX,
     deadline=None,
@@ -131,6 +131,37 @@ def test_json_lines(
     step = {"read_json_lines": {"invalid_lines": "drop"}}
     whole = check_join(make_table([text.encode() for text in contents], step), size)
     assert len(whole) == sum(map(len, files))
+
+
+kinds = st.sampled_from(
+    [st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(-1e9, 1e9), st.text(max_size=4)]
+)
+
+
+@st.composite
+def columns_of_a_kind(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Rows whose columns hold one kind of values, or almost."""
+    rows = draw(st.integers(1, 10))
+    columns = {}
+    for name in ("a", "é", 'q"'):
+        values_ = st.none() | draw(kinds)
+        if draw(st.booleans()):
+            values_ = values_ | st.sampled_from([7, 7.5, "7", True])
+        columns[name] = draw(st.lists(values_, min_size=rows, max_size=rows))
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+@SETTINGS
+@given(rows=columns_of_a_kind(), escaped=st.booleans(), size=sizes)
+def test_the_first_value_of_a_json_column_fixes_its_kind(
+    make_table: MakeTable, rows: list[dict[str, Any]], escaped: bool, size: int
+) -> None:
+    lines = "".join(json.dumps(row, ensure_ascii=escaped) + "\n" for row in rows)
+    whole = check_join(make_table([lines.encode()], "read_json_lines"), size)
+    for name in rows[0]:
+        column = [row[name] for row in rows]
+        kind = next((type(value) for value in column if value is not None), None)
+        assert values(whole)[name] == [v if type(v) is kind else None for v in column]
 
 
 parquet_types = st.sampled_from(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import json
 import operator
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from prefect_parallel.data.block import Block, Column
 from prefect_parallel.data.format import LOOKING, Facts, Look
+from prefect_parallel.data.json_rows import parse, read_rows
 from prefect_parallel.data.kinds import INT64
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.mltable import MLTable
@@ -40,7 +39,6 @@ _ARROW_TYPES = {
 # Of the table: int in some files, float in others; and other mixtures.
 _NUMBER = "number"
 _MIXED = "mixed"
-_BLANKS = re.compile(r"[ \t\r]*")
 
 
 class JsonLines:
@@ -60,9 +58,6 @@ class JsonLines:
         self._encoding = ENCODINGS[options.get("encoding", "utf8")]
         self._drops_invalid = options.get("invalid_lines", "error") == "drop"
         self._facts = facts
-        decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
-        # What JSONDecoder.raw_decode() calls: it tells where a value ends.
-        self._scan: Callable[[str, int], tuple[Any, int]] = decoder.scan_once  # type: ignore[attr-defined]
 
     def sources(self, table: MLTable, files: Iterable[File]) -> Iterable[File]:
         return files
@@ -101,7 +96,12 @@ class JsonLines:
         return {"kinds": common, "files": {path: kinds for path, kinds in others.items() if kinds}}
 
     def read(self, piece: Piece, path_columns: dict[str, Any], misfits: Counter[str]) -> Block:
-        rows = self._rows(piece)
+        data = self._data(piece)
+        table = self._parse(data, piece)
+        if table is not None:
+            arrays = {name: table[name].combine_chunks() for name in table.column_names}
+            return add_path_columns(Block(arrays, len(table)), path_columns)
+        rows = self._rows(data, piece)
         names = dict.fromkeys(itertools.chain.from_iterable(rows))
         even = all(len(row) == len(names) for row in rows)
         columns: dict[str, Column] = {
@@ -112,38 +112,39 @@ class JsonLines:
         }
         return add_path_columns(Block(columns, len(rows)), path_columns)
 
-    def _rows(self, piece: Piece) -> list[dict[str, Any]]:
+    def _data(self, piece: Piece) -> bytes:
+        """The lines of a piece, in UTF-8."""
         with TextFile(piece.file.path, self._encoding) as text:
-            data = text.to_utf8(
-                text.lines(piece.start, piece.stop, whole=self._looking), piece.start
-            )
+            raw = text.lines(piece.start, piece.stop, whole=self._looking)
+            return text.to_utf8(raw, piece.start)
+
+    def _parse(self, data: bytes, piece: Piece) -> pa.Table | None:
+        """The fast way, where all values are as planning saw them."""
+        kinds = self._kinds_in(piece)
+        if not _ARROW_TYPES.keys() >= set(kinds.values()):
+            return None
+        types = {name: _ARROW_TYPES[kind] for name, kind in kinds.items()}
+        return parse(data, types, frozenset(n for n, kind in kinds.items() if kind == "float"))
+
+    def _rows(self, data: bytes, piece: Piece) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
-        scan = self._scan
-        for number, line in enumerate(data.decode().split("\n"), 1):
-            if not line or line == "\r":
-                continue
-            try:
-                row, _ = scan(line, 0 if line[0] == "{" else _blanks(line))
-                why = "it is no object"
-            except StopIteration:
-                row, why = None, "it is not JSON"
-            except (ValueError, RecursionError) as error:
-                row, why = None, str(error)
-            if type(row) is dict:
+        for number, row in read_rows(data.decode()):
+            if not isinstance(row, str):
                 rows.append(row)
             elif not self._drops_invalid:
                 raise ValueError(
-                    f"line {number} from byte {piece.start} on is not a JSON object:"
-                    f" {_shortened(line)}: {why}\n"
+                    f"line {number} from byte {piece.start} on {row}\n"
                     "    hint: `invalid_lines: drop` leaves such lines out"
                 )
         return rows
 
+    def _kinds_in(self, piece: Piece) -> dict[str, str]:
+        kinds = dict(self._facts.get("kinds", {}))
+        kinds.update(self._facts.get("files", {}).get(piece.file.path, {}))
+        return kinds
+
     def finish(self, block: Block, piece: Piece, misfits: Counter[str]) -> Block:
-        kinds = {
-            **self._facts.get("kinds", {}),
-            **self._facts.get("files", {}).get(piece.file.path, {}),
-        }
+        kinds = self._kinds_in(piece)
         finished: dict[str, Column] = {}
         for name, column in block.columns.items():
             if isinstance(column, list):
@@ -154,7 +155,7 @@ class JsonLines:
         return Block(finished, block.rows)
 
     def count(self, piece: Piece) -> int:
-        return len(self._rows(piece))
+        return len(self._rows(self._data(piece), piece))
 
 
 def add_path_columns(block: Block, path_columns: dict[str, Any]) -> Block:
@@ -169,26 +170,6 @@ def add_path_columns(block: Block, path_columns: dict[str, Any]) -> Block:
     spread = {name: pa.repeat(value[0], block.rows) for name, value in path_columns.items()}
     lead = {name: spread.pop(name) for name in (PATH,) if name in spread}
     return Block({**lead, **block.columns, **spread}, block.rows)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a key stands twice in an object")
-    return made
-
-
-def _constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _blanks(line: str) -> int:
-    match = _BLANKS.match(line)
-    return match.end() if match else 0
-
-
-def _shortened(line: str) -> str:
-    return repr(line if len(line) <= 40 else line[:40] + "...")
 
 
 def _first_kind(column: list[Any]) -> str | None:
