@@ -12,7 +12,7 @@ from prefect_parallel.errors import InvalidPipeline, Problem
 from prefect_parallel.job.document import Document, Key
 from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.model import Model, Reading, problems_of
-from prefect_parallel.job.parts import EnvironmentValue, Resources, RetrySettings, Task
+from prefect_parallel.job.parts import CommandResources, EnvironmentValue, RetrySettings, Task
 from prefect_parallel.job.ports import DeclaredInput, DeclaredOutput
 from prefect_parallel.job.steps import (
     ParallelComponentStepModel,
@@ -71,7 +71,7 @@ class CommandComponentModel(ComponentModel):
     type: Annotated[str, ChoiceRule(("command",))]
     command: Text
     environment: EnvironmentValue
-    resources: Resources | None = None
+    resources: CommandResources | None = None
     distribution: Anything = None
 
 

@@ -52,6 +52,12 @@ class Resources(Model):
     properties: Anything = None
 
 
+class CommandResources(Resources):
+    """The same of a command step, which runs on one node."""
+
+    no_meaning: ClassVar[frozenset[str]] = Resources.no_meaning | {"instance_count"}
+
+
 class Build(Model):
     """A Docker context."""
 

@@ -81,7 +81,7 @@ def _in_order(graph: dict[str, set[str]], findings: Findings) -> list[str]:
     try:
         return list(graphlib.TopologicalSorter(graph).static_order())
     except graphlib.CycleError as error:
-        # graphlib names the cycle against the direction of the data, and its start twice.
+        # In the direction of the data, the first step once more at the end.
         cycle = [str(step) for step in error.args[1]]
         first = cycle[0]
         findings.at(

@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag
 
 from prefect_parallel.job.model import Model, tag
 from prefect_parallel.job.parts import (
+    CommandResources,
     EnvironmentValue,
     Identity,
     Limits,
@@ -105,7 +106,7 @@ class CommandSettings(Step):
     type: _COMMAND = "command"
     outputs: dict[Name, CommandOutputValue] = Field(default_factory=dict)
     environment_variables: dict[str, Scalar] = Field(default_factory=dict)
-    resources: Resources | None = None
+    resources: CommandResources | None = None
     distribution: Anything = None
     limits: Limits | None = None
     queue_settings: Anything = None

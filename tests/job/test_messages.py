@@ -124,6 +124,21 @@ def test_a_cycle_is_shown_as_a_path(folder: Folder) -> None:
     assert folder.problem().message.endswith("first -> second -> first")
 
 
+def test_a_longer_cycle_is_shown_in_the_direction_of_the_data(folder: Folder) -> None:
+    folder.text = "type: pipeline\njobs:\n" + "".join(
+        f"""\
+  {name}:
+    command: ls
+    environment: azureml:any:1
+    inputs: {{x: "${{{{parent.jobs.{source}.outputs.y}}}}"}}
+    outputs: {{y: }}
+"""
+        for name, source in (("a", "c"), ("b", "a"), ("c", "b"))
+    )
+    path = folder.problem().message.rpartition(": ")[2]
+    assert path in ("a -> b -> c -> a", "b -> c -> a -> b", "c -> a -> b -> c")
+
+
 def test_a_step_that_waits_for_itself(folder: Folder) -> None:
     folder.replace("parent.jobs.first.outputs.rows", "parent.jobs.second.outputs.report")
     assert folder.problem().message.endswith("second -> second")
@@ -158,3 +173,19 @@ def test_code_that_is_one_file(folder: Folder) -> None:
 def test_a_job_without_mistakes(folder: Folder) -> None:
     assert folder.load().resolve().display_name == "pipeline"
     assert folder.text == PIPELINE
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("files: {type: uri_folder, path: ./data}", "files:"),
+        ("files: {type: uri_folder, path: ./data}", "files: {type: uri_fodler, path: ./nowhere}"),
+        ("rows: {type: uri_file}", "rows: {type: file}"),
+        ("      environment: azureml:any:1\n", "      environment:\n"),
+        ("    command: cp", "    comand: cp"),
+    ],
+)
+def test_what_follows_from_a_mistake_is_not_told(folder: Folder, old: str, new: str) -> None:
+    folder.replace(old, new)
+    keys = {problem.key for problem in folder.problems()}
+    assert len(keys) == (2 if "comand" in new else 1)

@@ -379,10 +379,12 @@ def test_relative_paths_do_not_follow_the_working_directory(
 def test_what_has_no_meaning_here_is_named_once(folder: Folder) -> None:
     folder.replace("type: pipeline", "type: pipeline\nexperiment_name: e\nproperties: {a: b}")
     folder.replace("    type: parallel", "    type: parallel\n    resources: {shm_size: 2g}")
+    folder.text += "    resources: {instance_count: 4}\n"
     assert folder.load().ignored == [
         "experiment_name",
         "properties",
         "jobs.first.resources.shm_size",
+        "jobs.second.resources.instance_count",
     ]
 
 
@@ -430,3 +432,18 @@ def test_a_component_takes_no_expressions_in_its_settings(stamp: Folder) -> None
     stamp.text += "inputs: {n: 3}\n"
     stamp.add("parts/stamp.yml", COMPONENT.replace('"4"', "${{parent.inputs.n}}"))
     assert stamp.problem().key == "jobs.stamp.component.mini_batch_size"
+
+
+def test_the_program_argument_wins_over_the_steps_error_threshold(folder: Folder) -> None:
+    folder.replace('mini_batch_size: "5"', "error_threshold: 7")
+    assert parallel(folder).error_threshold == 7
+    assert parallel(folder).predefined.error_threshold == 7
+    folder.replace("--label ${{inputs.label}}", "--error_threshold=9")
+    assert parallel(folder).error_threshold == 9
+
+
+def test_what_neither_step_nor_component_says_is_missing_from_the_step(stamp: Folder) -> None:
+    stamp.add("parts/stamp.yml", COMPONENT.replace("input_data: ${{inputs.files}}\n", ""))
+    problem = stamp.problem()
+    assert problem.key == "jobs.stamp.input_data"
+    assert problem.file == str(stamp.path / "pipeline.yml")

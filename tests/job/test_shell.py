@@ -74,6 +74,7 @@ def test_each_value_stays_one_argument(written: list[str], value: str) -> None:
         "# it's X\nshow X",
         "show X # it's X",
         "show X 2>&1 &> /dev/stdout",
+        'show "$(cat 2>&1 <<< X)" >&1',
         "true && show X || false",
         "{ show X; }",
         "(show X)",
