@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
+from prefect_parallel.data.entries import sorted_entries
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.errors import InvalidInput
 
@@ -67,33 +68,27 @@ def _walk(
     """
     states = _closure(matchers, states)
     try:
-        with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+        found = sorted_entries(folder)
         state = os.stat(folder)  # noqa: PTH116
     except OSError as error:
         raise InvalidInput(f"{folder}: the folder cannot be listed: {error.strerror}") from error
     identity = (state.st_dev, state.st_ino)
     if identity in above:
         return
-    for entry in found:
-        matched = {at for at in states if (of := matchers[at]) and of.fullmatch(entry.name)}
-        if _is_folder(entry):
+    for raw_name, is_folder in found:
+        name = os.fsdecode(raw_name)
+        path = os.path.join(folder, name)  # noqa: PTH118
+        matched = {at for at in states if (of := matchers[at]) and of.fullmatch(name)}
+        if is_folder:
             inside = {at for at in states if matchers[at] is None}
             inside |= {at + 1 for at in matched if at + 1 < len(matchers)}
             if inside:
-                yield from _walk(entry.path, matchers, frozenset(inside), (*above, identity))
+                yield from _walk(path, matchers, frozenset(inside), (*above, identity))
         elif len(matchers) - 1 in matched:
-            yield File.at(entry.path)
+            yield File.at(path)
 
 
 def _closure(matchers: Sequence[re.Pattern[str] | None], states: frozenset[int]) -> frozenset[int]:
     """`states`, and those behind a `**` that stands for no folder at all."""
     more = {at + 1 for at in states if matchers[at] is None and at + 1 < len(matchers)}
     return states if more <= states else _closure(matchers, states | more)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # A link to itself.
-        return False

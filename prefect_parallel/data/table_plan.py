@@ -50,13 +50,14 @@ class TablePlan:
             "file_steps": [(step.name, step.options) for step in table.file_steps],
             "row_steps": [(step.name, step.options) for step in table.row_steps],
         }
-        format_ = make_format(read.name, read.options, reader["facts"])
-        look_reader = {**reader, "options": {**read.options, **format_.look_options}}
+        look_options = make_format(read.name, read.options, reader["facts"]).look_options
+        look_reader = {**reader, "options": {**read.options, **look_options}}
         blank = TableReader(look_reader)
+        format_ = blank.format
         files = format_.sources(table, FileList(table))
         try:
             look = Look(format_.pieces(files, Look.BYTES), blank.path_columns)
-            facts = blank.format.survey(files, look, _stepped(blank, look))
+            facts = format_.survey(files, look, _stepped(blank, look))
             reader["facts"].update(facts)
             reader["schema"] = _schema(TableReader(look_reader), look).to_json()
         except UnreadableMiniBatch as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from prefect_parallel.data import BySize, load_files, open_reader, plan
+from prefect_parallel.data.entries import sorted_entries
 from prefect_parallel.errors import EmptyInput, InvalidInput, InvalidMLTable, UnreadableMiniBatch
 from tests.data.conftest import MakeTable
 
@@ -34,6 +35,14 @@ def test_a_folder_in_an_order_that_is_the_same_everywhere(tmp_path: Path) -> Non
     assert [len(batch) for batch in batches] == [4, 4, 2]
     assert [path for batch in batches for path in batch] == files.paths()
     assert all(Path(path).is_absolute() for path in files.paths())
+
+
+def test_a_folder_larger_than_what_is_sorted_in_memory(tmp_path: Path) -> None:
+    names_ = [f"{number * 7919 % 1000:03}\n" for number in range(200)]
+    write(tmp_path, *names_)
+    (tmp_path / "folder").mkdir()
+    wanted = [(name.encode(), False) for name in sorted(names_)]
+    assert list(sorted_entries(str(tmp_path), at_a_time=7)) == [*wanted, (b"folder", True)]
 
 
 def test_ten_files_are_a_mini_batch_unless_said_otherwise(tmp_path: Path) -> None:

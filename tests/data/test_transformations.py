@@ -6,10 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+import yaml
+from deltalake import write_deltalake
 
 from prefect_parallel.data import load_table
-from prefect_parallel.errors import InvalidMLTable, PrefectParallelError, UnreadableMiniBatch
+from prefect_parallel.errors import (
+    InvalidInput,
+    InvalidMLTable,
+    PrefectParallelError,
+    UnreadableMiniBatch,
+)
 from tests.data.conftest import MakeTable
 from tests.data.test_golden import as_json
 
@@ -246,6 +254,46 @@ def test_a_column_known_to_hold_nulls_has_the_same_dtype_everywhere(make_table: 
     table = load_table(str(make_table([b"i,f,b\n1,2,t\n2,3,f\n,,\n"], "read_delimited")))
     for _, frame in table.mini_batches(mini_batch_size=1):
         assert [str(dtype) for dtype in frame.dtypes] == ["float64", "float64", "object"]
+
+
+def test_columns_that_a_delta_table_is_partitioned_by(tmp_path: Path) -> None:
+    rows = {
+        "id": [1, 2, 3, 4],
+        "day": pa.array([0, 1, 1, None], pa.date32()),
+        "shop": ["a b", "c%/", "é", None],
+    }
+    write_deltalake(str(tmp_path / "t"), pa.table(rows), partition_by=["day", "shop"])
+    steps = "[read_delta_lake, filter: 'shop != \"é\"']"
+    (tmp_path / "MLTable").write_text(f"paths: [{{folder: t}}]\ntransformations: {steps}\n")
+    frame = load_table(str(tmp_path)).to_pandas().sort_values("id")
+    assert frame["id"].tolist() == [1, 2]
+    assert [str(day.date()) for day in frame["day"]] == ["1970-01-01", "1970-01-02"]
+    assert frame["shop"].tolist() == ["a b", "c%/"]
+
+
+def test_versions_of_a_delta_table(tmp_path: Path) -> None:
+    for value in (1, 2):
+        write_deltalake(str(tmp_path / "t"), pa.table({"v": [value]}), mode="overwrite")
+
+    def read(**options: Any) -> list[int]:
+        mltable = {"paths": [{"folder": "t"}], "transformations": [{"read_delta_lake": options}]}
+        (tmp_path / "MLTable").write_text(yaml.safe_dump(mltable))
+        values: list[int] = load_table(str(tmp_path)).to_pandas()["v"].tolist()
+        return values
+
+    assert read() == [2]
+    assert read(version_as_of=0) == [1]
+    assert read(timestamp_as_of="1999-01-01T00:00:00Z") == [1]
+    assert read(timestamp_as_of="2999-01-01T00:00:00+02:00") == [2]
+    for wrong in (
+        {"version_as_of": 7},
+        {"timestamp_as_of": "soon"},
+        {"timestamp_as_of": "2024-01-01"},
+    ):
+        with pytest.raises(InvalidInput, match="cannot be read as a Delta table"):
+            read(**wrong)
+    with pytest.raises(InvalidInput, match="choose one"):
+        read(version_as_of=0, timestamp_as_of="2999-01-01T00:00:00Z")
 
 
 def test_overrides_must_name_columns_once(make_table: MakeTable) -> None:

@@ -2,45 +2,79 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import os
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import unquote
 
-from prefect_parallel.data.format import Facts
-from prefect_parallel.data.mini_batch import File
+import pyarrow as pa
+
+from prefect_parallel.data.block import Block
+from prefect_parallel.data.format import Facts, Look
+from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.mltable import MLTable
-from prefect_parallel.data.readers.parquet import Parquet
+from prefect_parallel.data.readers.parquet import Parquet, simplified
 from prefect_parallel.errors import InvalidInput
 
-# Deletion vectors and renamed columns need more than the Parquet files.
+# Deletion vectors and renamed columns, of later versions, need more than the Parquet files.
 _READER_VERSION = 1
+_PARTITION = "partition."
 
 
 class Delta(Parquet):
-    """Reads Delta tables."""
+    """Reads Delta tables.
+
+    Facts, besides those of Parquet: `partitions`, an Arrow table in base64 that has, for each
+    path, the values of the columns that the table is partitioned by. They are not in the files.
+    """
 
     def __init__(self, options: dict[str, Any], facts: Facts) -> None:
         super().__init__(options, facts)
         self._version: int | None = options.get("version_as_of")
         self._time: str | None = options.get("timestamp_as_of")
+        self._partitions = _from_text(facts["partitions"]) if "partitions" in facts else None
+        self._row_of: dict[str, int] | None = None
 
     def sources(self, table: MLTable, files: Iterable[File]) -> Iterable[File]:
         if self._version is not None and self._time is not None:
             raise InvalidInput(
                 f"{table.path}: read_delta_lake has version_as_of and timestamp_as_of: choose one"
             )
-        found: list[File] = []
+        tables = []
         for entry in table.entries:
             if entry.kind != "folder":
                 raise InvalidInput(
                     f"{table.path}:{entry.line}: read_delta_lake reads tables, each a folder:,"
                     f" not a {entry.kind}:"
                 )
-            found.extend(self._files(table.entry_location(entry).path))
-        return found
+            tables.append(self._load(table.entry_location(entry).path))
+        self._partitions = pa.concat_tables(tables, promote_options="permissive")
+        return [File.at(path) for path in self._partitions["path"].to_pylist()]
 
-    def _files(self, folder: str) -> list[File]:
+    def survey(
+        self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
+    ) -> Facts:
+        if self._partitions is None or len(self._partitions.column_names) == 1:
+            return {}
+        return {"partitions": _to_text(self._partitions)}
+
+    def read(self, piece: Piece, path_columns: dict[str, Any], misfits: Counter[str]) -> Block:
+        block = super().read(piece, path_columns, misfits)
+        if self._partitions is None:
+            return block
+        if self._row_of is None:
+            self._row_of = {p: row for row, p in enumerate(self._partitions["path"].to_pylist())}
+        row = self._row_of[piece.file.path]
+        for name in self._partitions.column_names[1:]:
+            column = pa.repeat(self._partitions[name][row], block.rows)
+            block = block.with_columns({name: column if self.keeps_types else simplified(column)})
+        return block
+
+    def _load(self, folder: str) -> pa.Table:
+        """The files of a table, sorted by path, with what they are partitioned by."""
         try:
             import deltalake
             from deltalake.exceptions import DeltaError
@@ -52,7 +86,7 @@ class Delta(Parquet):
         try:
             table = deltalake.DeltaTable(folder, version=self._version)
             if self._time is not None:
-                self._load_time(table)
+                _load_time(table, self._time)
         except (DeltaError, ValueError) as error:
             raise InvalidInput(f"{folder}: cannot be read as a Delta table: {error}") from error
         if table.protocol().min_reader_version > _READER_VERSION:
@@ -60,19 +94,31 @@ class Delta(Parquet):
                 f"{folder}: the Delta table asks for a reader of version"
                 f" {table.protocol().min_reader_version}; this one is {_READER_VERSION}"
             )
-        paths = sorted(table.file_uris(), key=os.fsencode)
-        return [File.at(path.removeprefix("file://")) for path in paths]
+        actions = pa.table(table.get_add_actions(flatten=True))
+        paths = [os.path.join(folder, unquote(path)) for path in actions["path"].to_pylist()]  # noqa: PTH118
+        partitions = [name for name in actions.column_names if name.startswith(_PARTITION)]
+        columns = {"path": pa.array(paths, pa.string())}
+        columns |= {name.removeprefix(_PARTITION): actions[name] for name in partitions}
+        return pa.table(columns).sort_by("path")
 
-    def _load_time(self, table: Any) -> None:
-        """Loads the version of a time: the first if that is later, the last if it is earlier."""
-        assert self._time is not None
-        time = datetime.datetime.fromisoformat(self._time.replace("Z", "+00:00"))
-        if time.tzinfo is None:
-            raise ValueError(f"timestamp_as_of {self._time!r} needs a time zone, as Z")
-        history = sorted(table.history(), key=lambda commit: commit["version"])
-        versions = [
-            commit["version"]
-            for commit in history
-            if commit["timestamp"] <= time.timestamp() * 1000
-        ]
-        table.load_as_version(versions[-1] if versions else history[0]["version"])
+
+def _load_time(table: Any, text: str) -> None:
+    """Loads the version of a time: the last if that is later, the first if it is earlier."""
+    time = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    if time.tzinfo is None:
+        raise ValueError(f"timestamp_as_of {text!r} needs a time zone, as Z")
+    history = sorted(table.history(), key=lambda commit: commit["version"])
+    limit = time.timestamp() * 1000
+    versions = [commit["version"] for commit in history if commit["timestamp"] <= limit]
+    table.load_as_version(versions[-1] if versions else history[0]["version"])
+
+
+def _to_text(table: pa.Table) -> str:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return base64.b64encode(sink.getvalue()).decode()
+
+
+def _from_text(text: str) -> pa.Table:
+    return pa.ipc.open_stream(base64.b64decode(text)).read_all()
