@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 # A list where values of several kinds, or nested ones, stand in one column, as JSON allows.
 Column: TypeAlias = "pa.Array[Any] | list[Any]"
@@ -23,28 +24,17 @@ class Block:
         """The rows from `start` up to, not including, `stop`."""
         return Block({n: c[start:stop] for n, c in self.columns.items()}, max(0, stop - start))
 
-    def where(self, mask: Sequence[bool]) -> Block:
-        """The rows at which `mask` is true; null counts as false."""
-        chosen = pa.array(mask, pa.bool_()) if not isinstance(mask, pa.Array) else mask
-        flags = chosen.to_pylist()
-        return Block(
-            {
-                name: column.filter(chosen)
-                if isinstance(column, pa.Array)
-                else [value for value, keep in zip(column, flags, strict=True) if keep]
-                for name, column in self.columns.items()
-            },
-            sum(flag is True for flag in flags),
-        )
+    def where(self, mask: pa.Array[Any]) -> Block:
+        """The rows at which `mask`, an array of booleans, is true."""
+        return self.take(pc.indices_nonzero(mask))
 
-    def take(self, rows: Sequence[int]) -> Block:
-        """These rows, in this order."""
-        chosen = pa.array(rows, pa.int64())
+    def take(self, rows: pa.Array[Any]) -> Block:
+        """These rows, an array of integers, in this order."""
         return Block(
             {
-                name: column.take(chosen)
+                name: column.take(rows)
                 if isinstance(column, pa.Array)
-                else [column[row] for row in rows]
+                else [column[row] for row in rows.to_pylist()]
                 for name, column in self.columns.items()
             },
             len(rows),

@@ -56,10 +56,14 @@ class Conversion:
             "boolean": pa.bool_(),
             "datetime": kinds.TIMESTAMP,
         }[self._name]
+        if isinstance(column, pa.Array) and pa.types.is_nested(column.type):
+            column = column.to_pylist()
         if isinstance(column, list):
             return pa.array([None if v is None else self._value(v) for v in column], type_)
-        if column.type == type_ and self._name != "string":
+        if column.type == type_:
             return column
+        if pa.types.is_null(column.type):
+            return pa.nulls(len(column), type_)
         if pa.types.is_timestamp(column.type):
             if self._name != "string":
                 return pa.nulls(len(column), type_)

@@ -12,13 +12,14 @@ import pyarrow as pa
 from prefect_parallel.data.block import Block
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.data.mltable import MLTable
-from prefect_parallel.data.steps import Steps
+from prefect_parallel.data.steps import HIDDEN, Steps
 from prefect_parallel.data.table import join, path_block
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _BATCH = 1000
+_NUMBER = HIDDEN + "number"
 
 
 class FileList:
@@ -45,7 +46,7 @@ class FileList:
     def blocks(self) -> Iterator[tuple[list[File], Block]]:
         """Files, some at a time, and the table that they are: `Path` and what the paths give."""
         steps = Steps(self._steps)
-        entered = [0] * steps.counting
+        entered = [0] * len(steps.counting)
         files = self._table.files()
         while batch := list(itertools.islice(files, _BATCH)):
             numbered = path_block([file.path for file in batch])
@@ -56,7 +57,3 @@ class FileList:
             yield [batch[int(str(number))] for number in numbers], block
             if steps.exhausted(entered):
                 return
-
-
-# A name that no placeholder can have.
-_NUMBER = "/"

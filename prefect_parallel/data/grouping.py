@@ -7,6 +7,7 @@ bucket is sorted by key. A mini-batch is a range of rows of a bucket.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ from prefect_parallel.data.block import Block
 from prefect_parallel.data.by_key import Key, key_texts, key_value
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.readers.grouped import from_arrow, to_arrow
+from prefect_parallel.data.steps import HIDDEN
 from prefect_parallel.data.table import Schema, TableReader, join
 from prefect_parallel.data.table_plan import TablePlan
 
@@ -35,8 +37,8 @@ _BUCKET_BYTES = 64 * 1024 * 1024
 _MOST_BUCKETS = 256
 
 _INDEX = "index.jsonl"
-# The place of a row in the table, while it lies in a bucket; no column can have this name.
-_NUMBER = "\0row"
+# The place of a row in the table, while it lies in a bucket.
+_NUMBER = HIDDEN + "number"
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def _scatter(
                     raw = _bucket_path(folder, bucket).with_suffix(".raw")
                     files[bucket] = stack.enter_context(raw.open("wb"))
                 # A stream of its own, as its columns may differ from the others'.
-                arrow = to_arrow(block.take(chosen))
+                arrow = to_arrow(block.take(pa.array(chosen, pa.int64())))
                 with pa.ipc.new_stream(files[bucket], arrow.schema) as stream:
                     stream.write_table(arrow)
 
@@ -191,7 +193,8 @@ def _sort_bucket(folder: Path, bucket: int, keys: Sequence[str]) -> Iterator[_Gr
         rows_of.setdefault(key, []).append(row)
     numbers = block.columns[_NUMBER]
     data = block.select(name for name in block.columns if name != _NUMBER)
-    arrow = to_arrow(data.take([row for rows in rows_of.values() for row in rows]))
+    order = itertools.chain.from_iterable(rows_of.values())
+    arrow = to_arrow(data.take(pa.array(order, pa.int64())))
     with pa.ipc.new_file(str(path), arrow.schema) as file:
         file.write_table(arrow)
     start = 0

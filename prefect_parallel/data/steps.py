@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import pyarrow as pa
 
 from prefect_parallel.data.block import Block, Column
 from prefect_parallel.data.convert import Conversion
+from prefect_parallel.data.counting import CountingStep, RandomSample, Skip, Take
 from prefect_parallel.data.filter import Expression
 from prefect_parallel.data.kinds import TIMESTAMP
 from prefect_parallel.data.partition import PartitionFormat
 
 PATH = "Path"
+# What the name of a column begins with that this package adds for itself, and takes away again.
+HIDDEN = "\0"
 EXTRACT = "extract_columns_from_partition_format"
 
 
@@ -34,72 +35,6 @@ class Step(Protocol):
         ...
 
 
-class CountingStep(Protocol):
-    """One transformation that keeps or drops a row by its number in the whole table."""
-
-    def kept(self, first: int, rows: int) -> Sequence[bool]:
-        """Which of the rows from number `first` on stay."""
-        ...
-
-    def left(self, first: int, rows: int) -> int:
-        """How many of these rows stay."""
-        ...
-
-    def exhausted(self, first: int) -> bool:
-        """Whether no row from number `first` on stays."""
-        ...
-
-
-@dataclass(frozen=True)
-class Skip:
-    count: int
-
-    def kept(self, first: int, rows: int) -> Sequence[bool]:
-        return [number >= self.count for number in range(first, first + rows)]
-
-    def left(self, first: int, rows: int) -> int:
-        return rows - min(max(self.count - first, 0), rows)
-
-    def exhausted(self, first: int) -> bool:
-        return False
-
-
-@dataclass(frozen=True)
-class Take:
-    count: int
-
-    def kept(self, first: int, rows: int) -> Sequence[bool]:
-        return [number < self.count for number in range(first, first + rows)]
-
-    def left(self, first: int, rows: int) -> int:
-        return min(max(self.count - first, 0), rows)
-
-    def exhausted(self, first: int) -> bool:
-        return first >= self.count
-
-
-@dataclass(frozen=True)
-class RandomSample:
-    """Draws each row on its own; the draw of a row depends on its number and the seed alone."""
-
-    probability: float
-    seed: int
-
-    def kept(self, first: int, rows: int) -> Sequence[bool]:
-        # One 64-bit output of the generator is one random().
-        generator = np.random.PCG64(self.seed).advance(first)
-        drawn: list[bool] = (
-            np.random.Generator(generator).random(rows) < self.probability
-        ).tolist()
-        return drawn
-
-    def left(self, first: int, rows: int) -> int:
-        return sum(self.kept(first, rows))
-
-    def exhausted(self, first: int) -> bool:
-        return False
-
-
 class ChosenColumns:
     """Names of columns as `keep_columns`, `drop_columns` and `convert_column_types` give them."""
 
@@ -107,8 +42,9 @@ class ChosenColumns:
         self._names = columns if isinstance(columns, list) else None
         self._options = columns if isinstance(columns, Mapping) else {}
 
-    def of(self, names: Iterable[str]) -> list[str]:
-        """Those of `names` that are meant, in the order of `names`; unknown ones are ignored."""
+    def of(self, block: Block) -> list[str]:
+        """Those columns of a block that are meant, in its order; unknown names are ignored."""
+        names = [name for name in block.columns if not name.startswith(HIDDEN)]
         if self._names is not None:
             return [name for name in names if name in self._names]
         pattern = re.compile(self._options["pattern"])
@@ -121,7 +57,8 @@ class KeepColumns:
         self._chosen = ChosenColumns(options)
 
     def apply(self, block: Block, misfits: Counter[str]) -> Block:
-        return block.select(self._chosen.of(block.columns))
+        kept = set(self._chosen.of(block))
+        return block.select(n for n in block.columns if n in kept or n.startswith(HIDDEN))
 
 
 class DropColumns:
@@ -129,7 +66,7 @@ class DropColumns:
         self._chosen = ChosenColumns(options)
 
     def apply(self, block: Block, misfits: Counter[str]) -> Block:
-        dropped = set(self._chosen.of(block.columns))
+        dropped = set(self._chosen.of(block))
         return block.select(name for name in block.columns if name not in dropped)
 
 
@@ -142,7 +79,7 @@ class ConvertColumnTypes:
     def apply(self, block: Block, misfits: Counter[str]) -> Block:
         converted: dict[str, Column] = {}
         for chosen, conversion in self._entries:
-            for name in chosen.of(block.columns):
+            for name in chosen.of(block):
                 converted[name], lost = conversion.convert(block.columns[name])
                 misfits[name] += lost
         return block.with_columns(converted)
@@ -180,7 +117,7 @@ class ExtractColumns:
         return block.with_columns(columns)
 
 
-_STEPS: Mapping[str, Callable[[Any], Step | Skip | Take | RandomSample]] = {
+_STEPS: Mapping[str, Callable[[Any], Step | CountingStep]] = {
     "convert_column_types": ConvertColumnTypes,
     "drop_columns": DropColumns,
     EXTRACT: ExtractColumns,
@@ -192,7 +129,7 @@ _STEPS: Mapping[str, Callable[[Any], Step | Skip | Take | RandomSample]] = {
 }
 
 
-def make_step(name: str, options: Any) -> Step | Skip | Take | RandomSample:
+def make_step(name: str, options: Any) -> Step | CountingStep:
     """Makes a transformation.
 
     Raises:
@@ -205,18 +142,20 @@ class Steps:
     """Transformations one after the other.
 
     Attributes:
-        counting: How many of them count rows.
+        counting: Those that count rows.
         countable: Whether numbers of rows alone tell what reaches each of these.
         choose: Whether any chooses columns.
     """
 
     def __init__(self, steps: Iterable[tuple[str, Any]]) -> None:
         self._steps = [make_step(name, options) for name, options in steps]
-        counting = [at for at, step in enumerate(self._steps) if _counts(step)]
-        self.counting = len(counting)
-        upstream = self._steps[: counting[-1]] if counting else []
-        self.choose = any(isinstance(s, (KeepColumns, DropColumns)) for s in self._steps)
-        self.countable = not any(isinstance(step, Filter) for step in upstream)
+        self.counting = [step for step in self._steps if isinstance(step, CountingStep)]
+        counts = [isinstance(step, CountingStep) for step in self._steps]
+        filters = [isinstance(step, Filter) for step in self._steps]
+        self.countable = not any(
+            is_filter and any(counts[at:]) for at, is_filter in enumerate(filters)
+        )
+        self.choose = any(isinstance(step, (KeepColumns, DropColumns)) for step in self._steps)
 
     def apply(
         self, block: Block, entered: Sequence[int], misfits: Counter[str]
@@ -233,10 +172,10 @@ class Steps:
         """
         reached: list[int] = []
         for step in self._steps:
-            if isinstance(step, (Skip, Take, RandomSample)):
+            if isinstance(step, CountingStep):
                 first = entered[len(reached)]
                 reached.append(block.rows)
-                block = block.where(step.kept(first, block.rows))
+                block = step.apply(block, first)
             else:
                 block = step.apply(block, misfits)
         return block, reached
@@ -244,19 +183,15 @@ class Steps:
     def count(self, rows: int, entered: Sequence[int]) -> tuple[int, list[int]]:
         """What `apply` would give, in numbers of rows; only where `countable`."""
         reached: list[int] = []
-        for step in self._counting_steps():
+        for step, first in zip(self.counting, entered, strict=True):
             reached.append(rows)
-            rows = step.left(entered[len(reached) - 1], rows)
+            rows = step.left(first, rows)
         return rows, reached
 
     def exhausted(self, entered: Sequence[int]) -> bool:
         """Whether nothing more comes out, whatever follows."""
-        steps = self._counting_steps()
-        return any(step.exhausted(first) for step, first in zip(steps, entered, strict=True))
+        return any(step.exhausted(at) for step, at in zip(self.counting, entered, strict=True))
 
-    def _counting_steps(self) -> list[Skip | Take | RandomSample]:
-        return [step for step in self._steps if isinstance(step, (Skip, Take, RandomSample))]
-
-
-def _counts(step: object) -> bool:
-    return isinstance(step, (Skip, Take, RandomSample))
+    def settled(self, entered: Sequence[int]) -> bool:
+        """Whether no counting step drops a row any more."""
+        return all(step.settled(at) for step, at in zip(self.counting, entered, strict=True))

@@ -73,11 +73,14 @@ class TablePlan:
         if not table.steps.counting:
             yield from pieces
             return
-        entered = [0] * table.steps.counting
+        entered = [0] * len(table.steps.counting)
         for piece in pieces:
             if table.steps.exhausted(entered):
                 return
             placed = replace(piece, entered=tuple(entered))
+            if table.steps.settled(entered):
+                yield placed
+                continue
             if table.steps.countable:
                 left, reached = table.steps.count(table.format.count(piece), entered)
             else:
@@ -129,7 +132,7 @@ def _stepped(table: TableReader, look: Look) -> Iterator[tuple[Piece, Block]]:
     Raises:
         UnreadableMiniBatch: None can be read.
     """
-    entered = [0] * table.steps.counting
+    entered = [0] * len(table.steps.counting)
     unreadable: UnreadableMiniBatch | None = None
     some = False
     for piece in look.pieces:

@@ -62,7 +62,7 @@ class Delimited:
         return files
 
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
-        first = True
+        first = self._header == "from_first_file"
         for file in files:
             if file.size == 0:
                 continue
@@ -73,11 +73,9 @@ class Delimited:
                 continue
             with text:
                 begin = text.begin
-                if self._header.startswith("all_files") or (
-                    first and self._header == "from_first_file"
-                ):
-                    begin = self._header_place(text)[1]
-                first = first and begin == text.begin
+                if self._header.startswith("all_files") or first:
+                    header, begin = self._header_place(text)
+                    first = first and header == begin  # Without content.
                 cut = self._cut_records if self._dialect.multi_line else TextFile.cut
                 for start, stop in cut(text, begin, amount):
                     yield Piece(file, start, stop)
