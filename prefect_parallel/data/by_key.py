@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect_parallel.data.convert import Conversion
 from prefect_parallel.data.mini_batch import MiniBatch, Piece
-from prefect_parallel.data.table import PathColumns
+from prefect_parallel.data.path_columns import PathColumns
 from prefect_parallel.errors import InvalidInput
 
 # The values of the keys, as text; None is a null.

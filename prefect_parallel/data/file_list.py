@@ -12,8 +12,9 @@ import pyarrow as pa
 from prefect_parallel.data.block import Block
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.data.mltable import MLTable
+from prefect_parallel.data.path_columns import path_block
+from prefect_parallel.data.schema import join
 from prefect_parallel.data.steps import HIDDEN, Steps
-from prefect_parallel.data.table import join, path_block
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -26,8 +26,9 @@ from prefect_parallel.data.block import Block
 from prefect_parallel.data.by_key import Key, key_texts, key_value
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.readers.grouped import from_arrow, to_arrow
+from prefect_parallel.data.schema import Schema, join
 from prefect_parallel.data.steps import HIDDEN
-from prefect_parallel.data.table import Schema, TableReader, join
+from prefect_parallel.data.table import TableReader
 from prefect_parallel.data.table_plan import TablePlan
 
 # How much is read at a time, and how much of the input a bucket should hold: it is sorted in

@@ -120,7 +120,8 @@ class Table(_Input["pd.DataFrame"]):
         Raises:
             UnreadableMiniBatch: A part of it cannot be read.
         """
-        from prefect_parallel.data.table import TableReader, join, nulls_to_objects
+        from prefect_parallel.data.schema import join
+        from prefect_parallel.data.table import TableReader, nulls_to_objects
 
         plan = self.plan(BySize())
         reader = TableReader(plan.reader)

@@ -2,108 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from prefect_parallel.data import kinds
-from prefect_parallel.data.block import Block, Column
+from prefect_parallel.data.block import Block
 from prefect_parallel.data.format import make_format
 from prefect_parallel.data.mini_batch import MiniBatch, Piece
+from prefect_parallel.data.path_columns import PathColumns
 from prefect_parallel.data.reader import check_unchanged
-from prefect_parallel.data.steps import PATH, Steps
+from prefect_parallel.data.schema import Schema, join
+from prefect_parallel.data.steps import Steps
 from prefect_parallel.errors import UnreadableMiniBatch
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class Schema:
-    """The columns of all mini-batches, as planning saw them.
-
-    Attributes:
-        types: By name, in their order; None: Python objects of several kinds, or nested ones.
-        nullable: Columns that hold nulls somewhere.
-    """
-
-    types: Mapping[str, pa.DataType | None]
-    nullable: frozenset[str]
-
-    def to_json(self) -> dict[str, Any]:
-        fields = [pa.field(name, type_ or pa.null()) for name, type_ in self.types.items()]
-        return {
-            "arrow": base64.b64encode(pa.schema(fields).serialize()).decode(),
-            "objects": [name for name, type_ in self.types.items() if type_ is None],
-            "nullable": sorted(self.nullable),
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Schema:
-        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(value["arrow"])))
-        objects = set(value["objects"])
-        types = {field.name: None if field.name in objects else field.type for field in schema}
-        return cls(types, frozenset(value["nullable"]))
-
-    @classmethod
-    def of(cls, blocks: Iterable[Block]) -> Schema:
-        """What blocks have in common: columns in the order of their first appearance."""
-        types: dict[str, pa.DataType | None] = {}
-        nullable: set[str] = set()
-        rows = 0
-        for block in blocks:
-            for name, column in block.columns.items():
-                type_ = column.type if isinstance(column, pa.Array) else None
-                types[name] = _common(types[name], type_) if name in types else type_
-                if kinds.count_nulls(column):
-                    nullable.add(name)
-                if rows and name not in types:
-                    nullable.add(name)
-            if block.rows:
-                nullable |= types.keys() - block.columns.keys()
-            rows += block.rows
-        return cls(types, frozenset(nullable))
-
-    def align(self, block: Block) -> Block:
-        """The block with these columns in this order; others come last."""
-        columns: dict[str, Column] = {}
-        for name, type_ in self.types.items():
-            column = block.columns.get(name)
-            if column is None:
-                column = pa.nulls(block.rows, type_)
-            if type_ is None:
-                column = _values(column)
-            elif isinstance(column, pa.Array) and column.type != type_:
-                column = _cast(column, type_)
-            columns[name] = column
-        return Block(
-            {**columns, **{n: c for n, c in block.columns.items() if n not in columns}}, block.rows
-        )
-
-
-def _cast(column: pa.Array[Any], type_: pa.DataType) -> pa.Array[Any]:
-    try:
-        return column.cast(type_, safe=False)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        # A file behind those that planning looked at, of another kind: as it is.
-        return column
-
-
-def _common(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType | None:
-    """The type of a column that is of these types in different places."""
-    if one is None or other is None:
-        return None
-    try:
-        (field,) = pa.unify_schemas(
-            [pa.schema([("", one)]), pa.schema([("", other)])], promote_options="permissive"
-        )
-    except (pa.ArrowTypeError, pa.ArrowInvalid):
-        return None
-    return field.type
 
 
 class TableReader:
@@ -191,54 +105,3 @@ def nulls_to_objects(frame: pd.DataFrame) -> pd.DataFrame:
         if len(frame) and frame[name].isna().all():
             frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
     return frame
-
-
-def join(blocks: Sequence[Block]) -> Block:
-    """Blocks one after the other; a column that one lacks is null there."""
-    schema = Schema.of(blocks)
-    aligned = [schema.align(block) for block in blocks]
-    columns: dict[str, Column] = {}
-    for name, type_ in schema.types.items():
-        parts = [block.columns[name] for block in aligned]
-        if type_ is None:
-            columns[name] = [value for part in parts for value in part]
-        else:
-            columns[name] = pa.concat_arrays(parts)
-    return Block(columns, sum(block.rows for block in aligned))
-
-
-def _values(column: Column) -> list[Any]:
-    return column.to_pylist() if isinstance(column, pa.Array) else column
-
-
-class PathColumns:
-    """The columns that a file's path gives."""
-
-    def __init__(self, file_steps: Iterable[tuple[str, Any]], include_path: bool) -> None:
-        steps = [step for step in file_steps if step[0] not in _ROW_STEPS]
-        self._steps = Steps(steps)
-        self._include_path = include_path
-        self._last: tuple[str, dict[str, Any]] = ("", {})
-
-    @property
-    def names(self) -> list[str]:
-        return list(self.of("/"))
-
-    def of(self, path: str) -> dict[str, Any]:
-        """One value each; `Path` first, if wanted."""
-        if self._last[0] != path:
-            block, _ = self._steps.apply(path_block([path]), (), Counter())
-            columns = {n: c for n, c in block.columns.items() if n != PATH or self._include_path}
-            self._last = path, columns
-        return self._last[1]
-
-
-# What takes files away and gives them no columns.
-_ROW_STEPS = ("filter", "skip", "take", "take_random_sample")
-
-
-def path_block(paths: Sequence[str]) -> Block:
-    """A list of files as a table."""
-    return Block(
-        {PATH: pa.array([path.replace("\\", "/") for path in paths], pa.string())}, len(paths)
-    )

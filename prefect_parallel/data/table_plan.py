@@ -13,8 +13,10 @@ from prefect_parallel.data.file_list import FileList
 from prefect_parallel.data.format import Look, make_format
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.mltable import MLTable
+from prefect_parallel.data.path_columns import PathColumns
+from prefect_parallel.data.schema import Schema
 from prefect_parallel.data.steps import EXTRACT, make_step
-from prefect_parallel.data.table import PathColumns, Schema, TableReader
+from prefect_parallel.data.table import TableReader
 from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 
 

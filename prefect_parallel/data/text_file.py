@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from types import TracebackType
 
@@ -52,15 +53,18 @@ class TextFile:
             self._file = open(path, "rb")  # noqa: PTH123, SIM115 - closed by __exit__
         except OSError as error:
             raise UnreadableMiniBatch(f"{path}: cannot be opened: {error.strerror}") from error
-        self.size = self._file.seek(0, 2)
-        if self.read(0, 2) == _GZIP_MARK:
-            raise UnreadableMiniBatch(f"{path}: is compressed with gzip: unpack it")
-        if encoding == "utf16" and self.read(0, 2) == _UTF16_MARK_BIG:
-            raise UnreadableMiniBatch(
-                f"{path}: is UTF-16 of the big-endian kind, which MLTable does not read"
-            )
+        self.size = os.fstat(self._file.fileno()).st_size
+        head = self._file.read(len(_UTF8_MARK))
+        wrong = None
+        if head.startswith(_GZIP_MARK):
+            wrong = "is compressed with gzip: unpack it"
+        elif encoding == "utf16" and head.startswith(_UTF16_MARK_BIG):
+            wrong = "is UTF-16 of the big-endian kind, which MLTable does not read"
+        if wrong:
+            self._file.close()
+            raise UnreadableMiniBatch(f"{path}: {wrong}")
         mark = {"utf16": _UTF16_MARK, "utf8": _UTF8_MARK}.get(encoding)
-        self.begin = len(mark) if mark and self.read(0, len(mark)) == mark else 0
+        self.begin = len(mark) if mark and head.startswith(mark) else 0
 
     def __enter__(self) -> TextFile:
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -13,15 +13,17 @@ from prefect_parallel.data.block import Block
 from prefect_parallel.data.cells import Cell, Dialect, blank_quoted
 from prefect_parallel.data.convert import Conversion
 from prefect_parallel.data.format import LOOKING, Facts, Look
+from prefect_parallel.data.header import clean_names, extend_names
 from prefect_parallel.data.kinds import Kind
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.mltable import MLTable
+from prefect_parallel.data.sample import Sample
 from prefect_parallel.data.steps import PATH
 from prefect_parallel.data.text_file import ENCODINGS, TextFile
 from prefect_parallel.errors import UnreadableMiniBatch
 
 _DEFAULT_SAMPLE = 200
-_HEAD = 16 * 1024
+_HEAD = 4 * 1024
 _CHUNK = 1024 * 1024
 
 
@@ -148,7 +150,7 @@ class Delimited:
         self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
     ) -> Facts:
         self._facts = {"header": self._first_header(files)}
-        sample = _Sample(self._inference.get("sample_size", _DEFAULT_SAMPLE))
+        sample = Sample(self._inference.get("sample_size", _DEFAULT_SAMPLE))
         unreadable: list[UnreadableMiniBatch] = []
         width = 0
         for piece in look.until(lambda: sample.full or bool(unreadable)):
@@ -267,84 +269,6 @@ class Delimited:
 
     def count(self, piece: Piece) -> int:
         return self._dialect.count(self._data(piece))
-
-
-class _Sample:
-    """The first rows of a table, for inference.
-
-    Attributes:
-        columns: Name to sampled values.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.columns: dict[str, list[str | None]] = {}
-        self._size = size
-        self._rows = 0
-        self._found_none = False
-        self._follows: set[str] = set()
-
-    @property
-    def full(self) -> bool:
-        """Whether inference needs no more rows, or finds no more."""
-        return self._rows >= self._size or self._found_none
-
-    def add(self, path_columns: dict[str, Any], columns: dict[str, pa.Array[Any]]) -> None:
-        """Adds the rows of a piece."""
-        rows = len(next(iter(columns.values()))) if columns else 0
-        self._found_none = not rows
-        if not rows:
-            return
-        left = max(0, self._size - self._rows)
-        for name, value in path_columns.items():
-            if name != PATH and pa.types.is_string(value.type):
-                self._add(name, pa.repeat(value[0], rows), left)
-        for name, column in columns.items():
-            self._add(name, column, left)
-        self._rows += rows
-
-    def _add(self, name: str, column: pa.Array[Any], left: int) -> None:
-        self.columns.setdefault(name, []).extend(column[:left].to_pylist())
-        if column[left:].null_count < len(column[left:]):
-            self._follows.add(name)
-
-    def expect(self, names: Iterable[str]) -> None:
-        """Adds columns that no row has filled yet."""
-        for name in names:
-            self.columns.setdefault(name, [])
-
-    def kinds(self, infers: bool, complete: bool, overrides: dict[str, Kind]) -> dict[str, Kind]:
-        return {
-            name: overrides.get(name) or self._kind(name, values, infers, complete)
-            for name, values in self.columns.items()
-        }
-
-    def _kind(self, name: str, values: Sequence[str | None], infers: bool, complete: bool) -> Kind:
-        kind = kinds.infer(values) if infers else kinds.TEXT
-        if kind == kinds.NOTHING and (name in self._follows or not complete):
-            return kinds.TEXT
-        return kind
-
-
-def clean_names(cells: Sequence[Cell]) -> list[str]:
-    """Names from the cells of a header: trimmed, none empty, none twice."""
-    return _unique((cell or "").strip() for cell in cells)
-
-
-def extend_names(names: list[str], width: int) -> list[str]:
-    """As many names as a row has cells."""
-    return _unique([*names[:width], *[""] * (width - len(names))])
-
-
-def _unique(names: Iterable[str]) -> list[str]:
-    seen: dict[str, None] = {}
-    for position, name in enumerate(names, 1):
-        base = name or f"Column{position}"
-        name, number = base, 0
-        while name in seen:
-            number += 1
-            name = f"{base}_{number}"
-        seen[name] = None
-    return list(seen)
 
 
 def _check_partition_format(files: Iterable[File], look: Look) -> None:

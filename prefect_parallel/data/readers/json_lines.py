@@ -66,6 +66,9 @@ class JsonLines:
         for file in files:
             if file.size == 0:
                 continue
+            if file.size is not None and file.size <= amount:
+                yield Piece(file, 0, file.size)
+                continue
             try:
                 text = TextFile(file.path, self._encoding)
             except UnreadableMiniBatch:
