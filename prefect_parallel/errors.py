@@ -6,8 +6,16 @@ allowed, what to do. The command line prints it as it stands, without a tracebac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+
+
+def nearest(word: str, known: Collection[str]) -> str | None:
+    """A hint that names what was probably meant; case does not count."""
+    by_folded = {name.casefold(): name for name in known}
+    matches = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
+    return f"did you mean {by_folded[matches[0]]}?" if matches else None
 
 
 class PrefectParallelError(Exception):

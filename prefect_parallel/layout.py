@@ -33,6 +33,14 @@ class ProcessLogs:
 
 
 @dataclass(frozen=True)
+class PerfLogs:
+    """What a node and its entry processes used, as CSV files."""
+
+    node: Path
+    processes: Path
+
+
+@dataclass(frozen=True)
 class StepDirectory:
     """`steps/<step>/` of a run directory."""
 
@@ -49,6 +57,11 @@ class StepDirectory:
     def code(self) -> Path:
         """The snapshot of the step's code folder, working directory of its entry script."""
         return self.root / "code"
+
+    @property
+    def completed(self) -> Path:
+        """Fingerprint of a command step that has completed, for a resumed run."""
+        return self.root / "completed.txt"
 
     @property
     def grouped(self) -> Path:
@@ -113,6 +126,27 @@ class StepDirectory:
             attempts=self.logs / "sys" / "node" / node / f"{process}.txt",
         )
 
+    def processes(self) -> list[tuple[str, str]]:
+        """Node and name of each entry process that has left logs, in order."""
+        kinds = (self.user / "stdout", self.user / "error", self.logs / "sys" / "node")
+        files = [path for kind in kinds for path in kind.glob("*/*.txt")]
+        return sorted({(path.parent.name, path.name.split(".")[0]) for path in files})
+
+    @property
+    def _perf(self) -> Path:
+        return self.logs / "sys" / "perf"
+
+    def perf(self, node: str) -> PerfLogs:
+        folder = self._perf / node
+        return PerfLogs(
+            node=folder / "node_resource_usage.csv",
+            processes=folder / "processes_resource_usage.csv",
+        )
+
+    def perf_nodes(self) -> list[str]:
+        """The nodes whose resources were monitored."""
+        return sorted(path.name for path in self._perf.glob("*"))
+
 
 @dataclass(frozen=True)
 class RunDirectory:
@@ -120,14 +154,22 @@ class RunDirectory:
 
     root: Path
 
-    def refuse_unusable(self) -> None:
-        """Find out, without making anything, that the directory cannot be made.
+    def refuse_unusable(self, *, resumes: bool = False) -> None:
+        """Find out, without making anything, that the directory cannot be used.
+
+        Args:
+            resumes: Whether it must be there already, or must not.
 
         Raises:
-            UnusableRunDirectory: It exists, or its place cannot be written to.
+            UnusableRunDirectory: So it is, or its place cannot be written to.
         """
-        if self.root.exists():
-            raise UnusableRunDirectory(f"{self.root} exists already; choose another --name")
+        if self.root.exists() and not resumes:
+            raise UnusableRunDirectory(
+                f"{self.root} exists already; choose another --name, or go on with --resume"
+                f" {self.root.name}"
+            )
+        if resumes and not self.job_file.exists():
+            raise UnusableRunDirectory(f"{self.root} is not a run that could be resumed")
         place = next(parent for parent in self.root.absolute().parents if parent.exists())
         if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
             raise UnusableRunDirectory(
@@ -148,6 +190,11 @@ class RunDirectory:
             raise UnusableRunDirectory(f"cannot make {self.root}: {error.strerror}") from error
 
     @property
+    def lock_file(self) -> Path:
+        """Locked by the process that drives the run; holds its id."""
+        return self.root / ".lock"
+
+    @property
     def job_file(self) -> Path:
         return self.root / "job.yml"
 
@@ -156,5 +203,18 @@ class RunDirectory:
         """Where `--copy_logs_to_parent True` puts a copy of each step's logs."""
         return self.root / "logs"
 
+    @property
+    def report(self) -> Path:
+        """One page about the run, for a browser."""
+        return self.logs / "report.html"
+
     def step(self, name: str) -> StepDirectory:
-        return StepDirectory(self.root / "steps" / name)
+        return StepDirectory(self._steps / name)
+
+    @property
+    def _steps(self) -> Path:
+        return self.root / "steps"
+
+    def step_names(self) -> list[str]:
+        """The steps that have left something."""
+        return sorted(path.name for path in self._steps.glob("*") if path.is_dir())

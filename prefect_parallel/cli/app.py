@@ -35,6 +35,7 @@ def run(
     *,
     output_dir: Path = Path("runs"),
     name: str | None = None,
+    resume: str | None = None,
     set_: Set = None,
     verbose: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -46,13 +47,16 @@ def run(
         file: The pipeline's YAML file.
         output_dir: The folder that the run directory is made in.
         name: The run directory's name; by default the display name with a time stamp.
+        resume: Go on with the run of this name: do what is missing, and what has changed.
         set_: Put another value in place of the file's, e.g. jobs.score.mini_batch_size=1mb. May be
             given several times.
         verbose: Show what Prefect and Dask log, too.
     """
     from prefect_parallel.cli.run import run_pipeline
 
-    return run_pipeline(file, output_dir, name, set_ or [], verbose=verbose)
+    return run_pipeline(
+        file, output_dir, resume or name, set_ or [], resumes=resume is not None, verbose=verbose
+    )
 
 
 @app.command

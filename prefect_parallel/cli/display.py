@@ -31,6 +31,9 @@ class Display(Observer):
     def step_ended(self, step: str, end: StepEnd) -> None:
         self._ended.append((step, end))
 
+    def noted(self, step: str, text: str) -> None:
+        self._say(f"{step}: {text}")
+
     def ignored(self, keys: Sequence[str]) -> None:
         """Name what of the file has no meaning here."""
         if keys:

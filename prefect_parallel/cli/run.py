@@ -21,6 +21,7 @@ def run_pipeline(
     name: str | None,
     overrides: Sequence[str],
     *,
+    resumes: bool,
     verbose: bool,
 ) -> int:
     """Load a pipeline, run it and show how it goes; gives the exit status.
@@ -45,12 +46,18 @@ def run_pipeline(
 
     name = name or default_run_name(job)
     directory = RunDirectory(output_dir / name)
-    directory.refuse_unusable()
+    directory.refuse_unusable(resumes=resumes)
     check_inputs(resolved)
     with display() as shown, prefect_server(shown):
         shown.ignored(job.ignored)
-        flow = compile_pipeline(job, output_dir=output_dir, name=name, observer=shown)
-        state = cast(State[None], flow(return_state=True))
+        flow = compile_pipeline(
+            job, output_dir=output_dir, name=name, resume=resumes, observer=shown
+        )
+        try:
+            state = cast(State[None], flow(return_state=True))
+        except KeyboardInterrupt:
+            # The second one: now. All other processes end with this one.
+            os._exit(EXIT_FAILED)
     shown.summary(state, directory.root)
     return EXIT_COMPLETED if state.is_completed() else EXIT_FAILED
 

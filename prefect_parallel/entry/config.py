@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prefect_parallel.data import MiniBatch
 from prefect_parallel.layout import ProcessLogs, StepDirectory
+from prefect_parallel.output.fingerprint import of_json
+from prefect_parallel.output.part import Record, read_record
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class EntryConfig:
         timeout: Seconds for one call of `run`.
         task_overhead_timeout: Seconds to load a mini-batch, and to write its part.
         first_task_creation_timeout: Seconds for a process to start and to finish `init`.
+        fingerprint: Of code, arguments and whatever else decides what `run` returns, but for the
+            mini-batch.
     """
 
     step_directory: str
@@ -46,10 +52,32 @@ class EntryConfig:
     timeout: float
     task_overhead_timeout: float
     first_task_creation_timeout: float
+    fingerprint: str
 
     @property
     def directory(self) -> StepDirectory:
         return StepDirectory(Path(self.step_directory))
+
+    def new_record(self, name: ProcessName, mini_batch: MiniBatch, attempt: int) -> Record:
+        """The record of an attempt that begins now."""
+        return Record(
+            index=mini_batch.index,
+            attempt=attempt,
+            items=None,
+            succeeded=0,
+            data=of_json(mini_batch.to_json()),
+            settings=self.fingerprint,
+            inputs=mini_batch.describe(),
+            node=name.node,
+            process=name.process,
+            started_at=time.time(),
+        )
+
+    def committed(self, mini_batch: MiniBatch) -> Record | None:
+        """The record of a mini-batch that has succeeded and need not run again."""
+        record = read_record(self.directory.part(mini_batch.index))
+        data = of_json(mini_batch.to_json())
+        return record if record and record.holds_for(data, self.fingerprint) else None
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

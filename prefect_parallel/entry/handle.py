@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,16 @@ class EntryProcess:
             self.end()
             raise InitFailed(name, failure)
 
-    def attempt(self, mini_batch: MiniBatch, attempt: int) -> Record | Failure:
-        """Run one mini-batch. A process that had to be ended is not `alive` afterwards."""
+    def attempt(
+        self, mini_batch: MiniBatch, attempt: int, on_run: Callable[[], None]
+    ) -> Record | Failure:
+        """Run one mini-batch. A process that had to be ended is not `alive` afterwards.
+
+        Args:
+            mini_batch: Its descriptor.
+            attempt: 1 for the first.
+            on_run: Called when `run` is.
+        """
         config = self._config
         items: int | None = None
         limit, doing = config.task_overhead_timeout, "loading the mini-batch"
@@ -111,6 +120,7 @@ class EntryProcess:
                 return Record.from_json(message["record"])
             if event == "loaded":
                 items = message["items"]
+                on_run()
                 limit, doing, setting = config.timeout, "run()", "retry_settings.timeout"
             elif event == "returned":
                 limit, doing = config.task_overhead_timeout, "writing the part"

@@ -21,6 +21,11 @@ class NodeLogs:
     def __init__(self, directory: StepDirectory) -> None:
         self._directory = directory
 
+    def processes(self, node: str) -> int:
+        """How many entry processes of a node have logs already."""
+        folder = ProcessName(node, "").logs(self._directory).stdout.parent
+        return len(list(folder.iterdir())) if folder.exists() else 0
+
     def attempt(self, name: ProcessName, record: Record) -> None:
         """One line about an attempt that has ended."""
         path = name.logs(self._directory).attempts

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
+from collections.abc import Callable
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig, ProcessName
@@ -11,7 +13,7 @@ from prefect_parallel.entry.handle import EntryProcess, Failure, InitFailed
 from prefect_parallel.entry.logs import NodeLogs
 from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.output.part import Record, read_record, write_part
+from prefect_parallel.output.part import Record, write_part
 
 INIT_FAILURES_PER_SLOT = 3
 """How often `init` may fail for each slot of a node on which it never succeeded."""
@@ -32,15 +34,28 @@ class EntryPool:
     replaced when they die or have to be ended.
     """
 
-    def __init__(self, config: EntryConfig, node: str) -> None:
+    def __init__(
+        self, config: EntryConfig, node: str, on_first_run: Callable[[], None] = lambda: None
+    ) -> None:
+        """Make the pool of a node; no process is started yet.
+
+        Args:
+            config: What it runs.
+            node: The node's name.
+            on_first_run: Called once, when `run` is called for the first time on the node.
+        """
         self._config = config
         self._node = node
+        self._on_first_run = on_first_run
         self._logs = NodeLogs(config.directory)
         self._spawner = Spawner()
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._closed = False
         self._idle: list[EntryProcess] = []
-        self._started = 0
+        self._busy = 0
+        # A node that comes back, after a crash or in a resumed run, has process names in use.
+        self._started = self._logs.processes(node)
+        self._has_run = False
         self._init_succeeded = False
         self._init_failures = 0
 
@@ -51,28 +66,29 @@ class EntryPool:
             InitKeepsFailing: So it is on this node, on which it never succeeded.
             PoolClosed: The step ended meanwhile.
         """
-        committed = read_record(self._config.directory.part(mini_batch.index))
-        if committed is not None and committed.error is None:
+        committed = self._config.committed(mini_batch)
+        if committed is not None:
             return committed
-        started_at = time.time()
+        with self._changed:
+            self._busy += 1
         try:
-            process = self._take()
-        except InitFailed as error:
-            return self._commit_failure(mini_batch, attempt, error.name, error.failure, started_at)
-        result = process.attempt(mini_batch, attempt)
-        self._refuse_if_closed()
-        if isinstance(result, Failure):
-            result = self._commit_failure(mini_batch, attempt, process.name, result, started_at)
-        elif result.error is not None:
-            self._logs.error(process.name, mini_batch, attempt, Failure(result.error))
-        self._logs.attempt(process.name, result)
-        self._give_back(process)
-        return result
+            return self._run(mini_batch, attempt)
+        finally:
+            with self._changed:
+                self._busy -= 1
+                self._changed.notify_all()
 
-    def close(self) -> None:
-        """Call `shutdown` in every idle process, then end whatever still runs."""
-        with self._lock:
+    def close(self, grace: float = 0) -> None:
+        """Take no more work, call `shutdown` in idle processes, end whatever still runs.
+
+        Args:
+            grace: Seconds that mini-batches which run get to come to their end.
+        """
+        with self._changed:
+            if self._closed:
+                return
             self._closed = True
+            self._changed.wait_for(lambda: self._busy == 0, timeout=grace)
             idle, self._idle = self._idle, []
         closing = [threading.Thread(target=self._shut_down, args=[process]) for process in idle]
         for thread in closing:
@@ -81,15 +97,42 @@ class EntryPool:
             thread.join()
         self._spawner.close()
 
+    def _run(self, mini_batch: MiniBatch, attempt: int) -> Record:
+        started_at = time.time()
+        try:
+            process = self._take()
+        except InitFailed as error:
+            return self._commit_failure(mini_batch, attempt, error.name, error.failure, started_at)
+        result = process.attempt(mini_batch, attempt, self._note_run)
+        if isinstance(result, Failure):
+            # A process that was stopped because the step is over has not failed.
+            self._refuse_if_closed()
+            result = self._commit_failure(mini_batch, attempt, process.name, result, started_at)
+        elif result.error is not None:
+            self._logs.error(process.name, mini_batch, attempt, Failure(result.error))
+        self._logs.attempt(process.name, result)
+        with self._changed:
+            if process.alive:
+                self._idle.append(process)
+        return result
+
+    def _note_run(self) -> None:
+        with self._changed:
+            first, self._has_run = not self._has_run, True
+        if first:
+            self._on_first_run()
+
     def _take(self) -> EntryProcess:
         """An idle process, or a new one; where none ever started, tries until it is hopeless."""
-        with self._lock:
-            if self._idle:
-                return self._idle.pop()
         while True:
-            self._refuse_if_closed()
+            with self._changed:
+                self._refuse_if_closed()
+                if self._idle:
+                    return self._idle.pop()
+                name = ProcessName(self._node, f"process{self._started:03d}")
+                self._started += 1
             try:
-                process = EntryProcess(self._spawner, self._config, self._next_name())
+                process = EntryProcess(self._spawner, self._config, name)
             except InitFailed as error:
                 self._refuse_if_closed()
                 if self._init_succeeded:
@@ -101,7 +144,7 @@ class EntryPool:
 
     def _count_init_failure(self, error: InitFailed) -> None:
         file = self._logs.script_error(error.name, error.failure)
-        with self._lock:
+        with self._changed:
             self._init_failures += 1
             failures = self._init_failures
         if failures >= INIT_FAILURES_PER_SLOT * self._config.slots:
@@ -110,20 +153,9 @@ class EntryPool:
                 f" {self._node}: {error} (full traceback: {file})"
             )
 
-    def _give_back(self, process: EntryProcess) -> None:
-        with self._lock:
-            if process.alive:
-                self._idle.append(process)
-
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise PoolClosed("the step is over")
-
-    def _next_name(self) -> ProcessName:
-        with self._lock:
-            name = ProcessName(self._node, f"process{self._started:03d}")
-            self._started += 1
-        return name
 
     def _shut_down(self, process: EntryProcess) -> None:
         failure = process.shut_down()
@@ -139,17 +171,11 @@ class EntryPool:
         started_at: float,
     ) -> Record:
         """Commit the record of an attempt that returned nothing."""
-        file = self._logs.error(name, mini_batch, attempt, failure)
-        record = Record(
-            index=mini_batch.index,
-            attempt=attempt,
+        record = dataclasses.replace(
+            self._config.new_record(name, mini_batch, attempt),
             items=failure.items,
-            succeeded=0,
             error=failure.error,
-            traceback_file=file,
-            inputs=mini_batch.describe(),
-            node=name.node,
-            process=name.process,
+            traceback_file=self._logs.error(name, mini_batch, attempt, failure),
             started_at=started_at,
             seconds=time.time() - started_at,
         )

@@ -94,16 +94,7 @@ class _Worker:
         self._format = None if config.output_file is None else format_for(config.output_file)
 
     def attempt(self, mini_batch: MiniBatch, attempt: int) -> None:
-        started = Record(
-            index=mini_batch.index,
-            attempt=attempt,
-            items=None,
-            succeeded=0,
-            inputs=mini_batch.describe(),
-            node=self._name.node,
-            process=self._name.process,
-            started_at=time.time(),
-        )
+        started = self._config.new_record(self._name, mini_batch, attempt)
         try:
             record = self._run(mini_batch, started)
         except BaseException as error:

@@ -36,9 +36,10 @@ class Exit:
         if self.status >= 0:
             return f"exit code {self.status}"
         try:
-            return f"signal {signal.Signals(-self.status).name}"
+            name = signal.Signals(-self.status).name
         except ValueError:
-            return f"signal {-self.status}"
+            name = str(-self.status)
+        return f"signal {name}, peak memory {self.peak_memory / 1024**2:.0f} MB"
 
 
 class Spawner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -15,7 +16,9 @@ from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.progress import StepEnd
 from prefect_parallel.flow.run import Run
 from prefect_parallel.flow.snapshot import take_snapshot
-from prefect_parallel.job import CommandStep
+from prefect_parallel.job import CommandStep, Data, OutputOf
+from prefect_parallel.layout import StepDirectory
+from prefect_parallel.output.fingerprint import of_code, of_data, of_json
 
 POLL_SECONDS = 0.1
 
@@ -55,31 +58,58 @@ def command_step_flow(step: CommandStep, run: Run) -> Flow[[], None]:
 def _run(step: CommandStep, run: Run) -> StepEnd:
     directory = run.directory.step(step.name)
     log = directory.command_log
+    outputs = run.outputs_folder(step)
     try:
-        folder = _prepare(step, run)
+        _take_code(step, run)
         command = step.shell_command(run.values(step))
+        fingerprint = _fingerprint(step, run, command)
+        if run.resumes and _has_completed(directory, fingerprint):
+            return StepEnd("Completed", "completed in an earlier run", outputs, log)
+        _clear(step, run)
         run.observer.command_started(step.name)
-        exit_ = _execute(command, folder, step, run, log)
+        exit_ = _execute(command, directory.code, step, run, log)
+        if exit_.status != 0:
+            reason = f"the command ended with {exit_}; its last words:\n{_last_lines(log)}"
+            return StepEnd("Failed", reason, None, log)
+        directory.completed.write_text(fingerprint)
     except CommandCanceled as error:
         return StepEnd("Canceled", str(error), None, log)
     except PrefectParallelError as error:
         return StepEnd("Failed", str(error), None, log)
-    if exit_.status != 0:
-        reason = f"the command ended with {exit_}; its last words:\n{_last_lines(log)}"
-        return StepEnd("Failed", reason, None, log)
-    return StepEnd("Completed", "the command succeeded", run.outputs_folder(step), log)
+    return StepEnd("Completed", "the command succeeded", outputs, log)
 
 
-def _prepare(step: CommandStep, run: Run) -> Path:
-    """Make the folders around the command; gives the one that it runs in."""
+def _take_code(step: CommandStep, run: Run) -> None:
     directory = run.directory.step(step.name)
-    directory.logs.mkdir(parents=True)
-    run.make_outputs(step)
+    directory.root.mkdir(parents=True, exist_ok=True)
     if step.code is None:
-        directory.code.mkdir()
+        directory.code.mkdir(exist_ok=True)
     else:
         take_snapshot(step.code, directory.code, run_directory=run.directory.root)
-    return directory.code
+
+
+def _fingerprint(step: CommandStep, run: Run, command: str) -> str:
+    data = {
+        name: of_data(Path(run.location(source)))
+        for name, source in step.inputs.items()
+        if isinstance(source, (Data, OutputOf))
+    }
+    code = of_code(run.directory.step(step.name).code)
+    return of_json([command, code, step.environment_variables, data])
+
+
+def _has_completed(directory: StepDirectory, fingerprint: str) -> bool:
+    return directory.completed.exists() and directory.completed.read_text() == fingerprint
+
+
+def _clear(step: CommandStep, run: Run) -> None:
+    """Make the folders that the command finds, without what an earlier run left in them."""
+    directory = run.directory.step(step.name)
+    directory.completed.unlink(missing_ok=True)
+    if directory.outputs.exists():
+        shutil.rmtree(directory.outputs)
+    directory.logs.mkdir(parents=True, exist_ok=True)
+    run.make_outputs(step)
 
 
 def _execute(command: str, folder: Path, step: CommandStep, run: Run, log: Path) -> Exit:

@@ -10,14 +10,18 @@ from datetime import datetime
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
 from prefect.exceptions import TerminationSignal
 from prefect.flows import Flow
 from prefect.states import Cancelled, Completed, Failed
 
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.cancel import is_canceled
 from prefect_parallel.flow.command_step import command_step_flow
+from prefect_parallel.flow.lock import hold
 from prefect_parallel.flow.parallel_step import parallel_step_flow
 from prefect_parallel.flow.parameters import give_parameters
 from prefect_parallel.flow.progress import Observer
@@ -25,12 +29,14 @@ from prefect_parallel.flow.run import Run
 from prefect_parallel.job import (
     ParallelStep,
     PipelineJob,
-    ResolvedJob,
     load_pipeline,
 )
 from prefect_parallel.layout import RunDirectory
 
 DEFAULT_OUTPUT_DIR = "runs"
+
+CANCEL_POLL_SECONDS = 2.0
+"""How late a cancellation from the Prefect UI is noticed."""
 
 
 def compile_pipeline(
@@ -39,6 +45,7 @@ def compile_pipeline(
     overrides: Sequence[str] = (),
     output_dir: str | Path = DEFAULT_OUTPUT_DIR,
     name: str | None = None,
+    resume: bool = False,
     observer: Observer | None = None,
 ) -> Flow[..., None]:
     """Compile a pipeline job into a Prefect flow.
@@ -51,6 +58,7 @@ def compile_pipeline(
         overrides: Values to put in place of the file's, e.g. `jobs.score.mini_batch_size=1mb`.
         output_dir: The folder that run directories are made in.
         name: The run directory's name; by default the display name with a time stamp.
+        resume: Whether to go on with the run of that name. A flow run that is retried does so.
         observer: Is told how a run goes.
 
     Raises:
@@ -68,8 +76,17 @@ def compile_pipeline(
     title = _title(job)
 
     def run_pipeline(**values: Any) -> Any:
-        directory = RunDirectory(Path(output_dir).absolute() / (name or default_run_name(job)))
-        return _PipelineRun(job, job.resolve(values), directory, observer or Observer()).run()
+        context = FlowRunContext.get()
+        assert context is not None
+        flow_run = context.flow_run
+        assert flow_run is not None
+        folder = name or f"{default_run_name(job, flow_run.start_time)}-{str(flow_run.id)[:8]}"
+        run = Run(
+            RunDirectory(Path(output_dir).absolute() / folder),
+            observer or Observer(),
+            resumes=resume or flow_run.run_count > 1,
+        )
+        return _PipelineRun(job, values, run, flow_run.id).run()
 
     give_parameters(run_pipeline, job.description, job.parameters)
     return Flow(
@@ -84,16 +101,23 @@ def compile_pipeline(
 class _PipelineRun:
     """One run of a pipeline: its steps, each as soon as those that it depends on are done."""
 
-    def __init__(
-        self, job: PipelineJob, resolved: ResolvedJob, directory: RunDirectory, observer: Observer
-    ) -> None:
+    def __init__(self, job: PipelineJob, values: dict[str, Any], run: Run, flow_run: UUID) -> None:
         self._job = job
-        self._resolved = resolved
-        self._run = Run(directory, observer)
+        self._values = values
+        self._resolved = job.resolve(values)
+        self._run = run
+        self._flow_run = flow_run
 
     def run(self) -> State[None]:
-        self._run.directory.make()
-        self._run.directory.job_file.write_text(self._job.to_yaml(), encoding="utf-8")
+        if not self._run.resumes:
+            self._run.directory.make()
+        with hold(self._run.directory):
+            text = self._job.to_yaml(values=self._values, absolute_paths=True)
+            self._run.directory.job_file.write_text(text, encoding="utf-8")
+            self._run_steps()
+        return self._state()
+
+    def _run_steps(self) -> None:
         order = TopologicalSorter(self._resolved.graph)
         order.prepare()
         running: dict[Future[State[None]], str] = {}
@@ -102,8 +126,11 @@ class _PipelineRun:
                 ready = order.get_ready()
                 while running or ready:
                     running |= {self._start(threads, name): name for name in ready}
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    ended = wait(running, timeout=CANCEL_POLL_SECONDS, return_when=FIRST_COMPLETED)
+                    for future in ended.done:
                         self._finish(future, running.pop(future), order)
+                    if is_canceled(self._flow_run):
+                        self._run.canceled.set()
                     ready = () if self._run.canceled.is_set() else order.get_ready()
             except (KeyboardInterrupt, TerminationSignal):
                 self._run.canceled.set()
@@ -111,7 +138,6 @@ class _PipelineRun:
                 # A mistake of ours: no step may go on by itself.
                 self._run.canceled.set()
                 raise
-        return self._state()
 
     def _start(self, threads: ThreadPoolExecutor, name: str) -> Future[State[None]]:
         step = self._resolved.steps[name]
@@ -128,6 +154,10 @@ class _PipelineRun:
     ) -> None:
         state = future.result()
         end = self._run.ended.get(name)
+        if end is None and state.is_completed():
+            # A flow run that is retried does not run those of its subflows that are completed.
+            order.done(name)
+            return
         if end is None:
             raise PrefectParallelError(f"step {name} broke off: {state.message}")
         if end.status == "Completed":
@@ -147,10 +177,10 @@ class _PipelineRun:
         return Completed(message=f"all {len(ended)} steps completed")
 
 
-def default_run_name(job: PipelineJob) -> str:
+def default_run_name(job: PipelineJob, moment: datetime | None = None) -> str:
     """The display name and the time, as a folder name on any system."""
     words = re.sub(r"[^\w.-]+", "-", _title(job)).strip("-.") or "run"
-    return f"{words}-{datetime.now():%Y%m%d-%H%M%S}"
+    return f"{words}-{moment or datetime.now():%Y%m%d-%H%M%S}"
 
 
 def _title(job: PipelineJob) -> str:

@@ -48,7 +48,11 @@ class NodePlugin(WorkerPlugin):
 
     def setup(self, worker: Worker) -> None:
         """Called by the worker when it gets the plugin."""
-        self._pool = EntryPool(self._config, f"node-{worker.name}")
+
+        def tell_first_run() -> None:
+            worker.log_event(self.name, {"run_started": True})
+
+        self._pool = EntryPool(self._config, f"node-{worker.name}", tell_first_run)
 
     async def teardown(self, worker: Worker) -> None:
         """Called by the worker when the step is over. Also sends the task runs' last events."""

@@ -3,52 +3,32 @@
 from __future__ import annotations
 
 import os
-import queue
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, cast
-from uuid import uuid4
+from typing import Any
 
-import distributed
-from prefect import task, unmapped
+from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.context import FlowRunContext
 from prefect.flows import Flow
-from prefect.futures import PrefectFuture
-from prefect_dask.task_runners import PrefectDaskFuture
 
-from prefect_parallel.data import ByKeys, BySize, MiniBatch, Plan, plan
-from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.node import MiniBatchFailed, NodePlugin, process_mini_batches
-from prefect_parallel.flow.progress import AttemptEvent, Progress, StepEnd
+from prefect_parallel.flow.nodes import open_nodes
+from prefect_parallel.flow.progress import Progress, StepEnd
 from prefect_parallel.flow.run import Run
-from prefect_parallel.flow.snapshot import take_snapshot
+from prefect_parallel.flow.step_plan import StepPlan, limits_of, plan_step
 from prefect_parallel.flow.task_runner import NodeTaskRunner
 from prefect_parallel.flow.thresholds import Thresholds
-from prefect_parallel.job import Data, OutputOf, ParallelStep
+from prefect_parallel.flow.watch import StepCanceled, Watch, refuse_failed_totals
+from prefect_parallel.job import ParallelStep
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.aggregate import Totals, aggregate, count, records
 from prefect_parallel.output.formats import format_for
 from prefect_parallel.output.job_result import JobResult, Status
 from prefect_parallel.output.step_logs import StepLogs
 
-MAX_TASK_RUNS = 1000
-"""Up to so many mini-batches are task runs of their own; above, neighbours share one."""
-
-WATCH_SECONDS = 0.5
-"""How long a step may look unchanged to its observer."""
-
-
-class StepFailed(PrefectParallelError):
-    """A step has failed; the text says why."""
-
-
-class StepCanceled(PrefectParallelError):
-    """A step was stopped from outside."""
+CANCEL_GRACE_SECONDS = 5.0
+"""What running mini-batches get to come to their end when a run is canceled."""
 
 
 def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
@@ -77,7 +57,6 @@ class _ParallelStep:
         self._run = run
         self._slots = slots
         self._directory: StepDirectory = run.directory.step(step.name)
-        self._logs = StepLogs(self._directory, step.name)
         self._output = run.aggregated_output(step)
         self._thresholds = Thresholds(
             mini_batch_error_threshold=step.mini_batch_error_threshold,
@@ -89,119 +68,75 @@ class _ParallelStep:
 
     def run(self) -> StepEnd:
         try:
-            planned = self._plan()
-            self._map(planned)
+            self._logs = StepLogs(self._directory, self._step.name)
+            plan = plan_step(self._step, self._run, self._slots)
+            self._announce(plan)
+            if plan.to_do:
+                self._discard_output()
+                self._map(plan)
             totals = count(self._directory, self._progress.mini_batches)
-            self._refuse_failed(totals)
+            refuse_failed_totals(self._thresholds, totals, self._progress.mini_batches)
             self._aggregate()
+            return self._end("Completed", _completed(totals))
         except StepCanceled as error:
             return self._end("Canceled", str(error))
         except PrefectParallelError as error:
             return self._end("Failed", str(error))
-        return self._end("Completed", _completed(totals))
+        except OSError as error:
+            return self._end("Failed", f"the run directory cannot be written to: {error}")
 
-    def _plan(self) -> Plan:
-        step = self._step
-        source = step.inputs[step.input_name]
-        assert isinstance(source, (Data, OutputOf)), "checked when the job was resolved"
-        split = ByKeys(step.partition_keys) if step.partition_keys else BySize(step.mini_batch_size)
-        planned = plan(
-            self._run.location(source),
-            type=source.type,
-            mode=source.mode,
-            split=split,
-            work_folder=str(self._directory.grouped),
-        )
-        self._run.make_outputs(step)
-        self._directory.parts.mkdir(parents=True, exist_ok=True)
-        take_snapshot(step.code, self._directory.code, run_directory=self._run.directory.root)
-        return planned
-
-    def _map(self, planned: Plan) -> None:
-        mini_batches = list(planned.mini_batches)
-        self._progress = Progress(len(mini_batches), "files" if planned.kind == "files" else "rows")
+    def _announce(self, plan: StepPlan) -> None:
+        """Say what is planned, and how much of it an earlier run has done."""
+        total, reused = len(plan.mini_batches), len(plan.mini_batches) - len(plan.to_do)
         nodes = f"{self._step.instance_count} nodes x {self._slots} slots"
-        self._logs.job(f"planned {len(mini_batches)} mini-batches for {nodes}")
-        for note in planned.notes:
+        notes = [f"planned {total} mini-batches for {nodes}", *plan.notes]
+        if self._run.resumes:
+            why = ", ".join(f"{count} {reason}" for reason, count in plan.reasons.items())
+            notes.append(f"{reused} of {total} mini-batches are reused" + (why and f"; {why}"))
+            self._run.observer.noted(self._step.name, notes[-1])
+        for note in notes:
             self._logs.job(note)
+        self._progress = Progress(total, plan.unit, reused=reused)
         self._run.observer.step_started(self._step.name, self._progress, nodes)
-        happenings: queue.SimpleQueue[AttemptEvent | PrefectFuture[Any]] = queue.SimpleQueue()
-        with self._nodes(self._entry_config(planned), happenings) as key:
-            mapped = process_mini_batches.with_options(retries=self._step.max_retries)
-            futures = cast(
-                list[PrefectDaskFuture[int]], mapped.map(unmapped(key), _groups(mini_batches))
-            )
-            for future in futures:
-                future.wrapped_future.add_done_callback(lambda _, it=future: happenings.put(it))
+
+    def _map(self, plan: StepPlan) -> None:
+        watch = Watch(self._progress, self._thresholds, limits_of(self._step), self._run.canceled)
+        self._run.observer.waiting(f"{self._step.name}: the Dask cluster")
+        with open_nodes(plan.config, watch.happenings) as nodes:
+            task_runs = nodes.submit(plan.to_do, retries=self._step.max_retries)
             try:
-                self._watch(happenings, len(futures))
+                watch.until_done(task_runs, self._show)
+            except StepCanceled:
+                nodes.close(grace=CANCEL_GRACE_SECONDS)
+                raise
             finally:
-                _client().cancel([future.wrapped_future for future in futures])
+                self._run.observer.waiting(f"{self._step.name}: shutdown() of the entry processes")
 
-    def _watch(
-        self, happenings: queue.SimpleQueue[AttemptEvent | PrefectFuture[Any]], running: int
-    ) -> None:
-        """Wait until nothing runs any more.
+    def _show(self) -> None:
+        self._run.observer.step_progressed(self._step.name, self._progress)
+        self._logs.progress(str(self._progress))
 
-        Raises:
-            StepFailed: The step has failed for certain; some work may still run.
-            StepCanceled: So may it here.
-        """
-        while running:
-            try:
-                happened = happenings.get(timeout=WATCH_SECONDS)
-            except queue.Empty:
-                happened = None
-            if isinstance(happened, AttemptEvent):
-                self._note(happened)
-            elif happened is not None:
-                running -= 1
-                _refuse_broken(happened)
-            self._run.observer.step_progressed(self._step.name, self._progress)
-            if self._run.canceled.is_set():
-                raise StepCanceled("the run was canceled")
-
-    def _note(self, event: AttemptEvent) -> None:
-        progress = self._progress
-        progress.add(event)
-        self._logs.progress(
-            f"{progress.done} of {progress.mini_batches} mini-batches done,"
-            f" {progress.failed} failed"
-        )
-        passed = self._thresholds.exceeded(
-            failed=progress.failed,
-            failed_items=progress.failed_items,
-            mini_batches=progress.mini_batches,
-        )
-        if passed:
-            raise StepFailed(f"{passed}; the first failed with {progress.first_error}")
-
-    def _refuse_failed(self, totals: Totals) -> None:
-        """Raise StepFailed if the final counts pass a threshold: events may have been late."""
-        passed = self._thresholds.exceeded(
-            failed=totals.failed,
-            failed_items=totals.failed_items,
-            mini_batches=self._progress.mini_batches,
-        )
-        if passed and totals.first_failure:
-            raise StepFailed(f"{passed}; the first failed with {totals.first_failure.error}")
+    def _discard_output(self) -> None:
+        """An aggregated output of an earlier run must not stand for this one."""
+        if self._output is not None:
+            self._output.unlink(missing_ok=True)
 
     def _aggregate(self) -> None:
-        if self._output is not None:
-            aggregate_output.submit(
+        if self._output is not None and not self._output.exists():
+            aggregate_output(
                 self._directory,
                 self._progress.mini_batches,
                 self._output,
                 header=self._step.predefined.append_row_dataframe_header,
-            ).result()
+            )
 
     def _end(self, status: Status, reason: str) -> StepEnd:
-        count_planned = self._progress.mini_batches
-        totals = count(self._directory, count_planned)
+        mini_batches = self._progress.mini_batches
+        totals = count(self._directory, mini_batches)
         result = JobResult.of(
             status=status,
             reason=_with_traceback_file(reason, totals),
-            mini_batches=count_planned,
+            mini_batches=mini_batches,
             totals=totals,
             thresholds=self._thresholds.to_json(),
             started_at=self._started_at,
@@ -209,14 +144,11 @@ class _ParallelStep:
             output=self._output if status == "Completed" else None,
             logs=self._directory.logs,
         )
-        self._logs.failed_mini_batches(records(self._directory, count_planned))
-        for column, values in totals.values_set_to_null.items():
-            self._logs.job(f"column {column}: {values} values did not fit its type and became null")
-        self._logs.job(f"{status}: {reason}")
-        result.write(self._directory.job_result)
-        if self._step.predefined.copy_logs_to_parent:
-            copy = self._run.directory.logs / self._step.name
-            shutil.copytree(self._directory.logs, copy, dirs_exist_ok=True)
+        try:
+            self._write(result, totals)
+        except OSError as error:
+            reason = f"{result.reason}; and its logs cannot be written: {error}"
+            return StepEnd("Failed", reason, None, self._directory.job_result)
         output = self._output or self._run.outputs_folder(self._step)
         return StepEnd(
             status,
@@ -225,44 +157,16 @@ class _ParallelStep:
             self._directory.job_result,
         )
 
-    def _entry_config(self, planned: Plan) -> EntryConfig:
-        step = self._step
-        return EntryConfig(
-            step_directory=str(self._directory.root),
-            code=str(self._directory.code),
-            entry_script=step.entry_script,
-            arguments=tuple(step.arguments(self._run.values(step))),
-            environment_variables=step.environment_variables,
-            logging_level=step.logging_level,
-            input_name=step.input_name,
-            reader=planned.reader,
-            output_file=None if self._output is None else self._output.name,
-            # A step of the "many models" kind stores its own output and returns [].
-            held_to_count=not (step.partition_keys and self._output is None),
-            slots=self._slots,
-            timeout=step.timeout,
-            task_overhead_timeout=step.predefined.task_overhead_timeout,
-            first_task_creation_timeout=step.predefined.first_task_creation_timeout,
-        )
-
-    @contextmanager
-    def _nodes(self, config: EntryConfig, happenings: queue.SimpleQueue[Any]) -> Iterator[str]:
-        """Nodes that are ready for mini-batches, and tell of them; gives the plugin's key."""
-        key = f"prefect-parallel-{self._step.name}-{uuid4().hex}"
-        self._run.observer.waiting(f"{self._step.name}: the Dask cluster")
-        client = _client()
-
-        def note(event: tuple[float, dict[str, Any]]) -> None:
-            happenings.put(AttemptEvent(**event[1]["attempt"]))
-
-        client.subscribe_topic(key, note)
-        client.register_plugin(NodePlugin(config, key))
-        try:
-            yield key
-        finally:
-            self._run.observer.waiting(f"{self._step.name}: shutdown() of the entry processes")
-            client.unregister_worker_plugin(key)
-            client.unsubscribe_topic(key)
+    def _write(self, result: JobResult, totals: Totals) -> None:
+        self._logs.progress(str(self._progress), last=True)
+        self._logs.failed_mini_batches(records(self._directory, self._progress.mini_batches))
+        for column, values in totals.values_set_to_null.items():
+            self._logs.job(f"column {column}: {values} values did not fit its type and became null")
+        self._logs.job(f"{result.status}: {result.reason}")
+        result.write(self._directory.job_result)
+        if self._step.predefined.copy_logs_to_parent:
+            copy = self._run.directory.logs / self._step.name
+            shutil.copytree(self._directory.logs, copy, dirs_exist_ok=True)
 
 
 @task(name="aggregate", task_run_name="aggregate", cache_policy=NO_CACHE, persist_result=False)
@@ -271,30 +175,6 @@ def aggregate_output(
 ) -> None:
     """Join the parts of a step into its aggregated output."""
     aggregate(directory, mini_batches, target, format_for(target.name), header=header)
-
-
-def _client() -> distributed.Client:
-    """The one of the running step's task runner."""
-    context = FlowRunContext.get()
-    assert context is not None
-    assert isinstance(context.task_runner, NodeTaskRunner)
-    return context.task_runner.client
-
-
-def _groups(mini_batches: Sequence[MiniBatch]) -> list[list[dict[str, Any]]]:
-    """Neighbouring mini-batches, in at most `MAX_TASK_RUNS` groups of about the same size."""
-    size = -(-len(mini_batches) // MAX_TASK_RUNS)
-    return [
-        [mini_batch.to_json() for mini_batch in mini_batches[start : start + size]]
-        for start in range(0, len(mini_batches), size)
-    ]
-
-
-def _refuse_broken(future: PrefectFuture[Any]) -> None:
-    """Raise StepFailed for a task run that ended with anything but failed mini-batches."""
-    error = future.result(raise_on_failure=False)
-    if isinstance(error, Exception) and not isinstance(error, MiniBatchFailed):
-        raise StepFailed(str(error)) from error
 
 
 def _completed(totals: Totals) -> str:
@@ -310,6 +190,6 @@ def _completed(totals: Totals) -> str:
 
 def _with_traceback_file(reason: str, totals: Totals) -> str:
     first = totals.first_failure
-    if first is None or first.traceback_file is None:
+    if first is None or first.traceback_file is None or "full traceback" in reason:
         return reason
     return f"{reason} (full traceback: {first.traceback_file})"

@@ -45,10 +45,18 @@ class AttemptEvent:
 class Progress:
     """Counts of one step. Events may come late, or twice."""
 
-    def __init__(self, mini_batches: int, unit: str = "items") -> None:
+    def __init__(self, mini_batches: int, unit: str = "items", *, reused: int = 0) -> None:
+        """Begin to count.
+
+        Args:
+            mini_batches: How many there are.
+            unit: What an item is, e.g. `rows`.
+            reused: How many an earlier run has done.
+        """
         self.mini_batches = mini_batches
         self.unit = unit
-        self.done = 0
+        self.reused = reused
+        self.done = reused
         self.failed = 0
         self.failed_items = 0
         self.items = 0
@@ -74,10 +82,14 @@ class Progress:
     @property
     def seconds_left(self) -> float | None:
         """At the speed so far; None before anything is done."""
-        if self.done == 0:
+        done_now = self.done - self.reused
+        if done_now == 0:
             return None
         elapsed = time.monotonic() - self.started
-        return elapsed / self.done * (self.mini_batches - self.done)
+        return elapsed / done_now * (self.mini_batches - self.done)
+
+    def __str__(self) -> str:
+        return f"{self.done} of {self.mini_batches} mini-batches done, {self.failed} failed"
 
 
 @dataclass(frozen=True)
@@ -105,6 +117,9 @@ class Observer:
 
     def waiting(self, what: str) -> None:
         """The run waits for something, e.g. `the Prefect server`."""
+
+    def noted(self, step: str, text: str) -> None:
+        """Something worth knowing about a step, e.g. how much of it is reused."""
 
     def command_started(self, step: str) -> None:
         """A command step runs its command."""

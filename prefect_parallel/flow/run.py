@@ -34,12 +34,14 @@ class Run:
     Attributes:
         directory: Where the run leaves everything.
         observer: Is told how it goes.
+        resumes: Whether an earlier run in this directory is gone on with.
         canceled: Set when the run is to end: steps stop what they do.
         ended: What became of the steps that are over.
     """
 
     directory: RunDirectory
     observer: Observer
+    resumes: bool = False
     canceled: threading.Event = field(default_factory=threading.Event)
     ended: dict[str, StepEnd] = field(default_factory=dict)
 

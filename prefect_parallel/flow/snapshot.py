@@ -9,14 +9,16 @@ LEFT_OUT = shutil.ignore_patterns("__pycache__", ".git", ".venv", ".ipynb_checkp
 
 
 def take_snapshot(code: Path, target: Path, *, run_directory: Path) -> None:
-    """Copy a code folder, or the one file that it is.
+    """Copy a code folder, or the one file that it is, in place of an earlier snapshot.
 
     Args:
         code: A folder or a file.
-        target: A folder that does not exist yet.
+        target: The folder of the snapshot.
         run_directory: Not part of the code, nor are its neighbours, the other runs, if they lie in
             a folder inside `code`.
     """
+    if target.exists():
+        shutil.rmtree(target)
     if code.is_file():
         target.mkdir(parents=True)
         shutil.copy2(code, target)

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from prefect_parallel.errors import nearest
 from prefect_parallel.job.document import Key
 from prefect_parallel.job.expressions import Expression, fill, find, malformed, whole
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.locations import is_local, location_of, misfit
-from prefect_parallel.job.model import nearest
 from prefect_parallel.job.pipeline import PipelineJob
 from prefect_parallel.job.ports import DataInput, DeclaredInput, Output, as_type
 from prefect_parallel.job.resolved import Data, Input, Literal, Missing, OutputOf

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
-from prefect_parallel.errors import Problem
+from prefect_parallel.errors import Problem, nearest
 from prefect_parallel.job.document import Document, Key, Section
 from prefect_parallel.job.values import shown
 
@@ -33,12 +32,6 @@ class Reading:
     document: Document
     problems: list[Problem] = field(default_factory=list)
     ignored: list[tuple[Key, ...]] = field(default_factory=list)
-
-
-def nearest(word: str, known: Collection[str]) -> str | None:
-    """A hint that names what was probably meant."""
-    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean {matches[0]}?" if matches else None
 
 
 class Model(BaseModel):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from prefect_parallel.errors import InvalidPipeline, Problem
+from prefect_parallel.errors import InvalidPipeline, Problem, nearest
 from prefect_parallel.job.document import Document, Items, Path_, Section, Typed, dotted
-from prefect_parallel.job.model import nearest
 from prefect_parallel.job.yaml_file import parse_document
 
 

@@ -6,10 +6,10 @@ import os
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from prefect_parallel.errors import nearest
 from prefect_parallel.job.components import InForce
 from prefect_parallel.job.document import Key
 from prefect_parallel.job.expressions import find, keep_given, whole
-from prefect_parallel.job.model import nearest
 from prefect_parallel.job.parts import RetrySettings, Task
 from prefect_parallel.job.predefined import (
     PredefinedArguments,

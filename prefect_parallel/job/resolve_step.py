@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from prefect_parallel.errors import nearest
 from prefect_parallel.job.document import Key
 from prefect_parallel.job.expressions import fill, find, keep_given, malformed, whole
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.inputs import Inputs
 from prefect_parallel.job.locations import location_of
-from prefect_parallel.job.model import nearest
 from prefect_parallel.job.parts import Environment
 from prefect_parallel.job.pipeline import PipelineJob
 from prefect_parallel.job.ports import Output

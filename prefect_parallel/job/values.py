@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from prefect_parallel.errors import nearest
 from prefect_parallel.job.document import Items, Section, Typed
 from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.yaml_file import parse_scalar
@@ -191,7 +192,11 @@ class ChoiceRule(Rule):
             return str(value)
         name = value.lower() if self.any_case and isinstance(value, str) else value
         if not isinstance(name, str) or name not in self.names:
-            raise wrong(f"found {shown(value)}", allowed=", ".join(self.names))
+            raise wrong(
+                f"found {shown(value)}",
+                allowed=", ".join(self.names),
+                hint=nearest(value, self.names) if isinstance(value, str) else None,
+            )
         return str(name)
 
     def json_schema(self) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class Record:
         attempt: 1 for the first.
         items: How many rows or files the mini-batch holds; None if it could not be loaded.
         succeeded: How many of them did.
+        data: Fingerprint of the mini-batch's descriptor.
+        settings: Fingerprint of all that is the same for the mini-batches of a step.
         kind: What `run` returned; None for a failed attempt, or if only counts are kept.
         columns: The DataFrame's.
         error: One line with the cause of the failure; None for a mini-batch that succeeded.
@@ -46,6 +48,8 @@ class Record:
     attempt: int
     items: int | None
     succeeded: int
+    data: str = ""
+    settings: str = ""
     kind: str | None = None
     columns: tuple[str, ...] | None = None
     error: str | None = None
@@ -63,6 +67,10 @@ class Record:
         if self.error is None:
             return 0
         return max(1 if self.items is None else self.items - self.succeeded, 0)
+
+    def holds_for(self, data: str, settings: str) -> bool:
+        """Whether the mini-batch has succeeded, with this data and these settings."""
+        return self.error is None and (self.data, self.settings) == (data, settings)
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)

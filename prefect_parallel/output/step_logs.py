@@ -10,6 +10,9 @@ from datetime import datetime, timezone
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.part import Record
 
+PROGRESS_SECONDS = 1.0
+"""Progress is noted at most so often."""
+
 README = """\
 Logs of the step {step}
 
@@ -33,6 +36,7 @@ class StepLogs:
 
     def __init__(self, directory: StepDirectory, step: str) -> None:
         self._directory = directory
+        self._progress = (0.0, "")
         directory.logs.mkdir(parents=True, exist_ok=True)
         directory.job_log.parent.mkdir(parents=True, exist_ok=True)
         directory.readme.write_text(README.format(step=step), encoding="utf-8")
@@ -42,8 +46,18 @@ class StepLogs:
         with self._directory.job_log.open("a", encoding="utf-8") as file:
             file.write(f"{_now()} {text}\n")
 
-    def progress(self, text: str) -> None:
-        """Note how far the step is."""
+    def progress(self, text: str, *, last: bool = False) -> None:
+        """Note how far the step is, if that is news, and not more than once in a while.
+
+        Args:
+            text: E.g. `3 of 10 mini-batches done`.
+            last: Note it in any case.
+        """
+        now = time.monotonic()
+        when, before = self._progress
+        if not last and (text == before or now - when < PROGRESS_SECONDS):
+            return
+        self._progress = (now, text)
         day = time.strftime("%Y%m%d", time.gmtime())
         with self._directory.progress_overview(day).open("a", encoding="utf-8") as file:
             file.write(f"{_now()} {text}\n")

@@ -119,7 +119,8 @@ def test_a_failed_mini_batch_leaves_no_gap_and_is_counted(tmp_path: Path) -> Non
     directory.parts.mkdir(parents=True)
     commit(directory, 0, ["a", "b"], "out")
     write_part(directory.part(1), Record(1, 3, 2, 0, error="no", started_at=5.0))
-    write_part(directory.part(2), Record(2, 3, 2, 1, "list", None, "short", started_at=4.0), b"c\n")
+    short = Record(2, 3, 2, 1, kind="list", error="short", started_at=4.0)
+    write_part(directory.part(2), short, b"c\n")
     aggregate(directory, 3, tmp_path / "out", format_for("out"), header=False)
     assert (tmp_path / "out").read_text() == "a\nb\nc\n"
     totals = count(directory, 3)
@@ -133,8 +134,8 @@ def test_a_part_is_replaced_whole_and_a_broken_one_is_noticed(tmp_path: Path) ->
     path = tmp_path / "000000.part"
     assert read_record(path) is None
     write_part(path, Record(0, 1, 5, 0, error="x"), b"")
-    write_part(path, Record(0, 2, 5, 5, "DataFrame", ("a", "b")), b"1,2\n")
-    assert read_record(path) == Record(0, 2, 5, 5, "DataFrame", ("a", "b"))
+    write_part(path, Record(0, 2, 5, 5, kind="DataFrame", columns=("a", "b")), b"1,2\n")
+    assert read_record(path) == Record(0, 2, 5, 5, kind="DataFrame", columns=("a", "b"))
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     path.write_bytes(b"not a record\n")
     with pytest.raises(BrokenPart, match=path.name):

@@ -1,0 +1,32 @@
+"""One driver for a run directory at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect_parallel.layout import RunDirectory, UnusableRunDirectory
+
+
+@contextmanager
+def hold(directory: RunDirectory) -> Iterator[None]:
+    """Keep all others off a run directory; the system lets go of it when this process dies.
+
+    Raises:
+        UnusableRunDirectory: Another process holds it.
+    """
+    with directory.lock_file.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise UnusableRunDirectory(
+                f"{directory.root} is in use: process {file.read().strip() or '?'} runs it;"
+                " wait for its end, or choose another --name"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

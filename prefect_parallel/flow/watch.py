@@ -1,0 +1,140 @@
+"""Watching a step: every happening is counted, and ends the step when it has failed for certain."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+from typing import Any, TypeAlias
+
+from prefect.futures import PrefectFuture
+
+from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.node import MiniBatchFailed
+from prefect_parallel.flow.progress import AttemptEvent, Progress
+from prefect_parallel.flow.thresholds import Thresholds
+from prefect_parallel.output.aggregate import Totals
+
+TICK_SECONDS = 0.5
+"""How long a step may look unchanged to its observer, and how late a timeout is noticed."""
+
+
+class StepFailed(PrefectParallelError):
+    """A step has failed; the text says why."""
+
+
+class StepCanceled(PrefectParallelError):
+    """A step was stopped from outside."""
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """A node has called `run` for the first time."""
+
+
+Happening: TypeAlias = AttemptEvent | RunStarted | PrefectFuture[Any]
+"""What a node tells, or a task run that has ended."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a step may take to get going, and to go on; in seconds.
+
+    Attributes:
+        first_task_creation_timeout: From the step's start to its first `run`.
+        progress_update_timeout: Without the end of any attempt.
+    """
+
+    first_task_creation_timeout: float
+    progress_update_timeout: float
+
+
+class Watch:
+    """Takes in what happens to one step, until nothing of it runs any more."""
+
+    def __init__(
+        self, progress: Progress, thresholds: Thresholds, limits: Limits, canceled: Event
+    ) -> None:
+        self.happenings: queue.SimpleQueue[Happening] = queue.SimpleQueue()
+        self._progress = progress
+        self._thresholds = thresholds
+        self._limits = limits
+        self._canceled = canceled
+        self._started = self._progressed = time.monotonic()
+        self._has_run = False
+
+    def until_done(self, task_runs: int, on_change: Callable[[], None]) -> None:
+        """Wait until so many task runs have ended.
+
+        Args:
+            task_runs: How many were submitted.
+            on_change: Called when something has happened, and at each tick.
+
+        Raises:
+            StepFailed: The step has failed for certain; some work may still run.
+            StepCanceled: So may it here.
+        """
+        while task_runs:
+            try:
+                happening = self.happenings.get(timeout=TICK_SECONDS)
+            except queue.Empty:
+                self._check_limits()
+            else:
+                task_runs -= self._take(happening)
+            on_change()
+            if self._canceled.is_set():
+                raise StepCanceled("the run was canceled")
+
+    def _take(self, happening: Happening) -> int:
+        """Count one happening in; gives how many task runs have ended with it."""
+        self._has_run = True
+        if isinstance(happening, AttemptEvent):
+            self._progressed = time.monotonic()
+            self._progress.add(happening)
+            refuse_failed(self._thresholds, self._progress)
+        elif not isinstance(happening, RunStarted):
+            _refuse_broken(happening)
+            return 1
+        return 0
+
+    def _check_limits(self) -> None:
+        now, limits = time.monotonic(), self._limits
+        if not self._has_run and now - self._started > limits.first_task_creation_timeout:
+            raise StepFailed(
+                "no run() was called within"
+                f" first_task_creation_timeout: {limits.first_task_creation_timeout:g} s"
+            )
+        if now - self._progressed > limits.progress_update_timeout:
+            raise StepFailed(
+                "no mini-batch made progress for"
+                f" progress_update_timeout: {limits.progress_update_timeout:g} s"
+            )
+
+
+def refuse_failed(thresholds: Thresholds, progress: Progress) -> None:
+    """Raise StepFailed if a threshold is passed."""
+    passed = thresholds.exceeded(
+        failed=progress.failed,
+        failed_items=progress.failed_items,
+        mini_batches=progress.mini_batches,
+    )
+    if passed:
+        raise StepFailed(f"{passed}; the first failed with {progress.first_error}")
+
+
+def refuse_failed_totals(thresholds: Thresholds, totals: Totals, mini_batches: int) -> None:
+    """The same from the final counts, for events may come late, or not at all."""
+    passed = thresholds.exceeded(
+        failed=totals.failed, failed_items=totals.failed_items, mini_batches=mini_batches
+    )
+    if passed and totals.first_failure:
+        raise StepFailed(f"{passed}; the first failed with {totals.first_failure.error}")
+
+
+def _refuse_broken(future: PrefectFuture[Any]) -> None:
+    """Raise StepFailed for a task run that ended with anything but failed mini-batches."""
+    error = future.result(raise_on_failure=False)
+    if isinstance(error, Exception) and not isinstance(error, MiniBatchFailed):
+        raise StepFailed(str(error)) from error

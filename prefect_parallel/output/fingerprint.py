@@ -1,0 +1,47 @@
+"""Fingerprints: what a part was made from, so that a resumed run knows whether it still holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def of_json(value: Any) -> str:
+    """Of anything that is JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def of_code(folder: Path) -> str:
+    """Of the names and contents of all files: a checkout may change their times."""
+    digest = hashlib.sha256()
+    for path in _files(folder):
+        digest.update(f"{path.relative_to(folder)}\0".encode(errors="surrogateescape"))
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def of_data(path: Path) -> str:
+    """Of the names, sizes and modification times of a file, or of all files of a folder."""
+    if not path.is_dir():
+        return of_json(_state(path))
+    return of_json([[str(file.relative_to(path)), *_state(file)] for file in _files(path)])
+
+
+def _state(path: Path) -> list[int]:
+    try:
+        state = path.stat()
+    except OSError:
+        return []
+    return [state.st_size, state.st_mtime_ns]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in sorted(names):
+            yield Path(parent, name)

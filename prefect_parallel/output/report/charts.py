@@ -1,0 +1,294 @@
+"""The charts of a step. The page's own script gives them the colours of the light or dark page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from bokeh.models import (
+    Column,
+    ColumnDataSource,
+    CrosshairTool,
+    DataRange1d,
+    DatetimeTickFormatter,
+    FactorRange,
+    HoverTool,
+    NoOverlap,
+    NumeralTickFormatter,
+    Range1d,
+    WheelZoomTool,
+)
+from bokeh.plotting import figure
+
+from prefect_parallel.output.report.lanes import lanes
+from prefect_parallel.output.root_cause import root_cause
+from prefect_parallel.output.run_log import Attempt, Sample, StepLog
+
+SUCCEEDED = "#4a8fd4"
+FAILED = ("#e4572e", "#f2a93b", "#a95aa1", "#8c6d31", "#d77a9a", "#5e8c61")
+"""For the most frequent root causes; these colours differ for the colour-blind, too."""
+OTHER = "#8a8f98"
+"""For all others."""
+
+MAX_BARS = 50_000
+"""Of more attempts, the failed and the longest are drawn."""
+
+TEXT_CHARACTERS = 200
+"""Errors are cut to so much in the charts."""
+
+BINS = 150
+"""How finely rates over time are drawn."""
+
+_LANE_PIXELS = 22
+_THIN_LANE_PIXELS = 6
+_SMALL_HEIGHT = 170
+_LEFT_PIXELS = 110
+"""Room for the names of lanes; the same everywhere, so that times stand below each other."""
+
+
+def colours_of(causes: Sequence[str]) -> dict[str, str]:
+    """Root cause -> colour, the causes given in order of importance."""
+    return {
+        cause: FAILED[number] if number < len(FAILED) else OTHER
+        for number, cause in enumerate(causes)
+    }
+
+
+def charts(step: StepLog, colours: Mapping[str, str]) -> Column | None:
+    """All charts of a step, below each other on one axis of time; None without any attempt."""
+    if not step.attempts:
+        return None
+    starts = min(attempt.started_at for attempt in step.attempts)
+    ends = max(attempt.started_at + attempt.seconds for attempt in step.attempts)
+    margin = max(ends - starts, 0.001) * 0.02
+    low, high = starts - margin, ends + margin
+    time = Range1d(
+        start=low * 1000, end=high * 1000, bounds=(low * 1000, high * 1000), min_interval=1
+    )
+    shown = [
+        _timeline(step, colours, time),
+        _rate(step.attempts, time, np.linspace(low, high, BINS + 1)),
+        *_usage(step.usage, time),
+        _durations(step.attempts, colours),
+    ]
+    return Column(children=shown, sizing_mode="stretch_width", spacing=14)
+
+
+def _timeline(step: StepLog, colours: Mapping[str, str], time: Range1d) -> Any:
+    lane_of = lanes(step.attempts)
+    names = list(dict.fromkeys(lane_of.values()))
+    # Failures are drawn last, above what they are too short to stand beside.
+    drawn = sorted(step.attempts, key=lambda each: (each.error is not None, each.seconds))
+    drawn = drawn[-MAX_BARS:]
+    # The first lane is on top; the middle of the lowest is at 0.5.
+    height_of = {name: len(names) - index - 0.5 for index, name in enumerate(names)}
+    bars = ColumnDataSource(
+        {
+            "lane": np.array([height_of[lane_of[each.node, each.process]] for each in drawn]),
+            "start": np.array([each.started_at for each in drawn]) * 1000,
+            "end": np.array([each.started_at + each.seconds for each in drawn]) * 1000,
+            "mini_batch": np.array([each.mini_batch for each in drawn], dtype=np.int32),
+            "attempt": np.array([each.attempt for each in drawn], dtype=np.int32),
+            "seconds": np.array([each.seconds for each in drawn]),
+            "colour": [_colour(each, colours) for each in drawn],
+            "process": [f"{each.node} {each.process}" for each in drawn],
+            "items": [
+                f"{each.succeeded} of {'?' if each.items is None else each.items}" for each in drawn
+            ],
+            "result": [(each.error or "succeeded")[:TEXT_CHARACTERS] for each in drawn],
+        }
+    )
+    height = max(len(names) * (_LANE_PIXELS if len(names) <= 40 else _THIN_LANE_PIXELS), 40)
+    plot = _figure(
+        "Attempts", time, height=height + 90, y_range=FactorRange(factors=names[::-1]), toolbar=True
+    )
+    plot.yaxis.major_label_policy = NoOverlap()
+    plot.hbar(
+        y="lane",
+        left="start",
+        right="end",
+        height=0.8,
+        fill_color="colour",
+        line_color="colour",
+        line_width=1,
+        source=bars,
+        name="attempts",
+    )
+    plot.ygrid.visible = False
+    plot.add_tools(
+        HoverTool(
+            tooltips=[
+                ("mini-batch", "@mini_batch, attempt @attempt"),
+                ("process", "@process"),
+                ("items", "@items"),
+                ("started", "@start{%H:%M:%S.%3N}"),
+                ("took", "@seconds{0,0.000} s"),
+                ("result", "@result"),
+            ],
+            formatters={"@start": "datetime"},
+        ),
+    )
+    return plot
+
+
+def _rate(attempts: Sequence[Attempt], time: Range1d, edges: np.ndarray) -> Any:
+    """Items that succeeded for good between any two edges, each attempt's spread over its time."""
+    last = {attempt.mini_batch: attempt for attempt in attempts}
+    counted = [attempt for attempt in last.values() if attempt.succeeded]
+    starts = np.array([each.started_at for each in counted])
+    seconds = np.maximum([each.seconds for each in counted], 0.001)
+    items = np.array([each.succeeded for each in counted])
+    done = [float(np.sum(items * np.clip((edge - starts) / seconds, 0, 1))) for edge in edges]
+    rates = np.diff(done) / np.diff(edges)
+    plot = _figure("Items per second", time)
+    source = ColumnDataSource({"time": edges[:-1] * 1000, "rate": rates})
+    plot.varea_step(
+        "time",
+        y1=0,
+        y2="rate",
+        step_mode="after",
+        source=source,
+        fill_color=SUCCEEDED,
+        fill_alpha=0.35,
+    )
+    line = plot.step("time", "rate", mode="after", source=source, line_color=SUCCEEDED)
+    _hover_time(plot, line, ("items/s", "@rate{0,0.0}"))
+    plot.y_range = DataRange1d(start=0)
+    plot.yaxis.formatter = NumeralTickFormatter(format="0,0.[0]")
+    return plot
+
+
+def _usage(usage: Mapping[str, Sequence[Sample]], time: Range1d) -> list[Any]:
+    """CPU and memory of each node, in percent; none if no node was monitored."""
+    sampled = {node: samples for node, samples in usage.items() if samples}
+    if not sampled:
+        return []
+    plots = []
+    for title, percent_of in (
+        ("CPU, % of a node", _cpu_percent),
+        ("Memory, % of a node", _memory_percent),
+    ):
+        plot = _figure(title, time, y_range=Range1d(start=0, end=100))
+        for number, (node, samples) in enumerate(sampled.items()):
+            colour = (SUCCEEDED, *FAILED)[number % (1 + len(FAILED))]
+            source = ColumnDataSource(
+                {
+                    "time": np.array([each.seconds for each in samples]) * 1000,
+                    "percent": np.array([percent_of(each) for each in samples]),
+                    "node": [node] * len(samples),
+                }
+            )
+            plot.line("time", "percent", source=source, line_color=colour, line_width=1.5)
+            # A short run has two samples: dots show that the line between them is a guess.
+            dots = plot.scatter(
+                "time", "percent", source=source, size=5, color=colour, line_color=None
+            )
+            _hover_time(plot, dots, ("node", "@node"), ("used", "@percent{0.0} %"))
+        plots.append(plot)
+    return plots
+
+
+def _cpu_percent(sample: Sample) -> float:
+    return sample.cpu_percent
+
+
+def _memory_percent(sample: Sample) -> float:
+    return 100 * sample.memory_used / max(sample.memory_total, 1)
+
+
+def _durations(attempts: Sequence[Attempt], colours: Mapping[str, str]) -> Any:
+    """How many attempts took how long, stacked by result; the axis is logarithmic if need be."""
+    seconds = np.maximum([each.seconds for each in attempts], 0.001)
+    wide = float(seconds.max() / np.median(seconds)) > 20
+    low, high = float(seconds.min()), float(seconds.max()) * 1.0001
+    edges = np.geomspace(low, high, 41) if wide else np.linspace(0, high, 41)
+    plot = figure(
+        title="Durations of the attempts, seconds",
+        height=_SMALL_HEIGHT + 30,
+        sizing_mode="stretch_width",
+        x_axis_type="log" if wide else "linear",
+        toolbar_location=None,
+        tools="",
+    )
+    below = np.zeros(len(edges) - 1)
+    shades = list(dict.fromkeys(_colour(each, colours) for each in attempts))
+    for shade in sorted(shades, key=lambda each: (each != SUCCEEDED, each)):
+        chosen = [
+            taken
+            for taken, each in zip(seconds, attempts, strict=True)
+            if _colour(each, colours) == shade
+        ]
+        counts, _ = np.histogram(chosen, edges)
+        source = ColumnDataSource(
+            {
+                "left": edges[:-1],
+                "right": edges[1:],
+                "bottom": below,
+                "top": below + counts,
+                "count": counts,
+            }
+        )
+        bars = plot.quad(
+            "left", "right", "top", "bottom", source=source, color=shade, line_color=None
+        )
+        plot.add_tools(
+            HoverTool(
+                renderers=[bars],
+                tooltips=[("seconds", "@left{0.000} - @right{0.000}"), ("attempts", "@count")],
+            )
+        )
+        below = below + counts
+    plot.xaxis.formatter = NumeralTickFormatter(format="0,0.[000]")
+    plot.y_range = DataRange1d(start=0)
+    plot.min_border_left = _LEFT_PIXELS
+    return plot
+
+
+def _figure(
+    title: str,
+    time: Range1d,
+    *,
+    height: int = _SMALL_HEIGHT,
+    y_range: Any = None,
+    toolbar: bool = False,
+) -> Any:
+    plot = figure(
+        title=title,
+        height=height,
+        sizing_mode="stretch_width",
+        x_axis_type="datetime",
+        x_range=time,
+        y_range=y_range or DataRange1d(),
+        tools="xbox_zoom,xpan,reset",
+        active_drag="xbox_zoom",
+        toolbar_location="above" if toolbar else None,
+    )
+    plot.toolbar.logo = None
+    # Without a key held, the wheel scrolls the page.
+    plot.add_tools(
+        WheelZoomTool(dimensions="width", modifiers="ctrl"),
+        CrosshairTool(dimensions="height", line_alpha=0.4),
+    )
+    plot.min_border_left = _LEFT_PIXELS
+    plot.xaxis.formatter = DatetimeTickFormatter(
+        milliseconds="%H:%M:%S.%3N", seconds="%H:%M:%S", minsec="%H:%M:%S", minutes="%H:%M"
+    )
+    return plot
+
+
+def _hover_time(plot: Any, renderer: Any, *tooltips: tuple[str, str]) -> None:
+    plot.add_tools(
+        HoverTool(
+            renderers=[renderer],
+            tooltips=[("time", "@time{%H:%M:%S}"), *tooltips],
+            formatters={"@time": "datetime"},
+            mode="vline",
+        )
+    )
+
+
+def _colour(attempt: Attempt, colours: Mapping[str, str]) -> str:
+    if attempt.error is None:
+        return SUCCEEDED
+    return colours.get(root_cause(attempt.error), OTHER)

@@ -1,0 +1,129 @@
+"""The failures of a step, by root cause."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect_parallel.output.root_cause import root_cause
+from prefect_parallel.output.run_log import Attempt, RunLog, StepLog
+
+LISTED = 20
+"""So many mini-batches of a cause are named."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Failures with one root cause.
+
+    Attributes:
+        name: See `root_cause`.
+        title: The error itself if it is the same each time, else the name.
+        attempts: How many failed of it.
+        failed: Mini-batches whose last attempt did, in order.
+        recovered: How many mini-batches succeeded in a later attempt.
+        error: The first failure's own line.
+        where: Which one that was.
+        traceback: What is known about it.
+        log: The file that holds all of them, from the step's directory.
+        debug: The command that repeats it; None outside any mini-batch.
+    """
+
+    name: str
+    title: str
+    attempts: int
+    failed: list[int]
+    recovered: int
+    error: str
+    where: str
+    traceback: str
+    log: str
+    debug: str | None
+
+    @property
+    def listed(self) -> str:
+        """The mini-batches that failed, as far as there is room for them."""
+        text = ", ".join(str(index) for index in self.failed[:LISTED])
+        more = len(self.failed) - LISTED
+        return f"{text} and {more} more" if more > 0 else text
+
+
+def causes(run: RunLog, step: StepLog) -> list[Cause]:
+    """The root causes of a step's failures, the most frequent first."""
+    by_name: dict[str, list[Attempt]] = {}
+    for attempt in step.attempts:
+        if attempt.error is not None:
+            by_name.setdefault(root_cause(attempt.error), []).append(attempt)
+    last = {attempt.mini_batch: attempt for attempt in step.attempts}
+    found = [_cause(run, step, name, attempts, last) for name, attempts in by_name.items()]
+    found += _outside(step)
+    return sorted(found, key=lambda cause: (-len(cause.failed), -cause.attempts, cause.name))
+
+
+def _cause(
+    run: RunLog, step: StepLog, name: str, attempts: list[Attempt], last: dict[int, Attempt]
+) -> Cause:
+    indexes = sorted({attempt.mini_batch for attempt in attempts})
+    failed = [index for index in indexes if _fails_with(last[index], name)]
+    # One that still fails is what there is to debug.
+    example = next((each for each in attempts if each.mini_batch in failed), attempts[0])
+    logs = step.directory.process(example.node, example.process)
+    inputs = step.failed.get(example.mini_batch, {}).get("inputs")
+    return Cause(
+        name=name,
+        title=_title(name, {attempt.error or "" for attempt in attempts}),
+        attempts=len(attempts),
+        failed=failed,
+        recovered=sum(last[index].error is None for index in indexes),
+        error=example.error or "",
+        where=f"mini-batch {example.mini_batch}, attempt {example.attempt}"
+        + (f" ({inputs})" if inputs else "")
+        + f", on {example.node} {example.process}",
+        traceback=step.traceback(example),
+        log=_below(step, logs.errors),
+        debug=debug_command(run, step, example.mini_batch),
+    )
+
+
+def _title(name: str, errors: set[str]) -> str:
+    return errors.pop() if len(errors) == 1 else name
+
+
+def _fails_with(attempt: Attempt, name: str) -> bool:
+    return attempt.error is not None and root_cause(attempt.error) == name
+
+
+def _outside(step: StepLog) -> Iterator[Cause]:
+    by_name: dict[str, list[int]] = {}
+    for number, failure in enumerate(step.script_errors):
+        by_name.setdefault(root_cause(failure.error), []).append(number)
+    for name, numbers in by_name.items():
+        first = step.script_errors[numbers[0]]
+        yield Cause(
+            name=name,
+            title=_title(name, {step.script_errors[number].error for number in numbers}),
+            attempts=len(numbers),
+            failed=[],
+            recovered=0,
+            error=first.error,
+            where=f"outside any mini-batch, on {first.node} {first.process}",
+            traceback=first.traceback,
+            log=_below(step, step.directory.process(first.node, first.process).errors),
+            debug=None,
+        )
+
+
+def debug_command(run: RunLog, step: StepLog, mini_batch: int) -> str:
+    """What to type to repeat a mini-batch in the terminal."""
+    words = ["prefect-parallel", "debug", str(run.directory.job_file.absolute())]
+    words += ["--step", step.name, "--mini-batch", str(mini_batch)]
+    words += ["--run", run.name]
+    if run.directory.root.absolute().parent != Path.cwd() / "runs":
+        words += ["--output-dir", str(run.directory.root.absolute().parent)]
+    return shlex.join(words)
+
+
+def _below(step: StepLog, path: Path) -> str:
+    return str(path.relative_to(step.directory.root))

@@ -1,0 +1,36 @@
+"""Which slot of its node an entry process had: logs name processes, and those come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prefect_parallel.output.run_log import Attempt
+
+
+def lanes(attempts: Iterable[Attempt]) -> dict[tuple[str, str], str]:
+    """Node and process -> lane, e.g. `node-0 slot 1`, in the order of nodes and slots.
+
+    A process is given the first slot of its node that is free from its first attempt on; where one
+    dies, its successor thus gets its slot, and a node has no more lanes than it had slots.
+    """
+    spans: dict[tuple[str, str], tuple[float, float]] = {}
+    for attempt in attempts:
+        key = (attempt.node, attempt.process)
+        end = attempt.started_at + attempt.seconds
+        start, until = spans.get(key, (attempt.started_at, end))
+        spans[key] = (min(start, attempt.started_at), max(until, end))
+    busy: dict[str, list[float]] = {}
+    found: dict[tuple[str, str], tuple[str, int]] = {}
+    for (node, process), (start, until) in sorted(spans.items(), key=lambda item: item[1]):
+        slots = busy.setdefault(node, [])
+        slot = next((slot for slot, end in enumerate(slots) if end <= start), len(slots))
+        slots[slot : slot + 1] = [until]
+        found[node, process] = (node, slot)
+    ordered = sorted(found.items(), key=lambda item: (_natural(item[1][0]), item[1][1]))
+    return {key: f"{node} slot {slot}" for key, (node, slot) in ordered}
+
+
+def _natural(node: str) -> tuple[str, int, str]:
+    """`node-10` comes after `node-9`."""
+    head, _, number = node.rpartition("-")
+    return (head, int(number), "") if number.isdecimal() else (node, -1, "")

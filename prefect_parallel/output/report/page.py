@@ -1,0 +1,174 @@
+"""The page around the charts. Whatever comes from the run is escaped: scripts wrote some of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from bokeh.embed import json_item
+from bokeh.resources import Resources
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from prefect_parallel.output.report.charts import (
+    FAILED,
+    MAX_BARS,
+    OTHER,
+    SUCCEEDED,
+    charts,
+    colours_of,
+)
+from prefect_parallel.output.report.failures import Cause, causes
+from prefect_parallel.output.run_log import RunLog, StepLog
+
+CAUSES_SHOWN = 25
+"""Of more root causes, the rarest are only counted."""
+
+
+@dataclass(frozen=True)
+class _StepView:
+    """A step as the template shows it."""
+
+    log: StepLog
+    causes: list[Cause]
+    more_causes: int
+    colours: dict[str, str]
+    facts: list[tuple[str, str]]
+    chart: Markup | None
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        """What the colours of the charts stand for."""
+        titles = [(each.title, self.colours[each.name]) for each in self.causes if each.debug]
+        others = [("other causes", OTHER)] if len(self.colours) > len(FAILED) else []
+        return [("succeeded", SUCCEEDED), *titles[: len(FAILED)], *others]
+
+    @property
+    def status(self) -> str:
+        if self.log.result:
+            return str(self.log.result.get("status", ""))
+        return "command" if self.log.is_command else "no result yet"
+
+
+def page_of(run: RunLog) -> str:
+    """The whole page."""
+    here = Path(__file__).parent
+    environment = Environment(
+        loader=FileSystemLoader(here),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # Texts that are part of this package or of Bokeh, and go into the page as they are.
+    ours = {
+        "style": Markup((here / "report.css").read_text(encoding="utf-8")),  # noqa: S704
+        "script": Markup((here / "report.js").read_text(encoding="utf-8")),  # noqa: S704
+        "bokeh": Markup("\n").join(
+            Markup(text)  # noqa: S704
+            for text in Resources(mode="inline", components=["bokeh"]).js_raw
+        ),
+    }
+    steps = [_view(run, step) for step in run.steps]
+    jobs = run.job.get("jobs")
+    ran = {step.name for step in run.steps}
+    return environment.get_template("report.html").render(
+        run=run,
+        steps=steps,
+        not_run=[name for name in jobs if name not in ran] if isinstance(jobs, dict) else [],
+        status=_status(steps),
+        made_at=f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC",
+        max_bars=MAX_BARS,
+        **ours,
+    )
+
+
+def _view(run: RunLog, step: StepLog) -> _StepView:
+    found = causes(run, step)
+    colours = colours_of([cause.name for cause in found if cause.debug is not None])
+    column = charts(step, colours)
+    return _StepView(
+        log=step,
+        causes=found[:CAUSES_SHOWN],
+        more_causes=len(found) - CAUSES_SHOWN,
+        colours=colours,
+        facts=_facts(step),
+        chart=None if column is None else _embedded(json_item(column)),
+    )
+
+
+def _status(steps: list[_StepView]) -> str:
+    found = {step.status for step in steps}
+    order = ("no result yet", "Failed", "Canceled", "Completed")
+    return next((status for status in order if status in found), "")
+
+
+def _facts(step: StepLog) -> list[tuple[str, str]]:
+    """What came of the step, each fact with its name."""
+    result = step.result
+    if not result:
+        return [("attempts so far", f"{len(step.attempts):,}")] if step.attempts else []
+    mini_batches, items = result.get("mini_batches") or {}, result.get("items") or {}
+    seconds = float(result.get("duration_seconds") or 0)
+    facts = [
+        (
+            "mini-batches",
+            f"{mini_batches.get('succeeded', 0):,} of {mini_batches.get('total', 0):,} succeeded",
+        ),
+        (
+            "failed",
+            f"{mini_batches.get('failed', 0):,} mini-batches, {items.get('failed', 0):,} items",
+        ),
+        (
+            "retried",
+            f"{mini_batches.get('retried', 0):,} mini-batches, {len(step.attempts):,} attempts",
+        ),
+        ("items", f"{items.get('succeeded', 0):,} of {items.get('total', 0):,} succeeded"),
+        ("took", _duration(seconds)),
+        ("speed", f"{items.get('succeeded', 0) / max(seconds, 0.001):,.1f} items/s"),
+        ("ran on", f"{result.get('nodes', 0)} nodes, {result.get('processes', 0)} processes"),
+        ("started", _moment(str(result.get("started_at", "")))),
+        ("thresholds", _thresholds(result.get("thresholds") or {})),
+    ]
+    if result.get("values_set_to_null"):
+        facts.append(
+            ("set to null", f"{result['values_set_to_null']:,} values misfit their column")
+        )
+    if result.get("output"):
+        facts.append(("output", str(result["output"])))
+    facts.append(("logs", str(result.get("logs", ""))))
+    return facts
+
+
+def _thresholds(thresholds: dict[str, Any]) -> str:
+    allowed = {
+        "mini_batch_error_threshold": -1,
+        "error_threshold": -1,
+        "allowed_failed_percent": 100,
+    }
+    bounding = [
+        f"{key}: {value:g}" for key, value in thresholds.items() if value != allowed.get(key)
+    ]
+    return ", ".join(bounding) or "none: failures are ignored"
+
+
+def _moment(text: str) -> str:
+    """`2026-11-24T06:26:12+00:00` as people write it."""
+    return text.replace("T", " ").replace("+00:00", " UTC")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02.0f} s" if minutes else f"{rest:.1f} s"
+
+
+def _embedded(item: Any) -> Markup:
+    r"""JSON that may stand in a `<script>`: with `<` as `\u003c`, no end tag can be in it."""
+    text = json.dumps(item, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704

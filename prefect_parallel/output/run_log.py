@@ -1,0 +1,255 @@
+"""What the files of a run directory say, read back.
+
+A run may still be going on, or have been killed: whatever is missing or torn is left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.layout import RunDirectory, StepDirectory
+
+SUCCEEDED = "succeeded"
+"""How the log of attempts says that there was no error."""
+
+_HEAD = re.compile(r"^(?P<time>\d{4}-\S+Z) (?P<node>\S+) (?P<process>\S+): (?P<rest>.*)$")
+_ATTEMPT = re.compile(r"^mini-batch (?P<index>\d+), attempt (?P<attempt>\d+) \(")
+_OUTSIDE = "outside any mini-batch: "
+
+
+class NoSuchRun(PrefectParallelError):
+    """There is no run directory where one should be."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt, as its node noted it.
+
+    Attributes:
+        started_at: Seconds since the epoch.
+        items: How many the mini-batch holds; None if it could not be loaded.
+        error: One line; None if it succeeded.
+    """
+
+    node: str
+    process: str
+    started_at: float
+    mini_batch: int
+    attempt: int
+    items: int | None
+    succeeded: int
+    seconds: float
+    error: str | None
+
+
+@dataclass(frozen=True)
+class ScriptError:
+    """A failure outside any mini-batch: the import, `init` or `shutdown`."""
+
+    node: str
+    process: str
+    error: str
+    traceback: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a node used at a moment."""
+
+    seconds: float
+    cpu_percent: float
+    memory_used: float
+    memory_total: float
+
+
+@dataclass(frozen=True)
+class StepLog:
+    """One step of a run.
+
+    Attributes:
+        result: `job_result.txt`; empty while there is none. A command step has none.
+        attempts: In the order in which they started.
+        failed: `failed_mini_batches.jsonl`, by mini-batch.
+        script_errors: In the order in which they happened on each process.
+        usage: By node.
+    """
+
+    name: str
+    directory: StepDirectory
+    result: dict[str, Any]
+    attempts: list[Attempt]
+    failed: dict[int, dict[str, Any]]
+    script_errors: list[ScriptError]
+    usage: dict[str, list[Sample]]
+
+    @property
+    def is_command(self) -> bool:
+        return self.directory.command_log.exists()
+
+    def traceback(self, attempt: Attempt) -> str:
+        """All that the node noted about a failed attempt, without the line that says so."""
+        path = self.directory.process(attempt.node, attempt.process).errors
+        for head, text in _error_entries(path):
+            found = _ATTEMPT.match(head)
+            if found and (int(found["index"]), int(found["attempt"])) == (
+                attempt.mini_batch,
+                attempt.attempt,
+            ):
+                return text
+        return ""
+
+
+@dataclass(frozen=True)
+class RunLog:
+    """A run with all steps that have left something, in the order in which they started."""
+
+    directory: RunDirectory
+    job: dict[str, Any] = field(default_factory=dict)
+    steps: list[StepLog] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.directory.root.absolute().name
+
+
+def read_run(directory: RunDirectory) -> RunLog:
+    """Read a run.
+
+    Raises:
+        NoSuchRun: The directory is not there, or is no run's.
+    """
+    if not directory.root.is_dir():
+        near = sorted(path.name for path in directory.root.parent.glob("*") if path.is_dir())
+        there = f"; there are: {', '.join(near)}" if near else ""
+        raise NoSuchRun(f"there is no run {directory.root}{there}")
+    if not directory.job_file.exists():
+        raise NoSuchRun(f"{directory.root} is not a run directory: it has no job.yml")
+    steps = [read_step(name, directory.step(name)) for name in directory.step_names()]
+    return RunLog(directory, _yaml(directory.job_file), sorted(steps, key=_started))
+
+
+def read_step(name: str, directory: StepDirectory) -> StepLog:
+    """Read what a step has left so far."""
+    attempts: list[Attempt] = []
+    script_errors: list[ScriptError] = []
+    for node, process in directory.processes():
+        logs = directory.process(node, process)
+        attempts += _attempts(logs.attempts, node, process)
+        script_errors += [
+            ScriptError(node, process, head.removeprefix(_OUTSIDE), text)
+            for head, text in _error_entries(logs.errors)
+            if head.startswith(_OUTSIDE)
+        ]
+    nodes = sorted({node for node, _ in directory.processes()} | set(directory.perf_nodes()))
+    return StepLog(
+        name=name,
+        directory=directory,
+        result=_yaml(directory.job_result),
+        attempts=sorted(attempts, key=lambda attempt: attempt.started_at),
+        failed=_failed(directory.failed_mini_batches),
+        script_errors=script_errors,
+        usage={node: list(_samples(directory.perf(node).node)) for node in nodes},
+    )
+
+
+def _started(step: StepLog) -> str:
+    started = step.result.get("started_at")
+    if started:
+        return str(started)
+    moment = datetime.fromtimestamp(step.directory.root.stat().st_ctime, timezone.utc)
+    return moment.isoformat(timespec="seconds")
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a log, whatever bytes are in it; none if it is not there."""
+    try:
+        with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+            for line in file:
+                yield line.rstrip("\n")
+    except FileNotFoundError:
+        return
+
+
+def _attempts(path: Path, node: str, process: str) -> Iterator[Attempt]:
+    lines = _lines(path)
+    columns = next(lines, "").split("\t")
+    for line in lines:
+        # The last cell is the error, which may hold tabs of its own.
+        cells = dict(zip(columns, line.split("\t", len(columns) - 1), strict=False))
+        try:
+            yield Attempt(
+                node=node,
+                process=process,
+                started_at=_seconds(cells["started_at"]),
+                mini_batch=int(cells["mini_batch"]),
+                attempt=int(cells["attempt"]),
+                items=None if cells["items"] == "?" else int(cells["items"]),
+                succeeded=int(cells["succeeded"]),
+                seconds=float(cells["seconds"]),
+                error=None if cells["result"] == SUCCEEDED else cells["result"],
+            )
+        except (KeyError, ValueError):
+            continue
+
+
+def _error_entries(path: Path) -> Iterator[tuple[str, str]]:
+    """For each failure in a process's error file: what and why, and all that is known."""
+    head, text = "", list[str]()
+    for line in _lines(path):
+        found = _HEAD.match(line)
+        begins = found is not None and found["rest"].startswith((_OUTSIDE, "mini-batch "))
+        if not begins:
+            text.append(line)
+            continue
+        if head:
+            yield head, "\n".join(text).strip("\n")
+        assert found is not None
+        head, text = found["rest"], []
+    if head:
+        yield head, "\n".join(text).strip("\n")
+
+
+def _failed(path: Path) -> dict[int, dict[str, Any]]:
+    failed = {}
+    for line in _lines(path):
+        try:
+            record = json.loads(line)
+            failed[int(record["mini_batch"])] = record
+        except (ValueError, KeyError, TypeError):
+            continue
+    return failed
+
+
+def _samples(path: Path) -> Iterator[Sample]:
+    for row in csv.DictReader(line.replace("\0", "") for line in _lines(path)):
+        try:
+            yield Sample(
+                seconds=_seconds(row["time"]),
+                cpu_percent=float(row["cpu_percent"]),
+                memory_used=float(row["memory_used_bytes"]),
+                memory_total=float(row["memory_total_bytes"]),
+            )
+        except (KeyError, ValueError, TypeError):
+            continue
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        value = yaml.safe_load("\n".join(_lines(path)))
+    except yaml.YAMLError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
