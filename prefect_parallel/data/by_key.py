@@ -38,16 +38,14 @@ def key_of_path(path_columns: PathColumns, keys: Sequence[str]) -> Callable[[str
 
     def key(path: str) -> Key:
         columns = path_columns.of(path)
-        return tuple(key_texts(columns[name])[0] for name in keys)
+        return tuple(key_texts(columns[name])[0].as_py() for name in keys)
 
     return key
 
 
-def key_texts(column: Any) -> list[str | None]:
-    """The values of a column as `partition_key_value` shows them."""
-    texts, _ = Conversion("string").convert(column)
-    made: list[str | None] = texts if isinstance(texts, list) else texts.to_pylist()
-    return made
+def key_texts(column: Any) -> Any:
+    """The values of a column as `partition_key_value` shows them: an Arrow array of text."""
+    return Conversion("string").convert(column)[0]
 
 
 def key_value(keys: Sequence[str], key: Key) -> Mapping[str, str]:

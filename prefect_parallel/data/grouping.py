@@ -7,7 +7,6 @@ bucket is sorted by key. A mini-batch is a range of rows of a bucket.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 
 from prefect_parallel.data.block import Block
@@ -158,22 +158,34 @@ def _scatter(
         files: dict[int, BinaryIO] = {}
         for piece in pieces:
             block = schema.align(table.piece(piece, Counter())[0])
-            rows = list(zip(*(key_texts(block.columns[key]) for key in keys), strict=True))
-            numbers = pa.array(range(number, number + block.rows), pa.int64())
+            numbers = pa.array(np.arange(number, number + block.rows))
             number += block.rows
+            found, key_of_row = _keys(block, keys)
+            bucket_of_row = np.array([_bucket(key, buckets) for key in found])[key_of_row]
             block = block.with_columns({_NUMBER: numbers})
-            bucket_of = {row: _bucket(row, buckets) for row in set(rows)}
-            rows_of: dict[int, list[int]] = {}
-            for at, row in enumerate(rows):
-                rows_of.setdefault(bucket_of[row], []).append(at)
-            for bucket, chosen in rows_of.items():
+            for bucket in np.unique(bucket_of_row).tolist():
                 if bucket not in files:
                     raw = _bucket_path(folder, bucket).with_suffix(".raw")
                     files[bucket] = stack.enter_context(raw.open("wb"))
                 # A stream of its own, as its columns may differ from the others'.
-                arrow = to_arrow(block.take(pa.array(chosen, pa.int64())))
+                arrow = to_arrow(block.where(pa.array(bucket_of_row == bucket)))
                 with pa.ipc.new_stream(files[bucket], arrow.schema) as stream:
                     stream.write_table(arrow)
+
+
+def _keys(block: Block, names: Sequence[str]) -> tuple[list[Key], np.ndarray]:
+    """The different keys of some rows, and for each row the place of its key among them."""
+    columns = [
+        key_texts(block.columns[name]).dictionary_encode(null_encoding="encode") for name in names
+    ]
+    codes = np.zeros(block.rows, np.int64)
+    for column in columns:
+        # Numbered anew for each column, codes stay below the number of rows.
+        codes = np.unique(codes, return_inverse=True)[1] * len(column.dictionary)
+        codes += column.indices.to_numpy()
+    _, first_rows, key_of_row = np.unique(codes, return_index=True, return_inverse=True)
+    values = [column.take(pa.array(first_rows)).to_pylist() for column in columns]
+    return list(zip(*values, strict=True)), key_of_row
 
 
 def _bucket(key: Key, buckets: int) -> int:
@@ -188,21 +200,16 @@ def _sort_bucket(folder: Path, bucket: int, keys: Sequence[str]) -> Iterator[_Gr
         return
     block = join(list(_parts(raw)))
     raw.unlink()
-    rows_of: dict[Key, list[int]] = {}
-    texts = (key_texts(block.columns[key]) for key in keys)
-    for row, key in enumerate(zip(*texts, strict=True)):
-        rows_of.setdefault(key, []).append(row)
-    numbers = block.columns[_NUMBER]
-    data = block.select(name for name in block.columns if name != _NUMBER)
-    order = itertools.chain.from_iterable(rows_of.values())
-    arrow = to_arrow(data.take(pa.array(order, pa.int64())))
+    found, key_of_row = _keys(block, keys)
+    block = block.take(pa.array(np.argsort(key_of_row, kind="stable")))
+    numbers: Any = block.columns[_NUMBER]
+    arrow = to_arrow(block.select(name for name in block.columns if name != _NUMBER))
     with pa.ipc.new_file(str(path), arrow.schema) as file:
         file.write_table(arrow)
     start = 0
-    for key, rows in rows_of.items():
-        first = numbers[rows[0]]
-        yield _Group(int(str(first)), key, bucket, start, start + len(rows))
-        start += len(rows)
+    for key, rows in zip(found, np.bincount(key_of_row).tolist(), strict=True):
+        yield _Group(numbers[start].as_py(), key, bucket, start, start + rows)
+        start += rows
 
 
 def _parts(raw: Path) -> Iterator[Block]:

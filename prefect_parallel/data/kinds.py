@@ -115,15 +115,7 @@ def _in_int64(digits: str) -> bool:
     return len(significant) <= 19 and int(significant or "0") <= 2**63 - (digits[0] != "-")
 
 
-def is_text(column: Any) -> bool:
-    return isinstance(column, pa.Array) and pa.types.is_string(column.type)
-
-
 def count_nulls(column: Any) -> int:
     if isinstance(column, pa.Array):
         return int(column.null_count)
     return sum(value is None for value in column)
-
-
-def all_null(column: Any) -> bool:
-    return count_nulls(column) == len(column)
