@@ -40,8 +40,8 @@ class FileList:
     def to_pandas(self) -> pd.DataFrame:
         """The column `Path`, and those that transformations add."""
         blocks = [block for _, block in self.blocks()]
-        frame: pd.DataFrame = pa.table(join(blocks).columns).to_pandas()
-        del frame[_NUMBER]
+        columns = {n: c for n, c in join(blocks).columns.items() if n != _NUMBER}
+        frame: pd.DataFrame = pa.table(columns).to_pandas()
         return frame
 
     def blocks(self) -> Iterator[tuple[list[File], Block]]:

@@ -155,6 +155,12 @@ def test_transformations_of_a_list_of_files(make_table: MakeTable) -> None:
     assert found.to_pandas()["name"].tolist() == ["b", "c"]
 
 
+def test_no_paths_are_an_empty_list(make_table: MakeTable) -> None:
+    files = load_files(str(make_table({})))
+    assert files.to_pandas().empty
+    assert list(files.mini_batches()) == []
+
+
 def test_a_table_is_no_list_of_files(make_table: MakeTable) -> None:
     with pytest.raises(InvalidInput, match="load_table"):
         load_files(str(make_table([b"a\n"], "read_delimited")))
