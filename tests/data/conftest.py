@@ -17,6 +17,7 @@ def make_table(tmp_path: Path) -> MakeTable:
 
     def make(files: list[bytes] | Mapping[str, bytes], *transformations: Any) -> Path:
         folder = tmp_path / str(next(made))
+        folder.mkdir()
         named = (
             files
             if isinstance(files, Mapping)
