@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import os
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from prefect_parallel.data import ByKeys, BySize, MiniBatch, plan
+from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.job import CommandStep, Data, OutputOf, ParallelStep, load_pipeline
 
 
@@ -49,7 +49,7 @@ def _parallel(step: ParallelStep) -> Iterator[tuple[str, str]]:
     elif isinstance(source, OutputOf):
         yield "input", f"output {source.output} of step {source.step}"
         yield "mini-batches", f"known when {source.step} has run"
-    slots = step.max_concurrency_per_instance or os.cpu_count() or 1
+    slots = step.max_concurrency_per_instance or default_slots()
     yield "slots", f"{step.instance_count * slots}: {step.instance_count} nodes x {slots}"
     yield "attempts", f"{1 + step.max_retries}, of at most {step.timeout} s each"
     yield "thresholds", _thresholds(step)

@@ -34,6 +34,7 @@ class EntryConfig:
         timeout: Seconds for one call of `run`.
         task_overhead_timeout: Seconds to load a mini-batch, and to write its part.
         first_task_creation_timeout: Seconds for a process to start and to finish `init`.
+        resource_monitor_interval: Seconds between two samples of what a node uses; 0 for none.
         fingerprint: Of code, arguments and whatever else decides what `run` returns, but for the
             mini-batch.
     """
@@ -52,6 +53,7 @@ class EntryConfig:
     timeout: float
     task_overhead_timeout: float
     first_task_creation_timeout: float
+    resource_monitor_interval: float
     fingerprint: str
 
     @property

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect_parallel.data import MiniBatch
+from prefect_parallel.entry.care import ProcessCare
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.protocol import Channel, ProtocolError
 from prefect_parallel.entry.spawner import Spawner
@@ -52,7 +53,9 @@ class InitFailed(PrefectParallelError):
 class EntryProcess:
     """One entry process. Used by one thread at a time."""
 
-    def __init__(self, spawner: Spawner, config: EntryConfig, name: ProcessName) -> None:
+    def __init__(
+        self, spawner: Spawner, config: EntryConfig, name: ProcessName, care: ProcessCare
+    ) -> None:
         """Start the process and wait for its `init`.
 
         Raises:
@@ -62,6 +65,7 @@ class EntryProcess:
         self.alive = True
         self._config = config
         self._spawner = spawner
+        self._care = care
         logs = name.logs(config.directory)
         for path in (logs.stdout, logs.stderr, logs.entry_script_log):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,16 +76,22 @@ class EntryProcess:
                 self._pid = spawner.start(
                     [sys.executable, "-X", "faulthandler", "-m", "prefect_parallel.entry.process"],
                     folder=Path(config.code),
-                    environment={**os.environ, **config.environment_variables},
+                    environment={
+                        **os.environ,
+                        **care.environment(name),
+                        **config.environment_variables,
+                    },
                     stdout=logs.stdout,
                     stderr=logs.stderr,
                     connection=theirs,
                 )
         except OSError as error:
             self._channel.close()
+            care.ended(name)
             raise InitFailed(
                 name, Failure(f"no entry process could be started: {error}")
             ) from error
+        care.started(name, self._pid)
         failure = self._start()
         if failure is not None:
             self.end()
@@ -148,7 +158,9 @@ class EntryProcess:
             return "ended before"
         self.alive = False
         self._channel.close()
-        return str(self._spawner.end(self._pid))
+        exit_ = self._spawner.end(self._pid)
+        self._care.ended(self.name)
+        return str(exit_)
 
     def _start(self) -> Failure | None:
         limit = self._config.first_task_creation_timeout

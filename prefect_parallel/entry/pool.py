@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from prefect_parallel.data import MiniBatch
+from prefect_parallel.entry.care import ProcessCare
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.handle import EntryProcess, Failure, InitFailed
 from prefect_parallel.entry.logs import NodeLogs
@@ -48,6 +49,7 @@ class EntryPool:
         self._node = node
         self._on_first_run = on_first_run
         self._logs = NodeLogs(config.directory)
+        self._care = ProcessCare(config, node)
         self._spawner = Spawner()
         self._changed = threading.Condition()
         self._closed = False
@@ -90,12 +92,14 @@ class EntryPool:
             self._closed = True
             self._changed.wait_for(lambda: self._busy == 0, timeout=grace)
             idle, self._idle = self._idle, []
+        self._care.stop_sampling()
         closing = [threading.Thread(target=self._shut_down, args=[process]) for process in idle]
         for thread in closing:
             thread.start()
         for thread in closing:
             thread.join()
         self._spawner.close()
+        self._care.close()
 
     def _run(self, mini_batch: MiniBatch, attempt: int) -> Record:
         started_at = time.time()
@@ -132,7 +136,7 @@ class EntryPool:
                 name = ProcessName(self._node, f"process{self._started:03d}")
                 self._started += 1
             try:
-                process = EntryProcess(self._spawner, self._config, name)
+                process = EntryProcess(self._spawner, self._config, name, self._care)
             except InitFailed as error:
                 self._refuse_if_closed()
                 if self._init_succeeded:

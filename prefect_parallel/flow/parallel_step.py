@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,6 +11,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.flows import Flow
 
+from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.nodes import open_nodes
 from prefect_parallel.flow.progress import Progress, StepEnd
@@ -33,7 +33,7 @@ CANCEL_GRACE_SECONDS = 5.0
 
 def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
     """The flow that runs one parallel step, on a task runner of its own."""
-    slots = step.max_concurrency_per_instance or os.cpu_count() or 1
+    slots = step.max_concurrency_per_instance or default_slots()
 
     def run_step() -> Any:
         return run.end_step(step.name, _ParallelStep(step, run, slots).run())

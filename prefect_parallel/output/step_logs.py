@@ -26,6 +26,8 @@ user/stderr/<node>/<process>.stderr.txt               what it wrote to standard 
 user/entry_script_log/<node>/<process>.log.txt        what it logged
 sys/job.txt                            planning, progress, decisions
 sys/node/<node>/<process>.txt          a line for each attempt: items, times, result
+sys/perf/<node>/node_resource_usage.csv               what the node used
+sys/perf/<node>/processes_resource_usage.csv          what each entry process used
 
 The aggregated output and the step's other outputs are in ../outputs.
 """

@@ -57,6 +57,7 @@ def node(tmp_path: Path) -> Iterator[NodeFactory]:
             "timeout": 20,
             "task_overhead_timeout": 20,
             "first_task_creation_timeout": 20,
+            "resource_monitor_interval": 0,
             "fingerprint": "",
         }
         pool = EntryPool(EntryConfig(**{**defaults, **settings}), "node-0")
