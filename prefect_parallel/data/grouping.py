@@ -38,6 +38,7 @@ _BUCKET_BYTES = 64 * 1024 * 1024
 _MOST_BUCKETS = 256
 
 _INDEX = "index.jsonl"
+_LOST = "values_set_to_null.json"
 # The place of a row in the table, while it lies in a bucket.
 _NUMBER = HIDDEN + "number"
 
@@ -59,13 +60,13 @@ class Grouping:
 
     Attributes:
         reader: For `open_reader`.
-        note: What it cost.
+        notes: What it cost, and which values did not fit.
     """
 
     folder: Path
     keys: tuple[str, ...]
     reader: dict[str, Any]
-    note: str
+    notes: tuple[str, ...]
 
     @classmethod
     def make(cls, plan: TablePlan, keys: tuple[str, ...], work_folder: Path) -> Grouping:
@@ -85,7 +86,7 @@ class Grouping:
         if not (folder / _INDEX).exists():
             _group(plan, keys, pieces, folder)
         size = sum(piece.file.size or 0 for piece in {p.file.path: p for p in pieces}.values())
-        note = (
+        cost = (
             f"grouping by {', '.join(keys)} read {size / 1e6:.1f} MB"
             f" in {time.monotonic() - started:.1f} s"
         )
@@ -98,7 +99,12 @@ class Grouping:
             "row_steps": [],
             "schema": plan.reader["schema"],
         }
-        return cls(folder, keys, reader, note)
+        lost: dict[str, int] = json.loads((folder / _LOST).read_text())
+        misfits = (
+            f"{count} values of the column {name} did not fit its type and were set to null"
+            for name, count in lost.items()
+        )
+        return cls(folder, keys, reader, (cost, *misfits))
 
     def mini_batches(self) -> Iterator[MiniBatch]:
         files: dict[int, File] = {}
@@ -134,7 +140,8 @@ def _group(plan: TablePlan, keys: Sequence[str], pieces: Sequence[Piece], folder
         if plan.unit == "rows":
             size = sum({p.file.path: p.file.size or 0 for p in pieces}.values())
         buckets = min(_MOST_BUCKETS, 1 + size // _BUCKET_BYTES)
-        _scatter(plan, keys, pieces, making, buckets)
+        lost = _scatter(plan, keys, pieces, making, buckets)
+        (making / _LOST).write_text(json.dumps({n: count for n, count in lost.items() if count}))
         groups: list[_Group] = []
         for bucket in range(buckets):
             groups.extend(_sort_bucket(making, bucket, keys))
@@ -149,15 +156,16 @@ def _group(plan: TablePlan, keys: Sequence[str], pieces: Sequence[Piece], folder
 
 def _scatter(
     plan: TablePlan, keys: Sequence[str], pieces: Iterable[Piece], folder: Path, buckets: int
-) -> None:
-    """Writes each row to the bucket of its key."""
+) -> Counter[str]:
+    """Writes each row to the bucket of its key, and counts the values that became null."""
+    lost: Counter[str] = Counter()
     table = TableReader(plan.reader)
     schema = Schema.from_json(plan.reader["schema"])
     number = 0
     with ExitStack() as stack:
         files: dict[int, BinaryIO] = {}
         for piece in pieces:
-            block = schema.align(table.piece(piece, Counter())[0])
+            block = schema.align(table.piece(piece, lost)[0])
             numbers = pa.array(np.arange(number, number + block.rows))
             number += block.rows
             found, key_of_row = _keys(block, keys)
@@ -171,6 +179,7 @@ def _scatter(
                 arrow = to_arrow(block.where(pa.array(bucket_of_row == bucket)))
                 with pa.ipc.new_stream(files[bucket], arrow.schema) as stream:
                     stream.write_table(arrow)
+    return lost
 
 
 def _keys(block: Block, names: Sequence[str]) -> tuple[list[Key], np.ndarray]:

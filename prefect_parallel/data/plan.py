@@ -178,4 +178,4 @@ def _plan_table(table: MLTable, split: BySize | ByKeys, work_folder: str | None)
     def mini_batches(keep: object = temporary) -> Iterator[MiniBatch]:
         return grouping.mini_batches()
 
-    return Plan("table", grouping.reader, _Stream(mini_batches), (grouping.note,))
+    return Plan("table", grouping.reader, _Stream(mini_batches), grouping.notes)

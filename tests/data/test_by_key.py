@@ -141,6 +141,13 @@ def test_ordinary_columns_keep_the_types_of_the_table(
     assert next(iter(other.mini_batches)) != next(iter(made.mini_batches))
 
 
+def test_values_that_do_not_fit_are_told_once(make_table: MakeTable) -> None:
+    rows = b"".join(b"%d,7\n" % (number % 3) for number in range(2, 300))
+    folder = make_table([b"k,n\n" + rows + b"1,many\n"], "read_delimited")
+    made = plan(str(folder), type="mltable", mode=None, split=ByKeys(("k",)))
+    assert made.notes[1:] == ("1 values of the column n did not fit its type and were set to null",)
+
+
 def test_a_row_step_keeps_its_meaning_over_the_whole_table(make_table: MakeTable) -> None:
     folder = make_table(SALES, EXTRACT, "read_delimited", {"skip": 1}, {"take": 3})
     found = dict_of_units(folder, "Brand")
