@@ -122,18 +122,28 @@ class RunLog:
         return self.directory.root.absolute().name
 
 
+def existing_run(directory: RunDirectory) -> RunDirectory:
+    """The same, if a run has been there.
+
+    Raises:
+        NoSuchRun: The directory is not there, or is no run's.
+    """
+    if not directory.root.is_dir():
+        near = sorted(path.parent.name for path in directory.root.parent.glob("*/job.yml"))
+        there = f"; there are: {', '.join(near)}" if near else ""
+        raise NoSuchRun(f"there is no run {directory.root}{there}")
+    if not directory.job_file.exists():
+        raise NoSuchRun(f"{directory.root} is not a run directory: it has no job.yml")
+    return directory
+
+
 def read_run(directory: RunDirectory) -> RunLog:
     """Read a run.
 
     Raises:
         NoSuchRun: The directory is not there, or is no run's.
     """
-    if not directory.root.is_dir():
-        near = sorted(path.name for path in directory.root.parent.glob("*") if path.is_dir())
-        there = f"; there are: {', '.join(near)}" if near else ""
-        raise NoSuchRun(f"there is no run {directory.root}{there}")
-    if not directory.job_file.exists():
-        raise NoSuchRun(f"{directory.root} is not a run directory: it has no job.yml")
+    existing_run(directory)
     steps = [read_step(name, directory.step(name)) for name in directory.step_names()]
     return RunLog(directory, _yaml(directory.job_file), sorted(steps, key=_started))
 

@@ -30,6 +30,8 @@ FAILED = ("#e4572e", "#f2a93b", "#a95aa1", "#8c6d31", "#d77a9a", "#5e8c61")
 """For the most frequent root causes; these colours differ for the colour-blind, too."""
 OTHER = "#8a8f98"
 """For all others."""
+NODES = ("#3d8f86", "#9a7bd0", "#c08a3e", "#5b7fb8", "#b0627e", "#7a9a4a", "#7d7f86", "#4aa3c7")
+"""Above so many nodes, colours come again, and only pointing at a line tells whose it is."""
 
 MAX_BARS = 50_000
 """Of more attempts, the failed and the longest are drawn."""
@@ -92,6 +94,7 @@ def _timeline(step: StepLog, colours: Mapping[str, str], time: Range1d) -> Any:
             "attempt": np.array([each.attempt for each in drawn], dtype=np.int32),
             "seconds": np.array([each.seconds for each in drawn]),
             "colour": [_colour(each, colours) for each in drawn],
+            "alpha": _alternating(drawn),
             "process": [f"{each.node} {each.process}" for each in drawn],
             "items": [
                 f"{each.succeeded} of {'?' if each.items is None else each.items}" for each in drawn
@@ -110,8 +113,9 @@ def _timeline(step: StepLog, colours: Mapping[str, str], time: Range1d) -> Any:
         right="end",
         height=0.8,
         fill_color="colour",
+        fill_alpha="alpha",
         line_color="colour",
-        line_width=1,
+        line_alpha="alpha",
         source=bars,
         name="attempts",
     )
@@ -130,6 +134,21 @@ def _timeline(step: StepLog, colours: Mapping[str, str], time: Range1d) -> Any:
         ),
     )
     return plot
+
+
+def _alternating(attempts: Sequence[Attempt]) -> np.ndarray:
+    """Opacities that differ between one attempt of a process and the next: they often touch."""
+    ordered = sorted(
+        range(len(attempts)),
+        key=lambda index: (
+            attempts[index].node,
+            attempts[index].process,
+            attempts[index].started_at,
+        ),
+    )
+    opacities = np.empty(len(attempts))
+    opacities[ordered] = np.where(np.arange(len(attempts)) % 2, 0.75, 1.0)
+    return opacities
 
 
 def _rate(attempts: Sequence[Attempt], time: Range1d, edges: np.ndarray) -> Any:
@@ -171,7 +190,7 @@ def _usage(usage: Mapping[str, Sequence[Sample]], time: Range1d) -> list[Any]:
     ):
         plot = _figure(title, time, y_range=Range1d(start=0, end=100))
         for number, (node, samples) in enumerate(sampled.items()):
-            colour = (SUCCEEDED, *FAILED)[number % (1 + len(FAILED))]
+            colour = NODES[number % len(NODES)]
             source = ColumnDataSource(
                 {
                     "time": np.array([each.seconds for each in samples]) * 1000,
@@ -179,12 +198,24 @@ def _usage(usage: Mapping[str, Sequence[Sample]], time: Range1d) -> list[Any]:
                     "node": [node] * len(samples),
                 }
             )
-            plot.line("time", "percent", source=source, line_color=colour, line_width=1.5)
+            named = {"legend_label": node} if 1 < len(sampled) <= len(NODES) else {}
+            plot.line("time", "percent", source=source, line_color=colour, line_width=1.5, **named)
             # A short run has two samples: dots show that the line between them is a guess.
             dots = plot.scatter(
                 "time", "percent", source=source, size=5, color=colour, line_color=None
             )
             _hover_time(plot, dots, ("node", "@node"), ("used", "@percent{0.0} %"))
+        if plot.legend:
+            plot.legend.update(
+                orientation="horizontal",
+                padding=0,
+                margin=0,
+                spacing=12,
+                glyph_height=8,
+                label_height=12,
+                label_text_font_size="11px",
+            )
+            plot.add_layout(plot.legend[0], "above")
         plots.append(plot)
     return plots
 

@@ -1,40 +1,51 @@
 "use strict";
 
 // The charts are drawn on canvas, which no style sheet reaches: the page's colours are put in here.
-function paint() {
+function colours_by_type() {
   const style = getComputedStyle(document.documentElement);
-  const colour = (name) => style.getPropertyValue(name).trim();
-  const ink = colour("--ink"), faint = colour("--faint"), line = colour("--line"), card = colour("--card");
-  const text = { major_label_text_color: faint, axis_label_text_color: faint };
-  const ticks = { axis_line_color: line, major_tick_line_color: line, minor_tick_line_color: null };
+  const [ink, faint, line] = ["--ink", "--faint", "--line"].map((name) => style.getPropertyValue(name).trim());
+  const axis = {
+    axis_line_color: line, major_tick_line_color: line, minor_tick_line_color: null,
+    major_label_text_color: faint, axis_label_text_color: faint,
+  };
+  return {
+    Figure: { background_fill_color: null, border_fill_color: null, outline_line_color: line },
+    Title: { text_color: ink },
+    Grid: { grid_line_color: line },
+    Legend: { label_text_color: faint, background_fill_color: null, border_line_color: null },
+    CrosshairTool: { line_color: faint },
+    CategoricalAxis: axis, DatetimeAxis: axis, LinearAxis: axis, LogAxis: axis,
+  };
+}
+
+async function draw() {
+  const colours = colours_by_type();
+  const colour = (key, value) => {
+    if (value !== null && value.type === "object" && value.name in colours) {
+      value.attributes = { ...value.attributes, ...colours[value.name] };
+    }
+    return value;
+  };
+  for (const element of document.querySelectorAll("script[data-chart]")) {
+    await Bokeh.embed.embed_item(JSON.parse(element.textContent, colour), element.dataset.chart);
+  }
+  document.documentElement.dataset.drawn = "";
+}
+
+function redraw() {
+  const colours = colours_by_type();
   for (const page of Bokeh.documents) {
     for (const model of page.all_models) {
-      if (model.type === "Figure") {
-        model.setv({ background_fill_color: card, border_fill_color: card, outline_line_color: line });
-      } else if (model.type === "Title") {
-        model.setv({ text_color: ink });
-      } else if (model.type === "Grid") {
-        model.setv({ grid_line_color: line });
-      } else if (model.type.endsWith("Axis")) {
-        model.setv({ ...text, ...ticks });
-      } else if (model.type === "CrosshairTool") {
-        model.setv({ line_color: faint });
+      if (model.type in colours) {
+        model.setv(colours[model.type]);
       }
     }
   }
 }
 
-async function draw() {
-  for (const element of document.querySelectorAll("script[data-chart]")) {
-    await Bokeh.embed.embed_item(JSON.parse(element.textContent), element.dataset.chart);
-  }
-  paint();
-  document.documentElement.dataset.drawn = "";
-}
-
 function print_in_light(printing) {
   document.documentElement.toggleAttribute("data-print", printing);
-  paint();
+  redraw();
   // Printing does not wait for the next frame, in which the charts would be drawn anew.
   for (const chart of Bokeh.index.query((view) => view.model.type === "Figure")) {
     chart.repaint();
@@ -49,7 +60,7 @@ for (const button of document.querySelectorAll("button.copy")) {
   });
 }
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 addEventListener("beforeprint", () => print_in_light(true));
 addEventListener("afterprint", () => print_in_light(false));
 draw();
