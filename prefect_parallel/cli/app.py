@@ -90,6 +90,54 @@ def plan(file: File, *, set_: Set = None) -> None:
 
 
 @app.command
+def logs(
+    name: str,
+    *,
+    step: str | None = None,
+    process: str | None = None,
+    failed: Annotated[bool, Parameter(negative=())] = False,
+    follow: Annotated[bool, Parameter(negative=())] = False,
+    output_dir: Path = Path("runs"),
+) -> None:
+    """Print what the script of a step printed and logged, or why it failed.
+
+    Example: prefect-parallel logs monday --step score --failed
+
+    Args:
+        name: The run's name.
+        step: The step's name; may be left out if only one has logs.
+        process: Only this entry process, e.g. process003 or node-0/process003.
+        failed: Only the errors, with their full tracebacks.
+        follow: Go on with what comes, until the step has ended.
+        output_dir: The folder that the run directory is in.
+    """
+    from prefect_parallel.cli.logs import print_logs
+
+    print_logs(output_dir / name, step=step, process=process, failed=failed, follow=follow)
+
+
+@app.command
+def report(
+    name: str,
+    *,
+    open_: Annotated[bool, Parameter(name="--open", negative=())] = False,
+    output_dir: Path = Path("runs"),
+) -> None:
+    """Write logs/report.html of a run: timeline, speed, resources, failures by root cause.
+
+    Example: prefect-parallel report monday --open
+
+    Args:
+        name: The run's name.
+        open_: Show it in the browser.
+        output_dir: The folder that the run directory is in.
+    """
+    from prefect_parallel.cli.report import report_run
+
+    report_run(output_dir / name, opens=open_)
+
+
+@app.command
 def schema() -> None:
     """Print a JSON schema of pipeline files, for editors.
 

@@ -40,6 +40,7 @@ def run_pipeline(
     from prefect.client.schemas.objects import State
 
     from prefect_parallel.cli.display import display
+    from prefect_parallel.cli.report import report_at_end
     from prefect_parallel.flow.compile import compile_pipeline, default_run_name
     from prefect_parallel.flow.preflight import check_inputs
     from prefect_parallel.flow.server import prefect_server
@@ -59,6 +60,7 @@ def run_pipeline(
             # The second one: now. All other processes end with this one.
             os._exit(EXIT_FAILED)
     shown.summary(state, directory.root)
+    report_at_end(directory, shown.console)
     return EXIT_COMPLETED if state.is_completed() else EXIT_FAILED
 
 
