@@ -14,7 +14,8 @@ from prefect_parallel.data.mini_batch import File
 from prefect_parallel.data.mltable import MLTable
 from prefect_parallel.data.path_columns import path_block
 from prefect_parallel.data.schema import join
-from prefect_parallel.data.steps import HIDDEN, Steps
+from prefect_parallel.data.steps import HIDDEN, Steps, make_step
+from prefect_parallel.errors import InvalidInput
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,16 @@ class FileList:
     """The files, in their order; iterated from the start each time."""
 
     def __init__(self, table: MLTable) -> None:
+        """Takes the table that lists them.
+
+        Raises:
+            InvalidMLTable: One of its transformations cannot be made.
+        """
+        for step in (*table.file_steps, *table.row_steps):
+            try:
+                make_step(step.name, step.options)
+            except ValueError as error:
+                raise table.problem(step, str(error)) from error
         self._table = table
         self._steps = [(step.name, step.options) for step in table.file_steps]
 
@@ -45,14 +56,21 @@ class FileList:
         return frame
 
     def blocks(self) -> Iterator[tuple[list[File], Block]]:
-        """Files, some at a time, and the table that they are: `Path` and what the paths give."""
+        """Files, some at a time, and the table that they are: `Path` and what the paths give.
+
+        Raises:
+            InvalidInput: A transformation does not fit the files.
+        """
         steps = Steps(self._steps)
         entered = [0] * len(steps.counting)
         files = self._table.files()
         while batch := list(itertools.islice(files, _BATCH)):
             numbered = path_block([file.path for file in batch])
             numbered = numbered.with_columns({_NUMBER: pa.array(range(len(batch)))})
-            block, reached = steps.apply(numbered, entered, Counter())
+            try:
+                block, reached = steps.apply(numbered, entered, Counter())
+            except ValueError as error:
+                raise InvalidInput(f"{self._table.path}: {error}") from error
             entered = [before + more for before, more in zip(entered, reached, strict=True)]
             numbers = block.columns[_NUMBER]
             yield [batch[int(str(number))] for number in numbers], block

@@ -134,9 +134,7 @@ def _plan_listed(table: MLTable, split: BySize | ByKeys) -> Plan:
     from prefect_parallel.data.by_key import check_keys, group_pieces, key_of_path
     from prefect_parallel.data.file_list import FileList
     from prefect_parallel.data.path_columns import PathColumns
-    from prefect_parallel.data.table_plan import check_steps
 
-    check_steps(table)
     files = FileList(table)
     if isinstance(split, BySize):
         return _plan_files(lambda: iter(files), split.files)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.mltable import MLTable
 from prefect_parallel.data.path_columns import PathColumns
 from prefect_parallel.data.schema import Schema
-from prefect_parallel.data.steps import EXTRACT, make_step
+from prefect_parallel.data.steps import EXTRACT
 from prefect_parallel.data.table import TableReader
 from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 
@@ -43,7 +42,7 @@ class TablePlan:
         """
         read = table.read_step
         assert read is not None
-        check_steps(table)
+        listed = FileList(table)
         reader: dict[str, Any] = {
             "kind": "table",
             "format": read.name,
@@ -56,7 +55,7 @@ class TablePlan:
         look_reader = {**reader, "options": {**read.options, **look_options}}
         blank = TableReader(look_reader)
         format_ = blank.format
-        files = format_.sources(table, FileList(table))
+        files = format_.sources(table, listed)
         try:
             look = Look(format_.pieces(files, Look.BYTES), blank.path_columns)
             facts = format_.survey(files, look, _stepped(blank, look))
@@ -107,19 +106,6 @@ class TablePlan:
     def mini_batches(self, amount: int) -> Iterator[MiniBatch]:
         for index, piece in enumerate(self.pieces(amount)):
             yield MiniBatch(index, (piece,), self.unit)
-
-
-def check_steps(table: MLTable) -> None:
-    """Makes sure that each transformation can be made.
-
-    Raises:
-        InvalidMLTable: One cannot.
-    """
-    for step in itertools.chain(table.file_steps, table.row_steps):
-        try:
-            make_step(step.name, step.options)
-        except ValueError as error:
-            raise table.problem(step, str(error)) from error
 
 
 def _work_by_row(table: MLTable) -> bool:
