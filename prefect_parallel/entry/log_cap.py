@@ -35,13 +35,15 @@ class LogCap:
     A file may be larger than `HEAD_BYTES + TAIL_BYTES` by what is printed within `WATCH_SECONDS`.
     """
 
-    def __init__(self, notes: Path) -> None:
+    def __init__(self, notes: Path, every: float = WATCH_SECONDS) -> None:
         """Start it.
 
         Args:
             notes: The log that is told if files cannot be capped.
+            every: Seconds between two looks.
         """
         self._notes = notes
+        self._every = every
         self._capped: dict[Path, _CappedFile] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -61,7 +63,7 @@ class LogCap:
 
     def _run(self) -> None:
         while True:
-            over = self._closed.wait(WATCH_SECONDS)
+            over = self._closed.wait(self._every)
             with self._lock:
                 capped = list(self._capped.values())
             try:

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,7 @@ class StepLog:
 
 @dataclass(frozen=True)
 class RunLog:
-    """A run with all steps that have left something, in the order in which they started."""
+    """A run with all steps that have left something, in the order of the pipeline."""
 
     directory: RunDirectory
     job: dict[str, Any] = field(default_factory=dict)
@@ -144,8 +144,12 @@ def read_run(directory: RunDirectory) -> RunLog:
         NoSuchRun: The directory is not there, or is no run's.
     """
     existing_run(directory)
+    job = _yaml(directory.job_file)
+    jobs = job.get("jobs")
+    planned = list(jobs) if isinstance(jobs, dict) else []
     steps = [read_step(name, directory.step(name)) for name in directory.step_names()]
-    return RunLog(directory, _yaml(directory.job_file), sorted(steps, key=_started))
+    steps.sort(key=lambda step: planned.index(step.name) if step.name in planned else len(planned))
+    return RunLog(directory, job, steps)
 
 
 def read_step(name: str, directory: StepDirectory) -> StepLog:
@@ -170,14 +174,6 @@ def read_step(name: str, directory: StepDirectory) -> StepLog:
         script_errors=script_errors,
         usage={node: list(_samples(directory.perf(node).node)) for node in nodes},
     )
-
-
-def _started(step: StepLog) -> str:
-    started = step.result.get("started_at")
-    if started:
-        return str(started)
-    moment = datetime.fromtimestamp(step.directory.root.stat().st_ctime, timezone.utc)
-    return moment.isoformat(timespec="seconds")
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -67,3 +68,28 @@ def node(tmp_path: Path) -> Iterator[NodeFactory]:
     yield start
     for pool in pools:
         pool.close()
+
+
+NVIDIA_SMI = """#!/bin/sh
+if [ "$1" = -L ]; then
+    echo "GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-0)"
+    echo "  MIG 1g.10gb     Device  0: (UUID: MIG-0)"
+    echo "GPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-1)"
+else
+    echo "0, 37, 1024, 81920"
+    echo "1, [N/A], 0, 81920"
+fi
+"""
+
+
+@pytest.fixture
+def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder first on the path, with an `nvidia-smi` that knows of two GPUs."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program = folder / "nvidia-smi"
+    program.write_text(NVIDIA_SMI)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return folder

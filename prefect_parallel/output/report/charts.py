@@ -188,7 +188,7 @@ def _usage(usage: Mapping[str, Sequence[Sample]], time: Range1d) -> list[Any]:
         ("CPU, % of a node", _cpu_percent),
         ("Memory, % of a node", _memory_percent),
     ):
-        plot = _figure(title, time, y_range=Range1d(start=0, end=100))
+        plot = _figure(title, time, y_range=Range1d(start=0, end=104))
         for number, (node, samples) in enumerate(sampled.items()):
             colour = NODES[number % len(NODES)]
             source = ColumnDataSource(

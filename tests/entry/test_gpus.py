@@ -1,0 +1,119 @@
+"""Nodes with GPUs: a program named `nvidia-smi`, first on the path, says that there are two."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from prefect_parallel.entry.gpus import Gpus, default_slots, devices_of_this_node
+from prefect_parallel.output.part import Record
+from tests.entry.conftest import Node, NodeFactory
+
+SHOW = """
+    import os, time
+    def init(): pass
+    def run(mini_batch):
+        time.sleep(0.5)
+        return [os.environ.get("CUDA_VISIBLE_DEVICES", "not set")] * len(mini_batch)
+"""
+
+
+def run_side_by_side(node: Node) -> list[Record]:
+    with ThreadPoolExecutor(len(node.mini_batches)) as threads:
+        return list(threads.map(lambda each: node.pool.run(each, 1), node.mini_batches))
+
+
+def shown(node: Node) -> list[str]:
+    """What each mini-batch was shown, once for each."""
+    found = []
+    for mini_batch in node.mini_batches:
+        _, _, payload = node.directory.part(mini_batch.index).read_bytes().partition(b"\n")
+        found.append(payload.decode().splitlines()[0])
+    return found
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_two_gpus_and_four_slots(node: NodeFactory) -> None:
+    started = node(SHOW, mini_batches=4, slots=4)
+    run_side_by_side(started)
+    assert sorted(shown(started)) == ["", "", "0", "1"]
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_gpu_goes_from_a_process_that_ended_to_the_next(node: NodeFactory) -> None:
+    started = node(
+        """
+        import os, time
+        def init(): pass
+        def run(mini_batch):
+            print(os.environ["CUDA_VISIBLE_DEVICES"])
+            if "000" in mini_batch[0]: os._exit(3)
+            if "002" in mini_batch[0]: time.sleep(600)
+            if "004" in mini_batch[0]: raise SystemExit
+            return mini_batch
+        """,
+        mini_batches=5,
+        timeout=1,
+    )
+    for mini_batch in started.mini_batches:
+        started.pool.run(mini_batch, 1)
+    said = [
+        path.read_text().split()
+        for path in sorted((started.directory.user / "stdout" / "node-0").iterdir())
+    ]
+    # The third process outlives the exit that its script asked for.
+    assert said == [["0"], ["1"], ["0", "0", "0"]]
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_the_step_has_the_last_word(node: NodeFactory) -> None:
+    started = node(SHOW, mini_batches=1, environment_variables={"CUDA_VISIBLE_DEVICES": "all mine"})
+    started.pool.run(started.mini_batches[0], 1)
+    assert shown(started) == ["all mine"]
+
+
+def test_without_gpus_nothing_is_set(
+    node: NodeFactory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert default_slots() == os.cpu_count()
+    started = node(SHOW, mini_batches=1)
+    started.pool.run(started.mini_batches[0], 1)
+    assert shown(started) == ["not set"]
+
+
+def test_one_slot_on_a_node_with_gpus(two_gpus: Path) -> None:
+    assert default_slots() == 1
+    assert devices_of_this_node() == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("given", "devices"),
+    [("1", ["1"]), ("GPU-5, 0", ["GPU-5", "0"]), ("", []), ("-1", [])],
+)
+def test_only_gpus_that_the_node_was_given(
+    two_gpus: Path, monkeypatch: pytest.MonkeyPatch, given: str, devices: list[str]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    assert devices_of_this_node() == devices
+
+
+def test_a_driver_that_does_not_answer_is_no_gpu(two_gpus: Path) -> None:
+    (two_gpus / "nvidia-smi").write_text("#!/bin/sh\necho 'GPU 0: it says'\nexit 9\n")
+    assert devices_of_this_node() == []
+
+
+def test_devices_are_lent_in_turn() -> None:
+    gpus = Gpus(["0", "1"])
+    assert gpus.lend("process000") == {"CUDA_VISIBLE_DEVICES": "0"}
+    assert gpus.lend("process001") == {"CUDA_VISIBLE_DEVICES": "1"}
+    assert gpus.lend("process002") == {"CUDA_VISIBLE_DEVICES": ""}
+    gpus.take_back("process002")
+    gpus.take_back("process001")
+    gpus.take_back("process001")
+    assert gpus.lend("process003") == {"CUDA_VISIBLE_DEVICES": "1"}
+    assert gpus.lend("process004") == {"CUDA_VISIBLE_DEVICES": ""}
