@@ -10,14 +10,42 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prefect_parallel.data import load_files, load_table
     from prefect_parallel.flow.compile import compile_pipeline
+    from prefect_parallel.job import load_pipeline
+    from prefect_parallel.job.builder import (
+        Environment,
+        Input,
+        Output,
+        RunFunction,
+        command,
+        parallel_run_function,
+        pipeline,
+    )
 
-__all__ = ["compile_pipeline"]
+__all__ = [
+    "Environment",
+    "Input",
+    "Output",
+    "RunFunction",
+    "command",
+    "compile_pipeline",
+    "load_files",
+    "load_pipeline",
+    "load_table",
+    "parallel_run_function",
+    "pipeline",
+]
 
-_HOMES = {"compile_pipeline": "prefect_parallel.flow.compile"}
+_HOMES = {
+    "compile_pipeline": "prefect_parallel.flow.compile",
+    "load_files": "prefect_parallel.data",
+    "load_pipeline": "prefect_parallel.job",
+    "load_table": "prefect_parallel.data",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_HOMES.get(name, "prefect_parallel.job.builder")), name)

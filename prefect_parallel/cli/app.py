@@ -90,6 +90,43 @@ def plan(file: File, *, set_: Set = None) -> None:
 
 
 @app.command
+def debug(
+    file: File,
+    *,
+    step: str,
+    mini_batch: int,
+    run: str | None = None,
+    output_dir: Path = Path("runs"),
+    set_: Set = None,
+    pdb: bool = True,
+) -> int:
+    """Run one mini-batch in this terminal's own process; an exception opens the debugger.
+
+    Example: prefect-parallel debug pipeline.yml --step score --mini-batch 17 --run monday
+
+    Args:
+        file: The pipeline's YAML file.
+        step: The name of a parallel step.
+        mini_batch: The mini-batch's index, as in failed_mini_batches.jsonl.
+        run: The name of a run, for a step that reads outputs of earlier ones.
+        output_dir: The folder that the run directory is in.
+        set_: Put another value in place of the file's, as for `run`.
+        pdb: With --no-pdb an exception only prints its traceback.
+    """
+    from prefect_parallel.cli.debug import debug_mini_batch
+
+    succeeded = debug_mini_batch(
+        file,
+        set_ or [],
+        step=step,
+        mini_batch=mini_batch,
+        run=None if run is None else output_dir / run,
+        use_pdb=pdb,
+    )
+    return EXIT_COMPLETED if succeeded else EXIT_FAILED
+
+
+@app.command
 def logs(
     name: str,
     *,

@@ -42,12 +42,15 @@ def run_pipeline(
     from prefect_parallel.cli.display import display
     from prefect_parallel.cli.report import report_at_end
     from prefect_parallel.flow.compile import compile_pipeline, default_run_name
+    from prefect_parallel.flow.lock import refuse_held
     from prefect_parallel.flow.preflight import check_inputs
     from prefect_parallel.flow.server import prefect_server
 
     name = name or default_run_name(job)
     directory = RunDirectory(output_dir / name)
     directory.refuse_unusable(resumes=resumes)
+    if resumes:
+        refuse_held(directory)
     check_inputs(resolved)
     with display() as shown, prefect_server(shown):
         shown.ignored(job.ignored)

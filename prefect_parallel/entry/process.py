@@ -15,16 +15,14 @@ import os
 import socket
 import sys
 import time
-import traceback
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from prefect_parallel.data import MiniBatch, MiniBatchContext, open_reader
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.parent import become_subreaper, die_with_parent
 from prefect_parallel.entry.protocol import Channel
-from prefect_parallel.entry.script import Script, load_script, offer_entry_script
+from prefect_parallel.entry.script import Script, load_script, offer_entry_script, script_traceback
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.output.formats import Format, format_for
 from prefect_parallel.output.part import Record, write_part
@@ -168,19 +166,8 @@ def _describe(error: BaseException) -> dict[str, str]:
         return {"error": message[0], "traceback": "\n".join(message[1:])}
     return {
         "error": ": ".join([type(error).__name__, *message[:1]]),
-        "traceback": "".join(
-            traceback.format_exception(type(error), error, _user_part(error.__traceback__))
-        ),
+        "traceback": script_traceback(error),
     }
-
-
-def _user_part(frames: TracebackType | None) -> TracebackType | None:
-    """The traceback without this package's own frames at its head, unless nothing else is there."""
-    here = str(Path(__file__).parents[1])
-    inner = frames
-    while inner is not None and inner.tb_frame.f_code.co_filename.startswith((here, "<frozen")):
-        inner = inner.tb_next
-    return inner or frames
 
 
 if __name__ == "__main__":

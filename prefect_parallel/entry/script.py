@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import logging
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,15 @@ def load_script(code: Path, entry_script: str) -> Script:
         run=run if _takes_context(run) else lambda mini_batch, _: run(mini_batch),
         shutdown=_find(module, "shutdown") or (lambda: None),
     )
+
+
+def script_traceback(error: BaseException) -> str:
+    """The traceback from the script's first line on; all of it if no line is the script's."""
+    ours = (str(Path(__file__).parents[1]), "<frozen")
+    inner = error.__traceback__
+    while inner is not None and inner.tb_frame.f_code.co_filename.startswith(ours):
+        inner = inner.tb_next
+    return "".join(traceback.format_exception(type(error), error, inner or error.__traceback__))
 
 
 def _find(module: ModuleType, name: str) -> Callable[..., object] | None:

@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.exceptions import TerminationSignal
 from prefect.flows import Flow
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Cancelled, Completed
 
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.cancel import is_canceled
@@ -37,6 +37,10 @@ DEFAULT_OUTPUT_DIR = "runs"
 
 CANCEL_POLL_SECONDS = 2.0
 """How late a cancellation from the Prefect UI is noticed."""
+
+
+class PipelineFailed(PrefectParallelError):
+    """Some step has failed; the text says which, and why."""
 
 
 def compile_pipeline(
@@ -171,7 +175,8 @@ class _PipelineRun:
             f"step {name}: {end.reason}" for name, end in ended.items() if end.status == "Failed"
         ]
         if failed:
-            return Failed(message="; ".join(failed))
+            # Raised and not returned: Prefect retries a flow only for an exception.
+            raise PipelineFailed("; ".join(failed))
         if self._run.canceled.is_set():
             return Cancelled(message="the run was canceled")
         return Completed(message=f"all {len(ended)} steps completed")

@@ -10,6 +10,12 @@ from contextlib import contextmanager
 from prefect_parallel.layout import RunDirectory, UnusableRunDirectory
 
 
+def refuse_held(directory: RunDirectory) -> None:
+    """Raise UnusableRunDirectory if another process holds a run directory now."""
+    with hold(directory):
+        return
+
+
 @contextmanager
 def hold(directory: RunDirectory) -> Iterator[None]:
     """Keep all others off a run directory; the system lets go of it when this process dies.

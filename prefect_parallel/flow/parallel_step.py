@@ -159,7 +159,10 @@ class _ParallelStep:
 
     def _write(self, result: JobResult, totals: Totals) -> None:
         self._logs.progress(str(self._progress), last=True)
-        self._logs.failed_mini_batches(records(self._directory, self._progress.mini_batches))
+        self._logs.failed_mini_batches(
+            records(self._directory, self._progress.mini_batches),
+            lambda index: self._run.debug_command(self._step.name, index),
+        )
         for column, values in totals.values_set_to_null.items():
             self._logs.job(f"column {column}: {values} values did not fit its type and became null")
         self._logs.job(f"{result.status}: {result.reason}")

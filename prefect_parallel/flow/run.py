@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from prefect_parallel.flow.progress import Observer, StepEnd
-from prefect_parallel.job import CommandStep, Data, Literal, OutputOf, ParallelStep
+from prefect_parallel.job import CommandStep, Data, Literal, Missing, OutputOf, ParallelStep
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.job_result import Status
 
@@ -47,13 +48,17 @@ class Run:
 
     def values(self, step: ParallelStep | CommandStep) -> dict[str, str]:
         """What `inputs.x` and `outputs.x` stand for in a step's arguments; absent: not given."""
-        inputs = {
+        return self.input_values(step) | self.output_values(step)
+
+    def input_values(self, step: ParallelStep | CommandStep) -> dict[str, str]:
+        return {
             f"inputs.{name}": self.location(source)
             for name, source in step.inputs.items()
-            if isinstance(source, (Literal, Data, OutputOf))
+            if not isinstance(source, Missing)
         }
-        outputs = {f"outputs.{name}": str(self.output(step, name)) for name in step.outputs}
-        return inputs | outputs
+
+    def output_values(self, step: ParallelStep | CommandStep) -> dict[str, str]:
+        return {f"outputs.{name}": str(self.output(step, name)) for name in step.outputs}
 
     def end_step(self, name: str, end: StepEnd) -> State[None]:
         """Note what became of a step; gives the final state of its flow run."""
@@ -75,6 +80,13 @@ class Run:
     def outputs_folder(self, step: ParallelStep | CommandStep) -> Path | None:
         """The folder that holds a step's outputs; None if it has none."""
         return self.directory.step(step.name).outputs if step.outputs else None
+
+    def debug_command(self, step: str, mini_batch: int) -> str:
+        """What to type to repeat a mini-batch under the debugger."""
+        root = self.directory.root
+        command = ["prefect-parallel", "debug", str(self.directory.job_file), "--step", step]
+        command += ["--mini-batch", str(mini_batch)]
+        return shlex.join([*command, "--run", root.name, "--output-dir", str(root.parent)])
 
     def make_outputs(self, step: ParallelStep | CommandStep) -> None:
         """Make the folders that a step may write into."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 
 from prefect_parallel.layout import StepDirectory
@@ -64,8 +64,13 @@ class StepLogs:
         with self._directory.progress_overview(day).open("a", encoding="utf-8") as file:
             file.write(f"{_now()} {text}\n")
 
-    def failed_mini_batches(self, records: Iterable[Record]) -> None:
-        """List the mini-batches that failed; none, and there is an empty file."""
+    def failed_mini_batches(self, records: Iterable[Record], command: Callable[[int], str]) -> None:
+        """List the mini-batches that failed; none, and there is an empty file.
+
+        Args:
+            records: Those of all mini-batches.
+            command: What to type to repeat a mini-batch, by its index.
+        """
         with self._directory.failed_mini_batches.open("w", encoding="utf-8") as file:
             for record in records:
                 if record.error is not None:
@@ -79,6 +84,7 @@ class StepLogs:
                         "traceback_file": record.traceback_file,
                         "node": record.node,
                         "process": record.process,
+                        "repeat": command(record.index),
                     }
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
 

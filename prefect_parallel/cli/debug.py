@@ -1,0 +1,148 @@
+"""`prefect-parallel debug`: one mini-batch, in this process, under the debugger."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pdb
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from prefect_parallel.data import (
+    ByKeys,
+    BySize,
+    MiniBatch,
+    MiniBatchContext,
+    Plan,
+    open_reader,
+    plan,
+)
+from prefect_parallel.entry.config import ProcessName
+from prefect_parallel.entry.script import Script, load_script, offer_entry_script, script_traceback
+from prefect_parallel.errors import InvalidInput, PrefectParallelError
+from prefect_parallel.flow.progress import Observer
+from prefect_parallel.flow.run import Run
+from prefect_parallel.job import Data, OutputOf, ParallelStep, load_pipeline
+from prefect_parallel.layout import RunDirectory
+
+DEBUGGED = ProcessName("node-0", "debug")
+
+
+class CannotDebug(PrefectParallelError):
+    """There is no such step or mini-batch, or it needs what only a run has."""
+
+
+def debug_mini_batch(
+    file: Path,
+    overrides: Sequence[str],
+    *,
+    step: str,
+    mini_batch: int,
+    run: Path | None,
+    use_pdb: bool,
+) -> bool:
+    """Load a mini-batch and call `init` and `run` with it; True if nothing was raised.
+
+    Args:
+        file: The pipeline.
+        overrides: As for `run`.
+        step: The parallel step's name.
+        mini_batch: The mini-batch's index.
+        run: The run directory that outputs of earlier steps are taken from.
+        use_pdb: Whether an exception opens the debugger.
+
+    Raises:
+        CannotDebug: So it is.
+    """
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    found = _step(file, overrides, step)
+    scratch = Path(tempfile.mkdtemp(prefix="prefect-parallel-debug-"))
+    ours = Run(RunDirectory(scratch), Observer())
+    theirs = ours if run is None else Run(RunDirectory(run.absolute()), Observer())
+    planned = _plan(found, theirs, has_run=run is not None)
+    batch = _mini_batch(planned, mini_batch)
+    console.print(f"mini-batch {mini_batch}: {batch.describe()}")
+    console.print(f"outputs go to {ours.directory.step(step).outputs}")
+    ours.make_outputs(found)
+    arguments = found.arguments(theirs.input_values(found) | ours.output_values(found))
+    _enter(found, arguments, ours)
+    return _call(lambda: _attempt(found, planned, batch, console), use_pdb=use_pdb)
+
+
+def _step(file: Path, overrides: Sequence[str], name: str) -> ParallelStep:
+    steps = load_pipeline(file, overrides).resolve().steps
+    found = steps.get(name)
+    if not isinstance(found, ParallelStep):
+        known = ", ".join(name for name, each in steps.items() if isinstance(each, ParallelStep))
+        raise CannotDebug(f"{file} has no parallel step {name}; it has: {known or 'none'}")
+    return found
+
+
+def _plan(step: ParallelStep, run: Run, *, has_run: bool) -> Plan:
+    source = step.inputs[step.input_name]
+    assert isinstance(source, (Data, OutputOf)), "checked when the job was resolved"
+    if isinstance(source, OutputOf) and not has_run:
+        raise CannotDebug(
+            f"the input of {step.name} is an output of {source.step}: name a run that has it,"
+            " with --run"
+        )
+    split = ByKeys(step.partition_keys) if step.partition_keys else BySize(step.mini_batch_size)
+    return plan(run.location(source), type=source.type, mode=source.mode, split=split)
+
+
+def _mini_batch(planned: Plan, index: int) -> MiniBatch:
+    found = next(itertools.islice(planned.mini_batches, index, None), None)
+    if found is None:
+        count = sum(1 for _ in planned.mini_batches)
+        raise InvalidInput(f"there is no mini-batch {index}: they go from 0 to {count - 1}")
+    return found
+
+
+def _enter(step: ParallelStep, arguments: list[str], run: Run) -> None:
+    """Make this process what an entry process is, with the code itself instead of a snapshot."""
+    import logging
+
+    logging.basicConfig(level=step.logging_level)
+    directory = run.directory.step(step.name)
+    offer_entry_script(
+        logger=logging.getLogger("entry_script"),
+        log_dir=directory.user,
+        output_dir=directory.outputs,
+        agent_name=DEBUGGED.process,
+        node_id=DEBUGGED.node,
+    )
+    os.environ.update(step.environment_variables)
+    os.chdir(_code(step))
+    sys.path.insert(0, str(_code(step)))
+    sys.argv = [step.entry_script, *arguments]
+
+
+def _code(step: ParallelStep) -> Path:
+    return step.code if step.code.is_dir() else step.code.parent
+
+
+def _attempt(step: ParallelStep, planned: Plan, batch: MiniBatch, console: Console) -> None:
+    script: Script = load_script(_code(step), step.entry_script)
+    console.print("init()")
+    script.init()
+    data = open_reader(planned.reader).read(batch)
+    console.print(f"run() with {len(data)} items")
+    returned = script.run(data, MiniBatchContext.of(batch, step.input_name))
+    console.print(f"run() returned {type(returned).__name__}:")
+    print(returned)
+    script.shutdown()
+
+
+def _call(attempt: Callable[[], None], *, use_pdb: bool) -> bool:
+    try:
+        attempt()
+    except Exception as error:
+        print(script_traceback(error), end="", file=sys.stderr)
+        if use_pdb:
+            pdb.post_mortem()
+        return False
+    return True

@@ -1,0 +1,347 @@
+"""Faults: killed drivers and nodes, silent jobs, full disks, servers that go away, and resuming."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelling
+
+from prefect_parallel import compile_pipeline
+from prefect_parallel.entry.spawner import Spawner
+from prefect_parallel.flow import server as our_server
+from tests.e2e.conftest import COMMAND, Pipeline
+from tests.e2e.test_run import wait_for
+
+WAITS = """
+    # Every call leaves a line; those from 003 on wait until there is a file "go".
+    import os, time
+    from pathlib import Path
+    def init(): pass
+    def run(mini_batch):
+        name = os.path.basename(mini_batch[0])
+        with open(os.environ["PLACE"] + "/calls.txt", "a") as calls:
+            calls.write(name + "\\n")
+        while name >= "003.txt" and not Path(os.environ["PLACE"], "go").exists():
+            time.sleep(0.05)
+        return [name]
+"""
+WHOLE = "".join(f"00{number}.txt\n" for number in range(6))
+
+
+def waiting(pipeline: Any, tmp_path: Path, **keys: Any) -> Pipeline:
+    it: Pipeline = pipeline(WAITS, files=6, environment_variables={"PLACE": str(tmp_path)}, **keys)
+    return it
+
+
+def calls(tmp_path: Path) -> list[str]:
+    file = tmp_path / "calls.txt"
+    return sorted(file.read_text().split()) if file.exists() else []
+
+
+def parts(it: Pipeline) -> int:
+    return len(list((it.step / "parts").glob("*.part"))) if it.step.exists() else 0
+
+
+def test_a_killed_driver_is_resumed_and_only_what_is_missing_is_done(
+    pipeline: Any, tmp_path: Path
+) -> None:
+    it = waiting(pipeline, tmp_path)
+    process = it.start()
+    wait_for(lambda: parts(it) == 3 and len(calls(tmp_path)) == 5)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_for(lambda: it.left_over() == [], seconds=5)
+    assert not it.output.exists()
+    (tmp_path / "go").touch()
+    said = it.run("--resume", "run")
+    assert "3 of 6 mini-batches are reused; 3 did not run before" in said
+    assert it.output.read_text() == WHOLE
+    done = calls(tmp_path)
+    assert [done.count(f"00{number}.txt") for number in range(6)] == [1, 1, 1, 2, 2, 1]
+    assert it.result["mini_batches"]["succeeded"] == 6
+    assert it.left_over() == []
+
+
+def test_a_resumed_run_redoes_what_has_changed(pipeline: Any, tmp_path: Path) -> None:
+    it = waiting(pipeline, tmp_path)
+    (tmp_path / "go").touch()
+    it.run()
+    assert "6 of 6 mini-batches are reused\n" in it.run("--resume", "run")
+    assert len(calls(tmp_path)) == 6
+    (it.folder / "data" / "002.txt").write_text("other data")
+    assert "5 of 6 mini-batches are reused; 1 have other data" in it.run("--resume", "run")
+    assert calls(tmp_path).count("002.txt") == 2
+    arguments = ("--set", "jobs.step.task.program_arguments=--other 1")
+    other = "0 of 6 mini-batches are reused; 6 ran with other code, arguments or inputs"
+    assert other in it.run("--resume", "run", *arguments)
+    script = it.folder / "code" / "script.py"
+    script.write_text(script.read_text() + "\n# changed\n")
+    assert other in it.run("--resume", "run", *arguments)
+    assert it.output.read_text() == WHOLE
+
+
+def test_a_failed_mini_batch_is_done_again_and_can_be_debugged(
+    pipeline: Any, tmp_path: Path
+) -> None:
+    it: Pipeline = pipeline(
+        """
+        import os
+        def init(): pass
+        def run(mini_batch):
+            if "002" in mini_batch[0] and not os.path.exists(os.environ["PLACE"] + "/mended"):
+                raise ValueError("not yet mended")
+            return [os.path.basename(mini_batch[0])]
+        """,
+        mini_batch_error_threshold=0,
+        environment_variables={"PLACE": str(tmp_path)},
+    )
+    it.run(expect=1)
+    (failed,) = (it.step / "logs" / "failed_mini_batches.jsonl").read_text().splitlines()
+    repeat = shlex.split(json.loads(failed)["repeat"])
+    assert repeat[:2] == ["prefect-parallel", "debug"]
+    ended = subprocess.run(
+        [*COMMAND, *repeat[1:], "--no-pdb"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "ValueError: not yet mended" in ended.stderr
+    assert "mini-batch 2: 002.txt" in ended.stderr
+    ended = subprocess.run(
+        [*COMMAND, *repeat[1:]],
+        input="p mini_batch\nq\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "(Pdb) [" in ended.stdout
+    (tmp_path / "mended").touch()
+    ended = subprocess.run([*COMMAND, *repeat[1:]], capture_output=True, text=True, check=True)
+    assert "['002.txt']" in ended.stdout
+    said = it.run("--resume", "run")
+    assert "1 failed before" in said
+    assert it.output.read_text() == "000.txt\n001.txt\n002.txt\n003.txt\n"
+
+
+def test_a_run_that_is_running_is_not_resumed(pipeline: Any, tmp_path: Path) -> None:
+    it = waiting(pipeline, tmp_path)
+    process = it.start()
+    wait_for(lambda: parts(it) == 3)
+    said = it.run("--resume", "run", expect=2)
+    assert f"is in use: process {process.pid} runs it" in said
+    (tmp_path / "go").touch()
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert it.output.read_text() == WHOLE
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_killed_node_loses_nothing(pipeline: Any, tmp_path: Path, nodes: int) -> None:
+    it = waiting(pipeline, tmp_path, resources={"instance_count": nodes})
+    process = it.start()
+    wait_for(lambda: parts(it) == 3 and len(calls(tmp_path)) >= 5)
+    workers = [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if "multiprocessing.spawn" in " ".join(child.cmdline())
+    ]
+    assert len(workers) == nodes
+    workers[0].kill()
+    (tmp_path / "go").touch()
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert it.output.read_text() == WHOLE
+    assert it.result["items"] == {"total": 6, "succeeded": 6, "failed": 0}
+    assert it.left_over() == []
+
+
+def test_ctrl_c_lets_running_mini_batches_end_and_calls_shutdown(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        import time
+        def init(): pass
+        def run(mini_batch):
+            print("running")
+            time.sleep(2)
+            return mini_batch
+        def shutdown(): print("shutdown")
+    """)
+    process = it.start()
+    wait_for(lambda: it.step.exists() and it.said().count("running") == 2)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 1, said
+    assert it.said().count("shutdown") == 2
+    assert it.result["status"] == "Canceled"
+    assert it.result["mini_batches"]["succeeded"] == 2
+    assert "2 of 4 mini-batches are reused" in it.run("--resume", "run")
+
+
+def test_ctrl_c_twice_ends_all_at_once(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        import time
+        def init(): pass
+        def run(mini_batch):
+            print("running")
+            time.sleep(600)
+    """)
+    process = it.start()
+    wait_for(lambda: it.step.exists() and it.said().count("running") == 2)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    before = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert time.monotonic() - before < 3
+    assert process.returncode == 1
+    wait_for(lambda: it.left_over() == [], seconds=5)
+
+
+def test_cancel_from_the_api(pipeline: Any, tmp_path: Path, server: str) -> None:
+    it = waiting(pipeline, tmp_path)
+    process = it.start()
+    wait_for(lambda: parts(it) == 3)
+    with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=2)
+        (run,) = (run for run in runs if run.parent_task_run_id is None)
+        client.set_flow_run_state(run.id, Cancelling(), force=True)
+        said, _ = process.communicate(timeout=40)
+        assert process.returncode == 1, said
+        assert client.read_flow_run(run.id).state_name == "Cancelled"
+    assert it.result["status"] == "Canceled"
+    assert it.left_over() == []
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "reason"),
+    [
+        (
+            "import time\ndef init(): time.sleep(600)\ndef run(mini_batch): return mini_batch",
+            "--first_task_creation_timeout 2",
+            "first_task_creation_timeout: 2 s",
+        ),
+        (
+            "import time\ndef init(): pass\ndef run(mini_batch): time.sleep(600)",
+            "--progress_update_timeout 2",
+            "no mini-batch made progress for progress_update_timeout: 2 s",
+        ),
+    ],
+)
+def test_a_silent_job_is_ended(pipeline: Any, script: str, arguments: str, reason: str) -> None:
+    it: Pipeline = pipeline(script, arguments=arguments)
+    assert reason in it.run(expect=1)
+    assert it.result["status"] == "Failed"
+    assert it.left_over() == []
+
+
+def test_an_entry_process_out_of_memory_fails_the_attempt_and_says_so(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        import os, resource
+        def init():
+            resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+        def run(mini_batch):
+            name = os.path.basename(mini_batch[0])
+            if name == "001.txt":
+                return [bytearray(1 << 31)]
+            return [name]
+    """)
+    it.run()
+    assert it.output.read_text() == "000.txt\n002.txt\n003.txt\n"
+    assert "MemoryError" in it.result["reason"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    place = tmp_path / "small disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs the right to mount a small file system")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_full_disk_is_one_clear_error_and_no_half_output(pipeline: Any, small_disk: Path) -> None:
+    it: Pipeline = pipeline("""
+        def init(): pass
+        def run(mini_batch): return ["x" * 400_000]
+    """)
+    said = it.run("--output-dir", str(small_disk), expect=1)
+    assert "No space left on device" in said
+    assert "Traceback" not in said
+    assert list((small_disk / "run" / "steps" / "step" / "outputs").iterdir()) == []
+    assert it.left_over() == []
+
+
+def test_a_flow_run_that_is_retried_resumes(
+    pipeline: Any, tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it: Pipeline = pipeline(
+        """
+        import os
+        def init(): pass
+        def run(mini_batch):
+            name = os.path.basename(mini_batch[0])
+            place = os.environ["PLACE"]
+            with open(place + "/calls.txt", "a") as calls:
+                calls.write(name + "\\n")
+            if name == "003.txt" and not os.path.exists(place + "/once"):
+                open(place + "/once", "w").close()
+                raise ValueError("once")
+            return [name]
+        """,
+        mini_batch_error_threshold=0,
+        environment_variables={"PLACE": str(tmp_path)},
+    )
+    monkeypatch.setenv("PREFECT_API_URL", server)
+    with temporary_settings({PREFECT_API_URL: server}):
+        flow = compile_pipeline(it.file, output_dir=it.folder / "runs")
+        state = flow.with_options(retries=1)(return_state=True)
+    assert state.is_completed(), state.message  # type: ignore[attr-defined]
+    assert calls(tmp_path) == ["000.txt", "001.txt", "002.txt", "003.txt", "003.txt"]
+    (run,) = (it.folder / "runs").iterdir()
+    assert (run / "steps/step/outputs/out").read_text().count("\n") == 4
+
+
+def test_the_api_server_may_go_away_for_a_while(pipeline: Any, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    port = our_server._free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    log = tmp_path / "server.log"
+    environment = {**os.environ, "PREFECT_HOME": str(home)}
+
+    def start() -> int:
+        pid = servers.start(
+            our_server._command(port), folder=home, environment=environment, stdout=log, stderr=log
+        )
+        our_server._wait_until_healthy(url, pid, log)
+        return pid
+
+    servers = Spawner()
+    try:
+        pid = start()
+        it = waiting(pipeline, tmp_path)
+        it.server = url
+        process = it.start()
+        wait_for(lambda: parts(it) == 3)
+        servers.end(pid)
+        (tmp_path / "go").touch()
+        time.sleep(10)
+        start()
+        said, _ = process.communicate(timeout=80)
+        assert process.returncode == 0, said
+        assert it.output.read_text() == WHOLE
+    finally:
+        servers.close()
