@@ -58,6 +58,13 @@ class TableReader:
         block, reached = self.stepped(piece, misfits)
         return self.finish(block, piece, misfits), reached
 
+    def count(self, piece: Piece) -> int:
+        """The number of a piece's rows, before the transformations."""
+        try:
+            return self.format.count(piece)
+        except (ValueError, OSError, pa.ArrowException) as error:
+            raise UnreadableMiniBatch(f"{piece.file.path}: {error}") from error
+
     def finish(self, block: Block, piece: Piece, misfits: Counter[str]) -> Block:
         """Gives each column one kind."""
         try:

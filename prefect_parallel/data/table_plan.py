@@ -68,7 +68,11 @@ class TablePlan:
         return cls(reader, format_.unit, files)
 
     def pieces(self, amount: int) -> Iterator[Piece]:
-        """Pieces of about so many bytes, with what counting steps need to know."""
+        """Pieces of about so many bytes, with what counting steps need to know.
+
+        Raises:
+            InvalidInput: There are such steps, and a piece cannot be read.
+        """
         table = TableReader(self.reader)
         pieces = table.format.pieces(self.files, amount)
         if not table.steps.counting:
@@ -82,11 +86,12 @@ class TablePlan:
             if table.steps.settled(entered):
                 yield placed
                 continue
-            if table.steps.countable:
-                left, reached = table.steps.count(table.format.count(piece), entered)
-            else:
-                block, reached = table.piece(placed, Counter())
-                left = block.rows
+            try:
+                left, reached = _count(table, placed)
+            except UnreadableMiniBatch as error:
+                raise InvalidInput(
+                    f"skip, take and take_random_sample need all rows to be counted: {error}"
+                ) from error
             entered = [before + more for before, more in zip(entered, reached, strict=True)]
             if left:
                 yield placed
@@ -106,6 +111,14 @@ class TablePlan:
     def mini_batches(self, amount: int) -> Iterator[MiniBatch]:
         for index, piece in enumerate(self.pieces(amount)):
             yield MiniBatch(index, (piece,), self.unit)
+
+
+def _count(table: TableReader, piece: Piece) -> tuple[int, list[int]]:
+    """How many rows of a piece come out of all steps, and how many reach each that counts."""
+    if table.steps.countable:
+        return table.steps.count(table.count(piece), piece.entered)
+    block, reached = table.stepped(piece, Counter())
+    return block.rows, reached
 
 
 def _work_by_row(table: MLTable) -> bool:

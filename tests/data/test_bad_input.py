@@ -80,6 +80,16 @@ def test_a_truncated_parquet_file_fails_its_own_mini_batch_only(make_table: Make
     assert bad.startswith(f"{folder / '1.data'}: ")
 
 
+def test_rows_that_cannot_be_counted_stop_a_plan_that_needs_their_number(
+    make_table: MakeTable,
+) -> None:
+    file = io.BytesIO()
+    pq.write_table(pa.table({"a": [1, 2]}), file)
+    folder = make_table([file.getvalue(), file.getvalue()[:-9]], "read_parquet", {"skip": 3})
+    with pytest.raises(InvalidInput, match=r"skip, take .* counted: .*1\.data"):
+        outcomes(folder)
+
+
 def test_a_wrong_json_line_fails_its_mini_batch_and_says_where(make_table: MakeTable) -> None:
     folder = make_table([b'{"a":1}\n', b'{"a":2}\n{"a":\n'], "read_json_lines")
     good, bad = outcomes(folder)
