@@ -19,6 +19,13 @@ os.environ["DASK_LOGGING__DISTRIBUTED"] = "critical"
 os.environ.pop("PREFECT_API_URL", None)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, default=20240229, help="of the chaos test's faults")
+    parser.addoption(
+        "--hours", type=float, default=0.0, help="how long the chaos test goes on, seed after seed"
+    )
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """The URL of the API of a real Prefect server, which flows and commands of the test use."""

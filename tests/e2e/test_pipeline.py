@@ -168,7 +168,7 @@ def test_independent_steps_run_side_by_side(pipeline: Any) -> None:
 
 
 FAILING = """
-        settings: {continue_on_step_failure: %s}
+        settings: {continue_on_step_failure: GOES_ON}
         jobs:
           bad:
             command: echo some words; echo last words >&2; exit 3
@@ -179,33 +179,34 @@ FAILING = """
             inputs: {i: "${{parent.jobs.bad.outputs.o}}"}
             environment: azureml:any:1
           other:
-            command: sleep 2
+            command: sleep SECONDS
             environment: azureml:any:1
           later:
             command: "true # ${{inputs.i}}"
             inputs: {i: "${{parent.jobs.long.outputs.o}}"}
             environment: azureml:any:1
           long:
-            command: sleep 2
+            command: sleep SECONDS
             outputs: {o: {type: uri_folder}}
             environment: azureml:any:1
 """
 
 
 @pytest.mark.parametrize(
-    ("goes_on", "statuses"),
+    ("goes_on", "seconds", "statuses"),
     [
         (
             "true",
+            "2",
             {"bad": "Failed", "other": "Completed", "long": "Completed", "later": "Completed"},
         ),
-        ("false", {"bad": "Failed", "other": "Canceled", "long": "Canceled"}),
+        ("false", "60", {"bad": "Failed", "other": "Canceled", "long": "Canceled"}),
     ],
 )
 def test_what_goes_on_when_a_step_fails(
-    pipeline: Any, goes_on: str, statuses: dict[str, str]
+    pipeline: Any, goes_on: str, seconds: str, statuses: dict[str, str]
 ) -> None:
-    it: Pipeline = pipeline(FAILING % goes_on)
+    it: Pipeline = pipeline(FAILING.replace("GOES_ON", goes_on).replace("SECONDS", seconds))
     state = it.run()
     assert state.is_failed()
     assert "step bad: the command ended with exit code 3" in (state.message or "")
