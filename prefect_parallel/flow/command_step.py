@@ -49,6 +49,7 @@ def command_step_flow(step: CommandStep, run: Run) -> Flow[[], None]:
     return Flow(
         run_step,
         name=step.name,
+        description=step.description,
         flow_run_name=step.name,
         validate_parameters=False,
         persist_result=False,

@@ -41,6 +41,7 @@ def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
     return Flow(
         run_step,
         name=step.name,
+        description=step.description,
         flow_run_name=step.name,
         # A TaskRunner like any other, but that class is generic and prefect-dask's is not.
         task_runner=NodeTaskRunner.local(nodes=step.instance_count, slots=slots),  # type: ignore[arg-type]
