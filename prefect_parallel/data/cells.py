@@ -66,7 +66,7 @@ class Dialect:
         if table is not None:
             return [table[name].combine_chunks() for name in names]
         rows = list(self.rows(data.decode()))
-        return [pa.array(c, pa.string()) for c in itertools.zip_longest(*rows)] or []
+        return [pa.array(c, pa.string()) for c in itertools.zip_longest(*rows)]
 
     def parse(self, data: bytes, types: dict[str, pa.DataType]) -> pa.Table | None:
         """Columns of the wanted types, by Arrow.

@@ -47,12 +47,12 @@ class Schema:
         nullable: set[str] = set()
         rows = 0
         for block in blocks:
+            if rows:  # The rows before this block have none of its new columns.
+                nullable |= block.columns.keys() - types.keys()
             for name, column in block.columns.items():
                 type_ = column.type if isinstance(column, pa.Array) else None
                 types[name] = _common(types[name], type_) if name in types else type_
                 if kinds.count_nulls(column):
-                    nullable.add(name)
-                if rows and name not in types:
                     nullable.add(name)
             if block.rows:
                 nullable |= types.keys() - block.columns.keys()
@@ -68,26 +68,21 @@ class Schema:
                 column = pa.nulls(block.rows, type_)
             if type_ is None:
                 column = _values(column)
-            elif isinstance(column, pa.Array) and column.type != type_:
-                column = _cast(column, type_)
+            elif isinstance(column, pa.Array) and _common(column.type, type_) == type_:
+                # Else a file behind those that planning looked at is of a wider type: it stays.
+                column = column.cast(type_, safe=False)
             columns[name] = column
         return Block(
             {**columns, **{n: c for n, c in block.columns.items() if n not in columns}}, block.rows
         )
 
 
-def _cast(column: pa.Array[Any], type_: pa.DataType) -> pa.Array[Any]:
-    try:
-        return column.cast(type_, safe=False)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        # A file behind those that planning looked at, of another kind: as it is.
-        return column
-
-
 def _common(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType | None:
     """The type of a column that is of these types in different places."""
     if one is None or other is None:
         return None
+    if one == other:
+        return one
     try:
         (field,) = pa.unify_schemas(
             [pa.schema([("", one)]), pa.schema([("", other)])], promote_options="permissive"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from deltalake import write_deltalake
@@ -294,6 +296,24 @@ def test_versions_of_a_delta_table(tmp_path: Path) -> None:
             read(**wrong)
     with pytest.raises(InvalidInput, match="choose one"):
         read(version_as_of=0, timestamp_as_of="2999-01-01T00:00:00Z")
+
+
+def test_a_column_that_some_files_lack_has_the_same_dtype_everywhere(make_table: MakeTable) -> None:
+    table = load_table(str(make_table([b'{"a":1}\n', b'{"b":2}\n'], "read_json_lines")))
+    for _, frame in table.mini_batches():
+        assert [str(dtype) for dtype in frame.dtypes] == ["float64", "float64"]
+
+
+def test_a_wider_type_behind_what_planning_looks_at_is_not_cut(make_table: MakeTable) -> None:
+    def parquet(values: list[float] | list[int]) -> bytes:
+        file = io.BytesIO()
+        pq.write_table(pa.table({"v": values}), file)
+        return file.getvalue()
+
+    folder = make_table([parquet([1])] * 300 + [parquet([2.5])], "read_parquet")
+    *_, (_, last) = load_table(str(folder)).mini_batches()
+    assert last["v"].tolist() == [2.5]
+    assert load_table(str(folder)).to_pandas()["v"].tolist() == [1.0] * 300 + [2.5]
 
 
 def test_overrides_must_name_columns_once(make_table: MakeTable) -> None:
