@@ -23,6 +23,7 @@ from prefect_parallel.flow.watch import StepCanceled, Watch, refuse_failed_total
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.aggregate import Totals, aggregate, count, records
+from prefect_parallel.output.debug_command import debug_command
 from prefect_parallel.output.formats import format_for
 from prefect_parallel.output.job_result import JobResult, Status
 from prefect_parallel.output.step_logs import StepLogs
@@ -162,7 +163,7 @@ class _ParallelStep:
         self._logs.progress(str(self._progress), last=True)
         self._logs.failed_mini_batches(
             records(self._directory, self._progress.mini_batches),
-            lambda index: self._run.debug_command(self._step.name, index),
+            lambda index: debug_command(self._run.directory, self._step.name, index),
         )
         for column, values in totals.values_set_to_null.items():
             self._logs.job(f"column {column}: {values} values did not fit its type and became null")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -80,13 +79,6 @@ class Run:
     def outputs_folder(self, step: ParallelStep | CommandStep) -> Path | None:
         """The folder that holds a step's outputs; None if it has none."""
         return self.directory.step(step.name).outputs if step.outputs else None
-
-    def debug_command(self, step: str, mini_batch: int) -> str:
-        """What to type to repeat a mini-batch under the debugger."""
-        root = self.directory.root
-        command = ["prefect-parallel", "debug", str(self.directory.job_file), "--step", step]
-        command += ["--mini-batch", str(mini_batch)]
-        return shlex.join([*command, "--run", root.name, "--output-dir", str(root.parent)])
 
     def make_outputs(self, step: ParallelStep | CommandStep) -> None:
         """Make the folders that a step may write into."""

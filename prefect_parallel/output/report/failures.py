@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from prefect_parallel.output.debug_command import debug_command
 from prefect_parallel.output.root_cause import root_cause
 from prefect_parallel.output.run_log import Attempt, RunLog, StepLog
 
@@ -83,7 +83,7 @@ def _cause(
         + f", on {example.node} {example.process}",
         traceback=step.traceback(example),
         log=_below(step, logs.errors),
-        debug=debug_command(run, step, example.mini_batch),
+        debug=debug_command(run.directory, step.name, example.mini_batch),
     )
 
 
@@ -113,16 +113,6 @@ def _outside(step: StepLog) -> Iterator[Cause]:
             log=_below(step, step.directory.process(first.node, first.process).errors),
             debug=None,
         )
-
-
-def debug_command(run: RunLog, step: StepLog, mini_batch: int) -> str:
-    """What to type to repeat a mini-batch in the terminal."""
-    words = ["prefect-parallel", "debug", str(run.directory.job_file.absolute())]
-    words += ["--step", step.name, "--mini-batch", str(mini_batch)]
-    words += ["--run", run.name]
-    if run.directory.root.absolute().parent != Path.cwd() / "runs":
-        words += ["--output-dir", str(run.directory.root.absolute().parent)]
-    return shlex.join(words)
 
 
 def _below(step: StepLog, path: Path) -> str:
