@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -79,38 +80,41 @@ class Pipeline:
         return found
 
 
+def write_pipeline(
+    root: Path, server: str, script: str, *, files: int = 4, arguments: str = "", **keys: Any
+) -> Pipeline:
+    """A pipeline in a folder below `root`: one step, a mini-batch for each file."""
+    folder = root / "a folder, 'quoted' ü"
+    (folder / "code").mkdir(parents=True)
+    (folder / "code" / "script.py").write_text(textwrap.dedent(script))
+    (folder / "data").mkdir()
+    for number in range(files):
+        (folder / "data" / f"{number:03d}.txt").write_text("")
+    step = {
+        "type": "parallel",
+        "inputs": {"files": {"type": "uri_folder", "path": "./data"}},
+        "outputs": {"out": {"type": "uri_file"}},
+        "input_data": "${{inputs.files}}",
+        "mini_batch_size": "1",
+        "resources": {"instance_count": 1},
+        "max_concurrency_per_instance": 2,
+        "retry_settings": {"max_retries": 0, "timeout": 30},
+        "task": {
+            "type": "run_function",
+            "code": "./code",
+            "entry_script": "script.py",
+            "environment": "azureml:any:1",
+            "program_arguments": arguments,
+            "append_row_to": "${{outputs.out}}",
+        },
+        **keys,
+    }
+    job = {"type": "pipeline", "display_name": "a test", "jobs": {"step": step}}
+    (folder / "pipeline.yml").write_text(yaml.safe_dump(job, sort_keys=False))
+    return Pipeline(folder, server)
+
+
 @pytest.fixture
 def pipeline(tmp_path: Path, server: str) -> Any:
     """Writes a pipeline: `pipeline(script, files=4, retry_settings={...})`."""
-
-    def write(script: str, *, files: int = 4, arguments: str = "", **keys: Any) -> Pipeline:
-        folder = tmp_path / "a folder, 'quoted' ü"
-        (folder / "code").mkdir(parents=True)
-        (folder / "code" / "script.py").write_text(textwrap.dedent(script))
-        (folder / "data").mkdir()
-        for number in range(files):
-            (folder / "data" / f"{number:03d}.txt").write_text("")
-        step = {
-            "type": "parallel",
-            "inputs": {"files": {"type": "uri_folder", "path": "./data"}},
-            "outputs": {"out": {"type": "uri_file"}},
-            "input_data": "${{inputs.files}}",
-            "mini_batch_size": "1",
-            "resources": {"instance_count": 1},
-            "max_concurrency_per_instance": 2,
-            "retry_settings": {"max_retries": 0, "timeout": 30},
-            "task": {
-                "type": "run_function",
-                "code": "./code",
-                "entry_script": "script.py",
-                "environment": "azureml:any:1",
-                "program_arguments": arguments,
-                "append_row_to": "${{outputs.out}}",
-            },
-            **keys,
-        }
-        job = {"type": "pipeline", "display_name": "a test", "jobs": {"step": step}}
-        (folder / "pipeline.yml").write_text(yaml.safe_dump(job, sort_keys=False))
-        return Pipeline(folder, server)
-
-    return write
+    return functools.partial(write_pipeline, tmp_path, server)

@@ -1,0 +1,189 @@
+"""The report of a real run, in a real browser (Debian's chromium, driven by playwright)."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefect_parallel.layout import RunDirectory
+from prefect_parallel.output.run_log import read_run
+from tests.e2e.conftest import COMMAND, Pipeline, write_pipeline
+
+CHROMIUM = shutil.which("chromium")
+
+# As root and without a network of its own.
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+FAILS_IN_THREE_WAYS = """
+    import os
+    def init(): print("hello")
+    def run(mini_batch):
+        number = int(os.path.basename(mini_batch[0])[:3])
+        if number % 8 == 1: raise ValueError(f"row {number} is <script>bad")
+        if number % 8 == 3: return []
+        if number % 8 == 5: os._exit(3)
+        return mini_batch
+"""
+
+CHART_BARS = """() => {
+    const bars = Bokeh.documents[0].get_model_by_name("attempts");
+    return bars.data_source.get_length();
+}"""
+
+PAINTED = """() => {
+    const charts = Bokeh.index.query((view) => view.model.type === "Figure");
+    return [...charts].map((chart) => {
+        const canvas = chart.canvas.primary.canvas;
+        const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        return new Set(new Uint32Array(pixels.buffer)).size;
+    });
+}"""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS, chromium_sandbox=False
+        )
+        yield started
+        started.close()
+
+
+class Shown:
+    """A report in the browser, with all that went wrong there."""
+
+    def __init__(self, browser: Any, file: Path, **context: Any) -> None:
+        self.page = browser.new_context(
+            viewport={"width": 1280, "height": 900}, **context
+        ).new_page()
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(file.as_uri())
+        self.page.wait_for_selector("html[data-drawn]")
+
+    def _note(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, server: str) -> Pipeline:
+    it = write_pipeline(
+        tmp_path_factory.mktemp("report"),
+        server,
+        FAILS_IN_THREE_WAYS,
+        files=40,
+        arguments="--resource_monitor_interval 1",
+        retry_settings={"max_retries": 1, "timeout": 30},
+    )
+    said = it.run()
+    assert "runs/run/logs/report.html" in said
+    return it
+
+
+def test_a_run_ends_with_a_report_that_says_what_to_do(run: Pipeline, browser: Any) -> None:
+    directory = RunDirectory(run.folder / "runs" / "run")
+    attempts = read_run(directory).steps[0].attempts
+    assert len(attempts) == 40 + 15
+
+    shown = Shown(browser, directory.report)
+    assert shown.page.evaluate(CHART_BARS) == len(attempts)
+    # Timeline, items per second, CPU, memory, durations; none is empty.
+    colours = shown.page.evaluate(PAINTED)
+    assert len(colours) == 5
+    assert min(colours) > 5
+    assert shown.requests == [directory.report.as_uri()]
+    assert shown.complaints == []
+
+    causes = [each.inner_text() for each in shown.page.locator("summary").all()]
+    assert sorted(causes) == [
+        "ValueError: row … is <script>bad",
+        "run() returned 0 of 1 items",
+        "the process ended during run(): exit code 3",
+    ]
+    numbers = shown.page.locator(".causes tbody tr td.number").all_inner_texts()
+    assert numbers == ["10", "5", "0"] * 3
+
+    row = shown.page.locator(".causes tbody tr", has_text="ValueError").first
+    assert 'raise ValueError(f"row {number}' in row.locator("pre").inner_text()
+    command = row.locator(".repeat code").inner_text()
+    repeated = subprocess.run(
+        f"{' '.join(COMMAND)} {command.removeprefix('prefect-parallel')} --no-pdb",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert repeated.returncode == 1
+    assert "ValueError: row 1 is <script>bad" in repeated.stdout + repeated.stderr
+
+
+def test_the_timeline_can_be_zoomed_and_all_charts_follow(run: Pipeline, browser: Any) -> None:
+    shown = Shown(browser, run.folder / "runs" / "run" / "logs" / "report.html")
+    width = """() => [...Bokeh.index.query((view) => view.model.type === "Figure")]
+        .map(({model}) => model.x_range.end - model.x_range.start)"""
+    before = shown.page.evaluate(width)
+    chart = shown.page.locator(".chart")
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    shown.page.mouse.move(box["x"] + 400, box["y"] + 50)
+    shown.page.mouse.down()
+    shown.page.mouse.move(box["x"] + 500, box["y"] + 50, steps=5)
+    shown.page.mouse.up()
+    shown.page.wait_for_function(f"({width})()[0] < {before[0] / 2}")
+    after = shown.page.evaluate(width)
+    assert [new < old / 2 for new, old in zip(after, before, strict=True)] == [True] * 4 + [False]
+    assert shown.complaints == []
+
+
+def test_light_dark_and_on_paper(run: Pipeline, browser: Any) -> None:
+    report = run.folder / "runs" / "run" / "logs" / "report.html"
+    title = """() => [...Bokeh.index.query((view) => view.model.type === "Title")]
+        .map(({model}) => model.text_color)[0]"""
+    light = Shown(browser, report, color_scheme="light")
+    dark = Shown(browser, report, color_scheme="dark")
+    ink = light.page.evaluate(title)
+    assert dark.page.evaluate(title) != ink
+    dark.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert dark.page.evaluate(title) == ink
+    dark.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert dark.page.evaluate(title) != ink
+    light.page.emulate_media(color_scheme="dark")
+    light.page.wait_for_function(f"({title})() !== '{ink}'")
+    assert light.complaints + dark.complaints == []
+    assert dark.page.pdf(print_background=True).startswith(b"%PDF")
+
+
+def test_the_command_writes_the_report_anew(run: Pipeline) -> None:
+    report = run.folder / "runs" / "run" / "logs" / "report.html"
+    report.unlink()
+    done = subprocess.run(
+        [*COMMAND, "report", "run"], cwd=run.folder, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "runs/run/logs/report.html\n")
+    assert report.exists()
+    missing = subprocess.run(
+        [*COMMAND, "report", "ran"], cwd=run.folder, capture_output=True, text=True, check=False
+    )
+    assert missing.returncode == 1
+    assert "there is no run runs/ran; there are: run" in missing.stderr
