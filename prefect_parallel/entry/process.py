@@ -112,14 +112,11 @@ class _Worker:
 
     def _run(self, mini_batch: MiniBatch, started: Record) -> Record:
         data = self._reader.read(mini_batch)
-        context = MiniBatchContext.of(mini_batch, self._config.input_name)
         items = len(data)
-        self._channel.send({"event": "loaded", "items": items})
-        returned = self._script.run(data, context)
-        self._leave_forked_copy()
+        # A filter may have left nothing: no script need be ready for that.
+        returned: Any = self._call_run(data, mini_batch) if items else []
         kind = _kind(returned)
-        self._channel.send({"event": "returned"})
-        count = len(returned)  # type: ignore[arg-type]
+        count = len(returned)
         short = self._config.held_to_count and count < items
         record = dataclasses.replace(
             started,
@@ -135,6 +132,14 @@ class _Worker:
             record = dataclasses.replace(record, kind=kind, columns=columns)
         write_part(self._config.directory.part(mini_batch.index), record, payload)
         return record
+
+    def _call_run(self, data: Any, mini_batch: MiniBatch) -> object:
+        self._channel.send({"event": "loaded", "items": len(data)})
+        context = MiniBatchContext.of(mini_batch, self._config.input_name)
+        returned = self._script.run(data, context)
+        self._leave_forked_copy()
+        self._channel.send({"event": "returned"})
+        return returned
 
     def _leave_forked_copy(self) -> None:
         """End a child that the script forked and that came back here as if it were the parent."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from prefect_parallel.data import BySize, plan
 from prefect_parallel.entry.pool import InitKeepsFailing
 from prefect_parallel.output.part import Record
 from tests.entry.conftest import Node, NodeFactory
@@ -275,3 +276,29 @@ def test_a_mini_batch_that_has_succeeded_is_not_run_again(node: NodeFactory) -> 
     """)
     assert run_all(started) == run_all(started)
     assert text_of(started.directory.user / "stdout") == "run\n" * 3
+
+
+def test_run_is_not_called_for_a_mini_batch_whose_rows_are_all_filtered_out(
+    tmp_path: Path, node: NodeFactory
+) -> None:
+    table = tmp_path / "table"
+    table.mkdir()
+    (table / "a.csv").write_text("n\n1\n2\n")
+    (table / "b.csv").write_text("n\n3\n4\n")
+    (table / "MLTable").write_text(
+        "paths: [{pattern: ./*.csv}]\n"
+        "transformations: [{read_delimited: {infer_column_types: true}}, {filter: 'n > 2'}]\n"
+    )
+    planned = plan(str(table), type="mltable", mode="direct", split=BySize(None))
+    started = node(
+        """
+        def init(): pass
+        def run(frame):
+            print(len(frame))
+            return frame
+        """,
+        reader=planned.reader,
+    )
+    records = [started.pool.run(mini_batch, 1) for mini_batch in planned.mini_batches]
+    assert [(record.items, record.error) for record in records] == [(0, None), (2, None)]
+    assert text_of(started.directory.user / "stdout") == "2\n"
