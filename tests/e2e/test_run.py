@@ -266,7 +266,7 @@ def test_in_a_terminal_one_live_line_and_a_summary(pipeline: Any) -> None:
     assert "Traceback" not in text
     assert "telemetry" not in text
     end = text.split("Completed  step: 4 of 4 mini-batches succeeded")[1].splitlines()
-    assert [line.split()[0] for line in end if line.strip()] == ["output", "log", "run"]
+    assert [line.split()[0] for line in end if line.strip()] == ["output", "log", "run", "report"]
 
 
 def test_a_script_that_cannot_be_imported_ends_with_its_cause(pipeline: Any) -> None:
