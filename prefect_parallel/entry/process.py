@@ -168,11 +168,14 @@ def _describe(error: BaseException) -> dict[str, str]:
     """One line, and the traceback from the script's first line on."""
     message = str(error).strip().splitlines()
     if isinstance(error, PrefectParallelError):
-        return {"error": message[0], "traceback": "\n".join(message[1:])}
-    return {
-        "error": ": ".join([type(error).__name__, *message[:1]]),
-        "traceback": script_traceback(error),
-    }
+        described = {"error": message[0], "traceback": "\n".join(message[1:])}
+    else:
+        described = {
+            "error": ": ".join([type(error).__name__, *message[:1]]),
+            "traceback": script_traceback(error),
+        }
+    # A file's name may hold bytes that are no text; no log could take them.
+    return {key: text.encode(errors="backslashreplace").decode() for key, text in described.items()}
 
 
 if __name__ == "__main__":

@@ -302,3 +302,14 @@ def test_run_is_not_called_for_a_mini_batch_whose_rows_are_all_filtered_out(
     records = [started.pool.run(mini_batch, 1) for mini_batch in planned.mini_batches]
     assert [(record.items, record.error) for record in records] == [(0, None), (2, None)]
     assert text_of(started.directory.user / "stdout") == "2\n"
+
+
+def test_an_error_about_a_file_whose_name_is_no_text(node: NodeFactory) -> None:
+    started = node("""
+        import os
+        def init(): pass
+        def run(mini_batch): raise ValueError("bad file " + os.fsdecode(b"caf\\xe9"))
+    """)
+    record = started.pool.run(started.mini_batches[0], 1)
+    assert record.error == r"ValueError: bad file caf\udce9"
+    assert record.error in started.directory.error_summary.read_text()
