@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,6 +14,7 @@ from prefect.flows import Flow
 
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.artifacts import ROWS, StepArtifacts
 from prefect_parallel.flow.nodes import open_nodes
 from prefect_parallel.flow.progress import Progress, StepEnd
 from prefect_parallel.flow.run import Run
@@ -65,6 +67,7 @@ class _ParallelStep:
             error_threshold=step.predefined.error_threshold,
             allowed_failed_percent=step.predefined.allowed_failed_percent,
         )
+        self._artifacts = StepArtifacts(step)
         self._progress = Progress(0)
         self._started_at = datetime.now(timezone.utc)
 
@@ -73,6 +76,7 @@ class _ParallelStep:
             self._logs = StepLogs(self._directory, self._step.name)
             plan = plan_step(self._step, self._run, self._slots)
             self._announce(plan)
+            self._artifacts.show_settings()
             if plan.to_do:
                 self._discard_output()
                 self._map(plan)
@@ -117,6 +121,7 @@ class _ParallelStep:
     def _show(self) -> None:
         self._run.observer.step_progressed(self._step.name, self._progress)
         self._logs.progress(str(self._progress))
+        self._artifacts.show_progress(self._progress)
 
     def _discard_output(self) -> None:
         """An aggregated output of an earlier run must not stand for this one."""
@@ -169,6 +174,15 @@ class _ParallelStep:
             self._logs.job(f"column {column}: {values} values did not fit its type and became null")
         self._logs.job(f"{result.status}: {result.reason}")
         result.write(self._directory.job_result)
+        self._artifacts.show_progress(self._progress, last=True)
+        failed = (
+            record
+            for record in records(self._directory, self._progress.mini_batches)
+            if record.error is not None
+        )
+        self._artifacts.show_result(
+            self._directory.job_result, totals, list(itertools.islice(failed, ROWS))
+        )
         if self._step.predefined.copy_logs_to_parent:
             copy = self._run.directory.logs / self._step.name
             shutil.copytree(self._directory.logs, copy, dirs_exist_ok=True)

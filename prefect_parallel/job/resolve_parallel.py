@@ -10,6 +10,7 @@ from prefect_parallel.errors import nearest
 from prefect_parallel.job.components import InForce
 from prefect_parallel.job.document import Key
 from prefect_parallel.job.expressions import find, keep_given, whole
+from prefect_parallel.job.origins import origins
 from prefect_parallel.job.parts import RetrySettings, Task
 from prefect_parallel.job.predefined import (
     PredefinedArguments,
@@ -89,6 +90,7 @@ class ParallelResolver(StepResolver):
             program_arguments=arguments,
             predefined=predefined,
             append_row_to=append,
+            origins=origins(self.job, self.name, given),
         )
 
     def _check_keys(self, settings: InForce) -> tuple[str, ...]:

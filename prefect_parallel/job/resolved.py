@@ -120,6 +120,8 @@ class ParallelStep:
         code: Absolute local folder, or the one file that is the code.
         program_arguments: As written.
         predefined: Those of them that set the run itself, with their defaults.
+        origins: Where each setting comes from: `YAML`, `component`, `program argument`, `override`
+            or `default`.
     """
 
     name: str
@@ -146,6 +148,13 @@ class ParallelStep:
     program_arguments: str
     predefined: PredefinedArguments
     append_row_to: AppendRowTo | None
+    origins: dict[str, str]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings in force, by name, those from program arguments included."""
+        own = {name: getattr(self, name) for name in self.origins if hasattr(self, name)}
+        return {**vars(self.predefined), **own}
 
     def arguments(self, values: Mapping[str, str]) -> list[str]:
         """What the entry script finds in `sys.argv` after its own name.

@@ -14,9 +14,14 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    TaskRunFilter,
+    TaskRunFilterFlowRunId,
+)
 from prefect.client.schemas.objects import FlowRun, TaskRun
-from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
+from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort, TaskRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.e2e.conftest import COMMAND, Pipeline
@@ -104,6 +109,34 @@ def test_a_run_leaves_what_is_promised_and_shows_in_the_ui(pipeline: Any, server
         ("aggregate", "Completed"),
         *((f"mini-batch-{number}", "Completed") for number in range(4)),
     ]
+
+
+def test_the_step_s_page_shows_settings_progress_and_result(pipeline: Any, server: str) -> None:
+    it: Pipeline = pipeline(
+        """
+        def init(): pass
+        def run(mini_batch): return mini_batch if "002" not in mini_batch[0] else 1 / 0
+        """,
+        arguments="--allowed_failed_percent 30",
+    )
+    it.run("--set", "jobs.step.retry_settings.timeout=7")
+    _, step, _ = newest_runs(server)
+    with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
+        of_step = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[step.id]))
+        found = client.read_artifacts(artifact_filter=of_step, sort=ArtifactSort.KEY_ASC, limit=20)
+    artifacts = {artifact.key: artifact for artifact in found}
+    assert artifacts.keys() == {"step-progress", "step-result", "step-settings"}
+    assert artifacts["step-progress"].data == 100
+    settings = {row["setting"]: row for row in json.loads(str(artifacts["step-settings"].data))}
+    assert settings["timeout"] == {"setting": "timeout", "value": "7", "from": "override"}
+    assert settings["max_retries"]["from"] == "YAML"
+    assert settings["allowed_failed_percent"]["from"] == "program argument"
+    assert settings["logging_level"] == {
+        "setting": "logging_level", "value": "INFO", "from": "default"
+    }  # fmt: skip
+    result = str(artifacts["step-result"].data)
+    assert "reason: 1 of 4 mini-batches failed and were ignored" in result
+    assert "| 2 | `002.txt` | 1 | `ZeroDivisionError: division by zero` |" in result
 
 
 def test_scripts_that_hang_crash_print_and_fork(pipeline: Any, server: str) -> None:
