@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.layout import RunDirectory, StepDirectory
 from prefect_parallel.output.run_log import existing_run
@@ -31,19 +33,20 @@ def print_logs(
         step: May be left out if only one step has logs.
         process: `process003`, or `node-0/process003`; None for all.
         failed: Only the errors, with full tracebacks.
-        follow: Go on with what comes until the step has ended.
+        follow: Go on with what comes until the step has ended, or its run.
 
     Raises:
         NoSuchRun: There is no such run.
         NoSuchLog: There is no such step or process.
     """
     directory = existing_run(RunDirectory(run))
-    logs = _StepLogs(directory.step(_step(directory, step)), process, failed=failed)
+    found = directory.step(_step(directory, step))
+    logs = _StepLogs(found, process, failed=failed)
     printer = _Printer()
     try:
         logs.refuse_unknown_process()
         printer.print_news(logs.files())
-        while follow and not logs.are_complete():
+        while follow and _goes_on(directory, found):
             time.sleep(FOLLOW_SECONDS)
             printer.print_news(logs.files())
         if follow:
@@ -72,9 +75,6 @@ class _StepLogs:
     def files(self) -> list[Path]:
         """The files that are there so far, in order."""
         return [path for path in self._all() if path.exists()]
-
-    def are_complete(self) -> bool:
-        return self._step.job_result.exists()
 
     def _all(self) -> Iterator[Path]:
         yield self._step.command_log
@@ -115,6 +115,19 @@ class _Printer:
             out.write(f"{start}==> {path} <==\n".encode(errors="surrogateescape"))
             self._current = path
         out.write(chunk)
+
+
+def _goes_on(run: RunDirectory, step: StepDirectory) -> bool:
+    """Whether the run has a driver, and the step has not ended since that one took over."""
+    try:
+        driver = run.lock_file.read_text()
+        since = run.lock_file.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    if not driver.isdecimal() or not psutil.pid_exists(int(driver)):
+        return False
+    ends = (step.job_result, step.completed)
+    return not any(path.exists() and path.stat().st_mtime >= since for path in ends)
 
 
 def _step(run: RunDirectory, name: str | None) -> str:

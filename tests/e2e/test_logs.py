@@ -58,6 +58,16 @@ def test_of_all_processes_of_one_and_of_what_failed(finished: Pipeline) -> None:
     assert "hello" not in failed
 
 
+def test_nothing_more_comes_of_a_run_that_is_over(finished: Pipeline) -> None:
+    assert logs(finished, "--follow").stdout == logs(finished).stdout
+    # As if its driver had been killed, before there was a result.
+    result = finished.step / "logs" / "job_result.txt"
+    text = result.read_text()
+    result.unlink()
+    assert logs(finished, "--follow").stdout == logs(finished).stdout
+    result.write_text(text)
+
+
 def test_what_is_not_there(finished: Pipeline) -> None:
     step = logs(finished, "--step", "stop")
     assert step.returncode == 1
