@@ -20,6 +20,30 @@ class NodeLogs:
 
     def __init__(self, directory: StepDirectory) -> None:
         self._directory = directory
+        self._taken: dict[ProcessName, int] = {}
+
+    def take_printed(self, name: ProcessName, limit: int) -> str:
+        """What a process's script has printed since the last call.
+
+        Args:
+            name: The process.
+            limit: Bytes of it that are wanted; the rest stays in the file only.
+        """
+        start = self._taken.get(name)
+        if start is None:
+            # A process of an earlier run, whose part is reused.
+            return ""
+        path = name.logs(self._directory).stdout
+        with path.open("rb") as file:
+            file.seek(start)
+            text = file.read(limit).decode(errors="replace").rstrip()
+        end = path.stat().st_size
+        self._taken[name] = end
+        left_out = end - start - limit
+        if left_out <= 0:
+            return text
+        file_name = path.relative_to(self._directory.root)
+        return f"{text}\n[{left_out} more bytes in {file_name}]".lstrip()
 
     def processes(self, node: str) -> int:
         """How many entry processes of a node have logs already."""
@@ -28,6 +52,7 @@ class NodeLogs:
 
     def attempt(self, name: ProcessName, record: Record) -> None:
         """One line about an attempt that has ended."""
+        self._taken.setdefault(name, 0)
         path = name.logs(self._directory).attempts
         items = "?" if record.items is None else str(record.items)
         cells = [

@@ -80,6 +80,10 @@ class EntryPool:
                 self._busy -= 1
                 self._changed.notify_all()
 
+    def take_printed(self, record: Record, limit: int) -> str:
+        """What the process of a record has printed since the last call, up to so many bytes."""
+        return self._logs.take_printed(ProcessName(record.node, record.process), limit)
+
     def close(self, grace: float = 0) -> None:
         """Take no more work, call `shutdown` in idle processes, end whatever still runs.
 

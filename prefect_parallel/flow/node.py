@@ -22,6 +22,9 @@ from prefect_parallel.flow.delivery import deliver_events_and_logs
 from prefect_parallel.flow.progress import AttemptEvent
 from prefect_parallel.output.part import Record
 
+PRINTED_BYTES = 10_000
+"""How much of what a script prints goes to the log of its task run; the files have all of it."""
+
 
 class MiniBatchFailed(PrefectParallelError):
     """At least one mini-batch of a task run failed in this attempt."""
@@ -96,11 +99,16 @@ def process_mini_batches(key: str, group: list[dict[str, Any]]) -> int:
     last_attempt = attempt > context.task.retries
     worker = get_worker()
     plugin = cast(NodePlugin, worker.plugins[key])
+    logger = get_run_logger()
     succeeded, failed = 0, list[Record]()
+    printable = PRINTED_BYTES
     for descriptor in group:
         record = plugin.pool.run(MiniBatch.from_json(descriptor), attempt)
         event = AttemptEvent.of(record, last_attempt=last_attempt)
         worker.log_event(key, {"attempt": dataclasses.asdict(event)})
+        if printed := plugin.pool.take_printed(record, printable):
+            logger.info(printed)
+            printable = max(printable - len(printed), 0)
         succeeded += record.succeeded
         if record.error is not None:
             failed.append(record)
@@ -108,5 +116,4 @@ def process_mini_batches(key: str, group: list[dict[str, Any]]) -> int:
         raise MiniBatchFailed(
             "; ".join(f"mini-batch {each.index}: {each.error}" for each in failed)
         )
-    get_run_logger().debug("%d items succeeded", succeeded)
     return succeeded

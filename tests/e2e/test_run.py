@@ -328,3 +328,37 @@ def test_two_runs_of_one_name_and_a_place_that_cannot_be_written(pipeline: Any) 
     it.run()
     assert "exists already; choose another --name" in it.run(expect=2)
     assert "is not a folder" in it.run("--output-dir", "pipeline.yml/below", expect=2)
+
+
+def test_what_a_script_prints_is_in_its_task_run_s_log_up_to_a_limit(
+    pipeline: Any, server: str
+) -> None:
+    it: Pipeline = pipeline(
+        """
+        import os
+        def init(): print("loaded")
+        def run(mini_batch):
+            print("scoring", os.path.basename(mini_batch[0]))
+            if "001" in mini_batch[0]:
+                print("x" * 100_000)
+            return mini_batch
+        """,
+        files=2,
+        max_concurrency_per_instance=1,
+    )
+    it.run()
+    _, _, of_step = newest_runs(server)
+    ids = {run.name: str(run.id) for run in of_step}
+
+    def logged(name: str) -> str:
+        of_run = {"logs": {"task_run_id": {"any_": [ids[name]]}}}
+        return "".join(
+            each["message"] for each in httpx.post(f"{server}/logs/filter", json=of_run).json()
+        )
+
+    wait_for(lambda: "scoring" in logged("mini-batch-1"), seconds=10)
+    assert "loaded\nscoring 000.txt" in logged("mini-batch-0")
+    long = logged("mini-batch-1")
+    assert "scoring 001.txt\nxxx" in long
+    assert "more bytes in logs/user/stdout/node-0/process000.stdout.txt]" in long
+    assert len(long) < 11_000
