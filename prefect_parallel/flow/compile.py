@@ -19,8 +19,8 @@ from prefect.flows import Flow
 from prefect.states import Cancelled, Completed
 
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.cancel import is_canceled
 from prefect_parallel.flow.command_step import command_step_flow
+from prefect_parallel.flow.flow_run import is_canceled, tag_flow_run
 from prefect_parallel.flow.lock import hold
 from prefect_parallel.flow.parallel_step import parallel_step_flow
 from prefect_parallel.flow.parameters import give_parameters
@@ -115,6 +115,7 @@ class _PipelineRun:
     def run(self) -> State[None]:
         if not self._run.resumes:
             self._run.directory.make()
+        tag_flow_run(self._flow_run, [f"{key}:{value}" for key, value in self._job.tags.items()])
         with hold(self._run.directory):
             text = self._job.to_yaml(values=self._values, absolute_paths=True)
             self._run.directory.job_file.write_text(text, encoding="utf-8")

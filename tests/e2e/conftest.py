@@ -109,7 +109,8 @@ def write_pipeline(
         },
         **keys,
     }
-    job = {"type": "pipeline", "display_name": "a test", "jobs": {"step": step}}
+    tags = {"owner": "tests"}
+    job = {"type": "pipeline", "display_name": "a test", "tags": tags, "jobs": {"step": step}}
     (folder / "pipeline.yml").write_text(yaml.safe_dump(job, sort_keys=False))
     return Pipeline(folder, server)
 

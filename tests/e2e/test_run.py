@@ -101,6 +101,7 @@ def test_a_run_leaves_what_is_promised_and_shows_in_the_ui(pipeline: Any, server
     assert (run.name, run.state_name, step.name, step.state_name) == (
         "run", "Completed", "step", "Completed",
     )  # fmt: skip
+    assert run.tags == ["owner:tests"]
     assert sorted((each.name, each.state_name) for each in of_step) == [
         ("aggregate", "Completed"),
         *((f"mini-batch-{number}", "Completed") for number in range(4)),
