@@ -32,7 +32,7 @@ def change(it: Pipeline, path: str, value: object) -> None:
         (
             "jobs.step.retry_settings.timeout",
             0,
-            ["pipeline.yml:20:16", "retry_settings.timeout", "allowed: "],
+            ["pipeline.yml:22:16", "retry_settings.timeout", "allowed: "],
         ),
         ("jobs.step.mini_batch_sizes", "1", ["unknown key", "did you mean mini_batch_size?"]),
         ("jobs.step.task.entry_script", "scirpt.py", ["scirpt.py", "script.py"]),
