@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, cast
 
 from prefect_parallel.data.block import Block
+from prefect_parallel.data.datastores import Datastores
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.mltable import MLTable
 from prefect_parallel.data.readers import READERS
@@ -19,7 +20,8 @@ class Format(Protocol):
     """Reads files of one format.
 
     It is made of the options of the read transformation, and of facts: a JSON object with what
-    planning found out about the table as a whole, which `survey` makes.
+    planning found out about the table as a whole, which `survey` makes; and of the datastores that
+    URLs of files name.
 
     Attributes:
         unit: What pieces are measured in: `bytes` or `rows`.
@@ -31,7 +33,7 @@ class Format(Protocol):
     keeps_types: bool
     look_options: dict[str, Any]
 
-    def __init__(self, options: dict[str, Any], facts: Facts) -> None: ...
+    def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None: ...
 
     def sources(self, table: MLTable, files: Iterable[File]) -> Iterable[File]:
         """The files that hold the rows, given those that `paths` names.
@@ -130,8 +132,8 @@ class Look:
         return piece
 
 
-def make_format(name: str, options: dict[str, Any], facts: Facts) -> Format:
+def make_format(name: str, options: dict[str, Any], facts: Facts, datastores: Datastores) -> Format:
     """The reader of a `read_*` transformation."""
     module, class_ = READERS[name]
     found = importlib.import_module(f"prefect_parallel.data.readers.{module}")
-    return cast("Format", getattr(found, class_)(options, facts))
+    return cast("Format", getattr(found, class_)(options, facts, datastores))

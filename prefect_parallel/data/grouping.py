@@ -159,7 +159,7 @@ def _scatter(
 ) -> Counter[str]:
     """Writes each row to the bucket of its key, and counts the values that became null."""
     lost: Counter[str] = Counter()
-    table = TableReader(plan.reader)
+    table = TableReader(plan.reader, plan.datastores)
     schema = Schema.from_json(plan.reader["schema"])
     number = 0
     with ExitStack() as stack:

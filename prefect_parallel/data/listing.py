@@ -11,8 +11,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 from prefect_parallel.data.entries import sorted_entries
+from prefect_parallel.data.location import Location
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.errors import InvalidInput
+
+# One for each part of a pattern; None for `**`.
+Matchers = Sequence["re.Pattern[str] | None"]
 
 _ANY_FOLDERS = "**"
 EVERY_FILE = (_ANY_FOLDERS, "*")
@@ -22,7 +26,7 @@ def has_wildcards(text: str) -> bool:
     return any(mark in text for mark in "*?[")
 
 
-def find_files(folder: str, parts: Sequence[str] = EVERY_FILE) -> Iterator[File]:
+def find_files(folder: Location, parts: Sequence[str] = EVERY_FILE) -> Iterator[File]:
     """Files below `folder` whose path matches `parts`.
 
     `*`, `?`, `[ab]`, `[a-c]` and `[!ab]` stand for characters of one part, a part `**` for zero or
@@ -32,7 +36,26 @@ def find_files(folder: str, parts: Sequence[str] = EVERY_FILE) -> Iterator[File]
         InvalidInput: A folder cannot be listed.
     """
     matchers = [None if part == _ANY_FOLDERS else _matcher(part) for part in parts]
-    yield from _walk(folder, matchers, frozenset([0]), ())
+    if folder.is_remote:
+        yield from _remote(folder, matchers)
+    else:
+        yield from _walk(folder.path, matchers, frozenset([0]), ())
+
+
+def _remote(folder: Location, matchers: Matchers) -> Iterator[File]:
+    """All that a remote folder holds comes in one listing."""
+    try:
+        found = [
+            (path.encode(errors="surrogateescape").split(b"/"), path, size, version)
+            for path, size, version in folder.place().files()
+            if _matches(matchers, path.split("/"))
+        ]
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InvalidInput(f"{folder.path}: cannot be listed: {error.strerror}") from error
+    for _, path, size, version in sorted(found):
+        yield File(f"{folder.path.rstrip('/')}/{path}", size, version)
 
 
 def _matcher(part: str) -> re.Pattern[str]:
@@ -54,7 +77,7 @@ def _matcher(part: str) -> re.Pattern[str]:
 
 def _walk(
     folder: str,
-    matchers: Sequence[re.Pattern[str] | None],
+    matchers: Matchers,
     states: frozenset[int],
     above: tuple[tuple[int, int], ...],
 ) -> Iterator[File]:
@@ -78,17 +101,34 @@ def _walk(
     for raw_name, is_folder in found:
         name = os.fsdecode(raw_name)
         path = os.path.join(folder, name)  # noqa: PTH118
-        matched = {at for at in states if (of := matchers[at]) and of.fullmatch(name)}
         if is_folder:
-            inside = {at for at in states if matchers[at] is None}
-            inside |= {at + 1 for at in matched if at + 1 < len(matchers)}
+            inside = _inside(matchers, states, name)
             if inside:
-                yield from _walk(path, matchers, frozenset(inside), (*above, identity))
-        elif len(matchers) - 1 in matched:
+                yield from _walk(path, matchers, inside, (*above, identity))
+        elif _is_match(matchers, states, name):
             yield File.at(path)
 
 
-def _closure(matchers: Sequence[re.Pattern[str] | None], states: frozenset[int]) -> frozenset[int]:
+def _matches(matchers: Matchers, path: Sequence[str]) -> bool:
+    states = _closure(matchers, frozenset([0]))
+    for name in path[:-1]:
+        states = _closure(matchers, _inside(matchers, states, name))
+    return _is_match(matchers, states, path[-1])
+
+
+def _inside(matchers: Matchers, states: frozenset[int], name: str) -> frozenset[int]:
+    """The parts that a name in the folder `name` may match."""
+    stay = {at for at in states if matchers[at] is None}
+    matched = {at + 1 for at in states if (of := matchers[at]) and of.fullmatch(name)}
+    return frozenset(stay | {at for at in matched if at < len(matchers)})
+
+
+def _is_match(matchers: Matchers, states: frozenset[int], name: str) -> bool:
+    last = matchers[-1]
+    return len(matchers) - 1 in states and last is not None and bool(last.fullmatch(name))
+
+
+def _closure(matchers: Matchers, states: frozenset[int]) -> frozenset[int]:
     """`states`, and those behind a `**` that stands for no folder at all."""
     more = {at + 1 for at in states if matchers[at] is None and at + 1 < len(matchers)}
     return states if more <= states else _closure(matchers, states | more)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from prefect_parallel.data.context import MiniBatchContext
+from prefect_parallel.data.datastores import NO_DATASTORES, Datastores
 from prefect_parallel.data.location import Location
 from prefect_parallel.data.mltable import MLTable
 from prefect_parallel.data.plan import Plan, make_plan
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 _Data = TypeVar("_Data")
 
 
-def load_table(location: str) -> Table:
+def load_table(location: str, datastores: Datastores | None = None) -> Table:
     """Opens a table.
 
     Args:
-        location: A folder with an MLTable file that has a `read_*` transformation.
+        location: A folder with an MLTable file that has a `read_*` transformation: local path,
+            URL, or `azureml:` name.
+        datastores: What `azureml:` names stand for.
 
     Returns:
         The table; no data is read yet.
@@ -42,17 +45,19 @@ def load_table(location: str) -> Table:
             print(context.partition_key_value, len(frame))
         ```
     """
-    if MLTable.load(Location.parse(location)).read_step is None:
+    place = Location.parse(location, datastores=datastores or NO_DATASTORES)
+    if MLTable.load(place).read_step is None:
         raise InvalidInput(f"{location}: is a list of files\n    hint: use load_files()")
-    return Table(location, "mltable")
+    return Table(place, "mltable")
 
 
-def load_files(location: str) -> FileCollection:
+def load_files(location: str, datastores: Datastores | None = None) -> FileCollection:
     """Opens a list of files.
 
     Args:
         location: A folder with an MLTable file without a `read_*` transformation, any other
-            folder, or a file.
+            folder, or a file: local path, URL, or `azureml:` name.
+        datastores: What `azureml:` names stand for.
 
     Returns:
         The list; nothing is opened yet.
@@ -61,20 +66,20 @@ def load_files(location: str) -> FileCollection:
         InvalidInput: There is no such list.
         InvalidMLTable: Its MLTable file has mistakes.
     """
-    place = Location.parse(location)
+    place = Location.parse(location, datastores=datastores or NO_DATASTORES)
     if not place.is_folder():
-        return FileCollection(location, "uri_file")
+        return FileCollection(place, "uri_file")
     if not place.holds_mltable():
-        return FileCollection(location, "uri_folder")
+        return FileCollection(place, "uri_folder")
     if MLTable.load(place).read_step is not None:
         raise InvalidInput(f"{location}: is a table\n    hint: use load_table()")
-    return FileCollection(location, "mltable")
+    return FileCollection(place, "mltable")
 
 
 class _Input(Generic[_Data]):
     """An input that can be split."""
 
-    def __init__(self, location: str, type: str) -> None:  # noqa: A002
+    def __init__(self, location: Location, type: str) -> None:  # noqa: A002
         self._location = location
         self._type = type
 
@@ -95,13 +100,13 @@ class _Input(Generic[_Data]):
         """
         split = ByKeys(tuple(partition_keys)) if partition_keys else BySize.parse(mini_batch_size)
         plan = self.plan(split)
-        reader = open_reader(plan.reader)
+        reader = open_reader(plan.reader, self._location.datastores)
         for mini_batch in plan.mini_batches:
             yield MiniBatchContext.of(mini_batch), cast("_Data", reader.read(mini_batch))
 
     def plan(self, split: BySize | ByKeys) -> Plan:
         """The plan of a step with this input; of an empty one, it has no mini-batches."""
-        return make_plan(self._location, type=self._type, split=split)
+        return make_plan(self._location, type=self._type, mode="direct", split=split)
 
 
 class Table(_Input["pd.DataFrame"]):
@@ -124,7 +129,7 @@ class Table(_Input["pd.DataFrame"]):
         from prefect_parallel.data.table import TableReader, nulls_to_objects
 
         plan = self.plan(BySize())
-        reader = TableReader(plan.reader)
+        reader = TableReader(plan.reader, self._location.datastores)
         blocks = []
         lost: dict[str, int] = {}
         for mini_batch in plan.mini_batches:
@@ -140,7 +145,7 @@ class FileCollection(_Input["list[str]"]):
     """A list of files."""
 
     def paths(self) -> list[str]:
-        """The absolute paths of all files; that they exist is not checked."""
+        """The absolute paths, or URLs, of all files; that they exist is not checked."""
         mini_batches: Any = self.plan(BySize()).mini_batches
         return [piece.file.path for mini_batch in mini_batches for piece in mini_batch.pieces]
 
@@ -153,4 +158,4 @@ class FileCollection(_Input["list[str]"]):
             return frame
         from prefect_parallel.data.file_list import FileList
 
-        return FileList(MLTable.load(Location.parse(self._location))).to_pandas()
+        return FileList(MLTable.load(self._location)).to_pandas()

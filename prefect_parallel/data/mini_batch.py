@@ -13,15 +13,16 @@ class File:
     """A file of the input as it was at planning.
 
     Attributes:
-        path: Absolute.
+        path: Absolute, or a URL.
         size: In bytes; None if it could not be looked at (a dangling link, no permission).
-        modified: Nanoseconds since the epoch; None likewise. Takes part in a descriptor so that
-            resuming a run sees changed data.
+        version: What changes with the content: nanoseconds since the epoch, the ETag of a remote
+            file; None likewise. Takes part in a descriptor so that resuming a run sees changed
+            data.
     """
 
     path: str
     size: int | None
-    modified: int | None
+    version: int | str | None
 
     @classmethod
     def at(cls, path: str) -> File:
@@ -53,7 +54,7 @@ class Piece:
         return [
             self.file.path,
             self.file.size,
-            self.file.modified,
+            self.file.version,
             self.start,
             self.stop,
             *self.entered,
@@ -61,8 +62,8 @@ class Piece:
 
     @classmethod
     def from_json(cls, value: list[Any]) -> Piece:
-        path, size, modified, start, stop, *entered = value
-        return cls(File(path, size, modified), start, stop, tuple(entered))
+        path, size, version, start, stop, *entered = value
+        return cls(File(path, size, version), start, stop, tuple(entered))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +17,7 @@ from prefect_parallel.data.shapes import (
     Fields,
     Report,
     Shape,
+    compose,
     found,
     join,
     one_of,
@@ -25,9 +25,6 @@ from prefect_parallel.data.shapes import (
 )
 from prefect_parallel.data.transformations import READ_STEPS, STEPS
 from prefect_parallel.errors import InvalidInput, InvalidMLTable, Problem
-
-# An MLTable file is written by hand; anchors can make a small one explode.
-_MAX_NODES = 100_000
 
 
 @dataclass(frozen=True)
@@ -53,12 +50,12 @@ class MLTable:
     """An MLTable file that was read and found right.
 
     Attributes:
-        path: Of the file itself.
+        location: Of the file itself.
         entries: `paths`.
         steps: `transformations`, in their order.
     """
 
-    path: str
+    location: Location
     entries: tuple[Entry, ...]
     steps: tuple[Step, ...]
 
@@ -73,17 +70,24 @@ class MLTable:
             InvalidInput: There is none.
             InvalidMLTable: It has mistakes.
         """
-        path = os.path.join(location.path, MLTABLE) if location.is_folder() else location.path  # noqa: PTH118
+        given = location.path
+        if location.name != MLTABLE if location.is_remote else location.is_folder():
+            location = location.join(MLTABLE)
         try:
-            with open(path, encoding="utf-8-sig") as file:  # noqa: PTH123
-                text = file.read()
+            with location.open() as file:
+                text = file.read().decode("utf-8-sig")
         except OSError as error:
             raise InvalidInput(
-                f"{location.path}: no MLTable file can be read there: {error.strerror}"
+                f"{given}: no MLTable file can be read there: {error.strerror}"
             ) from error
         except UnicodeDecodeError as error:
-            raise InvalidMLTable([Problem(f"is not UTF-8 text: {error.reason}", path)]) from error
-        return _Parser(path).parse(text)
+            problem = Problem(f"is not UTF-8 text: {error.reason}", location.path)
+            raise InvalidMLTable([problem]) from error
+        return _Parser(location).parse(text)
+
+    @property
+    def path(self) -> str:
+        return self.location.path
 
     @property
     def read_step(self) -> Step | None:
@@ -116,31 +120,31 @@ class MLTable:
             yield from self._files_of(entry)
 
     def entry_location(self, entry: Entry) -> Location:
-        return Location.parse(entry.text, os.path.dirname(self.path))  # noqa: PTH120
+        return Location.parse(entry.text, self.location.parent)
 
     def _files_of(self, entry: Entry) -> Iterator[File]:
         if entry.kind == "pattern":
             return self._matches(entry)
         location = self.entry_location(entry)
         if entry.kind == "file":
-            if location.is_folder():
+            file = location.file()
+            if (file.size is None or not location.is_remote) and location.is_folder():
                 raise self._wrong(entry, "is a folder", "write `folder:` instead of `file:`")
-            file = File.at(location.path)
             if file.size is None and self.read_step:
                 raise self._wrong(entry, "does not exist or cannot be looked at")
             return iter([file])
         if not location.is_folder():
             what = "is a file" if location.exists() else "does not exist"
             raise self._wrong(entry, f"{what}, not a folder")
-        return find_files(location.path, EVERY_FILE)
+        return find_files(location, EVERY_FILE)
 
     def _matches(self, entry: Entry) -> Iterator[File]:
         parts = entry.text.split("/")
         plain = next((at for at, part in enumerate(parts) if has_wildcards(part)), len(parts) - 1)
         base = self.entry_location(replace(entry, text="/".join(parts[:plain]) or "."))
         if entry.text.startswith("/") and plain == 1:
-            base = Location("/")
-        files = iter(()) if not base.is_folder() else find_files(base.path, parts[plain:])
+            base = Location("/", base.datastores)
+        files = iter(()) if not base.is_folder() else find_files(base, parts[plain:])
         first = next(files, None)
         if first is None:
             raise self._wrong(entry, "matches no file")
@@ -165,12 +169,14 @@ class _Parser:
         "traits": Anything(),
     }
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.report = Report(path)
+    def __init__(self, location: Location) -> None:
+        self.location = location
+        self.report = Report(location.path)
 
     def parse(self, text: str) -> MLTable:
-        root = self._compose(text)
+        root = compose(text, self.location.path)
+        if isinstance(root, Problem):
+            raise InvalidMLTable([root])
         Fields(self.TOP, frozenset(["paths"])).read(root, "", self.report)
         nodes = (
             {name.value: child for name, child in root.value if isinstance(name, yaml.ScalarNode)}
@@ -181,23 +187,7 @@ class _Parser:
         steps = tuple(self._steps(nodes.get("transformations")))
         if self.report.problems:
             raise InvalidMLTable(self.report.problems)
-        return MLTable(self.path, entries, steps)
-
-    def _compose(self, text: str) -> yaml.Node:
-        try:
-            root = yaml.compose(text, yaml.SafeLoader)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark
-            place = (mark.line + 1, mark.column + 1) if mark else (None, None)
-            message = f"is not valid YAML: {error.problem or error.context}"
-            raise InvalidMLTable([Problem(message, self.path, *place)]) from error
-        except yaml.YAMLError as error:
-            raise InvalidMLTable([Problem(f"is not valid YAML: {error}", self.path)]) from error
-        if root is None:
-            raise InvalidMLTable([Problem("is empty", self.path, allowed="a mapping with paths")])
-        if _too_many(root, _MAX_NODES):
-            raise InvalidMLTable([Problem("its anchors stand for too much", self.path)])
-        return root
+        return MLTable(self.location, entries, steps)
 
     def _entries(self, node: yaml.Node | None) -> Iterator[Entry]:
         if node is None:
@@ -265,18 +255,3 @@ class _Parser:
             unknown(name_node, key, name, STEPS, self.report)
             return None
         return Step(name, STEPS[name].read(options, join(key, name), self.report), line)
-
-
-def _too_many(node: yaml.Node, most: int) -> bool:
-    """Whether more than `most` nodes hang below `node`, counting an alias each time it is used."""
-    todo = [node]
-    seen = 0
-    while todo:
-        seen += 1
-        if seen > most:
-            return True
-        value = todo.pop().value
-        if isinstance(value, list):
-            for child in value:
-                todo.extend(child if isinstance(child, tuple) else [child])
-    return False

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from prefect_parallel.data.datastores import NO_DATASTORES, Datastores
 from prefect_parallel.data.listing import find_files
 from prefect_parallel.data.location import MLTABLE, Location
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
@@ -54,47 +55,56 @@ def plan(
     mode: str | None,
     split: BySize | ByKeys,
     work_folder: str | None = None,
+    datastores: Datastores = NO_DATASTORES,
 ) -> Plan:
     """Plans the mini-batches of a major input.
 
     Args:
-        location: Local path or file:// URL.
+        location: Local path, URL, or `azureml:` name.
         type: `uri_folder`, `uri_file` or `mltable`.
-        mode: As the pipeline has it; all modes read local data where it lies.
+        mode: As the pipeline has it: `direct` leaves URLs of a list of files as they are, all
+            others want local paths. Tables are read where they lie.
         split: What one mini-batch holds.
         work_folder: Where a table goes that is split by keys which its files' paths do not give:
             sorted by key, for all who read mini-batches. None: a temporary folder that lasts as
             long as the plan.
+        datastores: What `azureml:` names stand for.
 
     Raises:
         InvalidInput: The input cannot be split.
         EmptyInput: It has nothing to split.
         InvalidMLTable: Its MLTable file has mistakes.
     """
-    made = make_plan(location, type=type, split=split, work_folder=work_folder)
+    place = Location.parse(location, datastores=datastores)
+    made = make_plan(place, type=type, mode=mode, split=split, work_folder=work_folder)
     if next(iter(made.mini_batches), None) is None:
         raise EmptyInput(f"{location}: the input is empty: there is nothing to split")
     return made
 
 
 def make_plan(
-    location: str,
+    place: Location,
     *,
     type: str,  # noqa: A002
+    mode: str | None,
     split: BySize | ByKeys,
     work_folder: str | None = None,
 ) -> Plan:
     """Like `plan`, but an empty input is a plan without mini-batches."""
-    place = Location.parse(location)
+    fetch = mode != "direct"
     if type == "mltable":
         table = MLTable.load(place)
         if table.read_step:
             return _plan_table(table, split, work_folder)
-        return _plan_listed(table, split)
-    if not place.exists():
-        raise InvalidInput(f"{place.path}: no such file or folder")
-    if place.is_folder() != (type == "uri_folder"):
-        is_, other = ("folder", "uri_folder") if place.is_folder() else ("file", "uri_file")
+        return _plan_listed(table, split, fetch)
+    try:
+        is_folder = place.is_folder()
+        if not is_folder and not place.exists():
+            raise InvalidInput(f"{place.path}: no such file or folder")
+    except OSError as error:
+        raise InvalidInput(f"{place.path}: cannot be looked at: {error.strerror}") from error
+    if is_folder != (type == "uri_folder"):
+        is_, other = ("folder", "uri_folder") if is_folder else ("file", "uri_file")
         raise InvalidInput(f"{place.path}: is a {is_}\n    hint: its type is {other}")
     if isinstance(split, ByKeys):
         raise InvalidInput(
@@ -102,19 +112,19 @@ def make_plan(
             "    hint: an MLTable's extract_columns_from_partition_format takes them from paths"
         )
     if type == "uri_file":
-        return _plan_files(lambda: iter([File.at(place.path)]), split.files)
-    return _plan_files(lambda: _visible(place.path), split.files)
+        return _plan_files(lambda: iter([place.file()]), split.files, fetch)
+    return _plan_files(lambda: _visible(place), split.files, fetch)
 
 
-def _visible(folder: str) -> Iterator[File]:
+def _visible(folder: Location) -> Iterator[File]:
     """Files of a folder, without hidden ones and without its MLTable file."""
     for file in find_files(folder):
-        inside = file.path[len(folder) :].lstrip("/")
+        inside = file.path[len(folder.path) :].lstrip("/")
         if inside != MLTABLE and not any(part.startswith(".") for part in inside.split("/")):
             yield file
 
 
-def _plan_files(files: Callable[[], Iterator[File]], count: int) -> Plan:
+def _plan_files(files: Callable[[], Iterator[File]], count: int, fetch: bool) -> Plan:
     def mini_batches() -> Iterator[MiniBatch]:
         source = files()
         for index in itertools.count():
@@ -123,13 +133,17 @@ def _plan_files(files: Callable[[], Iterator[File]], count: int) -> Plan:
                 return
             yield MiniBatch(index, group)
 
-    return Plan("files", {"kind": "files"}, _Stream(mini_batches))
+    return Plan("files", _file_reader(fetch), _Stream(mini_batches))
 
 
-def _plan_listed(table: MLTable, split: BySize | ByKeys) -> Plan:
+def _file_reader(fetch: bool) -> dict[str, Any]:
+    return {"kind": "files", "fetch": fetch}
+
+
+def _plan_listed(table: MLTable, split: BySize | ByKeys, fetch: bool) -> Plan:
     """Plans the files that an MLTable lists."""
     if isinstance(split, BySize) and not table.steps:
-        return _plan_files(table.files, split.files)
+        return _plan_files(table.files, split.files, fetch)
 
     from prefect_parallel.data.by_key import check_keys, group_pieces, key_of_path
     from prefect_parallel.data.file_list import FileList
@@ -137,13 +151,13 @@ def _plan_listed(table: MLTable, split: BySize | ByKeys) -> Plan:
 
     files = FileList(table)
     if isinstance(split, BySize):
-        return _plan_files(lambda: iter(files), split.files)
+        return _plan_files(lambda: iter(files), split.files, fetch)
     keys = split.keys
     columns = PathColumns([(step.name, step.options) for step in table.steps], include_path=False)
     check_keys(table.path, keys, columns.names)
     key_of = key_of_path(columns, keys)
     grouped = _Stream(lambda: group_pieces(map(Piece, files), keys, key_of, "files"))
-    return Plan("files", {"kind": "files"}, grouped)
+    return Plan("files", _file_reader(fetch), grouped)
 
 
 def _plan_table(table: MLTable, split: BySize | ByKeys, work_folder: str | None) -> Plan:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Protocol
 
+from prefect_parallel.data.datastores import NO_DATASTORES, Datastores
+from prefect_parallel.data.fetched import Fetched
+from prefect_parallel.data.location import Location
 from prefect_parallel.data.mini_batch import File, MiniBatch
 from prefect_parallel.errors import UnreadableMiniBatch
 
@@ -31,39 +33,63 @@ class Reader(Protocol):
         ...
 
 
-def open_reader(reader: dict[str, Any]) -> Reader:
-    """Makes the reader that a plan's `reader` describes."""
+def open_reader(
+    reader: dict[str, Any],
+    datastores: Datastores = NO_DATASTORES,
+    fetched: Fetched | None = None,
+) -> Reader:
+    """Makes the reader that a plan's `reader` describes.
+
+    Args:
+        reader: The plan's.
+        datastores: Those that it was planned with.
+        fetched: Gets the copies of remote files that the mini-batches list; None: what is read is
+            the URLs.
+    """
     if reader["kind"] == "files":
-        return FileReader()
+        return FileReader(datastores, fetched if reader["fetch"] else None)
     from prefect_parallel.data.table import TableReader
 
-    return TableReader(reader)
+    return TableReader(reader, datastores)
 
 
 class FileReader:
     """A mini-batch of files is the list of their paths."""
 
-    def __init__(self) -> None:
+    def __init__(self, datastores: Datastores, fetched: Fetched | None) -> None:
         self.values_set_to_null: dict[str, int] = {}
+        self._datastores = datastores
+        self._fetched = fetched
 
     def read(self, mini_batch: MiniBatch) -> list[str]:
-        for piece in mini_batch.pieces:
-            check_unchanged(piece.file)
-        return [piece.file.path for piece in mini_batch.pieces]
+        return [self._path(piece.file) for piece in mini_batch.pieces]
+
+    def _path(self, file: File) -> str:
+        check_unchanged(file, self._datastores)
+        location = Location(file.path, self._datastores)
+        if self._fetched is None or not location.is_remote:
+            return file.path
+        return self._fetched.file(location, file)
 
 
-def check_unchanged(file: File) -> None:
+def check_unchanged(file: File, datastores: Datastores) -> None:
     """Makes sure that a file is what was planned.
 
     Raises:
-        UnreadableMiniBatch: It is gone, or has another size.
+        UnreadableMiniBatch: It is gone, has another size, or, if remote, another version.
     """
+    location = Location(file.path, datastores)
     try:
-        size = os.stat(file.path).st_size  # noqa: PTH116
+        size, version = location.state()
     except OSError as error:
         raise UnreadableMiniBatch(f"{file.path}: cannot be opened: {error.strerror}") from error
     if file.size is not None and size != file.size:
         raise UnreadableMiniBatch(
             f"{file.path}: has changed since the mini-batches were planned:"
             f" it had {file.size} bytes, it has {size}"
+        )
+    if location.is_remote and file.version not in (None, version):
+        raise UnreadableMiniBatch(
+            f"{file.path}: has changed since the mini-batches were planned: its version was"
+            f" {file.version}, it is {version}"
         )

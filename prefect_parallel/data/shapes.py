@@ -14,6 +14,41 @@ from prefect_parallel.errors import Problem
 
 _TAG = "tag:yaml.org,2002:"
 
+# These files are written by hand; anchors can make a small one explode.
+_MAX_NODES = 100_000
+
+
+def compose(text: str, file: str) -> yaml.Node | Problem:
+    """The nodes of a YAML text, or why it is none."""
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = (mark.line + 1, mark.column + 1) if mark else (None, None)
+        return Problem(f"is not valid YAML: {error.problem or error.context}", file, *place)
+    except yaml.YAMLError as error:
+        return Problem(f"is not valid YAML: {error}", file)
+    if root is None:
+        return Problem("is empty", file, allowed="a mapping")
+    if _too_many(root, _MAX_NODES):
+        return Problem("its anchors stand for too much", file)
+    return root
+
+
+def _too_many(node: yaml.Node, most: int) -> bool:
+    """Whether more than `most` nodes hang below `node`, counting an alias each time it is used."""
+    todo = [node]
+    seen = 0
+    while todo:
+        seen += 1
+        if seen > most:
+            return True
+        value = todo.pop().value
+        if isinstance(value, list):
+            for child in value:
+                todo.extend(child if isinstance(child, tuple) else [child])
+    return False
+
 
 class Report:
     """Collects the mistakes of one file."""
@@ -222,6 +257,49 @@ class Either:
             report.add(node, key, found(node), self.allowed)
             return None
         return self.other.read(node, key, report)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A mapping whose keys are names; a number is one, too."""
+
+    item: Shape
+
+    @property
+    def allowed(self) -> str:
+        return "a mapping from names"
+
+    def read(self, node: yaml.Node, key: str, report: Report) -> Any:
+        if not isinstance(node, yaml.MappingNode):
+            report.add(node, key, found(node), self.allowed)
+            return None
+        value: dict[str, Any] = {}
+        for name_node, child in node.value:
+            if not isinstance(name_node, yaml.ScalarNode):
+                report.add(name_node, key, "a key must be a text")
+            elif name_node.value in value:
+                report.add(name_node, join(key, name_node.value), "the key stands here twice")
+            else:
+                name = name_node.value
+                value[name] = self.item.read(child, join(key, name), report)
+        return value
+
+
+class Plain:
+    """A mapping of plain YAML, of which only the reader of the value knows more."""
+
+    allowed = "a mapping"
+
+    def read(self, node: yaml.Node, key: str, report: Report) -> Any:
+        if not isinstance(node, yaml.MappingNode):
+            report.add(node, key, found(node), self.allowed)
+            return None
+        loader = yaml.SafeLoader("")
+        try:
+            return loader.construct_document(node)
+        except yaml.constructor.ConstructorError as error:
+            report.add(node, key, f"is not plain YAML: {error.problem}")
+            return None
 
 
 class Anything:

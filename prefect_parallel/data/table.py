@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from prefect_parallel.data.block import Block
+from prefect_parallel.data.datastores import NO_DATASTORES, Datastores
 from prefect_parallel.data.format import make_format
 from prefect_parallel.data.mini_batch import MiniBatch, Piece
 from prefect_parallel.data.path_columns import PathColumns
@@ -27,9 +28,10 @@ class TableReader:
     of its format, `file_steps` and `row_steps` around it, and the `schema`.
     """
 
-    def __init__(self, reader: dict[str, Any]) -> None:
+    def __init__(self, reader: dict[str, Any], datastores: Datastores = NO_DATASTORES) -> None:
         self.values_set_to_null: dict[str, int] = {}
-        self.format = make_format(reader["format"], reader["options"], reader["facts"])
+        self._datastores = datastores
+        self.format = make_format(reader["format"], reader["options"], reader["facts"], datastores)
         self.steps = Steps(reader["row_steps"])
         self._path_columns = PathColumns(
             reader["file_steps"], reader["options"].get("include_path_column", False)
@@ -75,7 +77,7 @@ class TableReader:
     def stepped(self, piece: Piece, misfits: Counter[str]) -> tuple[Block, list[int]]:
         """Like `piece`, before each column has one kind."""
         path = piece.file.path
-        check_unchanged(piece.file)
+        check_unchanged(piece.file, self._datastores)
         try:
             block = self.format.read(piece, self.path_columns(path), misfits)
             block, reached = self.steps.apply(block, piece.entered, misfits)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from prefect_parallel.data.block import Block
+from prefect_parallel.data.datastores import Datastores
 from prefect_parallel.data.file_list import FileList
 from prefect_parallel.data.format import Look, make_format
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
@@ -31,6 +32,7 @@ class TablePlan:
     reader: dict[str, Any]
     unit: str
     files: Iterable[File]
+    datastores: Datastores
 
     @classmethod
     def of(cls, table: MLTable) -> TablePlan:
@@ -51,21 +53,22 @@ class TablePlan:
             "file_steps": [(step.name, step.options) for step in table.file_steps],
             "row_steps": [(step.name, step.options) for step in table.row_steps],
         }
-        look_options = make_format(read.name, read.options, reader["facts"]).look_options
+        stores = table.location.datastores
+        look_options = make_format(read.name, read.options, reader["facts"], stores).look_options
         look_reader = {**reader, "options": {**read.options, **look_options}}
-        blank = TableReader(look_reader)
+        blank = TableReader(look_reader, stores)
         format_ = blank.format
         files = format_.sources(table, listed)
         try:
             look = Look(format_.pieces(files, Look.BYTES), blank.path_columns)
             facts = format_.survey(files, look, _stepped(blank, look))
             reader["facts"].update(facts)
-            reader["schema"] = _schema(TableReader(look_reader), look).to_json()
+            reader["schema"] = _schema(TableReader(look_reader, stores), look).to_json()
         except UnreadableMiniBatch as error:
             raise InvalidInput(str(error)) from error
         except ValueError as error:
             raise table.problem(read, str(error)) from error
-        return cls(reader, format_.unit, files)
+        return cls(reader, format_.unit, files, stores)
 
     def pieces(self, amount: int) -> Iterator[Piece]:
         """Pieces of about so many bytes, with what counting steps need to know.
@@ -73,7 +76,7 @@ class TablePlan:
         Raises:
             InvalidInput: There are such steps, and a piece cannot be read.
         """
-        table = TableReader(self.reader)
+        table = TableReader(self.reader, self.datastores)
         pieces = table.format.pieces(self.files, amount)
         if not table.steps.counting:
             yield from pieces

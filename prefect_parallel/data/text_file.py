@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Iterator
 from types import TracebackType
 
 import numpy as np
 
+from prefect_parallel.data.location import Location
 from prefect_parallel.errors import UnreadableMiniBatch
 
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -39,21 +40,27 @@ class TextFile:
         begin: Where the first line starts: behind a byte order mark.
     """
 
-    def __init__(self, path: str, encoding: str) -> None:
+    def __init__(self, location: Location, encoding: str, size: int | None = None) -> None:
         """Opens it.
+
+        Args:
+            location: Where it lies.
+            encoding: One of the values of `ENCODINGS`.
+            size: Of a remote file, if it is known.
 
         Raises:
             UnreadableMiniBatch: It cannot be opened.
         """
-        self.path = path
+        path = self.path = location.path
         self.encoding = encoding
         self.unit = 2 if encoding == "utf16" else 1
         self._newline = "\n".encode("utf-16-le") if encoding == "utf16" else b"\n"
         try:
-            self._file = open(path, "rb")  # noqa: PTH123, SIM115 - closed by __exit__
+            self._file = location.open(size)
+            self.size = self._file.seek(0, io.SEEK_END)
+            self._file.seek(0)
         except OSError as error:
             raise UnreadableMiniBatch(f"{path}: cannot be opened: {error.strerror}") from error
-        self.size = os.fstat(self._file.fileno()).st_size
         head = self._file.read(len(_UTF8_MARK))
         wrong = None
         if head.startswith(_GZIP_MARK):

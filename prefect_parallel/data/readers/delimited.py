@@ -12,9 +12,11 @@ from prefect_parallel.data import kinds
 from prefect_parallel.data.block import Block
 from prefect_parallel.data.cells import Cell, Dialect, blank_quoted
 from prefect_parallel.data.convert import Conversion
+from prefect_parallel.data.datastores import Datastores
 from prefect_parallel.data.format import LOOKING, Facts, Look
 from prefect_parallel.data.header import clean_names, extend_names
 from prefect_parallel.data.kinds import Kind
+from prefect_parallel.data.location import Location
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.mltable import MLTable
 from prefect_parallel.data.sample import Sample
@@ -38,8 +40,9 @@ class Delimited:
     keeps_types = False
     look_options: ClassVar[dict[str, Any]] = {LOOKING: True}
 
-    def __init__(self, options: dict[str, Any], facts: Facts) -> None:
+    def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
         self._facts = facts
+        self._datastores = datastores
         self._looking = options.get(LOOKING, False)
         self._encoding = ENCODINGS[options.get("encoding", "utf8")]
         self._dialect = Dialect(
@@ -69,7 +72,7 @@ class Delimited:
             if file.size == 0:
                 continue
             try:
-                text = TextFile(file.path, self._encoding)
+                text = self._open(file)
             except UnreadableMiniBatch:
                 yield Piece(file)
                 continue
@@ -142,9 +145,12 @@ class Delimited:
             header: list[str] = self._facts["header"]
             return header
         if self._last_header[0] != file.path:
-            with TextFile(file.path, self._encoding) as text:
+            with self._open(file) as text:
                 self._last_header = file.path, clean_names(self._header_cells(text))
         return self._last_header[1]
+
+    def _open(self, file: File) -> TextFile:
+        return TextFile(Location(file.path, self._datastores), self._encoding, file.size)
 
     def survey(
         self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
@@ -198,7 +204,7 @@ class Delimited:
         for file in files:
             if file.size == 0:
                 continue
-            with TextFile(file.path, self._encoding) as text:
+            with self._open(file) as text:
                 cells = self._header_cells(text)
             if cells:
                 return clean_names(cells)
@@ -206,7 +212,7 @@ class Delimited:
 
     def _data(self, piece: Piece) -> bytes:
         """The records of a piece, in UTF-8."""
-        with TextFile(piece.file.path, self._encoding) as text:
+        with self._open(piece.file) as text:
             if self._dialect.multi_line:
                 start = max(piece.start, text.begin)
                 raw = text.read(start, text.size if piece.stop is None else piece.stop)

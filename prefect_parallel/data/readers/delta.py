@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import datetime
-import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
 
 from prefect_parallel.data.block import Block
+from prefect_parallel.data.datastores import Datastores
+from prefect_parallel.data.fetched import copy_all
 from prefect_parallel.data.format import Facts, Look
+from prefect_parallel.data.location import Location
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.mltable import MLTable
 from prefect_parallel.data.readers.parquet import Parquet, simplified
@@ -22,6 +26,7 @@ from prefect_parallel.errors import InvalidInput
 # Deletion vectors and renamed columns, of later versions, need more than the Parquet files.
 _READER_VERSION = 1
 _PARTITION = "partition."
+_LOG = "_delta_log"
 
 
 class Delta(Parquet):
@@ -31,8 +36,8 @@ class Delta(Parquet):
     path, the values of the columns that the table is partitioned by. They are not in the files.
     """
 
-    def __init__(self, options: dict[str, Any], facts: Facts) -> None:
-        super().__init__(options, facts)
+    def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
+        super().__init__(options, facts, datastores)
         self._version: int | None = options.get("version_as_of")
         self._time: str | None = options.get("timestamp_as_of")
         self._partitions = _from_text(facts["partitions"]) if "partitions" in facts else None
@@ -50,9 +55,10 @@ class Delta(Parquet):
                     f"{table.path}:{entry.line}: read_delta_lake reads tables, each a folder:,"
                     f" not a {entry.kind}:"
                 )
-            tables.append(self._load(table.entry_location(entry).path))
+            tables.append(self._load(table.entry_location(entry)))
         self._partitions = pa.concat_tables(tables, promote_options="permissive")
-        return [File.at(path) for path in self._partitions["path"].to_pylist()]
+        paths = self._partitions["path"].to_pylist()
+        return [Location(path, self._datastores).file() for path in paths]
 
     def survey(
         self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
@@ -73,14 +79,29 @@ class Delta(Parquet):
             block = block.with_columns({name: column if self.keeps_types else simplified(column)})
         return block
 
-    def _load(self, folder: str) -> pa.Table:
+    def _load(self, location: Location) -> pa.Table:
         """The files of a table, sorted by path, with what they are partitioned by."""
+        if not location.is_remote:
+            return self._read_log(location.path, location)
+        with tempfile.TemporaryDirectory(prefix="prefect_parallel_") as copy:
+            # What a table holds is in its log alone, which is small.
+            try:
+                copy_all(location.join(_LOG), Path(copy, _LOG))
+            except OSError as error:
+                raise InvalidInput(
+                    f"{location.path}: cannot be read as a Delta table: {error.strerror}"
+                ) from error
+            return self._read_log(copy, location)
+
+    def _read_log(self, folder: str, location: Location) -> pa.Table:
+        """The same, given the local folder that holds the table's log."""
+        shown = location.path
         try:
             import deltalake
             from deltalake.exceptions import DeltaError
         except ImportError as error:
             raise InvalidInput(
-                f"{folder}: Delta tables need the package deltalake\n"
+                f"{shown}: Delta tables need the package deltalake\n"
                 "    hint: pip install 'prefect-parallel[delta]'"
             ) from error
         try:
@@ -88,14 +109,14 @@ class Delta(Parquet):
             if self._time is not None:
                 _load_time(table, self._time)
         except (DeltaError, ValueError) as error:
-            raise InvalidInput(f"{folder}: cannot be read as a Delta table: {error}") from error
+            raise InvalidInput(f"{shown}: cannot be read as a Delta table: {error}") from error
         if table.protocol().min_reader_version > _READER_VERSION:
             raise InvalidInput(
-                f"{folder}: the Delta table asks for a reader of version"
+                f"{shown}: the Delta table asks for a reader of version"
                 f" {table.protocol().min_reader_version}; this one is {_READER_VERSION}"
             )
         actions = pa.table(table.get_add_actions(flatten=True))
-        paths = [os.path.join(folder, unquote(path)) for path in actions["path"].to_pylist()]  # noqa: PTH118
+        paths = [location.join(unquote(path)).path for path in actions["path"].to_pylist()]
         partitions = [name for name in actions.column_names if name.startswith(_PARTITION)]
         columns = {"path": pa.array(paths, pa.string())}
         columns |= {name.removeprefix(_PARTITION): actions[name] for name in partitions}

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from prefect_parallel.data.block import Block, Column
+from prefect_parallel.data.datastores import Datastores
 from prefect_parallel.data.format import Facts, Look
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.mltable import MLTable
@@ -25,7 +26,7 @@ class Grouped:
     keeps_types = False
     look_options: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, options: dict[str, Any], facts: Facts) -> None:
+    def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
         pass
 
     def sources(self, table: MLTable, files: Iterable[File]) -> Iterable[File]:

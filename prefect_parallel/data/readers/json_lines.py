@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from prefect_parallel.data.block import Block, Column
+from prefect_parallel.data.datastores import Datastores
 from prefect_parallel.data.format import LOOKING, Facts, Look
 from prefect_parallel.data.json_rows import parse, read_rows
 from prefect_parallel.data.kinds import INT64
+from prefect_parallel.data.location import Location
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.mltable import MLTable
 from prefect_parallel.data.steps import PATH
@@ -53,11 +55,12 @@ class JsonLines:
     # A wrong line that planning meets is its mini-batch's failure, not the whole table's.
     look_options: ClassVar[dict[str, Any]] = {LOOKING: True, "invalid_lines": "drop"}
 
-    def __init__(self, options: dict[str, Any], facts: Facts) -> None:
+    def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
         self._looking = options.get(LOOKING, False)
         self._encoding = ENCODINGS[options.get("encoding", "utf8")]
         self._drops_invalid = options.get("invalid_lines", "error") == "drop"
         self._facts = facts
+        self._datastores = datastores
 
     def sources(self, table: MLTable, files: Iterable[File]) -> Iterable[File]:
         return files
@@ -70,13 +73,16 @@ class JsonLines:
                 yield Piece(file, 0, file.size)
                 continue
             try:
-                text = TextFile(file.path, self._encoding)
+                text = self._open(file)
             except UnreadableMiniBatch:
                 yield Piece(file)
                 continue
             with text:
                 for start, stop in text.cut(text.begin, amount):
                     yield Piece(file, start, stop)
+
+    def _open(self, file: File) -> TextFile:
+        return TextFile(Location(file.path, self._datastores), self._encoding, file.size)
 
     def survey(
         self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
@@ -117,7 +123,7 @@ class JsonLines:
 
     def _data(self, piece: Piece) -> bytes:
         """The lines of a piece, in UTF-8."""
-        with TextFile(piece.file.path, self._encoding) as text:
+        with self._open(piece.file) as text:
             raw = text.lines(piece.start, piece.stop, whole=self._looking)
             return text.to_utf8(raw, piece.start)
 

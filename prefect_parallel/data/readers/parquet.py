@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prefect_parallel.data.block import Block
+from prefect_parallel.data.datastores import Datastores
 from prefect_parallel.data.format import Facts, Look
 from prefect_parallel.data.kinds import TIMESTAMP
+from prefect_parallel.data.location import Location
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.mltable import MLTable
 from prefect_parallel.data.readers.json_lines import add_path_columns
@@ -33,7 +35,8 @@ class Parquet:
     unit = "rows"
     look_options: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, options: dict[str, Any], facts: Facts) -> None:
+    def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
+        self._datastores = datastores
         self.keeps_types = not facts["row_steps"]
         self._last: tuple[tuple[str, int], Any] | None = None
 
@@ -43,7 +46,7 @@ class Parquet:
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
         for file in files:
             try:
-                metadata = pq.read_metadata(file.path)
+                metadata = self._metadata(file)
             except (OSError, pa.ArrowException):
                 yield Piece(file)
                 continue
@@ -56,7 +59,7 @@ class Parquet:
         return {}
 
     def read(self, piece: Piece, path_columns: dict[str, Any], misfits: Counter[str]) -> Block:
-        with pq.ParquetFile(piece.file.path) as file:
+        with self._open(piece.file) as file:
             table = self._rows(file, piece)
         names = table.column_names
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -66,6 +69,17 @@ class Parquet:
         if not self.keeps_types:
             columns = {name: simplified(column) for name, column in columns.items()}
         return add_path_columns(Block(columns, len(table)), path_columns)
+
+    def _open(self, file: File) -> pq.ParquetFile:
+        location = Location(file.path, self._datastores)
+        if not location.is_remote:
+            return pq.ParquetFile(location.path)
+        # Neighbouring columns are asked for at once.
+        return pq.ParquetFile(location.open(file.size), pre_buffer=True)
+
+    def _metadata(self, file: File) -> pq.FileMetaData:
+        with self._open(file) as opened:
+            return opened.metadata
 
     def _rows(self, file: pq.ParquetFile, piece: Piece) -> pa.Table:
         """Decodes the row groups that hold a piece."""
@@ -96,7 +110,7 @@ class Parquet:
 
     def count(self, piece: Piece) -> int:
         if piece.stop is None:
-            return int(pq.read_metadata(piece.file.path).num_rows) - piece.start
+            return int(self._metadata(piece.file).num_rows) - piece.start
         return piece.stop - piece.start
 
 

@@ -1,0 +1,248 @@
+"""One place behind a URL, through fsspec: what fails for the moment is tried again."""
+
+from __future__ import annotations
+
+import errno
+import io
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from prefect_parallel.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+_Result = TypeVar("_Result")
+
+# Seconds between the tries of one call. The drivers of clouds have tries of their own inside it,
+# so that another one is not begun after `_PATIENCE` seconds.
+_WAITS = (0.2, 0.5, 1.0)
+_PATIENCE = 30.0
+
+# What more a range is read by, for what stands right behind it: the rest of a line.
+_READ_AHEAD = 64 * 1024
+
+_EXTRAS = {
+    **dict.fromkeys(("abfs", "abfss", "az"), "azure"),
+    **dict.fromkeys(("s3", "s3a"), "s3"),
+    **dict.fromkeys(("gs", "gcs"), "gcs"),
+    **dict.fromkeys(("http", "https"), "http"),
+}
+# `wasb[s]://container@account.blob.core.windows.net/path`, an older name of the same place.
+_WASB = re.compile(r"wasbs?://([^/@]+@[^/.]+)\.blob\.")
+
+# Where drivers put what changes with the content, the best first.
+_VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "Last-Modified", "updated")
+
+_FINAL = (
+    PermissionError,
+    IsADirectoryError,
+    NotADirectoryError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+)
+_RETRIED_STATUS = frozenset({408, 425, 429})
+_NOT_FOUND = 404
+_FORBIDDEN = frozenset({401, 403})
+
+
+class RemotePlace:
+    """A file or folder. All methods raise OSError, with `strerror` set."""
+
+    def __init__(self, url: str, storage_options: Mapping[str, Any]) -> None:
+        """Makes ready; nothing is asked yet.
+
+        Raises:
+            InvalidInput: There is no driver for such URLs, or its options do not fit.
+        """
+        self.url = _WASB.sub(r"abfss://\1.dfs.", url)
+        self._filesystem, self._path = _driver(self.url, storage_options)
+
+    def kind(self) -> str | None:
+        """`file` or `folder`; None if there is nothing."""
+        try:
+            found = self._info()
+        except FileNotFoundError:
+            return None
+        return "folder" if found["type"] == "directory" else "file"
+
+    def size_and_version(self) -> tuple[int | None, str | None]:
+        """Of a file; the version changes with its content."""
+        found = self._info()
+        if found["type"] == "directory":
+            raise IsADirectoryError(errno.EISDIR, "is a folder")
+        return found["size"], _version(found)
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Bytes of a file."""
+        if start >= stop:
+            return b""
+
+        def read() -> bytes:
+            data: bytes = self._filesystem.cat_file(self._path, start=start, end=stop)
+            if len(data) != stop - start:
+                raise OSError(
+                    errno.EIO,
+                    f"bytes {start}-{stop} were asked for, {len(data)} came: its server does not"
+                    " read by range, or the file has changed",
+                )
+            return data
+
+        return _steadily(read)
+
+    def files(self) -> Iterator[tuple[str, int | None, str | None]]:
+        """All files below a folder, in any order: path from there, size, version."""
+        found = _steadily(lambda: self._filesystem.find(self._path, detail=True))
+        start = len(self._path.rstrip("/")) + 1
+        for name, info in found.items():
+            # Some stores keep a file of no size, whose name ends so, in place of a folder.
+            if info["type"] != "directory" and not name.endswith("/"):
+                yield name[start:], info["size"], _version(info)
+
+    def fetch(self, target: str) -> None:
+        """Copies a file to a local path."""
+        _steadily(lambda: self._filesystem.get_file(self._path, target))
+
+    def put(self, source: str) -> None:
+        """Copies a local file here."""
+        _steadily(lambda: self._filesystem.put_file(source, self._path))
+
+    def remove(self) -> None:
+        """Removes a file, if there is one."""
+        try:
+            _steadily(lambda: self._filesystem.rm_file(self._path))
+        except FileNotFoundError:
+            return
+
+    def _info(self) -> dict[str, Any]:
+        return _steadily(lambda: self._filesystem.info(self._path))
+
+
+class RemoteFile(io.RawIOBase):
+    """A remote file as an open one, read a range at a time."""
+
+    def __init__(self, place: RemotePlace, size: int) -> None:
+        self._place = place
+        self._size = size
+        self._at = 0
+        self._ahead = b""
+        self._ahead_at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = base + offset
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        stop = self._size if size is None or size < 0 else min(self._at + size, self._size)
+        data = self._range(self._at, stop) if stop > self._at else b""
+        self._at += len(data)
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _range(self, start: int, stop: int) -> bytes:
+        inside = start - self._ahead_at
+        have = self._ahead[inside : inside + stop - start] if inside >= 0 else b""
+        if len(have) == stop - start:
+            return have
+        first = start + len(have)
+        data = self._place.read(first, min(stop + _READ_AHEAD, self._size))
+        self._ahead_at, self._ahead = stop, data[stop - first :]
+        return have + data[: stop - first]
+
+
+def _driver(url: str, storage_options: Mapping[str, Any]) -> tuple[AbstractFileSystem, str]:
+    import fsspec
+
+    try:
+        # A listing of long ago must not tell that a file is unchanged.
+        found: tuple[AbstractFileSystem, str] = fsspec.core.url_to_fs(
+            url, use_listings_cache=False, **storage_options
+        )
+    except ImportError as error:
+        scheme = url.partition(":")[0]
+        extra = _EXTRAS.get(scheme)
+        install = f"pip install 'prefect-parallel[{extra}]'" if extra else str(error)
+        raise InvalidInput(
+            f"{url}: what reads {scheme}:// is not installed\n    hint: {install}"
+        ) from error
+    except (ValueError, TypeError) as error:
+        raise InvalidInput(f"{url}: cannot be opened: {error}") from error
+    return found
+
+
+def _version(info: Mapping[str, Any]) -> str | None:
+    found = next((info[name] for name in _VERSIONS if info.get(name)), None)
+    return None if found is None else str(found).strip('"')
+
+
+def _steadily(call: Callable[[], _Result]) -> _Result:
+    """The result of a call, tried again while the failure may pass.
+
+    Raises:
+        OSError: The failure that stayed.
+    """
+    until = time.monotonic() + _PATIENCE
+    for wait in (*_WAITS, None):
+        try:
+            return call()
+        except Exception as error:  # The drivers' errors have no base of their own.
+            if wait is None or time.monotonic() > until or _is_final(error):
+                raise _as_os_error(error) from error
+            time.sleep(wait)
+    raise AssertionError("the last try returns or raises")
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether trying again is of no use; what is not known to be final, is none."""
+    status = _status(error)
+    if status is not None:
+        return 400 <= status < 500 and status not in _RETRIED_STATUS
+    return isinstance(error, (FileNotFoundError, *_FINAL))
+
+
+def _status(error: BaseException | None) -> int | None:
+    """The HTTP status behind a driver's error."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        in_response = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
+        for found in (
+            getattr(error, "status", None),
+            getattr(error, "status_code", None),
+            getattr(error, "code", None),
+            in_response.get("HTTPStatusCode"),
+        ):
+            if isinstance(found, int):
+                return found
+        error = error.__cause__
+    return None
+
+
+def _as_os_error(error: Exception) -> OSError:
+    status = _status(error)
+    if status == _NOT_FOUND or (status is None and isinstance(error, FileNotFoundError)):
+        return FileNotFoundError(errno.ENOENT, "no such file or folder")
+    text = " ".join(str(error).split()) or type(error).__name__
+    if status in _FORBIDDEN or isinstance(error, PermissionError):
+        return PermissionError(errno.EACCES, f"no permission: {text}")
+    if status is not None and isinstance(error, FileNotFoundError):
+        text = f"its server answers with status {status}"
+    if isinstance(error, OSError) and error.errno and error.strerror:
+        text = error.strerror
+    return OSError(errno.EIO, text)
