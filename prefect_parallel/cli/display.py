@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from prefect_parallel.flow.progress import Observer, Progress, StepEnd
 
 PLAIN_SECONDS = 10.0
 """Without a terminal, a line of progress at most so often."""
+
+CAUSES = 5
+"""How many causes of failures a summary names."""
 
 STYLES = {"Completed": "green", "Failed": "bold red", "Canceled": "yellow"}
 
@@ -43,6 +47,9 @@ class Display(Observer):
         """Print what came of each step and where to look."""
         for step, end in self._ended:
             self._say(Text.assemble((end.status, STYLES[end.status]), f"  {step}: {end.reason}"))
+            for failures in end.failures[:CAUSES]:
+                self._say(f"  failed  {failures.count} x {failures.cause}")
+                self._say(f"          repeat one: {failures.repeat}")
             if end.output:
                 self._say(f"  output  {_short(end.output)}")
             self._say(f"  log     {_short(end.log)}")
@@ -127,10 +134,11 @@ def display() -> Iterator[Display]:
 
 
 def _counts(progress: Progress) -> str:
-    """E.g. `12/50 mini-batches, 1 failed, 230 rows/s, 0:12 left`."""
+    """E.g. `12/50 mini-batches, 1 failed (1 x KeyError: 'a'), 230 rows/s, 0:12 left`."""
     parts = [f"{progress.done}/{progress.mini_batches} mini-batches"]
     if progress.failed:
-        parts.append(f"{progress.failed} failed")
+        ((cause, count),) = progress.causes.most_common(1)
+        parts.append(f"{progress.failed} failed ({count} x {textwrap.shorten(cause, 40)})")
     if progress.done:
         parts.append(f"{progress.items_per_second:,.0f} {progress.unit}/s")
     left = progress.seconds_left

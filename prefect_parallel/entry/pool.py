@@ -110,7 +110,11 @@ class EntryPool:
         try:
             process = self._take()
         except InitFailed as error:
-            return self._commit_failure(mini_batch, attempt, error.name, error.failure, started_at)
+            record = self._commit_failure(
+                mini_batch, attempt, error.name, error.failure, started_at
+            )
+            self._logs.attempt(error.name, record)
+            return record
         result = process.attempt(mini_batch, attempt, self._note_run)
         if isinstance(result, Failure):
             # A process that was stopped because the step is over has not failed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -18,16 +18,14 @@ from prefect.artifacts import (
 )
 from prefect.exceptions import PrefectHTTPStatusError
 
-from prefect_parallel.flow.progress import Progress
+from prefect_parallel.flow.progress import Failures, Progress
 from prefect_parallel.job import ParallelStep
-from prefect_parallel.output.aggregate import Totals
-from prefect_parallel.output.part import Record
 
 UPDATE_SECONDS = 2.0
 """The progress artifact is updated at most so often."""
 
-ROWS = 20
-"""How many failed mini-batches a table names."""
+CAUSES = 20
+"""How many causes of failures a table names."""
 
 
 class StepArtifacts:
@@ -70,24 +68,16 @@ class StepArtifacts:
             update_id = self._progress
             _tell(lambda: update_progress_artifact(update_id, percent, description=text))
 
-    def show_result(self, job_result: Path, totals: Totals, failed: list[Record]) -> None:
-        """The text of `job_result.txt`, and the first failed mini-batches.
-
-        Args:
-            job_result: The file.
-            totals: Counts of the step.
-            failed: At most `ROWS` of the failed mini-batches.
-        """
-        text = job_result.read_text(encoding="utf-8")
-        parts = [f"```yaml\n{text}```"]
-        if failed:
-            parts.append(f"Failed mini-batches ({len(failed)} of {totals.failed})")
-            parts.append("| mini-batch | inputs | attempts | error |\n| --- | --- | --- | --- |")
-            parts[-1] += "".join(
-                f"\n| {each.index} | {_cell(each.inputs)} | {each.attempt}"
-                f" | {_cell(each.error or '')} |"
-                for each in failed
-            )
+    def show_result(self, job_result: Path, failures: Sequence[Failures]) -> None:
+        """The text of `job_result.txt`, and why mini-batches failed."""
+        parts = [f"```yaml\n{job_result.read_text(encoding='utf-8')}```"]
+        if failures:
+            rows = [
+                f"| {each.count} | {_cell(each.cause)} | {_cell(each.repeat)} |"
+                for each in failures
+            ]
+            head = ["| failed mini-batches | cause | repeat one |", "| --- | --- | --- |"]
+            parts.append("\n".join(head + rows[:CAUSES]))
         markdown = "\n\n".join(parts)
         _tell(lambda: create_markdown_artifact(markdown, key=f"{self._key}-result"))
 

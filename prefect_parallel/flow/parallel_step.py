@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,9 +13,9 @@ from prefect.flows import Flow
 
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.artifacts import ROWS, StepArtifacts
+from prefect_parallel.flow.artifacts import StepArtifacts
 from prefect_parallel.flow.nodes import open_nodes
-from prefect_parallel.flow.progress import Progress, StepEnd
+from prefect_parallel.flow.progress import Failures, Progress, StepEnd
 from prefect_parallel.flow.run import Run
 from prefect_parallel.flow.step_plan import StepPlan, limits_of, plan_step
 from prefect_parallel.flow.task_runner import NodeTaskRunner
@@ -162,27 +161,29 @@ class _ParallelStep:
             result.reason,
             output if status == "Completed" else None,
             self._directory.job_result,
+            self._failures(totals),
         )
+
+    def _failures(self, totals: Totals) -> tuple[Failures, ...]:
+        return tuple(
+            Failures(cause, count, self._debug_command(totals.examples[cause]))
+            for cause, count in totals.causes.most_common()
+        )
+
+    def _debug_command(self, mini_batch: int) -> str:
+        return debug_command(self._run.directory, self._step.name, mini_batch)
 
     def _write(self, result: JobResult, totals: Totals) -> None:
         self._logs.progress(str(self._progress), last=True)
         self._logs.failed_mini_batches(
-            records(self._directory, self._progress.mini_batches),
-            lambda index: debug_command(self._run.directory, self._step.name, index),
+            records(self._directory, self._progress.mini_batches), self._debug_command
         )
         for column, values in totals.values_set_to_null.items():
             self._logs.job(f"column {column}: {values} values did not fit its type and became null")
         self._logs.job(f"{result.status}: {result.reason}")
         result.write(self._directory.job_result)
         self._artifacts.show_progress(self._progress, last=True)
-        failed = (
-            record
-            for record in records(self._directory, self._progress.mini_batches)
-            if record.error is not None
-        )
-        self._artifacts.show_result(
-            self._directory.job_result, totals, list(itertools.islice(failed, ROWS))
-        )
+        self._artifacts.show_result(self._directory.job_result, self._failures(totals))
         if self._step.predefined.copy_logs_to_parent:
             copy = self._run.directory.logs / self._step.name
             shutil.copytree(self._directory.logs, copy, dirs_exist_ok=True)

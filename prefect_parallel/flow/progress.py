@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from prefect_parallel.output.job_result import Status
 from prefect_parallel.output.part import Record
+from prefect_parallel.output.root_cause import root_cause
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Progress:
         self.items = 0
         self.started = time.monotonic()
         self.first_error: str | None = None
+        self.causes: Counter[str] = Counter()
         self._final: set[int] = set()
 
     def add(self, event: AttemptEvent) -> None:
@@ -74,6 +77,7 @@ class Progress:
             if event.error is not None:
                 self.failed += 1
                 self.first_error = self.first_error or event.error
+                self.causes[root_cause(event.error)] += 1
 
     @property
     def items_per_second(self) -> float:
@@ -93,6 +97,21 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Failures:
+    """Mini-batches that failed of one root cause.
+
+    Attributes:
+        cause: The error, with `…` for what differs.
+        count: How many there are.
+        repeat: What to type to run one of them again.
+    """
+
+    cause: str
+    count: int
+    repeat: str
+
+
+@dataclass(frozen=True)
 class StepEnd:
     """What became of a step.
 
@@ -101,12 +120,14 @@ class StepEnd:
         reason: Why, in one sentence.
         output: The aggregated output, else the folder of the step's outputs; None for neither.
         log: The file to look into first.
+        failures: Of the mini-batches that failed, the most frequent causes first.
     """
 
     status: Status
     reason: str
     output: Path | None
     log: Path
+    failures: tuple[Failures, ...] = ()
 
 
 class Observer:

@@ -14,6 +14,7 @@ from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.formats import Format
 from prefect_parallel.output.part import Record, open_part, read_record
+from prefect_parallel.output.root_cause import root_cause
 
 MIXED_NAMED = 5
 """How many mini-batches an error about mixed returns names of each kind."""
@@ -30,6 +31,8 @@ class Totals:
     Attributes:
         values_set_to_null: Column -> how many of its values did not fit the column's type.
         first_failure: The failed mini-batch that ended first.
+        causes: Root cause -> how many mini-batches failed of it.
+        examples: Root cause -> one of them.
     """
 
     mini_batches: int = 0
@@ -41,6 +44,8 @@ class Totals:
     values_set_to_null: Counter[str] = field(default_factory=Counter)
     processes: set[tuple[str, str]] = field(default_factory=set)
     first_failure: Record | None = None
+    causes: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, int] = field(default_factory=dict)
 
     @property
     def succeeded(self) -> int:
@@ -61,6 +66,9 @@ class Totals:
         self.processes.add((record.node, record.process))
         if record.error is not None:
             self.failed += 1
+            cause = root_cause(record.error)
+            self.causes[cause] += 1
+            self.examples.setdefault(cause, record.index)
             first = self.first_failure
             if first is None or record.started_at < first.started_at:
                 self.first_failure = record

@@ -132,7 +132,7 @@ def test_the_step_s_page_shows_settings_progress_and_result(pipeline: Any, serve
     }  # fmt: skip
     result = artifacts["step-result"]
     assert "1 of 4 mini-batches failed and were ignored" in result
-    assert "| 2 | `002.txt` | 1 | `ZeroDivisionError: division by zero` |" in result
+    assert "| 1 | `ZeroDivisionError: division by zero` | `prefect-parallel debug" in result
 
 
 def test_scripts_that_hang_crash_print_and_fork(pipeline: Any, server: str) -> None:
@@ -164,6 +164,8 @@ def test_scripts_that_hang_crash_print_and_fork(pipeline: Any, server: str) -> N
     assert it.result["status"] == "Completed"
     assert it.result["mini_batches"] == {"total": 7, "succeeded": 5, "failed": 2, "retried": 3}
     assert it.result["items"] == {"total": 7, "succeeded": 5, "failed": 2}
+    assert "1 x the process ended during run(): exit code 3" in said
+    assert said.count("repeat one: prefect-parallel debug") == 2
     assert it.said().count("x") == 5_000_000
     failed = [
         json.loads(line)
