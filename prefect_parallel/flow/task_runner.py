@@ -52,7 +52,7 @@ class NodeTaskRunner(DaskTaskRunner):
                 "n_workers": nodes,
                 "threads_per_worker": slots,
                 "processes": True,
-                "dashboard_address": None,
+                "dashboard_address": ":0",
             },
         )
 
