@@ -52,15 +52,15 @@ def prefect_server(observer: Observer) -> Iterator[str]:
         try:
             log = Path(folder) / "server.log"
             port = _free_port()
+            url = f"http://127.0.0.1:{port}/api"
             observer.waiting("a Prefect server for this run")
             pid = spawner.start(
                 _command(port),
                 folder=Path(folder),
-                environment=_environment(),
+                environment=_environment(url),
                 stdout=log,
                 stderr=log,
             )
-            url = f"http://127.0.0.1:{port}/api"
             _wait_until_healthy(url, pid, log)
             with temporary_settings({PREFECT_API_URL: url}), _environment_variable(url):
                 try:
@@ -92,9 +92,10 @@ def _command(port: int) -> list[str]:
     ]
 
 
-def _environment() -> dict[str, str]:
+def _environment(url: str) -> dict[str, str]:
     return {
         **os.environ,
+        "PREFECT_UI_API_URL": url,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT__SERVER_FINAL": "1",
     }
