@@ -69,6 +69,11 @@ class StepDirectory:
         return self.root / "grouped"
 
     @property
+    def fetched(self) -> Path:
+        """Copies of remote files, while the step runs."""
+        return self.root / "fetched"
+
+    @property
     def parts(self) -> Path:
         return self.root / "parts"
 

@@ -21,6 +21,8 @@ File: TypeAlias = Annotated[Path, Parameter(name=["--file", "-f"])]
 
 Set: TypeAlias = Annotated[list[str] | None, Parameter(name="--set", negative=())]
 
+Store: TypeAlias = Annotated[Path | None, Parameter(name="--datastores")]
+
 app = App(
     name="prefect-parallel",
     help="Azure Machine Learning's parallel job, on Prefect and Dask, without Azure.",
@@ -37,6 +39,7 @@ def run(
     name: str | None = None,
     resume: str | None = None,
     set_: Set = None,
+    datastores: Store = None,
     verbose: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Run a pipeline and wait for its end.
@@ -50,17 +53,25 @@ def run(
         resume: Go on with the run of this name: do what is missing, and what has changed.
         set_: Put another value in place of the file's, e.g. jobs.score.mini_batch_size=1mb. May be
             given several times.
+        datastores: A YAML file that tells what azureml: names of data stand for.
         verbose: Show what Prefect and Dask log, too.
     """
+    from prefect_parallel.cli.datastores import known_datastores
     from prefect_parallel.cli.run import run_pipeline
 
     return run_pipeline(
-        file, output_dir, resume or name, set_ or [], resumes=resume is not None, verbose=verbose
+        file,
+        output_dir,
+        resume or name,
+        set_ or [],
+        known_datastores(datastores),
+        resumes=resume is not None,
+        verbose=verbose,
     )
 
 
 @app.command
-def validate(*files: Path, set_: Set = None) -> int:
+def validate(*files: Path, set_: Set = None, datastores: Store = None) -> int:
     """Check pipelines and name all that is wrong with each. Runs nothing.
 
     Example: prefect-parallel validate pipeline.yml other/pipeline.yml
@@ -68,14 +79,15 @@ def validate(*files: Path, set_: Set = None) -> int:
     Args:
         files: The pipelines' YAML files.
         set_: Put another value in place of the file's, as for `run`.
+        datastores: As for `run`; without it, azureml: names are not looked up.
     """
     from prefect_parallel.cli.validate import validate_pipelines
 
-    return EXIT_COMPLETED if validate_pipelines(files, set_ or []) else EXIT_INVALID
+    return EXIT_COMPLETED if validate_pipelines(files, set_ or [], datastores) else EXIT_INVALID
 
 
 @app.command
-def plan(file: File, *, set_: Set = None) -> None:
+def plan(file: File, *, set_: Set = None, datastores: Store = None) -> None:
     """Show the steps of a pipeline and how each is split. Runs nothing.
 
     Example: prefect-parallel plan pipeline.yml --set jobs.score.mini_batch_size=1mb
@@ -83,10 +95,12 @@ def plan(file: File, *, set_: Set = None) -> None:
     Args:
         file: The pipeline's YAML file.
         set_: Put another value in place of the file's, as for `run`.
+        datastores: As for `run`.
     """
+    from prefect_parallel.cli.datastores import known_datastores
     from prefect_parallel.cli.plan import plan_pipeline
 
-    plan_pipeline(file, set_ or [])
+    plan_pipeline(file, set_ or [], known_datastores(datastores))
 
 
 @app.command
@@ -98,6 +112,7 @@ def debug(
     run: str | None = None,
     output_dir: Path = Path("runs"),
     set_: Set = None,
+    datastores: Store = None,
     pdb: bool = True,
 ) -> int:
     """Run one mini-batch in this terminal's own process; an exception opens the debugger.
@@ -111,8 +126,10 @@ def debug(
         run: The name of a run, for a step that reads outputs of earlier ones.
         output_dir: The folder that the run directory is in.
         set_: Put another value in place of the file's, as for `run`.
+        datastores: As for `run`.
         pdb: With --no-pdb an exception only prints its traceback.
     """
+    from prefect_parallel.cli.datastores import known_datastores
     from prefect_parallel.cli.debug import debug_mini_batch
 
     succeeded = debug_mini_batch(
@@ -121,6 +138,7 @@ def debug(
         step=step,
         mini_batch=mini_batch,
         run=None if run is None else output_dir / run,
+        datastores=known_datastores(datastores),
         use_pdb=pdb,
     )
     return EXIT_COMPLETED if succeeded else EXIT_FAILED

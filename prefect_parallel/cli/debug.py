@@ -15,9 +15,11 @@ from rich.console import Console
 from prefect_parallel.data import (
     ByKeys,
     BySize,
+    Datastores,
     MiniBatch,
     MiniBatchContext,
     Plan,
+    Reader,
     open_reader,
     plan,
 )
@@ -43,6 +45,7 @@ def debug_mini_batch(
     step: str,
     mini_batch: int,
     run: Path | None,
+    datastores: Datastores,
     use_pdb: bool,
 ) -> bool:
     """Load a mini-batch and call `init` and `run` with it; True if nothing was raised.
@@ -53,6 +56,7 @@ def debug_mini_batch(
         step: The parallel step's name.
         mini_batch: The mini-batch's index.
         run: The run directory that outputs of earlier steps are taken from.
+        datastores: What `azureml:` names of data stand for.
         use_pdb: Whether an exception opens the debugger.
 
     Raises:
@@ -61,16 +65,24 @@ def debug_mini_batch(
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     found = _step(file, overrides, step)
     scratch = Path(tempfile.mkdtemp(prefix="prefect-parallel-debug-"))
-    ours = Run(RunDirectory(scratch), Observer())
-    theirs = ours if run is None else Run(RunDirectory(run.absolute()), Observer())
+    ours = Run(RunDirectory(scratch), Observer(), datastores=datastores)
+    theirs = (
+        ours
+        if run is None
+        else Run(RunDirectory(run.absolute()), Observer(), datastores=datastores)
+    )
     planned = _plan(found, theirs, has_run=run is not None)
     batch = _mini_batch(planned, mini_batch)
     console.print(f"mini-batch {mini_batch}: {batch.describe()}")
     console.print(f"outputs go to {ours.directory.step(step).outputs}")
     ours.make_outputs(found)
-    arguments = found.arguments(theirs.input_values(found) | ours.output_values(found))
+    fetched = ours.fetched(found)
+    arguments = found.arguments(theirs.input_values(found, fetched) | ours.output_values(found))
+    for place in theirs.to_fetch(found, arguments, fetched):
+        fetched.input(place)
     _enter(found, arguments, ours)
-    return _call(lambda: _attempt(found, planned, batch, console), use_pdb=use_pdb)
+    reader = open_reader(planned.reader, datastores, fetched)
+    return _call(lambda: _attempt(found, reader, batch, console), use_pdb=use_pdb)
 
 
 def _step(file: Path, overrides: Sequence[str], name: str) -> ParallelStep:
@@ -91,7 +103,13 @@ def _plan(step: ParallelStep, run: Run, *, has_run: bool) -> Plan:
             " with --run"
         )
     split = ByKeys(step.partition_keys) if step.partition_keys else BySize(step.mini_batch_size)
-    return plan(run.location(source), type=source.type, mode=source.mode, split=split)
+    return plan(
+        run.location(source),
+        type=source.type,
+        mode=source.mode,
+        split=split,
+        datastores=run.datastores,
+    )
 
 
 def _mini_batch(planned: Plan, index: int) -> MiniBatch:
@@ -125,11 +143,11 @@ def _code(step: ParallelStep) -> Path:
     return step.code if step.code.is_dir() else step.code.parent
 
 
-def _attempt(step: ParallelStep, planned: Plan, batch: MiniBatch, console: Console) -> None:
+def _attempt(step: ParallelStep, reader: Reader, batch: MiniBatch, console: Console) -> None:
     script: Script = load_script(_code(step), step.entry_script)
     console.print("init()")
     script.init()
-    data = open_reader(planned.reader).read(batch)
+    data = reader.read(batch)
     console.print(f"run() with {len(data)} items")
     returned = script.run(data, MiniBatchContext.of(batch, step.input_name))
     console.print(f"run() returned {type(returned).__name__}:")

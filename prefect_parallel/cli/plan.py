@@ -10,12 +10,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from prefect_parallel.data import ByKeys, BySize, MiniBatch, plan
+from prefect_parallel.data import ByKeys, BySize, Datastores, MiniBatch, plan
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.job import CommandStep, Data, OutputOf, ParallelStep, load_pipeline
 
 
-def plan_pipeline(file: Path, overrides: Sequence[str]) -> None:
+def plan_pipeline(file: Path, overrides: Sequence[str], datastores: Datastores) -> None:
     """Print the steps in the order in which they would run, and how each is split.
 
     Raises:
@@ -30,7 +30,7 @@ def plan_pipeline(file: Path, overrides: Sequence[str]) -> None:
         order = f", after {after}" if after else ""
         kind = "parallel" if isinstance(step, ParallelStep) else "command"
         console.print(f"{number}. {step.name} ({kind}{order})")
-        lines = _parallel(step) if isinstance(step, ParallelStep) else _command(step)
+        lines = _parallel(step, datastores) if isinstance(step, ParallelStep) else _command(step)
         for title, text in lines:
             console.print(f"   {title:<12} {text}")
     if job.ignored:
@@ -41,11 +41,11 @@ def _command(step: CommandStep) -> Iterator[tuple[str, str]]:
     yield "command", step.command.strip()
 
 
-def _parallel(step: ParallelStep) -> Iterator[tuple[str, str]]:
+def _parallel(step: ParallelStep, datastores: Datastores) -> Iterator[tuple[str, str]]:
     source = step.inputs[step.input_name]
     if isinstance(source, Data):
         yield "input", source.location
-        yield from _split(step, source)
+        yield from _split(step, source, datastores)
     elif isinstance(source, OutputOf):
         yield "input", f"output {source.output} of step {source.step}"
         yield "mini-batches", f"known when {source.step} has run"
@@ -58,10 +58,12 @@ def _parallel(step: ParallelStep) -> Iterator[tuple[str, str]]:
             yield "", f"{name}: {value:g} s"
 
 
-def _split(step: ParallelStep, source: Data) -> Iterator[tuple[str, str]]:
+def _split(step: ParallelStep, source: Data, datastores: Datastores) -> Iterator[tuple[str, str]]:
     keys = step.partition_keys
     split = ByKeys(keys) if keys else BySize(step.mini_batch_size)
-    planned = plan(source.location, type=source.type, mode=source.mode, split=split)
+    planned = plan(
+        source.location, type=source.type, mode=source.mode, split=split, datastores=datastores
+    )
     amounts, unit, known = array.array("q"), "", True
     for mini_batch in planned.mini_batches:
         amount = _amount(mini_batch)

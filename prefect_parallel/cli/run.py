@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+from prefect_parallel.data import Datastores
 from prefect_parallel.job import load_pipeline
 from prefect_parallel.layout import RunDirectory
 
@@ -20,6 +21,7 @@ def run_pipeline(
     output_dir: Path,
     name: str | None,
     overrides: Sequence[str],
+    datastores: Datastores,
     *,
     resumes: bool,
     verbose: bool,
@@ -51,11 +53,16 @@ def run_pipeline(
     directory.refuse_unusable(resumes=resumes)
     if resumes:
         refuse_held(directory)
-    check_inputs(resolved)
+    check_inputs(resolved, datastores)
     with display() as shown, prefect_server(shown):
         shown.ignored(job.ignored)
         flow = compile_pipeline(
-            job, output_dir=output_dir, name=name, resume=resumes, observer=shown
+            job,
+            output_dir=output_dir,
+            name=name,
+            resume=resumes,
+            observer=shown,
+            datastores=datastores,
         )
         try:
             state = cast(State[None], flow(return_state=True))

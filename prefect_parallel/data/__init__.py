@@ -7,17 +7,24 @@ the reader that loads them, in any process. Importing this imports neither panda
 from __future__ import annotations
 
 from prefect_parallel.data.context import MiniBatchContext
+from prefect_parallel.data.datastores import NO_DATASTORES, Datastores
+from prefect_parallel.data.fetched import Fetched
 from prefect_parallel.data.load import FileCollection, Table, load_files, load_table
+from prefect_parallel.data.location import Location
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.plan import Plan, plan
 from prefect_parallel.data.reader import Reader, open_reader
 from prefect_parallel.data.split import ByKeys, BySize
 
 __all__ = [
+    "NO_DATASTORES",
     "ByKeys",
     "BySize",
+    "Datastores",
+    "Fetched",
     "File",
     "FileCollection",
+    "Location",
     "MiniBatch",
     "MiniBatchContext",
     "Piece",

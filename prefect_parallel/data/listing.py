@@ -42,6 +42,19 @@ def find_files(folder: Location, parts: Sequence[str] = EVERY_FILE) -> Iterator[
         yield from _walk(folder.path, matchers, frozenset([0]), ())
 
 
+def files_at(location: Location) -> list[File]:
+    """A remote file, or all files below a remote folder.
+
+    Raises:
+        InvalidInput: There is nothing, or it cannot be looked at.
+    """
+    if location.is_folder():
+        return list(find_files(location))
+    if not location.exists():
+        raise InvalidInput(f"{location.path}: no such file or folder")
+    return [location.file()]
+
+
 def _remote(folder: Location, matchers: Matchers) -> Iterator[File]:
     """All that a remote folder holds comes in one listing."""
     try:

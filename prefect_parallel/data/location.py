@@ -12,6 +12,7 @@ from typing import IO, cast
 from prefect_parallel.data.datastores import NO_DATASTORES, Datastores, without_workspace
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.data.remote import RemoteFile, RemotePlace
+from prefect_parallel.errors import InvalidInput
 
 # The name of the file that describes a table.
 MLTABLE = "MLTable"
@@ -85,19 +86,24 @@ class Location:
         return Location(f"{scheme}://{joined}", self.datastores)
 
     def exists(self) -> bool:
+        """Whether there is a file or folder.
+
+        Raises:
+            InvalidInput: A server does not tell; so with the next two.
+        """
         if self.is_remote:
-            return self.place().kind() is not None
+            return self._kind() is not None
         return os.path.exists(self.path)  # noqa: PTH110
 
     def holds_mltable(self) -> bool:
         """Whether a file named MLTable lies in it."""
         if self.is_remote:
-            return self.join(MLTABLE).place().kind() == "file"
+            return self.join(MLTABLE)._kind() == "file"
         return os.path.isfile(os.path.join(self.path, MLTABLE))  # noqa: PTH113, PTH118
 
     def is_folder(self) -> bool:
         if self.is_remote:
-            return self.place().kind() == "folder"
+            return self._kind() == "folder"
         return os.path.isdir(self.path)  # noqa: PTH112
 
     def file(self) -> File:
@@ -145,6 +151,12 @@ class Location:
             OSError: It cannot be read, or the copy not written.
         """
         self.place().fetch(str(target))
+
+    def _kind(self) -> str | None:
+        try:
+            return self.place().kind()
+        except OSError as error:
+            raise InvalidInput(f"{self.path}: cannot be looked at: {error.strerror}") from error
 
     def place(self) -> RemotePlace:
         """What is behind a URL.

@@ -97,12 +97,9 @@ def make_plan(
         if table.read_step:
             return _plan_table(table, split, work_folder)
         return _plan_listed(table, split, fetch)
-    try:
-        is_folder = place.is_folder()
-        if not is_folder and not place.exists():
-            raise InvalidInput(f"{place.path}: no such file or folder")
-    except OSError as error:
-        raise InvalidInput(f"{place.path}: cannot be looked at: {error.strerror}") from error
+    is_folder = place.is_folder()
+    if not is_folder and not place.exists():
+        raise InvalidInput(f"{place.path}: no such file or folder")
     if is_folder != (type == "uri_folder"):
         is_, other = ("folder", "uri_folder") if is_folder else ("file", "uri_file")
         raise InvalidInput(f"{place.path}: is a {is_}\n    hint: its type is {other}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ class EntryConfig:
         logging_level: DEBUG, INFO or WARNING.
         input_name: The major input's.
         reader: How mini-batches are read, as the plan decided.
+        datastores: Those that URLs of data name, with the keys to them: never shown, never in a
+            file.
+        fetch: URLs of remote inputs whose local copies the arguments name.
         output_file: The aggregated output's file name, which decides the format of the parts; None
             if returned rows are only counted.
         held_to_count: Whether a mini-batch fails if `run` returns fewer items than it holds.
@@ -47,6 +50,8 @@ class EntryConfig:
     logging_level: str
     input_name: str
     reader: dict[str, Any]
+    datastores: dict[str, Any] = field(repr=False)
+    fetch: tuple[str, ...]
     output_file: str | None
     held_to_count: bool
     slots: int
@@ -86,7 +91,8 @@ class EntryConfig:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> EntryConfig:
-        return cls(**{**fields, "arguments": tuple(fields["arguments"])})
+        lists = {name: tuple(fields[name]) for name in ("arguments", "fetch")}
+        return cls(**{**fields, **lists})
 
 
 @dataclass(frozen=True)

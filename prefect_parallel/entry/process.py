@@ -18,7 +18,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from prefect_parallel.data import MiniBatch, MiniBatchContext, open_reader
+from prefect_parallel.data import (
+    Datastores,
+    Fetched,
+    Location,
+    MiniBatch,
+    MiniBatchContext,
+    open_reader,
+)
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.parent import become_subreaper, die_with_parent
 from prefect_parallel.entry.protocol import Channel
@@ -76,6 +83,9 @@ def _prepare(config: EntryConfig, name: ProcessName) -> Script:
         node_id=name.node,
     )
     sys.argv = [config.entry_script, *config.arguments]
+    datastores = Datastores.from_json(config.datastores)
+    for url in config.fetch:
+        Fetched(config.directory.fetched).input(Location(url, datastores))
     return load_script(Path(config.code), config.entry_script)
 
 
@@ -88,7 +98,11 @@ class _Worker:
         self._script = script
         self._channel = channel
         self._pid = os.getpid()
-        self._reader = open_reader(config.reader)
+        self._reader = open_reader(
+            config.reader,
+            Datastores.from_json(config.datastores),
+            Fetched(config.directory.fetched),
+        )
         self._format = None if config.output_file is None else format_for(config.output_file)
 
     def attempt(self, mini_batch: MiniBatch, attempt: int) -> None:

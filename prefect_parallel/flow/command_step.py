@@ -18,7 +18,7 @@ from prefect_parallel.flow.run import Run
 from prefect_parallel.flow.snapshot import take_snapshot
 from prefect_parallel.job import CommandStep, Data, OutputOf
 from prefect_parallel.layout import StepDirectory
-from prefect_parallel.output.fingerprint import of_code, of_data, of_json
+from prefect_parallel.output.fingerprint import of_code, of_json
 
 POLL_SECONDS = 0.1
 
@@ -68,6 +68,8 @@ def _run(step: CommandStep, run: Run) -> StepEnd:
             return StepEnd("Completed", "completed in an earlier run", outputs, log)
         _clear(step, run)
         run.observer.command_started(step.name)
+        for place in run.to_fetch(step, [command]):
+            run.fetched(step).input(place)
         exit_ = _execute(command, directory.code, step, run, log)
         if exit_.status != 0:
             reason = f"the command ended with {exit_}; its last words:\n{_last_lines(log)}"
@@ -77,6 +79,8 @@ def _run(step: CommandStep, run: Run) -> StepEnd:
         return StepEnd("Canceled", str(error), None, log)
     except PrefectParallelError as error:
         return StepEnd("Failed", str(error), None, log)
+    finally:
+        shutil.rmtree(directory.fetched, ignore_errors=True)
     return StepEnd("Completed", "the command succeeded", outputs, log)
 
 
@@ -91,7 +95,7 @@ def _take_code(step: CommandStep, run: Run) -> None:
 
 def _fingerprint(step: CommandStep, run: Run, command: str) -> str:
     data = {
-        name: of_data(Path(run.location(source)))
+        name: run.fingerprint(source)
         for name, source in step.inputs.items()
         if isinstance(source, (Data, OutputOf))
     }

@@ -18,6 +18,7 @@ from prefect.exceptions import TerminationSignal
 from prefect.flows import Flow
 from prefect.states import Cancelled, Completed
 
+from prefect_parallel.data import NO_DATASTORES, Datastores
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.command_step import command_step_flow
 from prefect_parallel.flow.flow_run import is_canceled, tag_flow_run
@@ -51,6 +52,7 @@ def compile_pipeline(
     name: str | None = None,
     resume: bool = False,
     observer: Observer | None = None,
+    datastores: Datastores | str | Path | None = None,
 ) -> Flow[..., None]:
     """Compile a pipeline job into a Prefect flow.
 
@@ -64,9 +66,11 @@ def compile_pipeline(
         name: The run directory's name; by default the display name with a time stamp.
         resume: Whether to go on with the run of that name. A flow run that is retried does so.
         observer: Is told how a run goes.
+        datastores: What `azureml:` names of data stand for, or the YAML file that tells.
 
     Raises:
         InvalidPipeline: The file has mistakes; all of them are named.
+        InvalidDatastores: So has that of datastores.
 
     Example:
         ```python
@@ -78,6 +82,7 @@ def compile_pipeline(
     """
     job = source if isinstance(source, PipelineJob) else load_pipeline(source, overrides)
     title = _title(job)
+    known = Datastores.load(datastores) if isinstance(datastores, (str, Path)) else datastores
 
     def run_pipeline(**values: Any) -> Any:
         context = FlowRunContext.get()
@@ -89,6 +94,7 @@ def compile_pipeline(
             RunDirectory(Path(output_dir).absolute() / folder),
             observer or Observer(),
             resumes=resume or flow_run.run_count > 1,
+            datastores=known or NO_DATASTORES,
         )
         return _PipelineRun(job, values, run, flow_run.id).run()
 

@@ -89,6 +89,8 @@ class _ParallelStep:
             return self._end("Failed", str(error))
         except OSError as error:
             return self._end("Failed", f"the run directory cannot be written to: {error}")
+        finally:
+            shutil.rmtree(self._directory.fetched, ignore_errors=True)
 
     def _announce(self, plan: StepPlan) -> None:
         """Say what is planned, and how much of it an earlier run has done."""
@@ -171,7 +173,8 @@ class _ParallelStep:
         )
 
     def _debug_command(self, mini_batch: int) -> str:
-        return debug_command(self._run.directory, self._step.name, mini_batch)
+        datastores = self._run.datastores.file
+        return debug_command(self._run.directory, self._step.name, mini_batch, datastores)
 
     def _write(self, result: JobResult, totals: Totals) -> None:
         self._logs.progress(str(self._progress), last=True)

@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
-from prefect_parallel.data import BySize, plan
+from prefect_parallel.data import BySize, Datastores, Location, plan
+from prefect_parallel.errors import InvalidInput
 from prefect_parallel.job import Data, ParallelStep, ResolvedJob
 
 
-def check_inputs(job: ResolvedJob) -> None:
+def check_names(job: ResolvedJob, datastores: Datastores) -> None:
+    """Refuse a job whose data has `azureml:` names that stand for nothing, or for another type.
+
+    Raises:
+        InvalidInput: So it is.
+    """
+    for name, step in job.steps.items():
+        for input_name, source in step.inputs.items():
+            if not isinstance(source, Data):
+                continue
+            where = f"jobs.{name}.inputs.{input_name}"
+            try:
+                Location.parse(source.location, datastores=datastores)
+                asset = datastores.asset(source.location)
+            except InvalidInput as error:
+                raise InvalidInput(f"{where}: {error}") from error
+            if asset is not None and asset.type != source.type:
+                raise InvalidInput(
+                    f"{where}: {source.location} is of type {asset.type}, not {source.type}"
+                )
+
+
+def check_inputs(job: ResolvedJob, datastores: Datastores) -> None:
     """Refuse a job that could only fail.
 
     Raises:
         InvalidInput: A major input cannot be read, or is empty; those that other steps make are
             not looked at.
     """
+    check_names(job, datastores)
     for step in job.steps.values():
         if isinstance(step, ParallelStep):
             source = step.inputs[step.input_name]
             if isinstance(source, Data):
-                plan(source.location, type=source.type, mode=source.mode, split=BySize(None))
+                plan(
+                    source.location,
+                    type=source.type,
+                    mode=source.mode,
+                    split=BySize(None),
+                    datastores=datastores,
+                )

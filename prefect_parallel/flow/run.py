@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,12 @@ from typing import Any
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
+from prefect_parallel.data import NO_DATASTORES, Datastores, Fetched, Location
+from prefect_parallel.data.listing import files_at
 from prefect_parallel.flow.progress import Observer, StepEnd
 from prefect_parallel.job import CommandStep, Data, Literal, Missing, OutputOf, ParallelStep
 from prefect_parallel.layout import RunDirectory
+from prefect_parallel.output.fingerprint import of_data, of_json
 from prefect_parallel.output.job_result import Status
 
 STATES: dict[Status, Callable[..., State[Any]]] = {
@@ -35,6 +38,7 @@ class Run:
         directory: Where the run leaves everything.
         observer: Is told how it goes.
         resumes: Whether an earlier run in this directory is gone on with.
+        datastores: What `azureml:` names of data stand for.
         canceled: Set when the run is to end: steps stop what they do.
         ended: What became of the steps that are over.
     """
@@ -42,6 +46,7 @@ class Run:
     directory: RunDirectory
     observer: Observer
     resumes: bool = False
+    datastores: Datastores = NO_DATASTORES
     canceled: threading.Event = field(default_factory=threading.Event)
     ended: dict[str, StepEnd] = field(default_factory=dict)
 
@@ -49,12 +54,48 @@ class Run:
         """What `inputs.x` and `outputs.x` stand for in a step's arguments; absent: not given."""
         return self.input_values(step) | self.output_values(step)
 
-    def input_values(self, step: ParallelStep | CommandStep) -> dict[str, str]:
-        return {
-            f"inputs.{name}": self.location(source)
-            for name, source in step.inputs.items()
-            if not isinstance(source, Missing)
-        }
+    def input_values(
+        self, step: ParallelStep | CommandStep, fetched: Fetched | None = None
+    ) -> dict[str, str]:
+        """The same for inputs.
+
+        Args:
+            step: The step.
+            fetched: Where copies of remote data are; None: in the step's directory.
+        """
+        fetched = fetched or self.fetched(step)
+        values = {}
+        for name, source in step.inputs.items():
+            if isinstance(source, Literal):
+                values[f"inputs.{name}"] = source.text
+            elif not isinstance(source, Missing):
+                place = self.place(source)
+                copied = place.is_remote and source.mode != "direct"
+                path = fetched.path_of_input(place) if copied else self._as_given(source, place)
+                values[f"inputs.{name}"] = str(path)
+        return values
+
+    def to_fetch(
+        self,
+        step: ParallelStep | CommandStep,
+        words: Sequence[str],
+        fetched: Fetched | None = None,
+    ) -> list[Location]:
+        """The remote inputs whose local copies stand in arguments, or in a command."""
+        fetched = fetched or self.fetched(step)
+        places = [
+            self.place(source)
+            for source in step.inputs.values()
+            if isinstance(source, Data) and source.mode != "direct"
+        ]
+        return [
+            place
+            for place in places
+            if place.is_remote and any(str(fetched.path_of_input(place)) in word for word in words)
+        ]
+
+    def fetched(self, step: ParallelStep | CommandStep) -> Fetched:
+        return Fetched(self.directory.step(step.name).fetched)
 
     def output_values(self, step: ParallelStep | CommandStep) -> dict[str, str]:
         return {f"outputs.{name}": str(self.output(step, name)) for name in step.outputs}
@@ -65,13 +106,36 @@ class Run:
         self.observer.step_ended(name, end)
         return STATES[end.status](message=end.reason)
 
-    def location(self, source: Literal | Data | OutputOf) -> str:
-        """The text of a literal; where data is."""
-        if isinstance(source, Literal):
-            return str(source.value)
+    def location(self, source: Data | OutputOf) -> str:
+        """Where data is, as a local path, URL or `azureml:` name."""
         if isinstance(source, Data):
             return source.location
         return str(self.directory.step(source.step).output(source.output))
+
+    def place(self, source: Data | OutputOf) -> Location:
+        """The same, once names are looked up.
+
+        Raises:
+            InvalidInput: An `azureml:` name is not known.
+        """
+        return Location.parse(self.location(source), datastores=self.datastores)
+
+    def fingerprint(self, source: Data | OutputOf) -> str:
+        """What changes when data does; a URL that the script itself opens is not looked at.
+
+        Raises:
+            InvalidInput: Remote data cannot be looked at.
+        """
+        place = self.place(source)
+        if not place.is_remote:
+            return of_data(Path(place.path))
+        if source.mode == "direct":
+            return of_json(place.path)
+        return of_json([[file.path, file.size, file.version] for file in files_at(place)])
+
+    def _as_given(self, source: Data | OutputOf, place: Location) -> str:
+        """`direct` hands on the URI as it stands."""
+        return self.location(source) if place.is_remote else place.path
 
     def output(self, step: ParallelStep | CommandStep, name: str) -> Path:
         return self.directory.step(step.name).output(name)

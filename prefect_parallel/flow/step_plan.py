@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 from prefect_parallel.data import ByKeys, BySize, MiniBatch, Plan, plan
 from prefect_parallel.entry.config import EntryConfig
@@ -13,7 +13,7 @@ from prefect_parallel.flow.snapshot import take_snapshot
 from prefect_parallel.flow.watch import Limits
 from prefect_parallel.job import Data, OutputOf, ParallelStep
 from prefect_parallel.layout import StepDirectory
-from prefect_parallel.output.fingerprint import of_code, of_data, of_json
+from prefect_parallel.output.fingerprint import of_code, of_json
 from prefect_parallel.output.formats import format_for
 from prefect_parallel.output.part import read_record
 
@@ -54,7 +54,10 @@ def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
         mode=source.mode,
         split=ByKeys(step.partition_keys) if step.partition_keys else BySize(step.mini_batch_size),
         work_folder=str(directory.grouped),
+        datastores=run.datastores,
     )
+    # What a run that was killed has left may be of another version.
+    shutil.rmtree(directory.fetched, ignore_errors=True)
     run.make_outputs(step)
     directory.parts.mkdir(parents=True, exist_ok=True)
     take_snapshot(step.code, directory.code, run_directory=run.directory.root)
@@ -108,7 +111,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
     # A step of the "many models" kind stores its own output and returns [].
     held_to_count = not (step.partition_keys and output is None)
     side_inputs = {
-        name: of_data(Path(run.location(source)))
+        name: run.fingerprint(source)
         for name, source in step.inputs.items()
         if name != step.input_name and isinstance(source, (Data, OutputOf))
     }
@@ -121,6 +124,8 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
         logging_level=step.logging_level,
         input_name=step.input_name,
         reader=planned.reader,
+        datastores=run.datastores.to_json(),
+        fetch=tuple(place.path for place in run.to_fetch(step, arguments)),
         output_file=None if output is None else output.name,
         held_to_count=held_to_count,
         slots=slots,

@@ -7,9 +7,19 @@ import shlex
 from prefect_parallel.layout import RunDirectory
 
 
-def debug_command(run: RunDirectory, step: str, mini_batch: int) -> str:
-    """What to type, in any folder, to run a mini-batch again under the debugger."""
+def debug_command(
+    run: RunDirectory, step: str, mini_batch: int, datastores: str | None = None
+) -> str:
+    """What to type, in any folder, to run a mini-batch again under the debugger.
+
+    Args:
+        run: The run's directory.
+        step: The step's name.
+        mini_batch: Its index.
+        datastores: The file of datastores that the run has.
+    """
     root = run.root.absolute()
     command = ["prefect-parallel", "debug", str(root / run.job_file.name), "--step", step]
     command += ["--mini-batch", str(mini_batch)]
-    return shlex.join([*command, "--run", root.name, "--output-dir", str(root.parent)])
+    command += ["--run", root.name, "--output-dir", str(root.parent)]
+    return shlex.join([*command, *(["--datastores", datastores] if datastores else [])])

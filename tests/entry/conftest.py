@@ -52,6 +52,8 @@ def node(tmp_path: Path) -> Iterator[NodeFactory]:
             "logging_level": "INFO",
             "input_name": "items",
             "reader": planned.reader,
+            "datastores": {},
+            "fetch": (),
             "output_file": "out.txt",
             "held_to_count": True,
             "slots": 1,
