@@ -23,6 +23,7 @@ class ProcessLogs:
         entry_script_log: What it logged through `logging`.
         errors: Full tracebacks of its failed attempts.
         attempts: One line for each attempt.
+        profile: Where its time went, if it was profiled.
     """
 
     stdout: Path
@@ -30,6 +31,7 @@ class ProcessLogs:
     entry_script_log: Path
     errors: Path
     attempts: Path
+    profile: Path
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ class StepDirectory:
             entry_script_log=self.user / "entry_script_log" / node / f"{process}.log.txt",
             errors=self.user / "error" / node / f"{process}.txt",
             attempts=self.logs / "sys" / "node" / node / f"{process}.txt",
+            profile=self._perf / node / f"{process}.prof",
         )
 
     def processes(self) -> list[tuple[str, str]]:

@@ -38,6 +38,7 @@ class EntryConfig:
         task_overhead_timeout: Seconds to load a mini-batch, and to write its part.
         first_task_creation_timeout: Seconds for a process to start and to finish `init`.
         resource_monitor_interval: Seconds between two samples of what a node uses; 0 for none.
+        profiles: Whether `init` and `run` are profiled.
         fingerprint: Of code, arguments and whatever else decides what `run` returns, but for the
             mini-batch.
     """
@@ -59,6 +60,7 @@ class EntryConfig:
     task_overhead_timeout: float
     first_task_creation_timeout: float
     resource_monitor_interval: float
+    profiles: bool
     fingerprint: str
 
     @property

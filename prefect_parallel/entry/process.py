@@ -28,6 +28,7 @@ from prefect_parallel.data import (
 )
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.parent import become_subreaper, die_with_parent
+from prefect_parallel.entry.profiling import profiled
 from prefect_parallel.entry.protocol import Channel
 from prefect_parallel.entry.script import Script, load_script, offer_entry_script, script_traceback
 from prefect_parallel.errors import PrefectParallelError
@@ -51,6 +52,8 @@ def main(descriptor: int) -> None:
     name = ProcessName(**start["name"])
     try:
         script = _prepare(config, name)
+        if config.profiles:
+            script = profiled(script, name.logs(config.directory).profile)
         script.init()
     except BaseException as error:
         channel.send({"event": "failed", **_describe(error)})

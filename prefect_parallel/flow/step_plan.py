@@ -133,6 +133,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
         task_overhead_timeout=step.predefined.task_overhead_timeout,
         first_task_creation_timeout=step.predefined.first_task_creation_timeout,
         resource_monitor_interval=step.predefined.resource_monitor_interval,
+        profiles=step.predefined.profiling_module is not None,
         fingerprint=of_json(
             {
                 "code": of_code(directory.code),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,19 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+
+CHROMIUM = shutil.which("chromium")
+
+# As root and without a network of its own.
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 COMMAND = [sys.executable, "-m", "prefect_parallel.cli"]
 
@@ -119,3 +134,16 @@ def write_pipeline(
 def pipeline(tmp_path: Path, server: str) -> Any:
     """Writes a pipeline: `pipeline(script, files=4, retry_settings={...})`."""
     return functools.partial(write_pipeline, tmp_path, server)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS, chromium_sandbox=False
+        )
+        yield started
+        started.close()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +11,6 @@ import pytest
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.run_log import read_run
 from tests.e2e.conftest import COMMAND, Pipeline, write_pipeline
-
-CHROMIUM = shutil.which("chromium")
-
-# As root and without a network of its own.
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 FAILS_IN_THREE_WAYS = """
     import os
@@ -51,19 +36,6 @@ PAINTED = """() => {
         return new Set(new Uint32Array(pixels.buffer)).size;
     });
 }"""
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS, chromium_sandbox=False
-        )
-        yield started
-        started.close()
 
 
 class Shown:

@@ -62,6 +62,7 @@ def node(tmp_path: Path) -> Iterator[NodeFactory]:
             "first_task_creation_timeout": 20,
             "resource_monitor_interval": 0,
             "fingerprint": "",
+            "profiles": False,
         }
         pool = EntryPool(EntryConfig(**{**defaults, **settings}), "node-0")
         pools.append(pool)

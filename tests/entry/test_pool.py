@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pstats
 import time
 from pathlib import Path
 
@@ -313,3 +314,31 @@ def test_an_error_about_a_file_whose_name_is_no_text(node: NodeFactory) -> None:
     record = started.pool.run(started.mini_batches[0], 1)
     assert record.error == r"ValueError: bad file caf\udce9"
     assert record.error in started.directory.error_summary.read_text()
+
+
+def test_a_profile_shows_where_the_time_goes_even_of_a_process_that_dies(
+    node: NodeFactory,
+) -> None:
+    started = node(
+        """
+        import os
+        def init(): pass
+        def slow_part(): sum(range(100_000))
+        def run(mini_batch):
+            slow_part()
+            if "004" in mini_batch[0]:
+                os._exit(1)
+            return mini_batch
+        """,
+        profiles=True,
+    )
+    run_all(started)
+    profile = started.directory.process("node-0", "process000").profile
+    functions = {name: calls for (_, _, name), calls in stats_of(profile).items()}
+    assert functions["slow_part"] == 2
+    assert functions["init"] == 1
+
+
+def stats_of(profile: Path) -> dict[tuple[str, int, str], int]:
+    stats = pstats.Stats(str(profile)).stats  # type: ignore[attr-defined]
+    return {function: calls for function, (_, calls, *_) in stats.items()}

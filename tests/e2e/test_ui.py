@@ -1,0 +1,36 @@
+"""The Prefect UI of a real server, in a real browser: who looks there finds what went wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.e2e.conftest import Pipeline
+from tests.e2e.test_run import newest_runs
+
+
+def test_the_ui_shows_the_run_its_mini_batches_and_the_cause_of_failures(
+    pipeline: Any, server: str, browser: Any
+) -> None:
+    it: Pipeline = pipeline("""
+        import os
+        def init(): pass
+        def run(mini_batch):
+            if "002" in mini_batch[0]:
+                raise ValueError("this picture is upside down")
+            return mini_batch
+    """)
+    it.run()
+    _, step, of_step = newest_runs(server)
+    page = browser.new_context(viewport={"width": 1300, "height": 1000}).new_page()
+    page.goto(f"{server.removesuffix('/api')}/runs/flow-run/{step.id}")
+
+    page.get_by_text("Task Runs", exact=True).last.click()
+    for run in of_step:
+        page.get_by_text(run.name, exact=True).last.wait_for()
+    page.get_by_text("Artifacts", exact=True).last.click()
+    for key in ("step-settings", "step-progress"):
+        page.get_by_text(key, exact=True).last.wait_for()
+    page.get_by_text("4 of 4 mini-batches done, 1 failed").wait_for()
+    page.get_by_text("step-result", exact=True).last.click()
+    page.get_by_text("ValueError: this picture is upside down").last.wait_for()
+    page.get_by_text("prefect-parallel debug").wait_for()
