@@ -44,7 +44,7 @@ class StepArtifacts:
             {"setting": name, "value": str(value), "from": origins[name]}
             for name, value in sorted(settings.items())
         ]
-        _tell(
+        tell(
             lambda: create_table_artifact(
                 table=rows, key=f"{self._key}-settings", description="Settings in force"
             )
@@ -59,14 +59,14 @@ class StepArtifacts:
         percent = 100 * progress.done / max(progress.mini_batches, 1)
         text = f"{progress}, {progress.items_per_second:,.0f} {progress.unit}/s"
         if self._progress is None:
-            self._progress = _tell(
+            self._progress = tell(
                 lambda: create_progress_artifact(
                     progress=percent, key=f"{self._key}-progress", description=text
                 )
             )
         else:
             update_id = self._progress
-            _tell(lambda: update_progress_artifact(update_id, percent, description=text))
+            tell(lambda: update_progress_artifact(update_id, percent, description=text))
 
     def show_result(self, job_result: Path, failures: Sequence[Failures]) -> None:
         """The text of `job_result.txt`, and why mini-batches failed."""
@@ -79,10 +79,10 @@ class StepArtifacts:
             head = ["| failed mini-batches | cause | repeat one |", "| --- | --- | --- |"]
             parts.append("\n".join(head + rows[:CAUSES]))
         markdown = "\n\n".join(parts)
-        _tell(lambda: create_markdown_artifact(markdown, key=f"{self._key}-result"))
+        tell(lambda: create_markdown_artifact(markdown, key=f"{self._key}-result"))
 
 
-def _tell(create: Callable[[], Any]) -> UUID | None:
+def tell(create: Callable[[], Any]) -> UUID | None:
     """Send an artifact; what a run does must not depend on the server taking it."""
     try:
         return cast(UUID, create())

@@ -23,10 +23,12 @@ from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.command_step import command_step_flow
 from prefect_parallel.flow.flow_run import is_canceled, tag_flow_run
 from prefect_parallel.flow.lock import hold
+from prefect_parallel.flow.metrics import show_metrics
 from prefect_parallel.flow.parallel_step import parallel_step_flow
 from prefect_parallel.flow.parameters import give_parameters
 from prefect_parallel.flow.progress import Observer
 from prefect_parallel.flow.run import Run
+from prefect_parallel.flow.runs import Runs, UploadFailed, runs_at
 from prefect_parallel.job import (
     ParallelStep,
     PipelineJob,
@@ -62,7 +64,7 @@ def compile_pipeline(
     Args:
         source: The pipeline's YAML file, or a job that was loaded or built before.
         overrides: Values to put in place of the file's, e.g. `jobs.score.mini_batch_size=1mb`.
-        output_dir: The folder that run directories are made in.
+        output_dir: The folder that run directories are made in; a URL: they are uploaded there.
         name: The run directory's name; by default the display name with a time stamp.
         resume: Whether to go on with the run of that name. A flow run that is retried does so.
         observer: Is told how a run goes.
@@ -90,13 +92,15 @@ def compile_pipeline(
         flow_run = context.flow_run
         assert flow_run is not None
         folder = name or f"{default_run_name(job, flow_run.start_time)}-{str(flow_run.id)[:8]}"
+        resumes = resume or flow_run.run_count > 1
+        runs = runs_at(output_dir, known or NO_DATASTORES)
         run = Run(
-            RunDirectory(Path(output_dir).absolute() / folder),
+            RunDirectory(runs.directory(folder, resumes=resumes).root.absolute()),
             observer or Observer(),
-            resumes=resume or flow_run.run_count > 1,
+            resumes=resumes,
             datastores=known or NO_DATASTORES,
         )
-        return _PipelineRun(job, values, run, flow_run.id).run()
+        return _PipelineRun(job, values, run, runs, flow_run.id).run()
 
     give_parameters(run_pipeline, job.description, job.parameters)
     return Flow(
@@ -111,11 +115,14 @@ def compile_pipeline(
 class _PipelineRun:
     """One run of a pipeline: its steps, each as soon as those that it depends on are done."""
 
-    def __init__(self, job: PipelineJob, values: dict[str, Any], run: Run, flow_run: UUID) -> None:
+    def __init__(
+        self, job: PipelineJob, values: dict[str, Any], run: Run, runs: Runs, flow_run: UUID
+    ) -> None:
         self._job = job
         self._values = values
         self._resolved = job.resolve(values)
         self._run = run
+        self._runs = runs
         self._flow_run = flow_run
 
     def run(self) -> State[None]:
@@ -125,7 +132,12 @@ class _PipelineRun:
         with hold(self._run.directory):
             text = self._job.to_yaml(values=self._values, absolute_paths=True)
             self._run.directory.job_file.write_text(text, encoding="utf-8")
-            self._run_steps()
+            # Storage that cannot be written to is found out before anything runs.
+            self._runs.upload(self._run.directory)
+            try:
+                self._run_steps()
+            finally:
+                self._runs.upload(self._run.directory)
         return self._state()
 
     def _run_steps(self) -> None:
@@ -158,7 +170,16 @@ class _PipelineRun:
             flow = command_step_flow(step, self._run)
         # Prefect finds the pipeline's run, as the parent, in the context.
         context = contextvars.copy_context()
-        return threads.submit(context.run, lambda: flow(return_state=True))
+        return threads.submit(context.run, self._run_step, name, flow)
+
+    def _run_step(self, name: str, flow: Flow[[], None]) -> State[None]:
+        state = flow(return_state=True)
+        try:
+            self._runs.upload(self._run.directory, name)
+        except UploadFailed as error:
+            # At the end of the run it is tried once more.
+            self._run.observer.noted(name, str(error))
+        return state
 
     def _finish(
         self, future: Future[State[None]], name: str, order: TopologicalSorter[str]
@@ -171,6 +192,8 @@ class _PipelineRun:
             return
         if end is None:
             raise PrefectParallelError(f"step {name} broke off: {state.message}")
+        if end.metrics_for_parent:
+            show_metrics(name, end.metrics_for_parent)
         if end.status == "Completed":
             order.done(name)
         elif not self._resolved.continue_on_step_failure:

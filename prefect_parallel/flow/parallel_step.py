@@ -14,6 +14,7 @@ from prefect.flows import Flow
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.artifacts import StepArtifacts
+from prefect_parallel.flow.metrics import log_to_mlflow, metrics_of, show_metrics
 from prefect_parallel.flow.nodes import open_nodes
 from prefect_parallel.flow.progress import Failures, Progress, StepEnd
 from prefect_parallel.flow.run import Run
@@ -158,13 +159,23 @@ class _ParallelStep:
             reason = f"{result.reason}; and its logs cannot be written: {error}"
             return StepEnd("Failed", reason, None, self._directory.job_result)
         output = self._output or self._run.outputs_folder(self._step)
+        metrics = self._tell_metrics(result)
         return StepEnd(
             status,
             result.reason,
             output if status == "Completed" else None,
             self._directory.job_result,
             self._failures(totals),
+            metrics if self._step.predefined.push_metrics_to_parent else {},
         )
+
+    def _tell_metrics(self, result: JobResult) -> dict[str, float]:
+        metrics = metrics_of(result, self._step.predefined.metrics_name_prefix)
+        show_metrics(self._step.name, metrics)
+        problem = log_to_mlflow(f"{self._run.directory.root.name}/{self._step.name}", metrics)
+        if problem is not None:
+            self._logs.job(problem)
+        return metrics
 
     def _failures(self, totals: Totals) -> tuple[Failures, ...]:
         return tuple(

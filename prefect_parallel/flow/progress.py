@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from prefect_parallel.output.job_result import Status
@@ -121,6 +122,7 @@ class StepEnd:
         output: The aggregated output, else the folder of the step's outputs; None for neither.
         log: The file to look into first.
         failures: Of the mini-batches that failed, the most frequent causes first.
+        metrics_for_parent: Metrics that the pipeline's run shows, too.
     """
 
     status: Status
@@ -128,6 +130,7 @@ class StepEnd:
     output: Path | None
     log: Path
     failures: tuple[Failures, ...] = ()
+    metrics_for_parent: Mapping[str, float] = field(default_factory=dict)
 
 
 class Observer:

@@ -108,20 +108,33 @@ def test_a_run_leaves_what_is_promised_and_shows_in_the_ui(pipeline: Any, server
     ]
 
 
-def test_the_step_s_page_shows_settings_progress_and_result(pipeline: Any, server: str) -> None:
+def test_the_step_s_page_shows_settings_progress_result_and_metrics(
+    pipeline: Any, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     it: Pipeline = pipeline(
         """
         def init(): pass
         def run(mini_batch): return mini_batch if "002" not in mini_batch[0] else 1 / 0
         """,
-        arguments="--allowed_failed_percent 30",
+        arguments="--allowed_failed_percent 30 --metrics_name_prefix pics_"
+        " --push_metrics_to_parent True",
     )
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlflow").as_uri())
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     it.run("--set", "jobs.step.retry_settings.timeout=7")
-    _, step, _ = newest_runs(server)
+    run, step, _ = newest_runs(server)
+    of_run = {"artifacts": {"flow_run_id": {"any_": [str(run.id)]}}}
+    (of_parent,) = httpx.post(f"{server}/artifacts/filter", json=of_run).json()
+    metrics = {row["metric"]: row["value"] for row in json.loads(of_parent["data"])}
+    assert metrics["pics_mini_batches_failed"] == 1
+    (logged,) = (tmp_path / "mlflow").rglob("metrics/pics_items_succeeded")
+    assert logged.read_text().split()[1] == "3.0"
     of_step = {"artifacts": {"flow_run_id": {"any_": [str(step.id)]}}}
     found = httpx.post(f"{server}/artifacts/filter", json=of_step).json()
     artifacts = {artifact["key"]: artifact["data"] for artifact in found}
-    assert artifacts.keys() == {"step-progress", "step-result", "step-settings"}
+    assert artifacts.keys() == {
+        "step-metrics", "step-progress", "step-result", "step-settings",
+    }  # fmt: skip
     assert artifacts["step-progress"] == 100
     settings = {row["setting"]: row for row in json.loads(artifacts["step-settings"])}
     assert settings["timeout"] == {"setting": "timeout", "value": "7", "from": "override"}

@@ -1,0 +1,53 @@
+"""A step's metrics: in the Prefect UI, and in MLflow where that is set up."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from collections.abc import Mapping
+
+from prefect.artifacts import create_table_artifact
+
+from prefect_parallel.flow.artifacts import tell
+from prefect_parallel.output.job_result import JobResult
+
+
+def metrics_of(result: JobResult, prefix: str | None) -> dict[str, float]:
+    """Counts, speed and duration of a step, under names that `--metrics_name_prefix` begins."""
+    values: dict[str, float] = {
+        **{f"mini_batches_{name}": count for name, count in result.mini_batches.items()},
+        **{f"items_{name}": count for name, count in result.items.items()},
+        "duration_seconds": result.duration_seconds,
+        "items_per_second": result.items["total"] / max(result.duration_seconds, 1e-3),
+    }
+    return {f"{prefix or ''}{name}": value for name, value in values.items()}
+
+
+def show_metrics(step: str, metrics: Mapping[str, float]) -> None:
+    """Add a table of a step's metrics to the flow run that is running."""
+    key = re.sub(r"[^a-z0-9]+", "-", step.lower()).strip("-")
+    rows = [{"metric": name, "value": value} for name, value in metrics.items()]
+    tell(
+        lambda: create_table_artifact(
+            table=rows, key=f"{key}-metrics", description=f"Of step {step}"
+        )
+    )
+
+
+def log_to_mlflow(run_name: str, metrics: Mapping[str, float]) -> str | None:
+    """Log metrics as a run of MLflow's, if it is installed and told where its server is.
+
+    Returns:
+        What went wrong, as one line: the step itself is not affected.
+    """
+    if not os.environ.get("MLFLOW_TRACKING_URI") or importlib.util.find_spec("mlflow") is None:
+        return None
+    import mlflow
+
+    try:
+        with mlflow.start_run(run_name=run_name):
+            mlflow.log_metrics(dict(metrics))
+    except mlflow.exceptions.MlflowException as error:
+        return f"MLflow did not take the metrics: {str(error).splitlines()[0]}"
+    return None
