@@ -196,6 +196,7 @@ class _ParallelStep:
             self._logs.job(f"column {column}: {values} values did not fit its type and became null")
         self._logs.job(f"{result.status}: {result.reason}")
         result.write(self._directory.job_result)
+        self._logs.close()
         self._artifacts.show_progress(self._progress, last=True)
         self._artifacts.show_result(self._directory.job_result, self._failures(totals))
         if self._step.predefined.copy_logs_to_parent:

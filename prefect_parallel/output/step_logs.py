@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 
 from prefect_parallel.layout import StepDirectory
@@ -13,24 +14,22 @@ from prefect_parallel.output.part import Record
 PROGRESS_SECONDS = 1.0
 """Progress is noted at most so often."""
 
-README = """\
-Logs of the step {step}
-
-job_result.txt                         why it ended as it did: first place to look
-job_progress_overview.<yyyymmdd>.txt   how far it was, and when
-failed_mini_batches.jsonl              a line for each failed mini-batch: its inputs and its error
-user/error.txt                         a line for each failed attempt
-user/error/<node>/<process>.txt        the full tracebacks
-user/stdout/<node>/<process>.stdout.txt               what the script printed
-user/stderr/<node>/<process>.stderr.txt               what it wrote to standard error
-user/entry_script_log/<node>/<process>.log.txt        what it logged
-sys/job.txt                            planning, progress, decisions
-sys/node/<node>/<process>.txt          a line for each attempt: items, times, result
-sys/perf/<node>/node_resource_usage.csv               what the node used
-sys/perf/<node>/processes_resource_usage.csv          what each entry process used
-
-The aggregated output and the step's other outputs are in ../outputs.
-"""
+FILES = {
+    "job_result.txt": "why it ended as it did: first place to look",
+    "job_progress_overview.<yyyymmdd>.txt": "how far it was, and when",
+    "failed_mini_batches.jsonl": "a line for each failed mini-batch: inputs, error, how to repeat it",
+    "user/error.txt": "a line for each failed attempt",
+    "user/error/<node>/<process>.txt": "the full tracebacks",
+    "user/stdout/<node>/<process>.stdout.txt": "what the script printed",
+    "user/stderr/<node>/<process>.stderr.txt": "what it wrote to standard error",
+    "user/entry_script_log/<node>/<process>.log.txt": "what it logged",
+    "sys/job.txt": "planning, progress, decisions",
+    "sys/node/<node>/<process>.txt": "a line for each attempt: items, times, result",
+    "sys/perf/<node>/node_resource_usage.csv": "what the node used",
+    "sys/perf/<node>/processes_resource_usage.csv": "what each entry process used",
+    "sys/perf/<node>/<process>.prof": "where its time went, for pstats or snakeviz",
+}
+"""Every file of a step's logs, and what is in it."""
 
 
 class StepLogs:
@@ -41,12 +40,17 @@ class StepLogs:
         self._progress = (0.0, "")
         directory.logs.mkdir(parents=True, exist_ok=True)
         directory.job_log.parent.mkdir(parents=True, exist_ok=True)
-        directory.readme.write_text(README.format(step=step), encoding="utf-8")
+        self._step = step
+        self._write_readme(FILES)
 
     def job(self, text: str) -> None:
         """Note a decision."""
         with self._directory.job_log.open("a", encoding="utf-8") as file:
             file.write(f"{_now()} {text}\n")
+
+    def close(self) -> None:
+        """Let the readme list what is there, now that nothing more comes."""
+        self._write_readme({name: text for name, text in FILES.items() if self._is_there(name)})
 
     def progress(self, text: str, *, last: bool = False) -> None:
         """Note how far the step is, if that is news, and not more than once in a while.
@@ -87,6 +91,19 @@ class StepLogs:
                         "repeat": command(record.index),
                     }
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def _is_there(self, name: str) -> bool:
+        pattern = re.sub(r"<\w+>", "*", name)
+        return next(self._directory.logs.glob(pattern), None) is not None
+
+    def _write_readme(self, files: Mapping[str, str]) -> None:
+        width = max(map(len, FILES)) + 2
+        lines = [f"{name:<{width}}{text}" for name, text in files.items()]
+        head = f"Logs of the step {self._step}"
+        foot = "The aggregated output and the step's other outputs are in ../outputs."
+        self._directory.readme.write_text(
+            "\n".join([head, "", *lines, "", foot, ""]), encoding="utf-8"
+        )
 
 
 def _now() -> str:

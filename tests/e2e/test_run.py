@@ -93,6 +93,9 @@ def test_a_run_leaves_what_is_promised_and_shows_in_the_ui(pipeline: Any, server
     }
     assert {"job.yml", "steps/step/outputs/out", "steps/step/code/script.py"} <= left
     assert {f"logs/step/{path}" for path in logs} <= left
+    readme = (it.step / "logs" / "readme.txt").read_text()
+    assert "sys/node/<node>/<process>.txt" in readme
+    assert "user/error.txt" not in readme
     lines = it.said().splitlines()
     assert lines.count("init") == lines.count("shutdown")
     assert it.left_over() == []
