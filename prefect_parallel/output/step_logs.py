@@ -17,7 +17,7 @@ PROGRESS_SECONDS = 1.0
 FILES = {
     "job_result.txt": "why it ended as it did: first place to look",
     "job_progress_overview.<yyyymmdd>.txt": "how far it was, and when",
-    "failed_mini_batches.jsonl": "a line for each failed mini-batch: inputs, error, how to repeat it",
+    "failed_mini_batches.jsonl": "a line for each failed one: inputs, error, how to repeat it",
     "user/error.txt": "a line for each failed attempt",
     "user/error/<node>/<process>.txt": "the full tracebacks",
     "user/stdout/<node>/<process>.stdout.txt": "what the script printed",
