@@ -35,7 +35,7 @@ app = App(
 def run(
     file: File,
     *,
-    output_dir: Path = Path("runs"),
+    output_dir: str = "runs",
     name: str | None = None,
     resume: str | None = None,
     set_: Set = None,
@@ -48,7 +48,8 @@ def run(
 
     Args:
         file: The pipeline's YAML file.
-        output_dir: The folder that the run directory is made in.
+        output_dir: The folder that the run directory is made in; a URL, as s3://bucket/runs: it
+            is uploaded there.
         name: The run directory's name; by default the display name with a time stamp.
         resume: Go on with the run of this name: do what is missing, and what has changed.
         set_: Put another value in place of the file's, e.g. jobs.score.mini_batch_size=1mb. May be
@@ -110,7 +111,7 @@ def debug(
     step: str,
     mini_batch: int,
     run: str | None = None,
-    output_dir: Path = Path("runs"),
+    output_dir: str = "runs",
     set_: Set = None,
     datastores: Store = None,
     pdb: bool = True,
@@ -131,14 +132,16 @@ def debug(
     """
     from prefect_parallel.cli.datastores import known_datastores
     from prefect_parallel.cli.debug import debug_mini_batch
+    from prefect_parallel.cli.finished import finished_run
 
+    known = known_datastores(datastores)
     succeeded = debug_mini_batch(
         file,
         set_ or [],
         step=step,
         mini_batch=mini_batch,
-        run=None if run is None else output_dir / run,
-        datastores=known_datastores(datastores),
+        run=None if run is None else finished_run(output_dir, run, known),
+        datastores=known,
         use_pdb=pdb,
     )
     return EXIT_COMPLETED if succeeded else EXIT_FAILED
@@ -152,7 +155,7 @@ def logs(
     process: str | None = None,
     failed: Annotated[bool, Parameter(negative=())] = False,
     follow: Annotated[bool, Parameter(negative=())] = False,
-    output_dir: Path = Path("runs"),
+    output_dir: str = "runs",
 ) -> None:
     """Print what the script of a step printed and logged, or why it failed.
 
@@ -166,9 +169,12 @@ def logs(
         follow: Go on with what comes, until the step has ended.
         output_dir: The folder that the run directory is in.
     """
+    from prefect_parallel.cli.finished import finished_run
     from prefect_parallel.cli.logs import print_logs
 
-    print_logs(output_dir / name, step=step, process=process, failed=failed, follow=follow)
+    print_logs(
+        finished_run(output_dir, name), step=step, process=process, failed=failed, follow=follow
+    )
 
 
 @app.command
@@ -176,7 +182,7 @@ def report(
     name: str,
     *,
     open_: Annotated[bool, Parameter(name="--open", negative=())] = False,
-    output_dir: Path = Path("runs"),
+    output_dir: str = "runs",
 ) -> None:
     """Write logs/report.html of a run: timeline, speed, resources, failures by root cause.
 
@@ -187,9 +193,10 @@ def report(
         open_: Show it in the browser.
         output_dir: The folder that the run directory is in.
     """
+    from prefect_parallel.cli.finished import finished_run
     from prefect_parallel.cli.report import report_run
 
-    report_run(output_dir / name, opens=open_)
+    report_run(finished_run(output_dir, name), opens=open_)
 
 
 @app.command

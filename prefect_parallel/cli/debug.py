@@ -78,7 +78,7 @@ def debug_mini_batch(
     ours.make_outputs(found)
     fetched = ours.fetched(found)
     arguments = found.arguments(theirs.input_values(found, fetched) | ours.output_values(found))
-    for place in theirs.to_fetch(found, arguments, fetched):
+    for place in theirs.to_fetch(found):
         fetched.input(place)
     _enter(found, arguments, ours)
     reader = open_reader(planned.reader, datastores, fetched)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,19 +43,30 @@ class Display(Observer):
         if keys:
             self._say(f"has no meaning here, ignored: {', '.join(keys)}")
 
-    def summary(self, state: State, directory: Path) -> None:
-        """Print what came of each step and where to look."""
+    @property
+    def has_results(self) -> bool:
+        """Whether some step has come to its end."""
+        return bool(self._ended)
+
+    def summary(self, state: State, directory: Path, url_of: Callable[[Path], str | None]) -> None:
+        """Print what came of each step and where to look.
+
+        Args:
+            state: The pipeline's.
+            directory: The run's.
+            url_of: From a path in it to where it is found, if that is not here.
+        """
         for step, end in self._ended:
             self._say(Text.assemble((end.status, STYLES[end.status]), f"  {step}: {end.reason}"))
             for failures in end.failures[:CAUSES]:
                 self._say(f"  failed  {failures.count} x {failures.cause}")
                 self._say(f"          repeat one: {failures.repeat}")
             if end.output:
-                self._say(f"  output  {_short(end.output)}")
-            self._say(f"  log     {_short(end.log)}")
+                self._say(f"  output  {url_of(end.output) or _short(end.output)}")
+            self._say(f"  log     {url_of(end.log) or _short(end.log)}")
         if not self._ended:
             self._say(Text.assemble((state.name or "", "bold red"), f"  {state.message}"))
-        self._say(f"  run     {_short(directory)}")
+        self._say(f"  run     {url_of(directory) or _short(directory)}")
 
     def _say(self, text: str | Text) -> None:
         self.console.print(text, soft_wrap=True)

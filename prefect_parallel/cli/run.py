@@ -10,7 +10,6 @@ from typing import cast
 
 from prefect_parallel.data import Datastores
 from prefect_parallel.job import load_pipeline
-from prefect_parallel.layout import RunDirectory
 
 EXIT_COMPLETED = 0
 EXIT_FAILED = 1
@@ -18,7 +17,7 @@ EXIT_FAILED = 1
 
 def run_pipeline(
     file: Path,
-    output_dir: Path,
+    output_dir: str,
     name: str | None,
     overrides: Sequence[str],
     datastores: Datastores,
@@ -46,10 +45,12 @@ def run_pipeline(
     from prefect_parallel.flow.compile import compile_pipeline, default_run_name
     from prefect_parallel.flow.lock import refuse_held
     from prefect_parallel.flow.preflight import check_inputs
+    from prefect_parallel.flow.runs import UploadFailed, runs_at
     from prefect_parallel.flow.server import prefect_server
 
     name = name or default_run_name(job)
-    directory = RunDirectory(output_dir / name)
+    runs = runs_at(output_dir, datastores)
+    directory = runs.directory(name, resumes=resumes)
     directory.refuse_unusable(resumes=resumes)
     if resumes:
         refuse_held(directory)
@@ -69,8 +70,14 @@ def run_pipeline(
         except KeyboardInterrupt:
             # The second one: now. All other processes end with this one.
             os._exit(EXIT_FAILED)
-    shown.summary(state, directory.root)
+    failure = state.result(raise_on_failure=False)
+    if shown.has_results or not isinstance(failure, UploadFailed):
+        shown.summary(state, directory.root, runs.shown)
     report_at_end(directory, shown.console)
+    if isinstance(failure, UploadFailed):
+        raise failure
+    # The report, too.
+    runs.upload(directory)
     return EXIT_COMPLETED if state.is_completed() else EXIT_FAILED
 
 

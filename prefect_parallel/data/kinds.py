@@ -1,6 +1,6 @@
 """The kinds that text in a table may be of: how they are told, and how text becomes one.
 
-A kind is a JSON object: `{"kind": "int"}`; of a datetime also `order`: `dmy` or `mdy`, or null
+A kind is a JSON object: `{"kind": "int"}`; of a datetime also `formats`, of which there is none
 where nothing settles which of day and month comes first.
 """
 
@@ -12,8 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from prefect_parallel.data import datetimes
 from prefect_parallel.data.cells import FALSE_WORDS, TRUE_WORDS
+from prefect_parallel.data.formats import parser
+from prefect_parallel.data.inferred_dates import by_arrow, formats_of
 
 Kind = dict[str, Any]
 
@@ -51,10 +52,8 @@ def infer(values: Sequence[str | None]) -> Kind:
         return {"kind": "int"}
     if all(_FLOAT.fullmatch(value) for value in trimmed):
         return {"kind": "float"}
-    orders = datetimes.common_orders(given)
-    if orders:
-        return {"kind": "datetime", "order": orders.pop() if len(orders) == 1 else None}
-    return TEXT
+    formats = formats_of(given)
+    return TEXT if formats is None else {"kind": "datetime", "formats": formats}
 
 
 def from_text(values: pa.Array[Any], kind: Kind) -> pa.Array[Any]:
@@ -65,13 +64,8 @@ def from_text(values: pa.Array[Any], kind: Kind) -> pa.Array[Any]:
     if name == "null":
         return values if values.null_count < len(values) else pa.nulls(len(values))
     if name == "datetime":
-        order = kind["order"]
-        fast = datetimes.from_iso(values)
-        return (
-            fast
-            if fast is not None
-            else by_value(values, lambda text: datetimes.parse(text, order), TIMESTAMP)
-        )
+        fast = by_arrow(values, kind["formats"])
+        return fast if fast is not None else by_value(values, parser(kind["formats"]), TIMESTAMP)
     convert: Callable[[str], Any] = {"int": to_int, "float": to_float, "boolean": to_boolean}[name]
     return by_value(values, convert, ARROW_TYPES[name])
 

@@ -152,6 +152,22 @@ class Location:
         """
         self.place().fetch(str(target))
 
+    def put(self, source: Path) -> None:
+        """Copies a local file to a remote place.
+
+        Raises:
+            OSError: It cannot be read, or the place not written to.
+        """
+        self.place().put(str(source))
+
+    def remove(self) -> None:
+        """Removes a remote file, if there is one.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        self.place().remove()
+
     def _kind(self) -> str | None:
         try:
             return self.place().kind()

@@ -58,10 +58,9 @@ class TextFile:
         try:
             self._file = location.open(size)
             self.size = self._file.seek(0, io.SEEK_END)
-            self._file.seek(0)
         except OSError as error:
             raise UnreadableMiniBatch(f"{path}: cannot be opened: {error.strerror}") from error
-        head = self._file.read(len(_UTF8_MARK))
+        head = self.read(0, len(_UTF8_MARK))
         wrong = None
         if head.startswith(_GZIP_MARK):
             wrong = "is compressed with gzip: unpack it"
@@ -85,9 +84,16 @@ class TextFile:
         self._file.close()
 
     def read(self, start: int, stop: int) -> bytes:
-        """The raw bytes of a range; fewer at the file's end."""
-        self._file.seek(start)
-        return self._file.read(max(0, stop - start))
+        """The raw bytes of a range; fewer at the file's end.
+
+        Raises:
+            UnreadableMiniBatch: They cannot be read.
+        """
+        try:
+            self._file.seek(start)
+            return self._file.read(max(0, stop - start))
+        except OSError as error:
+            raise UnreadableMiniBatch(f"{self.path}: cannot be read: {error.strerror}") from error
 
     def lines(self, start: int, stop: int | None, *, whole: bool = False) -> bytes:
         """The raw bytes of all lines that start in a range.

@@ -68,7 +68,7 @@ def _run(step: CommandStep, run: Run) -> StepEnd:
             return StepEnd("Completed", "completed in an earlier run", outputs, log)
         _clear(step, run)
         run.observer.command_started(step.name)
-        for place in run.to_fetch(step, [command]):
+        for place in run.to_fetch(step):
             run.fetched(step).input(place)
         exit_ = _execute(command, directory.code, step, run, log)
         if exit_.status != 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from prefect_parallel.data import NO_DATASTORES, Datastores, Fetched, Location
 from prefect_parallel.data.listing import files_at
 from prefect_parallel.flow.progress import Observer, StepEnd
 from prefect_parallel.job import CommandStep, Data, Literal, Missing, OutputOf, ParallelStep
+from prefect_parallel.job.expressions import find
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.fingerprint import of_data, of_json
 from prefect_parallel.output.job_result import Status
@@ -75,24 +76,16 @@ class Run:
                 values[f"inputs.{name}"] = str(path)
         return values
 
-    def to_fetch(
-        self,
-        step: ParallelStep | CommandStep,
-        words: Sequence[str],
-        fetched: Fetched | None = None,
-    ) -> list[Location]:
-        """The remote inputs whose local copies stand in arguments, or in a command."""
-        fetched = fetched or self.fetched(step)
+    def to_fetch(self, step: ParallelStep | CommandStep) -> list[Location]:
+        """The remote inputs whose local copies stand in the step's arguments, or its command."""
+        text = step.command if isinstance(step, CommandStep) else step.program_arguments
+        named = {each.name for each in find(text) if each.form == "${{inputs.NAME}}"}
         places = [
             self.place(source)
-            for source in step.inputs.values()
-            if isinstance(source, Data) and source.mode != "direct"
+            for name, source in step.inputs.items()
+            if name in named and isinstance(source, Data) and source.mode != "direct"
         ]
-        return [
-            place
-            for place in places
-            if place.is_remote and any(str(fetched.path_of_input(place)) in word for word in words)
-        ]
+        return [place for place in places if place.is_remote]
 
     def fetched(self, step: ParallelStep | CommandStep) -> Fetched:
         return Fetched(self.directory.step(step.name).fetched)

@@ -125,7 +125,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
         input_name=step.input_name,
         reader=planned.reader,
         datastores=run.datastores.to_json(),
-        fetch=tuple(place.path for place in run.to_fetch(step, arguments)),
+        fetch=tuple(place.path for place in run.to_fetch(step)),
         output_file=None if output is None else output.name,
         held_to_count=held_to_count,
         slots=slots,

@@ -1,0 +1,191 @@
+"""Where run directories are: in a folder here, or on remote storage.
+
+A remote one is written here first, in a place that is the same for the same URL, so that a run can
+be resumed, and is uploaded whenever a step has ended, and at the end. Two machines must not drive
+the same run at a time: only what is here is locked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+from prefect_parallel.data import NO_DATASTORES, Datastores, Location
+from prefect_parallel.data.listing import files_at
+from prefect_parallel.errors import InvalidInput, PrefectParallelError
+from prefect_parallel.layout import RunDirectory, UnusableRunDirectory
+
+AT_A_TIME = 8
+"""How many files are transferred at a time: most are small."""
+
+MANIFEST = ".uploaded.json"
+"""In a run directory: file -> size and modification time, as it was uploaded."""
+
+NEVER_UPLOADED = ("fetched", "grouped")
+"""Folders of a step that are made anew from its inputs."""
+
+
+class UploadFailed(PrefectParallelError):
+    """What a run leaves is here, and not, or not all of it, where it should be."""
+
+
+def runs_at(output_dir: str | Path, datastores: Datastores = NO_DATASTORES) -> Runs:
+    """The folder of run directories that `--output-dir` names.
+
+    Raises:
+        InvalidInput: It names a datastore that is not known.
+    """
+    place = Location.parse(str(output_dir), datastores=datastores)
+    return RemoteRuns(place) if place.is_remote else Runs(Path(output_dir))
+
+
+class Runs:
+    """A folder of run directories on this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def directory(self, name: str, *, resumes: bool) -> RunDirectory:
+        """A run's directory, which may not be there yet.
+
+        Args:
+            name: The run's.
+            resumes: Whether it is one that was begun before.
+
+        Raises:
+            UnusableRunDirectory: It cannot be used so.
+        """
+        return RunDirectory(self.folder / name)
+
+    def upload(self, directory: RunDirectory, step: str | None = None) -> None:
+        """Bring what a run, or one step of it, has left to where it belongs.
+
+        Raises:
+            UploadFailed: That cannot be done now; all is still in the directory.
+        """
+
+    def shown(self, path: Path) -> str | None:
+        """The URL at which something in a run directory will be found; None: it stays here."""
+        return None
+
+
+class RemoteRuns(Runs):
+    """Run directories on remote storage, and their places here."""
+
+    def __init__(self, place: Location) -> None:
+        digest = hashlib.sha256(place.path.encode()).hexdigest()[:16]
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        super().__init__(Path(cache, "prefect-parallel", "runs", digest))
+        self._place = place
+        self._lock = threading.Lock()
+
+    def directory(self, name: str, *, resumes: bool) -> RunDirectory:
+        found = super().directory(name, resumes=resumes)
+        remote = self._place.join(name)
+        if resumes and not found.job_file.exists():
+            self._download(remote, found)
+        elif not resumes and remote.join(found.job_file.name).exists():
+            raise UnusableRunDirectory(
+                f"{remote.path} exists already; choose another --name, or go on with --resume"
+                f" {name}"
+            )
+        return found
+
+    def upload(self, directory: RunDirectory, step: str | None = None) -> None:
+        remote = self._place.join(directory.root.name)
+        folder = directory.root if step is None else directory.step(step).root
+        with self._lock:
+            uploaded = _read_manifest(directory)
+            there = {path: _state(directory.root / path) for path in _files(directory, folder)}
+            below = "" if step is None else f"{folder.relative_to(directory.root)}/"
+            gone = [path for path in uploaded if path.startswith(below) and path not in there]
+            changed = [path for path, state in there.items() if uploaded.get(path) != state]
+            try:
+                with ThreadPoolExecutor(AT_A_TIME) as threads:
+                    puts = threads.map(
+                        lambda path: remote.join(path).put(directory.root / path), changed
+                    )
+                    for path, _ in zip(changed, puts, strict=True):
+                        uploaded[path] = there[path]
+                    for path in gone:
+                        remote.join(path).remove()
+                        del uploaded[path]
+                self._write_manifest(directory, uploaded, remote)
+            except OSError as error:
+                raise UploadFailed(
+                    f"the run cannot be uploaded to {remote.path}: {error.strerror}\n"
+                    f"    all of it is in {directory.root}\n"
+                    f"    hint: --resume {directory.root.name} uploads what is missing"
+                ) from error
+
+    def shown(self, path: Path) -> str | None:
+        inside = path.absolute().relative_to(self.folder.absolute())
+        return self._place.join(str(PurePosixPath(inside))).path
+
+    def _download(self, remote: Location, directory: RunDirectory) -> None:
+        root = remote.path.rstrip("/")
+        try:
+            found = [file.path[len(root) + 1 :] for file in files_at(remote)]
+        except InvalidInput as error:
+            raise UnusableRunDirectory(f"there is no run to be resumed: {error}") from error
+
+        def fetch(path: str) -> None:
+            target = directory.root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            remote.join(path).fetch(target)
+            if path in uploaded:
+                # Data that did not change must not look as if it had.
+                modified = uploaded[path][1]
+                os.utime(target, ns=(modified, modified))
+
+        # By its job file a directory is known to be one of a run, so that it comes last.
+        found.sort(key=lambda path: (path == directory.job_file.name, path != MANIFEST))
+        uploaded: dict[str, list[int]] = {}
+        try:
+            if MANIFEST in found:
+                fetch(MANIFEST)
+                uploaded = _read_manifest(directory)
+            with ThreadPoolExecutor(AT_A_TIME) as threads:
+                list(threads.map(fetch, found[:-1]))
+            fetch(found[-1])
+        except OSError as error:
+            raise UnusableRunDirectory(
+                f"{remote.path}: cannot be downloaded to {directory.root}: {error.strerror}"
+            ) from error
+
+    def _write_manifest(
+        self, directory: RunDirectory, uploaded: dict[str, list[int]], remote: Location
+    ) -> None:
+        path = directory.root / MANIFEST
+        path.write_text(json.dumps(uploaded))
+        remote.join(MANIFEST).put(path)
+
+
+def _read_manifest(directory: RunDirectory) -> dict[str, list[int]]:
+    try:
+        found: dict[str, list[int]] = json.loads((directory.root / MANIFEST).read_text())
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def _files(directory: RunDirectory, folder: Path) -> Iterator[str]:
+    """The paths, from a run directory, of the files below a folder of it."""
+    left_out = {directory.lock_file, directory.root / MANIFEST}
+    for parent, folders, names in os.walk(folder):
+        if Path(parent).parent == directory.step("_").root.parent:
+            folders[:] = [name for name in folders if name not in NEVER_UPLOADED]
+        for name in names:
+            path = Path(parent, name)
+            if path not in left_out and path.is_file():
+                yield path.relative_to(directory.root).as_posix()
+
+
+def _state(path: Path) -> list[int]:
+    state = path.stat()
+    return [state.st_size, state.st_mtime_ns]

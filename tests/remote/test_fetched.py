@@ -1,0 +1,51 @@
+"""Local copies of remote files."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from prefect_parallel.data import Fetched, File, Location
+from prefect_parallel.errors import UnreadableMiniBatch
+from tests.remote.conftest import Store
+from tests.remote.http_server import HttpServer
+
+
+def fetch(root: Path, url: str, size: int) -> str:
+    return Fetched(root).file(Location(url), File(url, size, None))
+
+
+def test_of_processes_at_a_time_one_fetches(http: HttpServer, tmp_path: Path) -> None:
+    http.files = {"/model": b"x" * 10_000_000}
+    root = tmp_path / "fetched"
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        found = pool.starmap(fetch, [(root, f"{http.url}/model", 10_000_000)] * 8)
+    assert len(set(found)) == 1
+    assert Path(found[0]).stat().st_size == 10_000_000
+    assert http.gets == 1
+
+
+def test_a_copy_appears_whole_or_not_at_all(http: HttpServer, tmp_path: Path) -> None:
+    http.files = {"/a": b"123"}
+    with pytest.raises(UnreadableMiniBatch, match="3 bytes came instead of 5"):
+        fetch(tmp_path, f"{http.url}/a", 5)
+    assert [path for path in tmp_path.rglob("*") if path.name.endswith("a")] == []
+
+
+def test_a_folder_and_names_that_lead_out_of_it(s3: Store, tmp_path: Path) -> None:
+    import fsspec
+
+    s3.write("model/weights", b"1")
+    s3.write("model/deep/config", b"2")
+    filesystem = fsspec.filesystem("s3", **s3.options)
+    bucket = s3.url.split("/")[2]
+    filesystem.call_s3("put_object", Bucket=bucket, Key="some data/model/../../evil", Body=b"3")
+    url = "azureml://datastores/store/paths/model"
+    copy = Path(Fetched(tmp_path / "in" / "it").input(Location(url, s3.datastores)))
+    assert copy.name == "model"
+    assert (copy / "weights").read_bytes() == b"1"
+    assert (copy / "deep" / "config").read_bytes() == b"2"
+    outside = [path for path in tmp_path.rglob("evil") if not path.is_relative_to(copy)]
+    assert outside == []
