@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Sequence
@@ -37,17 +38,22 @@ def run_pipeline(
     if not verbose:
         _quieten_prefect_and_dask()
 
-    # Prefect takes seconds to import, and reads the settings made above when it is.
+    # Prefect takes seconds to import, and reads the settings made above when it is. Imports make
+    # no garbage; looking for it all the while would take a quarter of a second.
+    gc.disable()
     from prefect.client.schemas.objects import State
 
     from prefect_parallel.cli.display import display
     from prefect_parallel.cli.report import report_at_end
     from prefect_parallel.flow.compile import compile_pipeline, default_run_name
     from prefect_parallel.flow.lock import refuse_held
+    from prefect_parallel.flow.node_template import NodeTemplate
     from prefect_parallel.flow.preflight import check_inputs
     from prefect_parallel.flow.runs import UploadFailed, runs_at
     from prefect_parallel.flow.server import prefect_server
 
+    NodeTemplate.fork()
+    gc.enable()
     name = name or default_run_name(job)
     runs = runs_at(output_dir, datastores)
     directory = runs.directory(name, resumes=resumes)

@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.exceptions import TerminationSignal
 from prefect.flows import Flow
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Cancelled, Completed
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
@@ -173,7 +174,7 @@ class _PipelineRun:
         return threads.submit(context.run, self._run_step, name, flow)
 
     def _run_step(self, name: str, flow: Flow[[], None]) -> State[None]:
-        state = flow(return_state=True)
+        state = _run_flow(flow)
         try:
             self._runs.upload(self._run.directory, name)
         except UploadFailed as error:
@@ -210,6 +211,12 @@ class _PipelineRun:
         if self._run.canceled.is_set():
             return Cancelled(message="the run was canceled")
         return Completed(message=f"all {len(ended)} steps completed")
+
+
+def _run_flow(flow: Flow[[], None]) -> State[None]:
+    # The pipeline's run has a heartbeat, in this same process. To end one takes up to a second.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        return flow(return_state=True)
 
 
 def default_run_name(job: PipelineJob, moment: datetime | None = None) -> str:

@@ -1,65 +1,227 @@
-"""A process that has imported all that a node needs, and that nodes on this machine are forked from.
+"""The process that nodes on this machine are forked from: it has imported all that a node needs.
 
-Importing Prefect and Dask takes a second or two of CPU, which each node would spend again.
+Importing Prefect and Dask takes a second or two of CPU, which each node would spend again. The
+template has one thread, holds no data and runs no user code. It starts again what dies unasked, and
+ends, with all nodes, when its connection closes because the driver is gone.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gc
-import multiprocessing
+import logging
 import os
+import select
+import signal
+import socket
+import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from multiprocessing import forkserver, util
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 import dask.config
+from distributed import Worker
 
+# Not used here; what a node is going to need.
 import prefect_parallel.flow.node
+import prefect_parallel.flow.task_runner  # noqa: F401
+from prefect_parallel.entry.parent import die_with_parent
+from prefect_parallel.entry.protocol import Channel
+
+logger = logging.getLogger("distributed.node")
+"""Among Dask's own, so that it is heard when they are."""
+
+ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""A slot is meant to keep one core busy; the user's environment has precedence."""
+
+RESTART_SECONDS = 1.0
+"""A node that dies sooner is started again only so long after."""
 
 
-def start_node_template() -> None:
-    """Fork the template off this process, and have Dask start its local workers from it.
+class NodeTemplate:
+    """The way to that process. May be used by several threads."""
 
-    To be called once, and before this process has any thread but its first. The template ends
-    when this process has, and all nodes.
-    """
-    multiprocessing.get_context("forkserver").set_forkserver_preload(
-        [prefect_parallel.flow.node.__name__]
-    )
-    # What is there now stays for ever: the collector need not touch it, and so copy it, in nodes.
-    gc.collect()
-    gc.freeze()
-    with _forked():
-        forkserver.ensure_running()
-    dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
+    _of_this_process: NodeTemplate | None = None
+    _starting = threading.Lock()
+
+    def __init__(self, launch: Callable[[socket.socket, socket.socket], object]) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = launch(ours, theirs)
+        self._channel = Channel(ours)
+        self._lock = threading.Lock()
+
+    @classmethod
+    def fork(cls) -> None:
+        """Make the template of this process a fork of it, which has all that is imported here.
+
+        To be called before this process has any thread but its first.
+        """
+        # What is there now stays for ever: the collector need not touch, and so copy, it in nodes.
+        gc.freeze()
+        cls._of_this_process = cls(_fork)
+
+    @classmethod
+    def get(cls) -> NodeTemplate:
+        """The template of this process; on first use it starts one that imports all by itself."""
+        with cls._starting:
+            if cls._of_this_process is None:
+                cls._of_this_process = cls(_execute)
+            return cls._of_this_process
+
+    def start(self, node: str, scheduler: str, *, name: object, slots: int) -> None:
+        """Start a node.
+
+        Args:
+            node: Identifies it, among all that this process starts.
+            scheduler: The address of the Dask scheduler that it joins.
+            name: Its name there.
+            slots: How many tasks it runs at a time.
+        """
+        self._ask(
+            {
+                "do": "start",
+                "node": node,
+                "scheduler": scheduler,
+                "name": name,
+                "slots": slots,
+                "environment": dict(os.environ),
+            }
+        )
+
+    def stop(self, node: str) -> None:
+        """End a node at once, and all that it started."""
+        self._ask({"do": "stop", "node": node})
+
+    def _ask(self, request: dict[str, Any]) -> None:
+        with self._lock:
+            self._channel.send(request)
+            if self._channel.receive() is None:
+                raise ChildProcessError("the process that nodes are forked from is gone")
 
 
-@contextmanager
-def _forked() -> Iterator[None]:
-    """Have the fork server be a fork of this process instead of a new interpreter.
-
-    Its way to start one is replaced meanwhile. Were that not used any more, then a new interpreter
-    would import all again, aside, and nothing else would be different.
-    """
-    original = util.spawnv_passfds
-    util.spawnv_passfds = _fork_server
-    try:
-        yield
-    finally:
-        util.spawnv_passfds = original
-
-
-def _fork_server(path: bytes, args: Sequence[str], passfds: Sequence[int]) -> int:
-    """Run `python -c <program>` in a fork of this process; gives the process id."""
-    program = args[-1]
-    pid = os.fork()
-    if pid == 0:
+def _fork(ours: socket.socket, theirs: socket.socket) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    if os.fork() == 0:
         try:
-            exec(program, {})  # noqa: S102 - the fork server's own, from the standard library
-        except SystemExit:
-            pass
+            ours.close()
+            os.setsid()
+            _serve(theirs)
+        except BaseException:
+            traceback.print_exc()
         finally:
-            sys.stdout.flush()
             os._exit(0)
-    return pid
+
+
+def _execute(ours: socket.socket, theirs: socket.socket) -> subprocess.Popen[bytes]:
+    descriptor = theirs.fileno()
+    return subprocess.Popen(
+        [sys.executable, "-m", __name__, str(descriptor)],
+        stdin=subprocess.DEVNULL,
+        pass_fds=[descriptor],
+        start_new_session=True,
+    )
+
+
+@dataclass
+class _Node:
+    """A node that is to run."""
+
+    request: dict[str, Any]
+    pid: int
+    started: float = field(default_factory=time.monotonic)
+
+
+class _Template:
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._nodes: dict[str, _Node] = {}
+        self._died, died_write = os.pipe()
+        os.set_blocking(died_write, False)
+        signal.set_wakeup_fd(died_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def serve(self) -> None:
+        channel = Channel(self._connection)
+        while True:
+            ready, _, _ = select.select([self._connection.fileno(), self._died], [], [])
+            if self._died in ready:
+                os.read(self._died, 4096)
+                self._reap()
+            if self._connection.fileno() in ready:
+                request = channel.receive()
+                if request is None:
+                    break
+                if request["do"] == "start":
+                    self._start(request)
+                else:
+                    self._stop(request["node"])
+                channel.send({})
+        for node in list(self._nodes):
+            self._stop(node)
+
+    def _start(self, request: dict[str, Any]) -> None:
+        template = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                die_with_parent(template)
+                self._connection.close()
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                _run_node(request)
+            except BaseException:
+                logger.exception("a node ended")
+            finally:
+                os._exit(1)
+        self._nodes[request["node"]] = _Node(request, pid)
+
+    def _stop(self, name: str) -> None:
+        node = self._nodes.pop(name)
+        os.kill(node.pid, signal.SIGKILL)
+        os.waitpid(node.pid, 0)
+
+    def _reap(self) -> None:
+        """Start again what has ended without being asked to."""
+        for node in list(self._nodes.values()):
+            if os.waitpid(node.pid, os.WNOHANG) != (0, 0):
+                time.sleep(max(0.0, node.started + RESTART_SECONDS - time.monotonic()))
+                self._start(node.request)
+
+
+def _serve(connection: socket.socket) -> None:
+    _Template(connection).serve()
+
+
+def _run_node(request: dict[str, Any]) -> None:
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    for variable in ONE_THREAD:
+        os.environ.setdefault(variable, "1")
+    # Dask would look at each thread's stack a hundred times a second; none runs user code.
+    dask.config.set({"distributed.worker.profile.enabled": False})
+    asyncio.run(_work(request))
+
+
+async def _work(request: dict[str, Any]) -> None:
+    """Be a Dask worker until somebody ends this process."""
+    worker = Worker(
+        request["scheduler"],
+        nthreads=request["slots"],
+        name=request["name"],
+        # What the entry processes use is theirs; a worker holds next to nothing.
+        memory_limit=0,
+        dashboard=False,
+    )
+    async with worker:
+        await worker.finished()
+
+
+if __name__ == "__main__":
+    _serve(socket.socket(fileno=int(sys.argv[1])))

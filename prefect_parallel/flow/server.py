@@ -20,6 +20,7 @@ import prefect
 import psutil
 from prefect.settings import (
     PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     temporary_settings,
 )
@@ -62,7 +63,9 @@ def prefect_server(observer: Observer) -> Iterator[str]:
                 stderr=log,
             )
             _wait_until_healthy(url, pid, log)
-            with temporary_settings({PREFECT_API_URL: url}), _environment_variable(url):
+            # Nobody is there to miss a heartbeat, and to end one takes up to a second.
+            settings = {PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+            with temporary_settings(settings), _environment_variable(url):
                 try:
                     yield url
                 finally:

@@ -95,6 +95,18 @@ class Pipeline:
         return found
 
 
+def nodes_of(driver: int) -> list[psutil.Process]:
+    """The nodes' processes: forked from a template, which is a fork of the driver's."""
+    process = psutil.Process(driver)
+    command = process.cmdline()
+    return [
+        node
+        for template in process.children()
+        for node in template.children()
+        if node.cmdline() == command
+    ]
+
+
 def write_pipeline(
     root: Path, server: str, script: str, *, files: int = 4, arguments: str = "", **keys: Any
 ) -> Pipeline:

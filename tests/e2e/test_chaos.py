@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.e2e.conftest import Pipeline
+from tests.e2e.conftest import Pipeline, nodes_of
 from tests.e2e.test_run import wait_for
 
 MINI_BATCHES = 150
@@ -75,16 +75,6 @@ def plan_faults(dice: random.Random) -> dict[str, list[str | None]]:
     return faults
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return [
-            child
-            for child in psutil.Process(process.pid).children(recursive=True)
-            if "multiprocessing.spawn" in " ".join(child.cmdline())
-        ]
-    return []
-
-
 def disturb(process: subprocess.Popen[str], it: Pipeline, dice: random.Random) -> None:
     """Kill a node, then the driver, each when a random share of the work is done."""
     parts = it.step / "parts"
@@ -95,8 +85,9 @@ def disturb(process: subprocess.Popen[str], it: Pipeline, dice: random.Random) -
     node_after = dice.randrange(5, MINI_BATCHES // 3)
     driver_after = dice.randrange(MINI_BATCHES // 3, MINI_BATCHES // 2)
     wait_for(lambda: done() >= node_after or process.poll() is not None)
-    if workers := workers_of(process):
-        dice.choice(workers).kill()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if running := nodes_of(process.pid):
+            dice.choice(running).kill()
     wait_for(lambda: done() >= driver_after or process.poll() is not None)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
@@ -22,7 +21,7 @@ from prefect.states import Cancelling
 from prefect_parallel import compile_pipeline
 from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.flow import server as our_server
-from tests.e2e.conftest import COMMAND, Pipeline
+from tests.e2e.conftest import COMMAND, Pipeline, nodes_of
 from tests.e2e.test_run import wait_for
 
 WAITS = """
@@ -151,13 +150,9 @@ def test_a_killed_node_loses_nothing(pipeline: Any, tmp_path: Path, nodes: int) 
     it = waiting(pipeline, tmp_path, resources={"instance_count": nodes})
     process = it.start()
     wait_for(lambda: parts(it) == 3 and len(calls(tmp_path)) >= 5)
-    workers = [
-        child
-        for child in psutil.Process(process.pid).children(recursive=True)
-        if "multiprocessing.spawn" in " ".join(child.cmdline())
-    ]
-    assert len(workers) == nodes
-    workers[0].kill()
+    running = nodes_of(process.pid)
+    assert len(running) == nodes
+    running[0].kill()
     (tmp_path / "go").touch()
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
