@@ -19,8 +19,8 @@ from pyarrow import csv
 
 Cell = str | None
 
-TRUE_WORDS = ("true", "True", "TRUE", "t", "T", "Yes", "Y", "1")
-FALSE_WORDS = ("false", "False", "FALSE", "f", "F", "No", "N", "0")
+TRUE_WORDS = ("true", "True", "TRUE", "t", "T", "Yes", "YES", "Y", "1")
+FALSE_WORDS = ("false", "False", "FALSE", "f", "F", "No", "NO", "N", "0")
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,11 @@ def nanoseconds(
     return seconds * 10**9 + int(f"{fraction or '':0<9.9}")
 
 
+def weekday(nanoseconds: int) -> int:
+    """The day of the week, from 0 for Monday."""
+    return (nanoseconds // 10**9 // 86_400 + _EPOCH.weekday()) % 7
+
+
 def moment(seconds: int) -> datetime.datetime:
     """The datetime so many seconds after the epoch."""
     return _EPOCH + datetime.timedelta(seconds=seconds)

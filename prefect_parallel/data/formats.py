@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 
-from prefect_parallel.data.datetimes import MONTHS, in_range, nanoseconds
+from prefect_parallel.data.datetimes import MONTHS, in_range, nanoseconds, weekday
 
 _LONG_MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july", "august"),
@@ -14,31 +14,42 @@ _LONG_MONTHS = (
 )
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
-_ONE_OR_TWO = r"[0-9]{1,2}"
+_ONE_OR_TWO = r"\s*[0-9]{1,2}"
+_FRACTION = r"\.[0-9]+"
 # The part of a moment that a directive stands for, and what it looks like.
 _DIRECTIVES: dict[str, tuple[str, str]] = {
-    "Y": ("year", "[0-9]{4}"),
-    "y": ("short_year", "[0-9]{2}"),
+    "Y": ("year", r"\s*(?:[0-9]{1,4}|[+-][0-9]+)"),
+    "y": ("short_year", _ONE_OR_TWO),
     "m": ("month", _ONE_OR_TWO),
-    "B": ("month_name", "|".join(_LONG_MONTHS + MONTHS)),
-    "b": ("month_name", "|".join(MONTHS)),
+    "B": ("month_name", "(?i:" + "|".join(_LONG_MONTHS + MONTHS) + ")"),
+    "b": ("month_name", "(?i:" + "|".join(MONTHS) + ")"),
     "d": ("day", _ONE_OR_TWO),
     "H": ("hour", _ONE_OR_TWO),
     "I": ("hour12", _ONE_OR_TWO),
     "M": ("minute", _ONE_OR_TWO),
     "S": ("second", _ONE_OR_TWO),
-    "f": ("fraction", "[0-9]{0,9}"),
-    "p": ("half", "am|pm"),
-    "z": ("offset", r"z|[+-][0-9]{2}:?[0-9]{2}"),
-    "A": ("weekday", "|".join(_WEEKDAYS)),
-    "a": ("weekday", "|".join(day[:3] for day in _WEEKDAYS)),
+    "f": ("fraction", "[0-9]+"),
+    "p": ("half", "(?i:am|pm)"),
+    "z": ("offset", r"\s*(?i:z|utc|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])"),
+    "A": ("weekday", "(?i:" + "|".join(_WEEKDAYS) + ")"),
+    "a": ("weekday", "(?i:" + "|".join(day[:3] for day in _WEEKDAYS) + ")"),
 }
-_SYNONYMS = {"e": "d", "k": "H", "l": "I", "P": "p", "h": "b"}
-_SHORTHANDS = {"%F": "%Y-%m-%d", "%D": "%m/%d/%y", "%T": "%H:%M:%S", "%R": "%H:%M"}
-_TOKEN = re.compile(r"\.%f|%\.f|%(.?)|(\s+)|([^%\s]+?(?=\.%f|%|\s|$))", re.DOTALL)
+_SYNONYMS = {"e": "d", "k": "H", "l": "I", "P": "p", "h": "b", "n": " ", "t": " "}
+_SHORTHANDS = {
+    "%F": "%Y-%m-%d",
+    "%D": "%m/%d/%y",
+    "%T": "%H:%M:%S",
+    "%R": "%H:%M",
+    "%r": "%I:%M:%S %p",
+    "%v": "%e-%b-%Y",
+    "%:z": "%z",
+    "%#z": "%z",
+}
+# A letter may have a mark for its padding in front of it, which has no meaning for reading.
+_TOKEN = re.compile(r"\.%f|%\.[369]?f|%[-_0]?(.?)|(\s+)|([^%\s]+?(?=\.%f|%|\s|$))", re.DOTALL)
 
 
-def parser(formats: Sequence[str], date_constant: str | None) -> Callable[[str], int | None]:
+def parser(formats: Sequence[str], date_constant: str | None = None) -> Callable[[str], int | None]:
     """A function from text to nanoseconds since the epoch, or None.
 
     Args:
@@ -47,7 +58,8 @@ def parser(formats: Sequence[str], date_constant: str | None) -> Callable[[str],
         date_constant: Put in front of each value.
 
     Raises:
-        ValueError: A format has no year, or a directive that is not known.
+        ValueError: A format has no year, an hour of which half of the day it is of is open, or a
+            directive that is not known.
     """
     shapes = [_shape(format_) for format_ in formats]
 
@@ -59,39 +71,48 @@ def parser(formats: Sequence[str], date_constant: str | None) -> Callable[[str],
     return parse
 
 
+def moment_in(format_: str, text: str) -> int | None:
+    """Nanoseconds since the epoch, however far away, if the text as it stands has this format."""
+    match = _shape(format_).fullmatch(text)
+    return _moment(match) if match else None
+
+
 @functools.cache
 def _shape(format_: str) -> re.Pattern[str]:
-    for short, long in _SHORTHANDS.items():
-        format_ = format_.replace(short, long)
+    long = format_
+    for short, meant in _SHORTHANDS.items():
+        long = long.replace(short, meant)
     seen: set[str] = set()
     text = ""
-    for match in _TOKEN.finditer(format_):
+    for match in _TOKEN.finditer(long):
         part = match[0]
-        if part in (".%f", "%.f"):
-            text += rf"(?:\.{_group('f', seen)})?"
+        letter = _SYNONYMS.get(match[1], match[1]) if match[1] else None
+        if part.endswith("f") and "." in part and part[0] in ".%":
+            text += f"(?:{_group('fraction', _FRACTION, seen)})?"
         elif part == "%%":
             text += "%"
-        elif part.startswith("%"):
-            letter = _SYNONYMS.get(part[1:], part[1:])
-            if letter not in _DIRECTIVES:
-                raise ValueError(f"the format {format_!r} has the unknown directive {part!r}")
-            text += _group(letter, seen)
-        elif part.isspace():
+        elif letter in _DIRECTIVES:
+            text += _group(*_DIRECTIVES[letter], seen)
+        elif letter == " " or part.isspace():
             text += r"\s*"
+        elif part.startswith("%"):
+            raise ValueError(f"the format {format_!r} has the unknown directive {part!r}")
         else:
             text += re.escape(part)
     if not seen & {"year", "short_year"}:
         raise ValueError(f"the format {format_!r} has no date: it needs %Y or %y")
-    return re.compile(text, re.IGNORECASE)
+    if "hour12" in seen and "half" not in seen:
+        raise ValueError(f"the format {format_!r} has %I without %p, or should have %H")
+    return re.compile(text)
 
 
-def _group(letter: str, seen: set[str]) -> str:
-    """A directive as a group, named the first time that its part occurs."""
-    part, looks = _DIRECTIVES[letter]
+def _group(part: str, looks: str, seen: set[str]) -> str:
+    """Text of a part, as much as there is; the same where a part stands once more."""
     if part in seen:
-        return f"(?:{looks})"
+        return f"(?P={part})"
     seen.add(part)
-    return f"(?P<{part}>{looks})"
+    # As a lookahead, so that it is not cut shorter where what follows does not fit.
+    return f"(?=(?P<{part}>{looks}))(?P={part})"
 
 
 def _moment(match: re.Match[str]) -> int | None:
@@ -100,8 +121,9 @@ def _moment(match: re.Match[str]) -> int | None:
     def number(part: str, default: int) -> int:
         return int(parts[part]) if parts.get(part) else default
 
-    year = number("year", -1)
-    if year < 0:
+    if parts.get("year"):
+        year = number("year", 0)
+    else:
         year = number("short_year", 0)
         year += 2000 if year < 70 else 1900
     month = number("month", 1)
@@ -112,14 +134,18 @@ def _moment(match: re.Match[str]) -> int | None:
         hour = number("hour12", 12)
         if not 1 <= hour <= 12:
             return None
-        hour = hour % 12 + 12 * ((parts.get("half") or "").lower() == "pm")
-    return nanoseconds(
+        hour = hour % 12 + 12 * (parts["half"].lower() == "pm")
+    moment = nanoseconds(
         year,
         month,
         number("day", 1),
         hour,
         number("minute", 0),
         number("second", 0),
-        parts.get("fraction"),
-        parts.get("offset"),
+        (parts.get("fraction") or "").removeprefix("."),
+        (parts.get("offset") or "").strip(),
     )
+    day = parts.get("weekday")
+    if moment is None or (day and _WEEKDAYS[weekday(moment)][:3] != day[:3].lower()):
+        return None
+    return moment

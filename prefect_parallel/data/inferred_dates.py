@@ -22,13 +22,13 @@ _ALTERNATIVES: list[tuple[str, ...]] = [
     *((date + time,) for date in ("%Y-%m-%d", "%Y/%m/%d") for time in ("", *_ISO_TIMES)),
     *(
         (f"%d{mark}%m{mark}{year}{time}", f"%m{mark}%d{mark}{year}{time}")
-        for year in ("%Y", "%y")
+        for year in ("%y", "%Y")
         for mark in "-/"
         for time in ("", *_TIMES, " %I:%M:%S %p", " %I:%M %p")
     ),
     *(
         (f"%d{mark}%b{mark}{year}{time}",)
-        for year in ("%Y", "%y")
+        for year in ("%y", "%Y")
         for mark in "-/"
         for time in ("", *_TIMES, " %H:%M:%S%.f")
     ),

@@ -137,8 +137,9 @@ class Table(_Input["pd.DataFrame"]):
             for name, count in reader.values_set_to_null.items():
                 lost[name] = lost.get(name, 0) + count
         self.values_set_to_null = lost
-        frame: pd.DataFrame = reader.to_pandas(join([*blocks, reader.no_rows()]))
-        return frame if reader.format.keeps_types else nulls_to_objects(frame)
+        block = join([*blocks, reader.no_rows()])
+        frame: pd.DataFrame = reader.to_pandas(block)
+        return frame if reader.format.keeps_types else nulls_to_objects(frame, block)
 
 
 class FileCollection(_Input["list[str]"]):

@@ -10,6 +10,7 @@ import pyarrow as pa
 from prefect_parallel.data.block import Block
 from prefect_parallel.data.datastores import NO_DATASTORES, Datastores
 from prefect_parallel.data.format import make_format
+from prefect_parallel.data.kinds import count_nulls
 from prefect_parallel.data.mini_batch import MiniBatch, Piece
 from prefect_parallel.data.path_columns import PathColumns
 from prefect_parallel.data.reader import check_unchanged
@@ -108,9 +109,14 @@ class TableReader:
         return frame
 
 
-def nulls_to_objects(frame: pd.DataFrame) -> pd.DataFrame:
-    """As the reference shows a whole table: a column without any value is one of objects."""
-    for name in frame.columns:
-        if len(frame) and frame[name].isna().all():
+def nulls_to_objects(frame: pd.DataFrame, block: Block) -> pd.DataFrame:
+    """As the reference shows a whole table: a column without any value is one of objects.
+
+    Args:
+        frame: The table.
+        block: The same before it was made a frame: NaN is a value.
+    """
+    for name, column in block.columns.items():
+        if block.rows and count_nulls(column) == block.rows:
             frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
     return frame

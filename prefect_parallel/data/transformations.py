@@ -29,8 +29,8 @@ _COLUMN_TYPE = Either(
         {
             "boolean": Fields(
                 {
-                    "true_values": OneOrMore(TEXT),
-                    "false_values": OneOrMore(TEXT),
+                    "true_values": ListOf(TEXT),
+                    "false_values": ListOf(TEXT),
                     "mismatch_as": one_of("error", "true", "false"),
                 }
             ),

@@ -156,10 +156,10 @@ def converted(make_table: MakeTable, values: list[str], column_type: Any) -> lis
     [
         ("int", [" 12 ", "-0", "2.9", "-2.9", "1e3", "x", "", "9" * 19], [12, 0, 2, -2, 1000]),
         ("float", ["1.", ".5", "-Inf", "1_0", "0x1"], [1.0, 0.5, "-Infinity", None, None]),
-        ("boolean", ["Y", " no", "F", "1"], [True, None, False, True]),
+        ("boolean", ["Y", " no", "F", "1", "NO"], [True, None, False, True, False]),
         ({"boolean": {"mismatch_as": "true"}}, ["no", "0"], [True, False]),
         (
-            {"boolean": {"true_values": ["on"], "false_values": "off"}},
+            {"boolean": {"true_values": ["on"], "false_values": ["off"]}},
             ["on", "off", "true", "ON"],
             [True, False, None, None],
         ),
@@ -195,6 +195,16 @@ def test_conversions(
         ("%Y", "1600", None),
         ("%Y-%m-%d", "2023-02-29", None),
         ("%Y-%m-%d", "2024-02-01x", None),
+        ("%Y-%m-%d %H", "2024-02-32", None),
+        ("%Y%m%d", "202402 3", "2024-02-03T00:00:00"),
+        ("year %Y", "Year 2024", None),
+        ("%F %T", "2024-12-31 23:59:60", "2025-01-01T00:00:00"),
+        ("%F %T.%f", "2024-09-05 01:02:03.1234567899", "2024-09-05T01:02:03.123456789"),
+        ("%F %T.%f", "2024-09-05 01:02:03.", None),
+        ("%FT%T%z", "2024-09-05T01:02:03 utc", "2024-09-05T01:02:03"),
+        ("%FT%T%z", "2024-09-05T01:02:03+24:00", None),
+        ("%a %-d/%m/%Y", "Thu 5/9/2024", "2024-09-05T00:00:00"),
+        ("%a %-d/%m/%Y", "Fri 5/9/2024", None),
     ],
 )
 def test_datetimes_by_format(
@@ -218,8 +228,22 @@ def test_datetimes_by_format(
         (["2024-01-05T01:00:00 UTC"], "datetime64", ["2024-01-05T01:00:00"]),
         (["13/01/2024 10:30"], "datetime64", ["2024-01-13T10:30:00"]),
         (["01/13/2024 9:30 PM"], "datetime64", ["2024-01-13T21:30:00"]),
-        (["13-01-2024 10:30"], "str", ["13-01-2024 10:30"]),
-        ([" 2024-01-05"], "str", [" 2024-01-05"]),
+        (["13-01-2024 10:30"], "datetime64", ["2024-01-13T10:30:00"]),
+        (["2024/01/13 10:30"], "str", ["2024/01/13 10:30"]),
+        (["13/01/2024 10:30:00Z"], "str", ["13/01/2024 10:30:00Z"]),
+        (["2024-01-05T10:30:00+24:00"], "str", ["2024-01-05T10:30:00+24:00"]),
+        ([" 2024-01-05"], "datetime64", ["2024-01-05T00:00:00"]),
+        (["2024-01-05 "], "str", ["2024-01-05 "]),
+        (
+            ["5-Jan-24", "05-13-24 10:30"],
+            "datetime64",
+            ["2024-01-05T00:00:00", "2024-05-13T10:30:00"],
+        ),
+        (["13/01/2024", "01-02-2024"], "datetime64", ["2024-01-13T00:00:00", None]),
+        (["13/01/2024", "01-13-2024"], "datetime64", ["2024-01-13T00:00:00"] * 2),
+        (["13/01/2024", "01/13/2024", "2024-01-05"], "str", None),
+        (["NaN", "nan"], "float64", [None, None]),
+        (["YES", "NO"], "bool", [True, False]),
         (["2024-01-05", "1600-01-01"], "datetime64", ["2024-01-05T00:00:00", None]),
         (["31/01/2024", "2024-01-05", "02/03/2024"], "datetime64", None),
     ],
@@ -232,6 +256,14 @@ def test_inference(
     assert str(column.dtype).replace("object", "str").startswith(dtype)
     if wanted is not None:
         assert [as_json(value) for value in column.tolist()] == wanted
+
+
+def test_dates_have_the_formats_of_the_first_rows(make_table: MakeTable) -> None:
+    lines = ["2024-01-05", "6-Jan-2024", "2024/01/07", "08/13/2024", " 2024-01-09 ", "2024-13-01"]
+    sample = {"infer_column_types": {"sample_size": 2}}
+    folder = make_table([("v\n" + "\n".join(lines) + "\n").encode()], {"read_delimited": sample})
+    days = load_table(str(folder)).to_pandas()["v"].dt.day
+    assert [as_json(day) for day in days] == [5, 6, None, None, 9, None]
 
 
 def test_values_that_do_not_fit_are_null_and_counted(make_table: MakeTable) -> None:
