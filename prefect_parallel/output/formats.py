@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from prefect_parallel.output.csv_lines import csv_lines
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -59,6 +61,9 @@ class Text(Format):
         return line.getvalue().encode()
 
     def encode_frame(self, frame: pd.DataFrame) -> bytes:
+        lines = csv_lines(frame)
+        if lines is not None:
+            return lines
         return frame.to_csv(index=False, header=False, lineterminator="\n").encode()
 
     def encode_elements(self, elements: Sequence[Any]) -> bytes:
