@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+import json
+import time
 from typing import Any, cast
 
 from distributed import Worker, WorkerPlugin, get_worker
@@ -24,6 +25,10 @@ from prefect_parallel.output.part import Record
 
 PRINTED_BYTES = 10_000
 """How much of what a script prints goes to the log of its task run; the files have all of it."""
+
+
+NEWS_SECONDS = 0.2
+"""How late the driver learns of mini-batches that went well."""
 
 
 class MiniBatchFailed(PrefectParallelError):
@@ -63,13 +68,35 @@ class NodePlugin(WorkerPlugin):
         await asyncio.to_thread(deliver_events_and_logs)
 
 
+class _News:
+    """Attempts that the driver has not been told of yet."""
+
+    def __init__(self, worker: Worker, key: str) -> None:
+        self._worker = worker
+        self._key = key
+        self._events: list[dict[str, Any]] = []
+        self._sent = time.monotonic()
+
+    def add(self, event: AttemptEvent) -> None:
+        """Take in the end of an attempt; tells the driver at once if it failed."""
+        self._events.append(vars(event))
+        if event.error is not None or time.monotonic() - self._sent > NEWS_SECONDS:
+            self.send()
+
+    def send(self) -> None:
+        if self._events:
+            self._worker.log_event(self._key, {"attempts": self._events})
+        self._events = []
+        self._sent = time.monotonic()
+
+
 def _worth_retrying(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
     return isinstance(state.result(raise_on_failure=False), MiniBatchFailed)
 
 
 def _run_name() -> str:
-    group = runtime.task_run.parameters["group"]
-    first, last = group[0]["index"], group[-1]["index"]
+    parameters = runtime.task_run.parameters
+    first, last = parameters["first"], parameters["last"]
     return f"mini-batch-{first}" if first == last else f"mini-batches-{first}-{last}"
 
 
@@ -80,12 +107,14 @@ def _run_name() -> str:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def process_mini_batches(key: str, group: list[dict[str, Any]]) -> int:
+def process_mini_batches(key: str, group: str, first: int, last: int) -> int:
     """Run those mini-batches of a group that have no successful part yet.
 
     Args:
         key: The step's plugin.
-        group: Descriptors of neighbouring mini-batches.
+        group: Descriptors of neighbouring mini-batches, as JSON.
+        first: Index of the first of them.
+        last: And of the last.
 
     Returns:
         How many items succeeded.
@@ -100,18 +129,19 @@ def process_mini_batches(key: str, group: list[dict[str, Any]]) -> int:
     worker = get_worker()
     plugin = cast(NodePlugin, worker.plugins[key])
     logger = get_run_logger()
+    news = _News(worker, key)
     succeeded, failed = 0, list[Record]()
     printable = PRINTED_BYTES
-    for descriptor in group:
+    for descriptor in json.loads(group):
         record = plugin.pool.run(MiniBatch.from_json(descriptor), attempt)
-        event = AttemptEvent.of(record, last_attempt=last_attempt)
-        worker.log_event(key, {"attempt": dataclasses.asdict(event)})
+        news.add(AttemptEvent.of(record, last_attempt=last_attempt))
         if printed := plugin.pool.take_printed(record, printable):
             logger.info(printed)
             printable = max(printable - len(printed), 0)
         succeeded += record.succeeded
         if record.error is not None:
             failed.append(record)
+    news.send()
     if failed:
         raise MiniBatchFailed(
             "; ".join(f"mini-batch {each.index}: {each.error}" for each in failed)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import itertools
+import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, cast
 from uuid import uuid4
 
 import distributed
-from prefect import unmapped
 from prefect.context import FlowRunContext
+from prefect.tasks import Task
 from prefect_dask.task_runners import PrefectDaskFuture
 
 from prefect_parallel.data import MiniBatch
@@ -21,8 +23,10 @@ from prefect_parallel.flow.progress import AttemptEvent
 from prefect_parallel.flow.task_runner import NodeTaskRunner
 from prefect_parallel.flow.watch import Happening, RunStarted
 
-MAX_TASK_RUNS = 1000
-"""Up to so many mini-batches are task runs of their own; above, neighbours share one."""
+WINDOW_PER_SLOT = 4
+"""So many task runs are submitted ahead for each slot, so that none waits for the driver."""
+
+SMALLEST_WINDOW = 100
 
 
 class Nodes:
@@ -32,23 +36,47 @@ class Nodes:
         self._key = key
         self._happenings = happenings
 
-    def submit(self, mini_batches: Sequence[MiniBatch], *, retries: int) -> int:
-        """Map the task over mini-batches; each end of a task run is a happening.
-
-        Returns:
-            How many task runs there are.
-        """
-        mapped = process_mini_batches.with_options(retries=retries)
-        futures = cast(
-            list[PrefectDaskFuture[int]], mapped.map(unmapped(self._key), _groups(mini_batches))
-        )
-        for future in futures:
-            future.wrapped_future.add_done_callback(lambda _, it=future: self._happenings.put(it))
-        return len(futures)
+    def task_runs(self, groups: Iterator[list[MiniBatch]], *, slots: int, retries: int) -> TaskRuns:
+        """The task runs over groups of mini-batches; each end of one is a happening."""
+        window = max(SMALLEST_WINDOW, WINDOW_PER_SLOT * slots)
+        task = process_mini_batches.with_options(retries=retries)
+        return TaskRuns(lambda group: self._submit(task, group), groups, window)
 
     def close(self, *, grace: float) -> None:
         """Close the pools; what runs gets so many seconds to come to its end."""
         _client().run(_close, key=self._key, grace=grace)
+
+    def _submit(self, task: Task[..., int], group: list[MiniBatch]) -> None:
+        # As text: Prefect would look into each list and dictionary for what it waits for.
+        text = json.dumps([mini_batch.to_json() for mini_batch in group])
+        submitted = task.submit(self._key, text, group[0].index, group[-1].index)
+        future = cast(PrefectDaskFuture[int], submitted)
+        future.wrapped_future.add_done_callback(lambda _: self._happenings.put(future))
+
+
+class TaskRuns:
+    """Task runs of a step, submitted as earlier ones end: the driver's memory stays flat."""
+
+    def __init__(
+        self,
+        submit: Callable[[list[MiniBatch]], None],
+        groups: Iterator[list[MiniBatch]],
+        window: int,
+    ) -> None:
+        self._submit = submit
+        self._groups = groups
+        self._window = window
+        self._in_flight = 0
+
+    def refill(self) -> bool:
+        """Submit what the window has room for; False if nothing is in flight any more."""
+        for group in itertools.islice(self._groups, self._window - self._in_flight):
+            self._submit(group)
+            self._in_flight += 1
+        return self._in_flight > 0
+
+    def one_ended(self) -> None:
+        self._in_flight -= 1
 
 
 @contextmanager
@@ -63,8 +91,11 @@ def open_nodes(config: EntryConfig, happenings: SimpleQueue[Happening]) -> Itera
     client = _client()
 
     def tell(event: tuple[float, dict[str, Any]]) -> None:
-        attempt = event[1].get("attempt")
-        happenings.put(AttemptEvent(**attempt) if attempt else RunStarted())
+        happenings.put(
+            [AttemptEvent(**each) for each in event[1]["attempts"]]
+            if "attempts" in event[1]
+            else RunStarted()
+        )
 
     client.subscribe_topic(key, tell)
     client.register_plugin(NodePlugin(config, key))
@@ -86,12 +117,3 @@ def _client() -> distributed.Client:
     assert context is not None
     assert isinstance(context.task_runner, NodeTaskRunner)
     return context.task_runner.client
-
-
-def _groups(mini_batches: Sequence[MiniBatch]) -> list[list[dict[str, Any]]]:
-    """Neighbouring mini-batches, in at most `MAX_TASK_RUNS` groups of about the same size."""
-    size = -(-len(mini_batches) // MAX_TASK_RUNS)
-    return [
-        [mini_batch.to_json() for mini_batch in mini_batches[start : start + size]]
-        for start in range(0, len(mini_batches), size)
-    ]

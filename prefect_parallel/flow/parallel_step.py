@@ -14,6 +14,7 @@ from prefect.flows import Flow
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.artifacts import StepArtifacts
+from prefect_parallel.flow.groups import groups
 from prefect_parallel.flow.metrics import log_to_mlflow, metrics_of, show_metrics
 from prefect_parallel.flow.nodes import open_nodes
 from prefect_parallel.flow.progress import Failures, Progress, StepEnd
@@ -77,7 +78,7 @@ class _ParallelStep:
             plan = plan_step(self._step, self._run, self._slots)
             self._announce(plan)
             self._artifacts.show_settings()
-            if plan.to_do:
+            if plan.work.mini_batches:
                 self._discard_output()
                 self._map(plan)
             totals = count(self._directory, self._progress.mini_batches)
@@ -95,7 +96,8 @@ class _ParallelStep:
 
     def _announce(self, plan: StepPlan) -> None:
         """Say what is planned, and how much of it an earlier run has done."""
-        total, reused = len(plan.mini_batches), len(plan.mini_batches) - len(plan.to_do)
+        total = plan.mini_batches
+        reused = total - plan.work.mini_batches
         nodes = f"{self._step.instance_count} nodes x {self._slots} slots"
         notes = [f"planned {total} mini-batches for {nodes}", *plan.notes]
         if self._run.resumes:
@@ -111,7 +113,12 @@ class _ParallelStep:
         watch = Watch(self._progress, self._thresholds, limits_of(self._step), self._run.canceled)
         self._run.observer.waiting(f"{self._step.name}: the Dask cluster")
         with open_nodes(plan.config, watch.happenings) as nodes:
-            task_runs = nodes.submit(plan.to_do, retries=self._step.max_retries)
+            slots = self._step.instance_count * self._slots
+            task_runs = nodes.task_runs(
+                groups(plan.to_do(), plan.work, slots=slots),
+                slots=slots,
+                retries=self._step.max_retries,
+            )
             try:
                 watch.until_done(task_runs, self._show)
             except StepCanceled:

@@ -66,12 +66,13 @@ class Progress:
         self.started = time.monotonic()
         self.first_error: str | None = None
         self.causes: Counter[str] = Counter()
-        self._final: set[int] = set()
+        # A byte for each mini-batch: there may be millions.
+        self._final = bytearray(mini_batches)
 
     def add(self, event: AttemptEvent) -> None:
         """Count an attempt in."""
-        if event.final and event.index not in self._final:
-            self._final.add(event.index)
+        if event.final and not self._final[event.index]:
+            self._final[event.index] = True
             self.done += 1
             self.items += event.succeeded + event.failed_items
             self.failed_items += event.failed_items

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import zlib
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from prefect_parallel.data import ByKeys, BySize, MiniBatch, Plan, plan
 from prefect_parallel.entry.config import EntryConfig
+from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.groups import Work
 from prefect_parallel.flow.run import Run
 from prefect_parallel.flow.snapshot import take_snapshot
 from prefect_parallel.flow.watch import Limits
@@ -17,6 +21,12 @@ from prefect_parallel.output.fingerprint import of_code, of_json
 from prefect_parallel.output.formats import format_for
 from prefect_parallel.output.part import read_record
 
+NOT_RUN = "did not run before"
+
+
+class InputChanged(PrefectParallelError):
+    """Files came, went or changed while a step ran."""
+
 
 @dataclass(frozen=True)
 class StepPlan:
@@ -24,19 +34,40 @@ class StepPlan:
 
     Attributes:
         unit: What an item is: `files` or `rows`.
-        mini_batches: All of them, in order.
+        mini_batches: How many there are.
         config: What a node must know.
         notes: What planning has to tell.
-        to_do: Those mini-batches that have no part that still holds.
-        reasons: Why not, for a resumed run: reason -> how many.
+        work: Of those that have no part that still holds.
+        reasons: Why not: reason -> how many.
     """
 
     unit: str
-    mini_batches: list[MiniBatch]
+    mini_batches: int
     config: EntryConfig
     notes: tuple[str, ...]
-    to_do: list[MiniBatch]
+    work: Work
     reasons: Counter[str]
+    _all: Iterable[MiniBatch]
+    _is_to_do: bytearray
+    _checksum: int
+
+    def to_do(self) -> Iterator[MiniBatch]:
+        """Those mini-batches that have no part that still holds, made while they are iterated.
+
+        Raises:
+            InputChanged: What was made differs from what was planned.
+        """
+        checksum, count = 0, 0
+        for mini_batch in self._all:
+            checksum = _add(checksum, mini_batch)
+            if count < self.mini_batches and self._is_to_do[count]:
+                yield mini_batch
+            count += 1
+        if (count, checksum) != (self.mini_batches, self._checksum):
+            raise InputChanged(
+                f"the input has changed since it was planned: then {self.mini_batches}"
+                f" mini-batches, now {count}, or other data; go on with --resume when it is whole"
+            )
 
 
 def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
@@ -61,17 +92,39 @@ def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
     run.make_outputs(step)
     directory.parts.mkdir(parents=True, exist_ok=True)
     take_snapshot(step.code, directory.code, run_directory=run.directory.root)
-    mini_batches = list(planned.mini_batches)
-    config = _config(step, run, planned, slots)
+    return _compare(planned, _config(step, run, planned, slots), directory, resumes=run.resumes)
+
+
+def _compare(
+    planned: Plan, config: EntryConfig, directory: StepDirectory, *, resumes: bool
+) -> StepPlan:
+    """See what of the plan an earlier run has done."""
+    work = Work()
     reasons: Counter[str] = Counter()
-    to_do = []
-    for mini_batch in mini_batches:
-        reason = _reason_to_run(mini_batch, config, directory)
+    is_to_do = bytearray()
+    checksum = 0
+    for mini_batch in planned.mini_batches:
+        checksum = _add(checksum, mini_batch)
+        reason = _reason_to_run(mini_batch, config, directory) if resumes else NOT_RUN
+        is_to_do.append(reason is not None)
         if reason is not None:
-            to_do.append(mini_batch)
+            work.add(mini_batch)
             reasons[reason] += 1
-    unit = "files" if planned.kind == "files" else "rows"
-    return StepPlan(unit, mini_batches, config, planned.notes, to_do, reasons)
+    return StepPlan(
+        "files" if planned.kind == "files" else "rows",
+        len(is_to_do),
+        config,
+        planned.notes,
+        work,
+        reasons,
+        planned.mini_batches,
+        is_to_do,
+        checksum,
+    )
+
+
+def _add(checksum: int, mini_batch: MiniBatch) -> int:
+    return zlib.crc32(repr(mini_batch).encode(errors="surrogateescape"), checksum)
 
 
 def limits_of(step: ParallelStep) -> Limits:
@@ -94,7 +147,7 @@ def _reason_to_run(
     part = directory.part(mini_batch.index)
     record = read_record(part)
     if record is None:
-        return "did not run before"
+        return NOT_RUN
     # It would be counted until the mini-batch has run.
     part.unlink()
     if record.error is not None:

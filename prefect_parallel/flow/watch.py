@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from prefect.futures import PrefectFuture
 
@@ -34,8 +34,18 @@ class RunStarted:
     """A node has called `run` for the first time."""
 
 
-Happening: TypeAlias = AttemptEvent | RunStarted | PrefectFuture[Any]
+Happening: TypeAlias = list[AttemptEvent] | RunStarted | PrefectFuture[Any]
 """What a node tells, or a task run that has ended."""
+
+
+class TaskRuns(Protocol):
+    """Task runs that are submitted little by little."""
+
+    def refill(self) -> bool:
+        """Submit more, if it is time to; False if nothing runs and nothing is left."""
+
+    def one_ended(self) -> None:
+        """There is room for another."""
 
 
 @dataclass(frozen=True)
@@ -65,39 +75,39 @@ class Watch:
         self._started = self._progressed = time.monotonic()
         self._has_run = False
 
-    def until_done(self, task_runs: int, on_change: Callable[[], None]) -> None:
-        """Wait until so many task runs have ended.
+    def until_done(self, task_runs: TaskRuns, on_change: Callable[[], None]) -> None:
+        """Wait until all task runs have ended.
 
         Args:
-            task_runs: How many were submitted.
+            task_runs: Are submitted meanwhile.
             on_change: Called when something has happened, and at each tick.
 
         Raises:
             StepFailed: The step has failed for certain; some work may still run.
             StepCanceled: So may it here.
         """
-        while task_runs:
+        while task_runs.refill():
             try:
                 happening = self.happenings.get(timeout=TICK_SECONDS)
             except queue.Empty:
                 self._check_limits()
             else:
-                task_runs -= self._take(happening)
+                self._take(happening, task_runs)
             on_change()
             if self._canceled.is_set():
                 raise StepCanceled("the run was canceled")
 
-    def _take(self, happening: Happening) -> int:
-        """Count one happening in; gives how many task runs have ended with it."""
+    def _take(self, happening: Happening, task_runs: TaskRuns) -> None:
+        """Count one happening in."""
         self._has_run = True
-        if isinstance(happening, AttemptEvent):
+        if isinstance(happening, list):
             self._progressed = time.monotonic()
-            self._progress.add(happening)
+            for event in happening:
+                self._progress.add(event)
             refuse_failed(self._thresholds, self._progress)
         elif not isinstance(happening, RunStarted):
+            task_runs.one_ended()
             _refuse_broken(happening)
-            return 1
-        return 0
 
     def _check_limits(self) -> None:
         now, limits = time.monotonic(), self._limits

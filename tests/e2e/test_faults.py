@@ -133,6 +133,25 @@ def test_a_failed_mini_batch_is_done_again_and_can_be_debugged(
     assert it.output.read_text() == "000.txt\n001.txt\n002.txt\n003.txt\n"
 
 
+def test_data_that_changes_while_a_step_runs_is_an_error_and_not_a_loss(pipeline: Any) -> None:
+    it: Pipeline = pipeline(
+        """
+        import os
+        def init(): pass
+        def run(mini_batch):
+            if "000.txt" in mini_batch[0]:
+                open(os.path.join(os.path.dirname(mini_batch[0]), "149.txt"), "a").write("more")
+            return [os.path.basename(mini_batch[0])]
+        """,
+        files=150,
+    )
+    said = it.run(expect=1)
+    assert "the input has changed since it was planned" in said
+    assert not it.output.exists()
+    it.run("--resume", "run")
+    assert it.output.read_text().count("\n") == 150
+
+
 def test_a_run_that_is_running_is_not_resumed(pipeline: Any, tmp_path: Path) -> None:
     it = waiting(pipeline, tmp_path)
     process = it.start()

@@ -1,0 +1,79 @@
+"""Groups: neighbouring mini-batches that share a task run, where there are many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from prefect_parallel.data import MiniBatch, Piece
+
+MAX_TASK_RUNS = 1000
+"""Up to so many mini-batches are task runs of their own; above, neighbours share one.
+
+A task run costs the Prefect server some 40 ms of CPU, and a line in its UI.
+"""
+
+GROUPS_PER_SLOT = 4
+"""Larger clusters get more task runs, so that each slot has a few."""
+
+
+@dataclass
+class Work:
+    """How much mini-batches are expected to take.
+
+    Attributes:
+        mini_batches: How many there are.
+        extent: Of their data, in bytes or rows, as far as it is known without reading it.
+    """
+
+    mini_batches: int = 0
+    extent: int = 0
+
+    def add(self, mini_batch: MiniBatch) -> None:
+        self.mini_batches += 1
+        self.extent += _extent(mini_batch)
+
+
+def groups(
+    mini_batches: Iterable[MiniBatch], work: Work, *, slots: int
+) -> Iterator[list[MiniBatch]]:
+    """Put neighbours into groups of about the same expected work, smaller ones towards the end.
+
+    Half of a mini-batch's work is taken to be the same for all, half to follow its extent.
+
+    Args:
+        mini_batches: In their order; taken one group at a time.
+        work: Theirs.
+        slots: How many groups run at a time.
+    """
+    wanted = max(MAX_TASK_RUNS, GROUPS_PER_SLOT * slots)
+    if work.mini_batches <= wanted:
+        yield from ([mini_batch] for mini_batch in mini_batches)
+        return
+    mean = work.extent / work.mini_batches or 1.0
+    left = work.mini_batches * mean + work.extent
+    # Twice the mean, since those towards the end are smaller.
+    largest = 2 * left / wanted
+    group: list[MiniBatch] = []
+    size = 0.0
+    for mini_batch in mini_batches:
+        group.append(mini_batch)
+        size += mean + _extent(mini_batch)
+        # At the end each slot has two more to go, of which the last is small.
+        if size >= min(largest, left / (2 * slots)):
+            yield group
+            left -= size
+            group, size = [], 0.0
+    if group:
+        yield group
+
+
+def _extent(mini_batch: MiniBatch) -> int:
+    in_files = mini_batch.unit == "files"
+    return sum(_size(piece, whole=in_files) for piece in mini_batch.pieces)
+
+
+def _size(piece: Piece, *, whole: bool) -> int:
+    if whole:
+        return piece.file.size or 0
+    return 0 if piece.stop is None else piece.stop - piece.start
