@@ -100,21 +100,21 @@ class RemoteRuns(Runs):
         remote = self._place.join(directory.root.name)
         folder = directory.root if step is None else directory.step(step).root
         with self._lock:
-            uploaded = _read_manifest(directory)
-            there = {path: _state(directory.root / path) for path in _files(directory, folder)}
-            below = "" if step is None else f"{folder.relative_to(directory.root)}/"
-            gone = [path for path in uploaded if path.startswith(below) and path not in there]
-            changed = [path for path, state in there.items() if uploaded.get(path) != state]
             try:
+                uploaded = _read_manifest(directory)
+                there = {path: _state(directory.root / path) for path in _files(directory, folder)}
+                below = "" if step is None else f"{folder.relative_to(directory.root)}/"
+                gone = [path for path in uploaded if path.startswith(below) and path not in there]
+                changed = [path for path, state in there.items() if uploaded.get(path) != state]
                 with ThreadPoolExecutor(AT_A_TIME) as threads:
                     puts = threads.map(
                         lambda path: remote.join(path).put(directory.root / path), changed
                     )
                     for path, _ in zip(changed, puts, strict=True):
                         uploaded[path] = there[path]
-                    for path in gone:
-                        remote.join(path).remove()
-                        del uploaded[path]
+                for path in gone:
+                    remote.join(path).remove()
+                    del uploaded[path]
                 self._write_manifest(directory, uploaded, remote)
             except OSError as error:
                 raise UploadFailed(
