@@ -1,8 +1,9 @@
 """Delimited text to cells and columns.
 
-The rules, from the reference: only LF and CRLF end a line; empty lines are skipped; a quote counts
-only as the first character of a cell, and is doubled inside; an empty cell is null unless it is
-quoted. A quote that is never closed is an ordinary character.
+The rules, from the reference: only LF and CRLF end a line, or a CR all of the text; a line without
+any character is skipped, one with a CR alone is a row; a quote counts only as the first character
+of a cell, and is doubled inside; an empty cell is null unless it is quoted. A quote that is never
+closed is an ordinary character.
 """
 
 from __future__ import annotations
@@ -47,10 +48,9 @@ class Dialect:
                 if text[start:position] not in ("\n", "\r\n"):
                     yield row
             return
-        # A CR before the end of the text is an ordinary character, unlike one before an LF.
-        *lines, last = text.split("\n")
-        for line in itertools.chain((line.removesuffix("\r") for line in lines), [last]):
+        for line in text.split("\n"):
             if line:
+                line = line.removesuffix("\r")
                 yield self._record(line, 0)[0] if '"' in line else self._split(line)
 
     def columns(self, data: bytes) -> list[pa.Array[Any]]:
@@ -73,11 +73,15 @@ class Dialect:
 
         Returns:
             None if Arrow cannot do it, or would do it otherwise than `rows`: uneven rows, a value
-            that it cannot convert, a lone CR, quotes across lines.
+            that it cannot convert, a lone CR, a line of nothing else, quotes across lines.
         """
         if not types or not self.delimiter.isascii() or not data:
             return None
-        if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+        if b"\r" in data and (
+            data.count(b"\r") != data.count(b"\r\n")
+            or data.startswith(b"\r\n")
+            or b"\n\r\n" in data
+        ):
             return None
         # Arrow reads 0x1F as 31.
         if any(pa.types.is_integer(t) for t in types.values()) and (b"0x" in data or b"0X" in data):
@@ -109,7 +113,7 @@ class Dialect:
 
     def count(self, data: bytes) -> int:
         """The number of rows in whole records."""
-        if self.multi_line and b'"' in data:
+        if self.multi_line and (b'"' in data or b"\r" in data):
             return sum(1 for _ in self.rows(data.decode()))
         return line_count(data)
 
@@ -121,17 +125,18 @@ class Dialect:
         quoted, plain = _patterns(self.delimiter)
         row: list[Cell] = []
         while True:
-            value: Cell
-            if text.startswith('"', position):
-                match = quoted.match(text, position)
-                if match is None:
-                    row.append(text[position:].removesuffix("\n").removesuffix("\r"))
-                    return row, len(text)
-                value, tail = match[1].replace('""', '"'), match[2]
+            value: Cell = None
+            match = quoted.match(text, position) if text.startswith('"', position) else None
+            if match is not None:
+                value, tail = match["inside"].replace('""', '"'), match["tail"]
+            elif self.multi_line and text.startswith('"', position):
+                return row + self._split(text[position:]), len(text)
+            elif not self.multi_line and (match := _QUOTED_TO_THE_END.match(text, position)):
+                value, tail = match["inside"].replace('""', '"'), ""
             else:
                 match = plain.match(text, position)
                 assert match is not None
-                value, tail = None, match[0]
+                tail = match[0]
             position = match.end()
             ended = text.startswith("\n", position)
             if ended:
@@ -142,10 +147,15 @@ class Dialect:
             position += 1
 
 
+# A doubled quote is also the end of its cell if it is that of the line.
+_QUOTED_TO_THE_END = re.compile(r'"(?P<inside>(?:[^"]*"")+)\Z')
+
+
 @functools.cache
 def _patterns(delimiter: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    rest = rf"([^\n{re.escape(delimiter)}]*)"
-    return re.compile(rf'"([^"]*(?:""[^"]*)*)"{rest}'), re.compile(rest)
+    rest = rf"[^\n{re.escape(delimiter)}]*"
+    quoted = rf'"(?P<inside>[^"]*(?:""[^"]*)*)"(?!")(?P<tail>{rest})'
+    return re.compile(quoted), re.compile(rest)
 
 
 @functools.cache
@@ -163,11 +173,10 @@ def _convert_options(
 
 
 def line_count(data: bytes) -> int:
-    """The number of lines that are not empty."""
-    lines = data.replace(b"\r\n", b"\n") if b"\r" in data else data
-    if b"\n\n" not in lines and not lines.startswith(b"\n"):
-        return lines.count(b"\n") + (not lines.endswith(b"\n") and bool(lines))
-    return sum(map(bool, lines.split(b"\n")))
+    """The number of lines that are not empty; one with a CR alone is not."""
+    if b"\n\n" not in data and not data.startswith(b"\n"):
+        return data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
+    return sum(map(bool, data.split(b"\n")))
 
 
 def blank_quoted(data: bytes, delimiter: bytes) -> tuple[bytes, bool]:

@@ -45,7 +45,7 @@ def read_rows(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
         The number, and the object; or why there is none.
     """
     for number, line in enumerate(text.split("\n"), 1):
-        if not line or line == "\r":
+        if not line:
             continue
         try:
             row, _ = _scan(line, 0 if line[0] == "{" else _end_of_blanks(line))

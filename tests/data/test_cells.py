@@ -85,3 +85,18 @@ def test_arrow_converts_to_the_same_values_or_none(values: list[str], kind: str)
         wanted = from_text(text, {"kind": kind}).to_pylist()
         given_ = [as_json(value) for value in table["v"].to_pylist()]
         assert json.dumps(given_) == json.dumps([as_json(value) for value in wanted])
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ('"a,b\n"c,d"\n', [['"a', "b"], ["c,d"]]),
+        ('"a,"",b\n', [['"a', "", "b"]]),
+        ('"a"",b""\n"a""b\n', [['a",b"'], ['"a""b']]),
+        ('x,"a""\n"""\n","\n', [["x", 'a"'], ['"'], [","]]),
+        ("a\r\n\r\n\nb,\r", [["a"], [None], ["b", None]]),
+    ],
+)
+def test_open_quotes_and_lone_line_ends(text: str, rows: list[list[str | None]]) -> None:
+    assert list(Dialect().rows(text)) == rows
+    assert Dialect().count(text.encode()) == len(rows)

@@ -119,6 +119,7 @@ class Delimited:
     def _header_place(self, text: TextFile) -> tuple[int, int]:
         """Where the first record that is not empty starts, and where it ends."""
         size = _HEAD
+        skipped = (b"\n", b"\r\n") if self._dialect.multi_line else (b"\n",)
         while True:
             data = text.read(text.begin, text.begin + size)
             scan = text.scan(data)
@@ -132,7 +133,7 @@ class Delimited:
                     if not ended:
                         break
                     end = len(scan)
-                if scan[start:end].rstrip(b"\n").removesuffix(b"\r"):
+                if scan[start:end] not in skipped:
                     return text.begin + start * text.unit, text.begin + end * text.unit
                 start = end
             if ended:
