@@ -371,3 +371,29 @@ def test_a_filter_that_fails_behind_the_first_rows_fails_its_mini_batch(
     assert next(frames)[1].empty
     with pytest.raises(UnreadableMiniBatch, match="division by zero"):
         list(frames)
+
+
+@pytest.mark.parametrize(
+    ("header", "options", "names"),
+    [
+        ("x,y,x,y,x", {}, ["x", "y", "x_1", "y_2", "x_3"]),
+        ("a,a_1,a", {}, ["a", "a_1", "a_1_2"]),
+        (" a ,,Column2", {}, ["a", "Column2", "Column2_1"]),
+        ("a,,c", {"include_path_column": True}, ["Path", "a", "Column3", "c"]),
+    ],
+)
+def test_names_from_a_header(
+    make_table: MakeTable, header: str, options: dict[str, Any], names: list[str]
+) -> None:
+    row = ",".join("1" for _ in header.split(","))
+    folder = make_table([f"{header}\n{row}\n".encode()], {"read_delimited": options})
+    assert list(load_table(str(folder)).to_pandas()) == names
+
+
+@pytest.mark.parametrize("first", [b"\n", b"\r\n", b"\xef\xbb\xbf"])
+def test_a_first_file_of_no_names(make_table: MakeTable, first: bytes) -> None:
+    rows = {"from_first_file": [["a", "b"], ["7", "8"]], "all_files_same_headers": [[7, 8]]}
+    for header, wanted in rows.items():
+        folder = make_table([b"", first, b"a,b\n7,8\n"], {"read_delimited": {"header": header}})
+        frame = load_table(str(folder)).to_pandas()
+        assert (list(frame), frame.to_numpy().tolist()) == (["Column1", "Column2"], wanted)

@@ -79,8 +79,8 @@ class Delimited:
             with text:
                 begin = text.begin
                 if self._header.startswith("all_files") or first:
-                    header, begin = self._header_place(text)
-                    first = first and header == begin  # Without content.
+                    _, begin = self._header_place(text)
+                    first = False
                 cut = self._cut_records if self._dialect.multi_line else TextFile.cut
                 for start, stop in cut(text, begin, amount):
                     yield Piece(file, start, stop)
@@ -140,14 +140,19 @@ class Delimited:
                 return text.size, text.size
             size *= 4
 
-    def _names_of(self, file: File) -> list[str]:
-        """The names of a file's columns by position, as far as a header gives them."""
+    def _names_of(self, file: File, lead: int) -> list[str]:
+        """The names of a file's columns by position, as far as a header gives them.
+
+        Args:
+            file: The file.
+            lead: How many columns its path gives.
+        """
         if self._header != "all_files_different_headers":
             header: list[str] = self._facts["header"]
             return header
         if self._last_header[0] != file.path:
             with self._open(file) as text:
-                self._last_header = file.path, clean_names(self._header_cells(text))
+                self._last_header = file.path, clean_names(self._header_cells(text), lead)
         return self._last_header[1]
 
     def _open(self, file: File) -> TextFile:
@@ -156,13 +161,14 @@ class Delimited:
     def survey(
         self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
     ) -> Facts:
-        self._facts = {"header": self._first_header(files)}
+        lead = len(look.path_columns("/"))
+        self._facts = {"header": self._first_header(files, lead)}
         sample = Sample(self._inference.get("sample_size", _DEFAULT_SAMPLE))
         unreadable: list[UnreadableMiniBatch] = []
         width = 0
         for piece in look.until(lambda: sample.full or bool(unreadable)):
             try:
-                names, columns = self._text_columns(piece)
+                names, columns = self._text_columns(piece, lead)
             except UnreadableMiniBatch as error:
                 unreadable.append(error)
                 continue
@@ -177,7 +183,7 @@ class Delimited:
             sample.expect(self._facts["header"])
             if self._header == "all_files_different_headers":
                 for file in files:
-                    sample.expect(self._names_of(file) if file.size else [])
+                    sample.expect(self._names_of(file, lead) if file.size else [])
         if self._infers:
             _check_partition_format(files, look)
         found = sample.kinds(self._infers, look.complete, self._overrides(sample.columns))
@@ -199,17 +205,14 @@ class Delimited:
                 overrides[name] = {"kind": "override", "type": entry["column_type"]}
         return overrides
 
-    def _first_header(self, files: Iterable[File]) -> list[str]:
+    def _first_header(self, files: Iterable[File], lead: int) -> list[str]:
         if self._header in ("no_header", "all_files_different_headers"):
             return []
-        for file in files:
-            if file.size == 0:
-                continue
-            with self._open(file) as text:
-                cells = self._header_cells(text)
-            if cells:
-                return clean_names(cells)
-        return []
+        first = next((file for file in files if file.size != 0), None)
+        if first is None:
+            return []
+        with self._open(first) as text:
+            return clean_names(self._header_cells(text), lead)
 
     def _data(self, piece: Piece) -> bytes:
         """The records of a piece, in UTF-8."""
@@ -221,13 +224,13 @@ class Delimited:
                 raw = text.lines(piece.start, piece.stop, whole=self._looking)
             return text.to_utf8(raw, piece.start)
 
-    def _text_columns(self, piece: Piece) -> tuple[list[str], list[pa.Array[Any]]]:
+    def _text_columns(self, piece: Piece, lead: int) -> tuple[list[str], list[pa.Array[Any]]]:
         columns = self._dialect.columns(self._data(piece))
-        return extend_names(self._names_of(piece.file), len(columns)), columns
+        return extend_names(self._names_of(piece.file, lead), len(columns)), columns
 
     def read(self, piece: Piece, path_columns: dict[str, Any], misfits: Counter[str]) -> Block:
         data = self._data(piece)
-        header = self._names_of(piece.file)
+        header = self._names_of(piece.file, len(path_columns))
         different = self._header == "all_files_different_headers"
         width = len(header) if different else self._facts["width"]
         names = extend_names(header, width)
