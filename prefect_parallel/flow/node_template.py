@@ -90,6 +90,8 @@ class NodeTemplate:
                 "name": name,
                 "slots": slots,
                 "environment": dict(os.environ),
+                # Tasks may be defined in modules that only this process finds.
+                "path": sys.path,
             }
         )
 
@@ -202,6 +204,7 @@ def _serve(connection: socket.socket) -> None:
 def _run_node(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
+    sys.path[:] = request["path"]
     for variable in ONE_THREAD:
         os.environ.setdefault(variable, "1")
     # Dask would look at each thread's stack a hundred times a second; none runs user code.
