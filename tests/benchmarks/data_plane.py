@@ -13,7 +13,6 @@ import argparse
 import importlib.util
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -43,19 +42,28 @@ class Measured:
     peak: int
 
 
-class PeakMemory(threading.Thread):
-    """The largest resident size that a process below this one has."""
+class Sampler(threading.Thread):
+    """Looks at this process and all below it, while they run."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.bytes = 0
+        self.peak = 0
         self.ended = threading.Event()
+        self._cpu: dict[tuple[int, float], float] = {}
+
+    @property
+    def cpu(self) -> float:
+        return sum(self._cpu.values())
 
     def run(self) -> None:
+        this = psutil.Process()
         while not self.ended.wait(SAMPLE_SECONDS):
-            for process in psutil.Process().children(recursive=True):
+            for process in [this, *this.children(recursive=True)]:
                 try:
-                    self.bytes = max(self.bytes, process.memory_info().rss)
+                    times = process.cpu_times()
+                    self._cpu[process.pid, process.create_time()] = times.user + times.system
+                    if process != this:
+                        self.peak = max(self.peak, process.memory_info().rss)
                 except psutil.NoSuchProcess:
                     continue
 
@@ -106,7 +114,7 @@ def _run_one(options: argparse.Namespace) -> None:
     from tests.benchmarks.ways import WAYS, Work
 
     way, format_ = options.one
-    memory = PeakMemory()
+    sampler = Sampler()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         work = Work(
             options.folder,
@@ -116,14 +124,12 @@ def _run_one(options: argparse.Namespace) -> None:
             options.slots,
             Path(folder),
         )
-        memory.start()
+        sampler.start()
         started = time.perf_counter()
         WAYS[way](work)
         seconds = time.perf_counter() - started
-        memory.ended.set()
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    cpu = sum(usage.ru_utime + usage.ru_stime for usage in used)
-    print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": memory.bytes}))
+        sampler.ended.set()
+    print(json.dumps({"seconds": seconds, "cpu": sampler.cpu, "peak": sampler.peak}))
 
 
 def _print_table(format_: str, options: argparse.Namespace, best: dict[str, Measured]) -> None:

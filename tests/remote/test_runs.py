@@ -56,11 +56,11 @@ def write_job(folder: Path, server: str, store: Store) -> Pipeline:
     return it
 
 
-def run(it: Pipeline, *arguments: str, cache: str = "cache", expect: int = 0) -> str:
+def run(it: Pipeline, *arguments: str, command: str = "run", expect: int = 0) -> str:
     done = subprocess.run(
-        [*COMMAND, "run", str(it.file), "--datastores", "stores.yml", *arguments],
+        [*COMMAND, command, str(it.file), "--datastores", "stores.yml", *arguments],
         cwd=it.folder,
-        env={**it.environment, "XDG_CACHE_HOME": str(it.folder / cache)},
+        env={**it.environment, "XDG_CACHE_HOME": str(it.folder / "cache")},
         capture_output=True,
         text=True,
         timeout=120,
@@ -95,6 +95,10 @@ def test_a_run_that_is_elsewhere_and_goes_on_there(tmp_path: Path, server: str, 
     assert not any(SECRET.encode() in content for content in everything)
 
     assert "exists already" in run(it, "--output-dir", remote, "--name", "first", expect=2)
+
+    debugged = run(it, "--step", "step", "--mini-batch", "2", "--no-pdb", command="debug")
+    assert "['dogs 3 v1']" in debugged
+    assert "4, by size" in run(it, command="plan")
 
     # Another machine, on which the same paths lead to the same places.
     shutil.rmtree(it.folder / "cache")

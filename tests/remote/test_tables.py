@@ -75,7 +75,7 @@ def test_an_mltable_here_may_name_files_elsewhere(s3: Store, tmp_path: Path) -> 
 def test_files_are_copied_once_and_direct_hands_on_urls(store: Store, tmp_path: Path) -> None:
     for name in ("cats/1.png", "cats/2.png", "dogs/1.png", ".hidden"):
         store.write(name, name.encode())
-    assert load_files(HERE, store.datastores).paths()[0] == f"{HERE}/.hidden"
+    assert load_files(HERE, store.datastores).paths()[0] == f"{HERE}/cats/1.png"
     store.write("MLTable", b"not read")
 
     def read(mode: str) -> list[str]:
