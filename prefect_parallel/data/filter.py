@@ -136,6 +136,7 @@ class Expression:
         if isinstance(node, ast.Call):
             return self._call(node, build)
         if isinstance(node, ast.IfExp):
+            self._check_nesting(node)
             test, body, orelse = build(node.test), build(node.body), build(node.orelse)
             return lambda e: choose(test(e), body(e), orelse(e))
         if isinstance(node, ast.UnaryOp) and not isinstance(node.op, ast.Invert):
@@ -201,15 +202,28 @@ class Expression:
     def _datetime(self, node: ast.Call) -> _Node:
         parts = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
         numbers = [part for part in parts if type(part) is int]
-        if len(numbers) != len(node.args) or not 3 <= len(numbers) <= 6:
+        if len(numbers) != len(node.args) or not 1 <= len(numbers) <= 7:
             raise self._unknown(node)
-        year, month, day, hour, minute, second = [*numbers, 0, 0, 0][:6]
+        year, month, day = [*numbers, 1, 1][:3]
+        hour, minute, second, fraction = [*numbers[3:], 0, 0, 0, 0][:4]
         try:
-            moment = datetime.datetime(year, month, day, hour, minute, second)
+            moment = datetime.datetime(year, month, day, hour, minute, second, fraction)
             value = literal(moment)
         except ValueError as error:
             raise ValueError(f"in the filter {self.text!r}: {error}") from error
         return lambda environment: value
+
+    def _check_nesting(self, node: ast.IfExp) -> None:
+        """As in the reference: what `a if b else c if d else e` means must be said."""
+        inner = node.orelse
+        if not isinstance(inner, ast.IfExp):
+            return
+        lines = [line.encode() for line in self.text.strip().splitlines(keepends=True)]
+        before = b"".join([*lines[: inner.lineno - 1], lines[inner.lineno - 1][: inner.col_offset]])
+        if not before.rstrip().endswith(b"("):
+            raise ValueError(
+                f"in the filter {self.text!r} there are two `if` without parentheses around one"
+            )
 
     def _unknown(self, node: ast.expr) -> ValueError:
         part = ast.get_source_segment(self.text.strip(), node) or self.text

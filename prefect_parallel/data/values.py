@@ -105,8 +105,15 @@ def compare(name: str, left: Value, right: Value) -> Value:
         return _with(errors, Value("boolean", pc.call_function(name, [left.data, right.data])))
     ranks = pa.scalar(_RANKS.index(left.kind)), pa.scalar(_RANKS.index(right.kind))
     answer = pc.call_function(name, list(ranks))
+    if name not in ("equal", "not_equal"):
+        answer = pc.and_(answer, pc.and_(_ordered(left), _ordered(right)))
     both = pc.and_(left.valid, right.valid)
     return _with(errors, Value("boolean", pc.if_else(both, answer, pa.scalar(None, pa.bool_()))))
+
+
+def _ordered(value: Value) -> Any:
+    """Whether a value is less or greater than anything: NaN is not."""
+    return pc.equal(value.data, value.data) if value.kind == "number" else pa.scalar(True)
 
 
 def arithmetic(name: str, left: Value, right: Value) -> Value:
@@ -141,11 +148,14 @@ def _compute(name: str, left: Any, right: Any) -> Any:
 def _divide(name: str, left: Any, right: Any) -> Any:
     if name == "/":
         return pc.divide(_float(left), _float(right))
-    if name == "//":  # Cut towards zero, as in the reference.
-        return pc.trunc(pc.divide(left, right))
+    integers = pa.types.is_integer(left.type) and pa.types.is_integer(right.type)
+    if name == "//" and integers:  # Cut towards zero, as in the reference.
+        return pc.divide(left, right)
     # The sign of the divisor, as in Python.
     quotient = pc.floor(pc.divide(_float(left), _float(right)))
-    if pa.types.is_integer(left.type) and pa.types.is_integer(right.type):
+    if name == "//":
+        return quotient
+    if integers:
         quotient = quotient.cast(pa.int64(), safe=False)
     return pc.subtract(left, pc.multiply(quotient, right))
 
@@ -170,15 +180,25 @@ def negate(value: Value) -> Value:
 
 
 def logic(name: str, left: Value, right: Value) -> Value:
-    """`and` and `or`; what the left side decides does not need the right one to be computable."""
+    """`and` and `or`; where one side decides, the other one need not be computable.
+
+    As in the reference, that is either side of `or`, but only the left one of `and`.
+    """
     left, right = _condition(name, left), _condition(name, right)
     function = pc.and_kleene if name == "and" else pc.or_kleene
     result = Value("boolean", function(left.data, right.data))
-    errors = right.errors
-    if errors is not None:
-        decided = pc.fill_null(pc.equal(left.data, pa.scalar(name == "or")), False)
-        errors = pc.and_(errors, pc.invert(decided))
-    return _with(_errors(left, replace(right, errors=errors)), result)
+    right_errors = _unless(right.errors, left, name == "or")
+    left_errors = _unless(left.errors, right, True) if name == "or" else left.errors
+    errors = _errors(replace(left, errors=left_errors), replace(right, errors=right_errors))
+    return _with(errors, result)
+
+
+def _unless(errors: Any, other: Value, decisive: bool) -> Any:
+    """Those errors beside which the other side has not got the decisive value."""
+    if errors is None:
+        return None
+    decided = pc.fill_null(pc.equal(other.data, pa.scalar(decisive)), False)
+    return pc.and_(errors, pc.invert(decided))
 
 
 def _condition(name: str, value: Value) -> Value:
@@ -188,7 +208,7 @@ def _condition(name: str, value: Value) -> Value:
 
 
 def choose(test: Value, then: Value, otherwise: Value) -> Value:
-    """`then if test else otherwise`; null where the test is."""
+    """`then if test else otherwise`; a null is not true."""
     test = _condition("if", test)
     kinds = {then.kind, otherwise.kind} - {"null"}
     if len(kinds) > 1:
@@ -197,9 +217,9 @@ def choose(test: Value, then: Value, otherwise: Value) -> Value:
         return _with(_errors(test, test), _NULL)
     type_ = (otherwise if then.kind == "null" else then).data.type
     branches = [pa.scalar(None, type_) if v.kind == "null" else v.data for v in (then, otherwise)]
-    result = Value(kinds.pop(), pc.if_else(test.data, *branches))
     chosen = pc.fill_null(test.data, False)
-    refused = pc.fill_null(pc.invert(test.data), False)
+    refused = pc.invert(chosen)
+    result = Value(kinds.pop(), pc.if_else(chosen, *branches))
     parts = [
         (test.errors, test.reason),
         (None if then.errors is None else pc.and_(then.errors, chosen), then.reason),
