@@ -12,7 +12,13 @@ from prefect_parallel.errors import InvalidPipeline, Problem
 from prefect_parallel.job.document import Document, Key
 from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.model import Model, Reading, problems_of
-from prefect_parallel.job.parts import CommandResources, EnvironmentValue, RetrySettings, Task
+from prefect_parallel.job.parts import (
+    CommandResources,
+    Distribution,
+    EnvironmentValue,
+    RetrySettings,
+    Task,
+)
 from prefect_parallel.job.ports import DeclaredInput, DeclaredOutput
 from prefect_parallel.job.steps import (
     ParallelComponentStepModel,
@@ -22,6 +28,7 @@ from prefect_parallel.job.values import (
     Anything,
     ChoiceRule,
     Count,
+    Flag,
     LooseText,
     Name,
     Text,
@@ -38,17 +45,15 @@ class ComponentModel(Model):
     no_meaning: ClassVar[frozenset[str]] = frozenset(
         {"is_deterministic", "properties", "environment_variables"}
     )
-    nullable: ClassVar[frozenset[str]] = frozenset({"$schema"})
-
-    schema_: Anything = Field(None, alias="$schema")
+    schema_: Text | None = Field(None, alias="$schema")
     type: Text
     name: Anything = None
     version: LooseText | None = None
     display_name: Text | None = None
     description: Text | None = None
     tags: dict[str, Anything] | None = None
-    properties: Anything = None
-    is_deterministic: Anything = None
+    properties: dict[str, Anything] | None = None
+    is_deterministic: Flag | None = None
     environment_variables: Anything = None
     inputs: dict[Name, DeclaredInput] = Field(default_factory=dict)
     outputs: dict[Name, DeclaredOutput] = Field(default_factory=dict)
@@ -58,7 +63,7 @@ class ComponentModel(Model):
 class ParallelComponentModel(ComponentModel, ParallelSettings):
     """A parallel component."""
 
-    type: Annotated[str, ChoiceRule(("parallel",))]
+    type: Annotated[str, ChoiceRule(("parallel",), any_case=True)]
     task: Task
     instance_count: Count | None = None
 
@@ -68,11 +73,12 @@ class CommandComponentModel(ComponentModel):
 
     no_meaning: ClassVar[frozenset[str]] = ComponentModel.no_meaning | {"distribution"}
 
-    type: Annotated[str, ChoiceRule(("command",))]
+    type: Annotated[str, ChoiceRule(("command",), any_case=True)]
     command: Text
     environment: EnvironmentValue
     resources: CommandResources | None = None
-    distribution: Anything = None
+    distribution: Distribution | None = None
+    environment_variables: dict[str, Anything] | None = None
 
 
 AnyComponent: TypeAlias = ParallelComponentModel | CommandComponentModel
@@ -127,6 +133,8 @@ def open_component(named: str, pipeline: Document, step_path: tuple[Key, ...]) -
     shown_as = str(Path(pipeline.file).parent / name) if pipeline.file else str(file)
     document = read_document(file, shown_as, (*pipeline.prefix, *path))
     of_type = document.data.get("type")
+    if isinstance(of_type, str):
+        of_type = of_type.lower()
     if of_type not in COMPONENT_TYPES:
         found = "the key is missing" if of_type is None else f"found {shown(of_type)}"
         problem = document.problem(("type",), found, allowed=" or ".join(COMPONENT_TYPES))
@@ -144,7 +152,7 @@ def read_component(document: Document, wanted_type: str | None) -> Component:
     Raises:
         InvalidPipeline: It has mistakes, or is of another type.
     """
-    of_type = document.data["type"]
+    of_type = document.data["type"].lower()
     if wanted_type is not None and wanted_type != of_type:
         message = f"a {of_type} component, but the step says {wanted_type}"
         raise InvalidPipeline([document.problem(("type",), message)])

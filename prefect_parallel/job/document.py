@@ -53,6 +53,12 @@ class Typed(str):
     __slots__ = ()
 
 
+class Date(str):
+    """A date as it was written. YAML 1.1 makes it no text, and no key of the format wants one."""
+
+    __slots__ = ()
+
+
 @dataclass
 class Document:
     """One YAML file, or what stands for one.

@@ -104,20 +104,14 @@ class Inputs:
         }
 
     def _not_given(self, step: str, name: str, declaration: DeclaredInput) -> Input:
-        component = self._job.components[step]
-        default = declaration.default
-        if default is None:
-            if not declaration.optional:
-                self._findings.at(
-                    ("jobs", step, "inputs", name),
-                    "the component needs this input, and it is not given",
-                )
-            return Missing()
-        if declaration.type not in DATA_TYPES:
-            return Literal(default, declaration.type)
-        location = location_of(default, component.document.folder)
-        mode = declaration.mode or DEFAULT_INPUT_MODE
-        return Data(declaration.type, mode, default, location)
+        if declaration.default is not None:
+            return Literal(declaration.default, declaration.type)
+        if not declaration.optional:
+            self._findings.at(
+                ("jobs", step, "inputs", name),
+                "the component needs this input, and it is not given",
+            )
+        return Missing()
 
     def _given(
         self,
@@ -185,9 +179,11 @@ class Inputs:
         return value
 
     def _check_limits(self, path: tuple[Key, ...], value: Any, declared: DeclaredInput) -> None:
-        if declared.enum is not None and value not in declared.enum:
-            allowed = ", ".join(map(str, declared.enum))
-            self._findings.at(path, f"found {shown(value)}", allowed=allowed)
+        if declared.enum is not None:
+            named = [as_type(item, declared.type) for item in declared.enum]
+            if value not in named:
+                allowed = ", ".join(declared.enum)
+                self._findings.at(path, f"found {shown(value)}", allowed=allowed)
         if not isinstance(value, (int, float)):
             return
         low, high = declared.min, declared.max

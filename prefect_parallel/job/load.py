@@ -71,7 +71,10 @@ def _read_components(document: Document, problems: list[Problem]) -> dict[str, C
     components: dict[str, Component] = {}
     jobs = document.data.get("jobs")
     for name, step in jobs.items() if isinstance(jobs, Section) else ():
-        if not isinstance(step, Section) or not isinstance(step.get("component"), str):
+        if not isinstance(step, Section) or "component" not in step:
+            continue
+        if not isinstance(step["component"], str):
+            _guess_type(step)
             continue
         said = step_type(step)
         try:
@@ -81,10 +84,14 @@ def _read_components(document: Document, problems: list[Problem]) -> dict[str, C
             components[name] = read_component(opened, said)
         except InvalidPipeline as error:
             problems += error.problems
-            if "type" not in step:
-                # So that the rest of the step is still looked at.
-                step.put("type", "command" if _COMMAND_KEYS & set(step) else "parallel")
+            _guess_type(step)
     return components
+
+
+def _guess_type(step: Section) -> None:
+    """Give a step a type if it has none, so that the rest of it is still looked at."""
+    if "type" not in step:
+        step.put("type", "command" if _COMMAND_KEYS & set(step) else "parallel")
 
 
 def _ignored(reading: Reading, components: dict[str, Component]) -> list[str]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 
 def location_of(path: str, folder: Path) -> str:
     """An absolute local path, or the URL or asset name as it stands.
 
     Args:
-        path: As written; `file://` URLs are local.
+        path: As written; `file:` is local, with or without slashes.
         folder: What a relative one counts from.
     """
-    if path.startswith("file:"):
-        return os.path.abspath(unquote(urlsplit(path).path))  # noqa: PTH100 - links stay
+    if path.startswith("file://"):
+        path = unquote(path.removeprefix("file://").removeprefix("localhost"))
+    path = path.removeprefix("file:")
     if path.startswith("azureml:") or "://" in path:
         return path
     return os.path.abspath(folder / path)  # noqa: PTH100 - links stay as the user wrote them

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, Tag, ValidationInfo, field_validator
 
 from prefect_parallel.job.model import Model, tag
 from prefect_parallel.job.values import (
     Anything,
     ChoiceRule,
+    CondaFile,
     Count,
     EnvironmentName,
+    FixedCount,
+    FixedTimeout,
+    Flag,
     LooseText,
     Retries,
     Rule,
@@ -20,6 +24,9 @@ from prefect_parallel.job.values import (
     shown,
     wrong,
 )
+
+Services = dict[str, dict[str, Anything]]
+"""Services of a job: name -> settings. They have no meaning here."""
 
 
 class RetrySettings(Model):
@@ -49,13 +56,19 @@ class Resources(Model):
     docker_args: Text | list[Text] | None = None
     locations: list[Text] | None = None
     max_instance_count: Count | None = None
-    properties: Anything = None
+    properties: dict[str, Anything] | None = None
 
 
 class CommandResources(Resources):
     """The same of a command step, which runs on one node."""
 
     no_meaning: ClassVar[frozenset[str]] = Resources.no_meaning | {"instance_count"}
+
+
+class InlineCommandResources(CommandResources):
+    """The same of a command step in place, where the number of nodes takes no expression."""
+
+    instance_count: FixedCount | None = None
 
 
 class Build(Model):
@@ -68,12 +81,10 @@ class Build(Model):
 class Environment(Model):
     """An environment in place. Steps run in the environment that runs the pipeline."""
 
-    nullable: ClassVar[frozenset[str]] = frozenset({"description"})
-
     name: Text | None = None
     version: LooseText | None = None
     image: Text | None = None
-    conda_file: Anything = None
+    conda_file: CondaFile | None = None
     build: Build | None = None
     os_type: Annotated[str, ChoiceRule(("linux", "windows"), any_case=True)] | None = None
     description: Text | None = None
@@ -105,10 +116,68 @@ class Task(Model):
     model: Text | None = None
 
 
+_DISTRIBUTION_KEYS = {
+    "pytorch": ("process_count_per_instance",),
+    "mpi": ("process_count_per_instance",),
+    "tensorflow": ("worker_count", "parameter_server_count"),
+    "ray": (
+        "port",
+        "address",
+        "include_dashboard",
+        "dashboard_port",
+        "head_node_additional_args",
+        "worker_node_additional_args",
+    ),
+}
+
+
+class Distribution(Model):
+    """The processes of a command step in Azure. Here a command is one process on one node."""
+
+    type: Annotated[str, ChoiceRule(tuple(_DISTRIBUTION_KEYS), any_case=True)]
+    process_count_per_instance: Count | None = None
+    worker_count: Count | None = None
+    parameter_server_count: Count | None = None
+    port: Count | None = None
+    address: Text | None = None
+    include_dashboard: Flag | None = None
+    dashboard_port: Count | None = None
+    head_node_additional_args: Text | None = None
+    worker_node_additional_args: Text | None = None
+
+    @field_validator("*")
+    @classmethod
+    def _check_key(cls, value: Any, info: ValidationInfo) -> Any:
+        of_type = info.data.get("type")
+        if of_type and info.field_name not in _DISTRIBUTION_KEYS[of_type]:
+            allowed = ", ".join(_DISTRIBUTION_KEYS[of_type])
+            raise wrong(f"not a key of a {of_type} distribution", allowed=allowed)
+        return value
+
+
+class QueueSettings(Model):
+    """How a command step queues in Azure."""
+
+    job_tier: (
+        Annotated[
+            str,
+            ChoiceRule(("spot", "basic", "standard", "premium", "null"), any_case=True),
+        ]
+        | None
+    ) = None
+    priority: Annotated[str, ChoiceRule(("low", "medium", "high"), any_case=True)] | None = None
+
+
 class Limits(Model):
     """What ends a command step."""
 
     timeout: Timeout | None = None
+
+
+class InlineLimits(Limits):
+    """The same of a command step in place, where it takes no expression."""
+
+    timeout: FixedTimeout | None = None
 
 
 class _IdentityRule(Rule):
@@ -134,3 +203,11 @@ class Identity(Model):
     client_id: Text | None = None
     object_id: Text | None = None
     msi_resource_id: Text | None = None
+
+    @field_validator("client_id", "object_id", "msi_resource_id")
+    @classmethod
+    def _check_key(cls, value: Any, info: ValidationInfo) -> Any:
+        of_type = info.data.get("type", "managed_identity")
+        if of_type != "managed_identity":
+            raise wrong(f"not a key of an identity of type {of_type}", allowed="type")
+        return value

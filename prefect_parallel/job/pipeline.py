@@ -14,8 +14,8 @@ from prefect_parallel.job.components import Component, InForce, ParallelComponen
 from prefect_parallel.job.document import Document
 from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.model import Model
-from prefect_parallel.job.parts import Identity
-from prefect_parallel.job.ports import DataInput, InputValue, NamedOutput
+from prefect_parallel.job.parts import Identity, Services
+from prefect_parallel.job.ports import DataInput, DescribedInput, NamedOutput, PipelineInputValue
 from prefect_parallel.job.rebase import make_paths_absolute
 from prefect_parallel.job.steps import (
     ParallelComponentStepModel,
@@ -89,10 +89,6 @@ class PipelineJob(Model):
             "log_files",
         }
     )
-    nullable: ClassVar[frozenset[str]] = frozenset(
-        {"$schema", "id", "status", "creation_context", "log_files", "services"}
-    )
-
     schema_: Anything = Field(None, alias="$schema")
     type: Annotated[str, ChoiceRule(("pipeline",))]
     name: Text | None = None
@@ -104,10 +100,10 @@ class PipelineJob(Model):
     compute: Text | None = None
     identity: Identity | None = None
     settings: Settings = Field(default_factory=Settings)
-    inputs: dict[Name, InputValue] = Field(default_factory=dict)
+    inputs: dict[Name, PipelineInputValue] = Field(default_factory=dict)
     outputs: dict[Name, NamedOutput] = Field(default_factory=dict)
     jobs: dict[StepName, StepModel]
-    services: Anything = None
+    services: Services | None = None
     id: Anything = None
     status: Anything = None
     creation_context: Anything = None
@@ -161,7 +157,7 @@ class PipelineJob(Model):
         """The pipeline's inputs as parameters, in the order of the file."""
         return [
             Parameter(name, value.type, value.path, value.description)
-            if isinstance(value, DataInput)
+            if isinstance(value, DescribedInput)
             else Parameter(name, literal_type(value), value)
             for name, value in self.inputs.items()
         ]

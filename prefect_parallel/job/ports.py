@@ -22,13 +22,14 @@ from prefect_parallel.job.values import (
     LITERAL_TYPES,
     MLTABLE_MODES,
     OUTPUT_MODES,
-    Anything,
+    AssetName,
     ChoiceRule,
     DataType,
     Flag,
     LiteralValue,
     LooseText,
     Rule,
+    Scalar,
     Text,
     literal_type,
     wrong,
@@ -54,9 +55,14 @@ class DataInput(Model):
     path: Text | None = None
     mode: InputMode | None = None
     datastore: Text | None = None
-    description: Text | None = None
 
     check_mode = field_validator("mode")(_check_mode)
+
+
+class DescribedInput(DataInput):
+    """Data for a pipeline. Forms show its description."""
+
+    description: Text | None = None
 
 
 class Output(Model):
@@ -67,9 +73,15 @@ class Output(Model):
     type: DataType | None = None
     mode: OutputMode | None = None
     path: Text | None = None
-    name: Text | None = None
+    name: AssetName | None = None
     version: LooseText | None = None
-    description: Text | None = None
+
+    @field_validator("version")
+    @classmethod
+    def _check_version(cls, version: str | None, info: ValidationInfo) -> str | None:
+        if version is not None and info.data.get("name", "") is None:
+            raise wrong("found a version, and no name", hint="give it a name, too: name: NAME")
+        return version
 
 
 def _input_kind(value: Any) -> str:
@@ -82,6 +94,12 @@ InputValue = Annotated[
     Discriminator(_input_kind),
 ]
 """A literal, data, or a binding as text."""
+
+PipelineInputValue = Annotated[
+    Annotated[DescribedInput, Tag(tag("data"))] | Annotated[LiteralValue, Tag(tag("literal"))],
+    Discriminator(_input_kind),
+]
+"""A literal, or data."""
 
 
 class _BindingRule(Rule):
@@ -137,23 +155,43 @@ class DeclaredInput(Model):
     """An input of a component."""
 
     type: DeclaredType
-    default: Anything = None
+    default: Scalar | None = None
     optional: Flag = False
     description: Text | None = None
-    min: Anything = None
-    max: Anything = None
-    enum: list[Anything] | None = None
+    min: Scalar | None = None
+    max: Scalar | None = None
+    enum: list[Text] | None = None
     mode: InputMode | None = None
 
     check_mode = field_validator("mode")(_check_mode)
 
-    @field_validator("default")
+    @field_validator("default", "min", "max", "enum", "mode")
     @classmethod
-    def _check_default(cls, default: Any, info: ValidationInfo) -> Any:
+    def _check_key(cls, value: Any, info: ValidationInfo) -> Any:
         of_type = info.data.get("type")
-        if default is None or of_type is None:
-            return default
-        return as_type(default, of_type)
+        if of_type is None:
+            return value
+        known = ["mode"] if of_type in DATA_TYPES else ["default", "enum"]
+        if of_type in ("integer", "number"):
+            known += ["min", "max"]
+        if info.field_name not in known:
+            allowed = ", ".join(("type", "description", "optional", *known))
+            raise wrong(f"not a key of an input of type {of_type}", allowed=allowed)
+        return value
+
+    @field_validator("default", "min", "max")
+    @classmethod
+    def _check_value(cls, value: Any, info: ValidationInfo) -> Any:
+        of_type = info.data.get("type")
+        return value if of_type is None else as_type(value, of_type)
+
+    @field_validator("enum")
+    @classmethod
+    def _check_enum(cls, enum: list[str], info: ValidationInfo) -> list[str]:
+        if of_type := info.data.get("type"):
+            for item in enum:
+                as_type(item, of_type)
+        return enum
 
 
 class DeclaredOutput(Model):
@@ -171,7 +209,10 @@ def as_type(value: Any, of_type: str) -> Any:
         PydanticCustomError: It cannot be read as one.
     """
     found = literal_type(value) if isinstance(value, (str, bool, int, float)) else "mapping"
-    if of_type == "string" or of_type in DATA_TYPES:
+    if of_type in DATA_TYPES:
+        if found == "string":
+            return value
+    elif of_type == "string":
         if found != "mapping":
             return value if isinstance(value, str) else str(value)
     elif of_type == "boolean":

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from prefect_parallel.errors import nearest
@@ -254,13 +255,27 @@ class StepResolver:
         if not isinstance(environment, Environment):
             return
         folder = self.folder(str(keys[0]))
-        wanted: list[tuple[str, Any]] = [("conda_file", environment.conda_file)]
-        if environment.build:
-            wanted.append(("build", environment.build.path))
-        for key, path in wanted:
-            if isinstance(path, str) and "://" not in path and not (folder / path).exists():
-                more = (key, "path") if key == "build" else (key,)
-                self.findings.in_step(self.name, (*keys, *more), f"there is no {folder / path}")
+        build = environment.build
+        if build is not None and not (folder / build.path).exists():
+            keys_of_path = (*keys, "build", "path")
+            self.findings.in_step(self.name, keys_of_path, f"there is no {folder / build.path}")
+        if isinstance(environment.conda_file, str):
+            file = folder / environment.conda_file
+            if (wrong := problem_of_conda_file(file)) is not None:
+                self.findings.in_step(self.name, (*keys, "conda_file"), wrong)
+
+
+def problem_of_conda_file(file: Path) -> str | None:
+    """What is wrong with a conda file; None if nothing is."""
+    if not file.is_file():
+        return f"there is no file {file}"
+    try:
+        content = yaml.safe_load(file.read_bytes())
+    except yaml.YAMLError as error:
+        return f"{file} is not YAML: {' '.join(str(error).split())}"
+    if content is not None and not isinstance(content, dict):
+        return f"{file} holds no mapping"
+    return None
 
 
 def environment_of(environment: Environment | str | None) -> str | dict[str, Any] | None:

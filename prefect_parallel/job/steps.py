@@ -9,11 +9,16 @@ from pydantic import Discriminator, Field, Tag
 from prefect_parallel.job.model import Model, tag
 from prefect_parallel.job.parts import (
     CommandResources,
+    Distribution,
     EnvironmentValue,
     Identity,
+    InlineCommandResources,
+    InlineLimits,
     Limits,
+    QueueSettings,
     Resources,
     RetrySettings,
+    Services,
     Task,
 )
 from prefect_parallel.job.ports import CommandOutputValue, InputValue, OutputValue
@@ -21,6 +26,7 @@ from prefect_parallel.job.values import (
     Anything,
     ChoiceRule,
     Count,
+    FixedCount,
     Level,
     Name,
     Scalar,
@@ -61,7 +67,6 @@ class Step(Model):
     display_name: Text | None = None
     description: Text | None = None
     experiment_name: Text | None = None
-    comment: Text | None = None
     tags: dict[str, Anything] | None = None
     properties: dict[str, TextOrNull] | None = None
     compute: Text | None = None
@@ -90,9 +95,10 @@ class ParallelComponentStepModel(Step, ParallelSettings):
 
     type: _PARALLEL = "parallel"
     component: Text
+    comment: Text | None = None
     environment_variables: dict[str, Text] = Field(default_factory=dict)
     task: Task | None = None
-    instance_count: Count | None = None
+    instance_count: FixedCount | None = None
     instance_type: Text | None = None
     shm_size: Text | None = None
     docker_args: Text | list[Text] | None = None
@@ -104,20 +110,22 @@ class CommandSettings(Step):
     no_meaning: ClassVar[frozenset[str]] = Step.no_meaning | {"distribution", "queue_settings"}
 
     type: _COMMAND = "command"
-    outputs: dict[Name, CommandOutputValue] = Field(default_factory=dict)
+    services: Services | None = None
     environment_variables: dict[str, Scalar] = Field(default_factory=dict)
-    resources: CommandResources | None = None
-    distribution: Anything = None
-    limits: Limits | None = None
-    queue_settings: Anything = None
+    distribution: Distribution | None = None
+    queue_settings: QueueSettings | None = None
 
 
 class CommandStepModel(CommandSettings):
     """A command step in place."""
 
+    tags: dict[str, TextOrNull] | None = None
+    outputs: dict[Name, CommandOutputValue] = Field(default_factory=dict)
     command: Text
     code: Text | None = None
     environment: EnvironmentValue
+    resources: InlineCommandResources | None = None
+    limits: InlineLimits | None = None
 
 
 class CommandComponentStepModel(CommandSettings):
@@ -126,9 +134,12 @@ class CommandComponentStepModel(CommandSettings):
     no_meaning: ClassVar[frozenset[str]] = CommandSettings.no_meaning | {"command", "code"}
 
     component: Text
+    comment: Text | None = None
     command: Text | None = None
     code: Text | None = None
     environment: EnvironmentValue | None = None
+    resources: CommandResources | None = None
+    limits: Limits | None = None
 
 
 def step_type(step: Any) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from prefect_parallel.errors import nearest
-from prefect_parallel.job.document import Items, Section, Typed
+from prefect_parallel.job.document import Date, Items, Section, Typed
 from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.yaml_file import parse_scalar
 
@@ -32,7 +33,7 @@ LITERAL_TYPES = ("string", "integer", "number", "boolean")
 LOGGING_LEVELS = ("INFO", "WARNING", "DEBUG")
 
 _SIZE = re.compile(r"(\d+)(?:([kmg])b)?", re.IGNORECASE | re.ASCII)
-_ASSET = re.compile(r"azureml:(?!\$\{\{)[^/\s].*|azureml://.+")
+_ASSET = re.compile(r"azureml:(?!\$\{\{)[^\s].*")
 _FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _EXPRESSION_SCHEMA = {"type": "string", "pattern": r"^\s*\$\{\{.*\}\}\s*$"}
 
@@ -54,12 +55,21 @@ def shown(value: Any) -> str:
         return f"the boolean {str(value).lower()}"
     if isinstance(value, (int, float)):
         return f"the number {value}"
+    if isinstance(value, Date):
+        return f"the date {value}"
     if isinstance(value, (Section, dict)):
         return "a mapping"
     if isinstance(value, (Items, list, tuple)):
         return "a list"
     text = repr(str(value))
     return text if len(text) <= 60 else text[:57] + "...'"
+
+
+def _quoted(value: Any) -> str | None:
+    """What to write where a value is meant to be text."""
+    if isinstance(value, (bool, int, float, Date)):
+        return f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
+    return None
 
 
 class Rule:
@@ -101,14 +111,11 @@ class TextRule(Rule):
     nullable: bool = False
 
     def check(self, value: Any) -> Any:
-        if isinstance(value, str):
+        if isinstance(value, str) and not isinstance(value, Date):
             return str(value)
         if value is None and self.nullable:
             return None
-        hint = None
-        if isinstance(value, (bool, int, float)):
-            hint = f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
-        raise wrong(f"found {shown(value)}", allowed="text", hint=hint)
+        raise wrong(f"found {shown(value)}", allowed="text", hint=_quoted(value))
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": ["string", "null"] if self.nullable else "string"}
@@ -121,9 +128,10 @@ class WholeRule(Rule):
     low: int
     high: int = INT_MAX
     unit: str = ""
+    bindable: bool = True
 
     def check(self, value: Any) -> int | str:
-        if isinstance(value, str) and whole(value):
+        if self.bindable and isinstance(value, str) and whole(value):
             return str(value)
         number = self._number(value)
         if number is None or not self.low <= number <= self.high:
@@ -152,7 +160,7 @@ class WholeRule(Rule):
     def json_schema(self) -> dict[str, Any]:
         digits = {"type": "string", "pattern": r"^\s*[-+]?\d+\s*$"}
         number = {"type": "integer", "minimum": self.low, "maximum": self.high}
-        return {"anyOf": [number, digits, _EXPRESSION_SCHEMA]}
+        return {"anyOf": [number, digits, *([_EXPRESSION_SCHEMA] if self.bindable else [])]}
 
 
 @dataclass(frozen=True)
@@ -234,8 +242,9 @@ class AssetRule(Rule):
     words: tuple[str, ...] = ()
 
     def check(self, value: Any) -> str:
-        named = isinstance(value, str) and _ASSET.fullmatch(value)
-        if not named and value not in self.words:
+        if isinstance(value, str) and value.lower() in self.words:
+            return value.lower()
+        if not isinstance(value, str) or not _ASSET.fullmatch(value):
             hint = None
             if isinstance(value, str) and re.fullmatch(r"[\w.@:-]+", value):
                 hint = f"write azureml:{value}"
@@ -255,9 +264,12 @@ class ScalarRule(Rule):
     def check(self, value: Any) -> Any:
         if isinstance(value, Typed):
             value = parse_scalar(value)
-        if isinstance(value, (str, bool, int, float)):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise wrong(f"found {shown(value)}", allowed=self.allowed, hint=_quoted(value))
+        if isinstance(value, (str, bool, int, float)) and not isinstance(value, Date):
             return value
-        raise wrong(f"found {shown(value)}", allowed=self.allowed)
+        hint = _quoted(value) if isinstance(value, Date) else None
+        raise wrong(f"found {shown(value)}", allowed=self.allowed, hint=hint)
 
     @property
     def allowed(self) -> str:
@@ -296,10 +308,25 @@ class AnythingRule(Rule):
     """Whatever stands there: it has no meaning here, or none of ours to check."""
 
     def check(self, value: Any) -> Any:
-        return parse_scalar(value) if isinstance(value, Typed) else value
+        if isinstance(value, Typed):
+            return parse_scalar(value)
+        return str(value) if isinstance(value, Date) else value
 
     def json_schema(self) -> dict[str, Any]:
         return {}
+
+
+@dataclass(frozen=True)
+class CondaFileRule(Rule):
+    """The path of a conda file, or what would stand in it."""
+
+    def check(self, value: Any) -> Any:
+        if isinstance(value, dict) or (isinstance(value, str) and not isinstance(value, Date)):
+            return value
+        raise wrong(f"found {shown(value)}", allowed="a path, or a mapping")
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": ["string", "object"]}
 
 
 @dataclass(frozen=True)
@@ -352,22 +379,42 @@ class NameRule(Rule):
         return {"pattern": r"^[^\W\d]\w*$"}
 
 
+@dataclass(frozen=True)
+class AssetNameRule(Rule):
+    """The name that an output is registered under."""
+
+    def check(self, value: Any) -> str:
+        if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,255}", value):
+            return str(value)
+        raise wrong(
+            f"found {shown(value)}",
+            allowed="up to 255 letters from a to z, digits, dashes and underscores",
+        )
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,255}$"}
+
+
 Text = Annotated[str, TextRule()]
 TextOrNull = Annotated[str | None, TextRule(nullable=True)]
 LooseText = Annotated[str, LooseTextRule()]
 Flag = Annotated[bool, FlagRule()]
 Anything = Annotated[Any, AnythingRule()]
+CondaFile = Annotated[Any, CondaFileRule()]
 Scalar = Annotated[str | int | float | bool, ScalarRule()]
 LiteralValue = Annotated[str | int | float | bool, LiteralRule()]
 Size = Annotated[int | str, SizeRule()]
 Count = Annotated[int | str, WholeRule(1)]
+FixedCount = Annotated[int, WholeRule(1, bindable=False)]
 Threshold = Annotated[int | str, WholeRule(-1)]
 Retries = Annotated[int | str, WholeRule(0)]
 Timeout = Annotated[int | str, WholeRule(1, MAX_TIMEOUT, "seconds")]
+FixedTimeout = Annotated[int, WholeRule(1, MAX_TIMEOUT, "seconds", bindable=False)]
 Level = Annotated[str, ChoiceRule(LOGGING_LEVELS, bindable=True)]
 DataType = Annotated[str, ChoiceRule(DATA_TYPES, any_case=True)]
 StepName = Annotated[str, StepNameRule()]
 Name = Annotated[str, NameRule()]
+AssetName = Annotated[str, AssetNameRule()]
 EnvironmentName = Annotated[str, AssetRule("NAME, azureml:NAME:VERSION or a mapping")]
 ComputeName = Annotated[str, AssetRule("NAME", ("serverless",))]
 DatastoreName = Annotated[str, AssetRule("NAME")]

@@ -27,7 +27,7 @@ from yaml.events import (
 from yaml.resolver import Resolver
 
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.document import Document, Items, Path_, Place, Section, dotted
+from prefect_parallel.job.document import Date, Document, Items, Path_, Place, Section, dotted
 
 # What aliases may add to a file, in values. Pipelines share a step or two; a file that multiplies
 # itself ("billion laughs") passes this at once.
@@ -84,7 +84,7 @@ def parse_document(text: str, name: str, folder: Path, prefix: Path_ = ()) -> Do
 def parse_scalar(text: str) -> Any:
     """One value as YAML 1.1 reads it; text that is no YAML is itself.
 
-    Only for single values: what reads as a mapping or list is returned as text.
+    Only for single values: what reads as a mapping, list or date is returned as text.
     """
     try:
         node = yaml.compose(str(text), Loader=_YAML)
@@ -92,7 +92,8 @@ def parse_scalar(text: str) -> Any:
         return text
     if not isinstance(node, yaml.ScalarNode) or node.tag not in _SCALAR_TAGS:
         return text
-    return _scalar(node.tag, node.value)
+    value = _scalar(node.tag, node.value)
+    return str(value) if isinstance(value, Date) else value
 
 
 def _unreadable(name: str, file: Path, error: OSError, prefix: Path_) -> Problem:
@@ -111,9 +112,10 @@ def _plain_tag(value: str) -> str:
 
 def _scalar(tag: str, value: str) -> Any:
     kind = tag.removeprefix(_PREFIX)
-    # A date means the text it was written as: no key of the format wants a date.
-    if kind in ("str", "timestamp"):
+    if kind == "str":
         return value
+    if kind == "timestamp":
+        return Date(value)
     return SafeConstructor().construct_object(yaml.ScalarNode(tag, value))
 
 

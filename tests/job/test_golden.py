@@ -236,7 +236,9 @@ def step_level(job: PipelineJob, name: str) -> dict[str, Any]:
         data["environment"] = environment(step.environment or lent.environment, folder)
         data["instance_count"] = resources.instance_count if resources else None
         data["limits"] = step.limits.model_dump(exclude_unset=True) if step.limits else None
-        data["distribution"] = step.distribution
+        data["distribution"] = (
+            step.distribution.model_dump(exclude_unset=True) if step.distribution else None
+        )
     return data
 
 
