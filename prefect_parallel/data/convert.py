@@ -37,6 +37,8 @@ class Conversion:
         if not isinstance(column_type, str) and len(column_type) != 1:
             raise ValueError("a column type is one of boolean and datetime, not both")
         if name == "datetime":
+            if not options["formats"]:
+                raise ValueError("formats is empty: it needs one at least")
             self._parse = parser(options["formats"], options.get("date_constant"))
         if name == "boolean":
             self._words, self._mismatch = _words(options)

@@ -15,6 +15,7 @@ from prefect_parallel.data.shapes import (
     TEXT,
     Anything,
     Fields,
+    Plain,
     Report,
     Shape,
     compose,
@@ -161,12 +162,12 @@ class _Parser:
     """Reads the text of an MLTable file."""
 
     TOP: Mapping[str, Shape] = {
-        "$schema": Anything(),
+        "$schema": TEXT,
         "type": one_of("mltable"),
         "paths": Anything(),
         "transformations": Anything(),
-        "metadata": Anything(),
-        "traits": Anything(),
+        "metadata": Plain(),
+        "traits": Plain(),
     }
 
     def __init__(self, location: Location) -> None:

@@ -66,6 +66,8 @@ class TextFile:
             wrong = "is compressed with gzip: unpack it"
         elif encoding == "utf16" and head.startswith(_UTF16_MARK_BIG):
             wrong = "is UTF-16 of the big-endian kind, which MLTable does not read"
+        elif self.size % self.unit:
+            wrong = "is not UTF-16: it ends in the middle of a character"
         if wrong:
             self._file.close()
             raise UnreadableMiniBatch(f"{path}: {wrong}")

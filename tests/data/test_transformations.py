@@ -408,3 +408,37 @@ def test_a_first_file_of_no_names(make_table: MakeTable, first: bytes) -> None:
         folder = make_table([b"", first, b"a,b\n7,8\n"], {"read_delimited": {"header": header}})
         frame = load_table(str(folder)).to_pandas()
         assert (list(frame), frame.to_numpy().tolist()) == (["Column1", "Column2"], wanted)
+
+
+def test_json_columns_stand_in_the_order_of_their_first_appearance(make_table: MakeTable) -> None:
+    first, then = b'{"a": null, "b": 1}\n', b'{"a": 2, "b": 3, "c": 4}\n'
+    for files in ([first, then], [b"\n", first + then]):
+        table = load_table(str(make_table(files, "read_json_lines", {"drop_columns": "c"})))
+        assert list(table.to_pandas()) == ["a", "b"]
+    twice = {"convert_column_types": [{"columns": "a", "column_type": "boolean"}]}
+    table = load_table(str(make_table([b"\n", b'{"a": [1], "b": 1}\n'], "read_json_lines", twice)))
+    assert list(table.to_pandas()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("line", [b"\r\n", b" \n"])
+def test_json_lines_of_blanks_are_invalid(make_table: MakeTable, line: bytes) -> None:
+    data = b'{"a": 1}\n\n' + line
+    with pytest.raises(PrefectParallelError, match="line 3"):
+        load_table(str(make_table([data], "read_json_lines"))).to_pandas()
+    lax = {"read_json_lines": {"invalid_lines": "drop"}}
+    assert load_table(str(make_table([data], lax))).to_pandas()["a"].tolist() == [1]
+
+
+def test_half_a_character_is_no_utf16(make_table: MakeTable) -> None:
+    folder = make_table([b"name\nxy,\n"], {"read_delimited": {"encoding": "utf16"}})
+    with pytest.raises(PrefectParallelError, match="not UTF-16"):
+        load_table(str(folder)).to_pandas()
+
+
+@pytest.mark.parametrize("key", ["metadata: 5", "traits: [a]", "$schema: 5", "metadata:"])
+def test_what_has_no_meaning_has_a_type(make_table: MakeTable, key: str) -> None:
+    folder = make_table([b"a\n7\n"], "read_delimited")
+    with (folder / "MLTable").open("a") as file:
+        file.write(key + "\n")
+    with pytest.raises(InvalidMLTable, match=key.split(":")[0].strip("$")):
+        load_table(str(folder))

@@ -88,8 +88,10 @@ class JsonLines:
         self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
     ) -> Facts:
         by_file: dict[str, dict[str, str]] = {}
+        names: dict[str, None] = {}
         for piece, block in stepped:
             found = by_file.setdefault(piece.file.path, {})
+            names.update(dict.fromkeys(block.columns))
             for name, column in block.columns.items():
                 kind = _first_kind(column) if isinstance(column, list) else None
                 if kind and name not in found:
@@ -102,12 +104,14 @@ class JsonLines:
             path: {name: kind for name, kind in found.items() if kind != common[name]}
             for path, found in by_file.items()
         }
+        # In the order of their first appearance, be it as nulls.
+        common = {name: common[name] for name in names if name in common}
         return {"kinds": common, "files": {path: kinds for path, kinds in others.items() if kinds}}
 
     def read(self, piece: Piece, path_columns: dict[str, Any], misfits: Counter[str]) -> Block:
         data = self._data(piece)
         table = self._parse(data, piece)
-        if table is not None:
+        if table is not None and len(table):
             arrays = {name: table[name].combine_chunks() for name in table.column_names}
             return add_path_columns(Block(arrays, len(table)), path_columns)
         rows = self._rows(data, piece)
