@@ -84,7 +84,7 @@ class _ParallelStep:
             totals = count(self._directory, self._progress.mini_batches)
             refuse_failed_totals(self._thresholds, totals, self._progress.mini_batches)
             self._aggregate()
-            return self._end("Completed", _completed(totals))
+            return self._end("Completed", _completed(totals), totals)
         except StepCanceled as error:
             return self._end("Canceled", str(error))
         except PrefectParallelError as error:
@@ -146,9 +146,9 @@ class _ParallelStep:
                 header=self._step.predefined.append_row_dataframe_header,
             )
 
-    def _end(self, status: Status, reason: str) -> StepEnd:
+    def _end(self, status: Status, reason: str, totals: Totals | None = None) -> StepEnd:
         mini_batches = self._progress.mini_batches
-        totals = count(self._directory, mini_batches)
+        totals = totals or count(self._directory, mini_batches)
         result = JobResult.of(
             status=status,
             reason=_with_traceback_file(reason, totals),
@@ -196,9 +196,9 @@ class _ParallelStep:
 
     def _write(self, result: JobResult, totals: Totals) -> None:
         self._logs.progress(str(self._progress), last=True)
-        self._logs.failed_mini_batches(
-            records(self._directory, self._progress.mini_batches), self._debug_command
-        )
+        any_failed = totals.failed > 0
+        looked_at = records(self._directory, self._progress.mini_batches) if any_failed else ()
+        self._logs.failed_mini_batches(looked_at, self._debug_command)
         for column, values in totals.values_set_to_null.items():
             self._logs.job(f"column {column}: {values} values did not fit its type and became null")
         self._logs.job(f"{result.status}: {result.reason}")

@@ -1,0 +1,28 @@
+"""What is asked for quickly is there at once: it does not wait for Prefect and Dask."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "iris_batch_prediction" / "pipeline.yml"
+
+SLOW = ("prefect", "prefect_dask", "dask", "distributed", "bokeh")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["run", "--help"], ["validate", EXAMPLE], ["plan", EXAMPLE], ["schema"]],
+    ids=lambda arguments: str(arguments[0]),
+)
+def test_a_command_that_runs_nothing_does_not_import_prefect(arguments: list[object]) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "prefect_parallel.cli"]
+    ended = subprocess.run(
+        [*command, *map(str, arguments)], capture_output=True, text=True, check=True
+    )
+    imported = {line.rsplit("|", 1)[-1].strip() for line in ended.stderr.splitlines()}
+    assert "prefect_parallel.cli.app" in imported
+    assert imported.isdisjoint(SLOW)
