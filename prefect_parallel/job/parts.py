@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Discriminator, Tag, ValidationInfo, field_validator
@@ -180,15 +181,19 @@ class InlineLimits(Limits):
     timeout: FixedTimeout | None = None
 
 
+_CAMEL_WORDS = re.compile(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])")
+"""Where the words of a name in camel case begin."""
+
+
 class _IdentityRule(Rule):
     """The kinds of identity, in snake or camel case."""
 
     names = ("aml_token", "user_identity", "managed", "managed_identity")
 
     def check(self, value: Any) -> str:
-        for name in self.names:
-            if isinstance(value, str) and value.lower().replace("_", "") == name.replace("_", ""):
-                return "managed_identity" if name == "managed" else name
+        name = _CAMEL_WORDS.sub("_", value).lower() if isinstance(value, str) else value
+        if name in self.names:
+            return "managed_identity" if name == "managed" else str(name)
         raise wrong(f"found {shown(value)}", allowed=", ".join(self.names))
 
     def json_schema(self) -> dict[str, Any]:

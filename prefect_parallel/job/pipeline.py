@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import yaml
-from pydantic import Field, PrivateAttr
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 
 from prefect_parallel.job.components import Component, InForce, ParallelComponentModel, in_force
 from prefect_parallel.job.document import Document
@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 
 
 class Settings(Model):
-    """Settings for all steps."""
+    """Settings for all steps. What is assigned to them in Python needs no `azureml:`."""
+
+    model_config = ConfigDict(validate_assignment=True)
 
     no_meaning: ClassVar[frozenset[str]] = frozenset(
         {"force_rerun", "continue_on_failed_optional_input"}
@@ -51,6 +53,13 @@ class Settings(Model):
     continue_on_step_failure: Flag = False
     force_rerun: Flag | None = None
     continue_on_failed_optional_input: Flag | None = None
+
+    @field_validator("default_compute", "default_datastore", mode="before")
+    @classmethod
+    def _complete(cls, value: Any, info: ValidationInfo) -> Any:
+        bare = isinstance(value, str) and not value.startswith("azureml:")
+        assigned = info.context is None
+        return f"azureml:{value}" if assigned and bare and value != "serverless" else value
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -177,6 +179,206 @@ def test_names_of_steps_without_variables() -> None:
 
     assert list(two().jobs) == ["mine", "mine_1", "command"]
     assert two().display_name == "two"
+
+
+def test_a_name_comes_before_the_variable() -> None:
+    score = scoring(name="score")
+
+    @pipeline
+    def one_variable() -> None:
+        score()
+        last = score()
+        assert last.name == "score"
+
+    @pipeline
+    def two_variables() -> None:
+        first = score()
+        second = score()
+        assert first is not second
+
+    assert list(one_variable().jobs) == ["score_1", "score"]
+    assert list(two_variables().jobs) == ["first", "second"]
+
+
+def test_the_name_of_a_command_is_its_components() -> None:
+    template = command(command="true", environment=ANY, name="tell")
+
+    @pipeline
+    def several() -> None:
+        told = template()
+        _ = template()
+        renamed = template()
+        renamed.name = "other"
+        placed = command(command="true", environment=ANY, name="mine")
+        assert told.command == placed.command
+
+    assert list(several().jobs) == ["told", "told_1", "other", "mine"]
+
+
+def test_steps_are_changed_in_place(here: Folder) -> None:
+    copying = command(
+        inputs={"x": Input(type="uri_folder")},
+        outputs={"y": Output(type="uri_folder"), "z": None},
+        command="cp -r ${{inputs.x}} ${{outputs.y}}",
+        environment=ANY,
+    )
+    score = scoring(retry_settings={"max_retries": 1})
+
+    @pipeline
+    def flow(x: object) -> object:
+        copied = copying(x=x)
+        copied.outputs.y.type = "mltable"
+        copied.outputs.z.path = "azureml://datastores/a/paths/b"
+        copied.inputs.x.mode = "direct"
+        copied.environment_variables["A"] = "b"
+        copied.limits.timeout = 7
+        scores = score(files=copied.outputs.y)
+        scores.inputs.files.mode = "download"
+        scores.resources.instance_count = 3
+        scores.retry_settings.max_retries = 5
+        scores.task.program_arguments = "--x 1"
+        again = score(files=copied.outputs.y)
+        assert again.retry_settings.max_retries == 1
+        return {"rows": scores.outputs.rows}
+
+    job = flow(x=Input(path="data"))
+    job.settings.default_compute = "pool"
+    job.settings.continue_on_step_failure = True
+    job.outputs.rows.mode = "upload"  # type: ignore[attr-defined]
+    here.text = """\
+type: pipeline
+display_name: flow
+settings: {default_compute: azureml:pool, continue_on_step_failure: true}
+inputs:
+  x: {type: uri_folder, path: data}
+outputs:
+  rows: {type: uri_file, mode: upload}
+jobs:
+  copied:
+    type: command
+    inputs:
+      x: {type: uri_folder, path: '${{parent.inputs.x}}', mode: direct}
+    outputs:
+      y: {type: mltable}
+      z: {type: uri_folder, path: azureml://datastores/a/paths/b}
+    command: cp -r ${{inputs.x}} ${{outputs.y}}
+    environment: azureml:any:1
+    environment_variables: {A: b}
+    limits: {timeout: 7}
+  scores:
+    type: parallel
+    inputs:
+      files: {type: uri_folder, path: '${{parent.jobs.copied.outputs.y}}', mode: download}
+    outputs:
+      rows: ${{parent.outputs.rows}}
+    input_data: ${{inputs.files}}
+    resources: {instance_count: 3}
+    retry_settings: {max_retries: 5}
+    task: &task
+      type: run_function
+      code: code
+      entry_script: entry.py
+      environment: azureml:any:1
+      program_arguments: --x 1
+  again:
+    type: parallel
+    inputs:
+      files: {type: uri_folder, path: '${{parent.jobs.copied.outputs.y}}'}
+    outputs:
+      rows: {type: uri_file}
+    input_data: ${{inputs.files}}
+    retry_settings: {max_retries: 1}
+    task: {type: run_function, code: code, entry_script: entry.py, environment: azureml:any:1}
+"""
+    assert job == here.load()
+    here.text = job.to_yaml()
+    assert here.load() == job
+
+
+def test_a_step_with_one_output_is_an_input() -> None:
+    score = scoring()
+
+    @pipeline
+    def chain() -> object:
+        first = score()
+        second = score(files=first)
+        return second.outputs
+
+    job = chain()
+    assert job.graph() == {"first": set(), "second": {"first"}}
+    assert list(job.outputs) == ["rows"]
+
+
+def test_none_is_not_given() -> None:
+    tell = command(
+        inputs={"note": Input(type="string", optional=True)},
+        command="echo $[[--note ${{inputs.note}}]]",
+        environment=ANY,
+    )
+
+    @pipeline
+    def telling(note: object = None) -> None:
+        told = tell(note=note)
+        assert told.inputs.note.optional
+
+    job = telling()
+    assert (dict(job.inputs), dict(job.jobs["told"].inputs)) == ({}, {})
+    assert telling(note="x").resolve().steps["told"].inputs == {"note": Literal("x", "string")}
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"), [(9, "at most 5"), (-1, "at least 0"), ("c", "a, b")]
+)
+def test_limits_of_an_input(value: object, allowed: str) -> None:
+    @pipeline
+    def limited() -> None:
+        step = command(
+            inputs={
+                "n": Input(type="number", min=0, max=5),
+                "e": Input(type="string", enum=["a", "b"]),
+            },
+            command="true",
+            environment=ANY,
+        )
+        told = step(n=1, e=value) if isinstance(value, str) else step(n=value, e="a")
+        assert told
+
+    with pytest.raises(InvalidPipeline) as refused:
+        limited()
+    (problem,) = refused.value.problems
+    assert problem.allowed == allowed
+    assert problem.key in ("jobs.told.inputs.n", "jobs.told.inputs.e")
+
+
+def test_arguments_are_those_of_azure() -> None:
+    def names(function: Any) -> set[str]:
+        return set(inspect.signature(function).parameters)
+
+    assert names(Input) >= {"type", "path", "mode", "default", "optional", "min", "max", "enum"}
+    assert names(command) >= {"services", "job_tier", "priority", "parent_job_name"}
+    nouns: list[Any] = [Input, Output, RunFunction, Environment]
+    for noun in nouns:
+        with pytest.raises(TypeError, match="positional"):
+            noun("x")
+
+    @pipeline(name="n", version="1")
+    def named() -> None:
+        command(
+            command="true", environment=ANY, job_tier="standard", parent_job_name="x", timeout=1
+        )
+
+    assert named().display_name == "n"
+    assert named().name is None
+
+
+def scoring(**more: Any) -> Any:
+    return parallel_run_function(
+        inputs={"files": Input(path="data")},
+        outputs={"rows": Output(type="uri_file")},
+        input_data="${{inputs.files}}",
+        task=RunFunction(code="code", entry_script="entry.py", environment=ANY),
+        **more,
+    )
 
 
 def test_retry_settings_may_be_an_object(here: Folder) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from prefect_parallel.job import Data
+
 from .conftest import Folder
 
 ENVIRONMENT = "\n    environment: azureml:any:1\n"
@@ -33,6 +35,23 @@ environment: azureml:any:1
 )
 def test_at_the_job(folder: Folder, line: str, key: str) -> None:
     assert folder.replace("inputs:\n", f"{line}\ninputs:\n").problem().key == key
+
+
+@pytest.mark.parametrize("name", ["AMLToken", "UserIdentity", "USER_IDENTITY", "Managed"])
+def test_identities(folder: Folder, name: str) -> None:
+    folder.replace("inputs:\n", f"identity: {{type: {name}}}\ninputs:\n").load()
+
+
+@pytest.mark.parametrize("name", ["amltoken", "AML_Token", "useridentity", "''", "x"])
+def test_no_identities(folder: Folder, name: str) -> None:
+    problem = folder.replace("inputs:\n", f"identity: {{type: {name}}}\ninputs:\n").problem()
+    assert problem.key == "identity.type"
+
+
+def test_keys_of_a_managed_identity(folder: Folder) -> None:
+    folder.replace("inputs:\n", "identity: {type: managed, client_id: x}\ninputs:\n").load()
+    folder.text = folder.text.replace("type: managed", "type: user_identity")
+    assert folder.problem().key == "identity.client_id"
 
 
 @pytest.mark.parametrize("value", ["2024-01-02", ".inf", ".nan", "{value: 2024-01-02}"])
@@ -217,3 +236,24 @@ def component_step(folder: Folder, component: str) -> None:
     inputs:
       files: ${{{{parent.jobs.first.outputs.rows}}}}
 """
+
+
+def test_a_component_in_place_is_told_of(folder: Folder) -> None:
+    """Its step is no step without a type: that would lead astray."""
+    folder.text = folder.text.partition("  second:\n")[0]
+    folder.text += "  second:\n    component: {type: command, command: ls}\n"
+    assert folder.problem().key == "jobs.second.component"
+
+
+@pytest.mark.parametrize("name", ["Command", "COMMAND"])
+def test_types_of_components_are_in_any_case(folder: Folder, name: str) -> None:
+    component_step(folder, COMPONENT.replace("type: command", f"type: {name}", 1))
+    assert folder.load().jobs["second"].type == "command"
+
+
+@pytest.mark.parametrize("path", ["file:data", "file:./data", "file://data"])
+def test_a_file_url_counts_from_the_pipeline(folder: Folder, path: str) -> None:
+    folder.replace("path: ./data}\n      label", f"path: {path}}}\n      label")
+    files = folder.load().resolve().steps["first"].inputs["files"]
+    assert isinstance(files, Data)
+    assert files.location == str(folder.path / "data")

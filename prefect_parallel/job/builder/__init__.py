@@ -24,7 +24,9 @@
     job = nightly(rows=Input(type="mltable", path="./rows"))
 
 What comes out is a `PipelineJob`, checked as a YAML file is; relative paths count from the
-working directory. A step is named after the variable that it is assigned to.
+working directory. A step is named by its `name`, else after the variable that it is assigned to.
+What a step was given may still be changed, e.g. `scoring.inputs.rows.mode = "direct"`, and of the
+job its settings: `job.settings.default_compute = "pool"`.
 """
 
 from prefect_parallel.job.builder.functions import command, parallel_run_function

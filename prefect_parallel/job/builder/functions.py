@@ -8,6 +8,7 @@ from typing import Any
 
 from prefect_parallel.job.builder.nouns import Environment, RunFunction
 from prefect_parallel.job.builder.step import Step
+from prefect_parallel.job.builder.written import without_none
 
 
 def parallel_run_function(
@@ -40,7 +41,7 @@ def parallel_run_function(
 ) -> Step:
     """A parallel step. The arguments are the keys of the step in YAML.
 
-    It is named after the variable that it is assigned to, else by `name`. `retry_settings` is a
+    It is named by `name`, else after the variable that it is assigned to. `retry_settings` is a
     mapping, or anything with `max_retries` and `timeout`; `is_deterministic` has no meaning here.
     """
     step = Step(
@@ -66,13 +67,12 @@ def parallel_run_function(
         input_data=input_data,
         identity=identity,
     )
-    if any(value is not None for value in (instance_count, instance_type, docker_args, shm_size)):
-        step.set_resources(
-            instance_count=instance_count,
-            instance_type=instance_type,
-            docker_args=docker_args,
-            shm_size=shm_size,
-        )
+    step.set_resources(
+        instance_count=instance_count,
+        instance_type=instance_type,
+        docker_args=docker_args,
+        shm_size=shm_size,
+    )
     return step
 
 
@@ -100,11 +100,16 @@ def command(
     code: str | os.PathLike[str] | None = None,
     identity: Mapping[str, str] | None = None,
     is_deterministic: bool = True,
+    services: Mapping[str, Any] | None = None,
+    job_tier: str | None = None,
+    priority: str | None = None,
+    parent_job_name: str | None = None,
 ) -> Step:
     """A command step. The arguments are the keys of the step in YAML.
 
-    It is named after the variable that it is assigned to, else by `name`. After `timeout`
-    seconds it is ended; `is_deterministic` has no meaning here.
+    It is named by `name`; a step that is made by calling it, after the variable that it is
+    assigned to, else by `name`. After `timeout` seconds it is ended; `is_deterministic` and
+    `parent_job_name` have no meaning here.
     """
     step = Step(
         inputs,
@@ -123,16 +128,16 @@ def command(
         compute=compute,
         code=code,
         identity=identity,
+        services=services,
+        queue_settings=without_none({"job_tier": job_tier, "priority": priority}),
     )
-    resources = {
-        "instance_count": instance_count,
-        "instance_type": instance_type,
-        "locations": locations,
-        "docker_args": docker_args,
-        "shm_size": shm_size,
-    }
-    if any(value is not None for value in resources.values()):
-        step.set_resources(**resources)
+    step.set_resources(
+        instance_count=instance_count,
+        instance_type=instance_type,
+        locations=locations,
+        docker_args=docker_args,
+        shm_size=shm_size,
+    )
     if timeout is not None:
         step.set_limits(timeout=timeout)
     return step

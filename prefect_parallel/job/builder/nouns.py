@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Input:
     """An input: data with a path, or a declaration that a later call fills.
 
@@ -18,18 +18,26 @@ class Input:
         mode: How a step gets it.
         default: Of a literal.
         optional: Whether it may be left out.
+        min: The smallest number it may be.
+        max: The largest number it may be.
+        enum: All that it may be.
         description: For people.
+        datastore: Where the path leads to.
     """
 
     type: str = "uri_folder"
     path: str | os.PathLike[str] | None = None
     mode: str | None = None
     default: str | int | float | bool | None = None
-    optional: bool = False
+    optional: bool | None = None
+    min: int | float | None = None
+    max: int | float | None = None
+    enum: Sequence[str] | None = None
     description: str | None = None
+    datastore: str | None = None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Output:
     """An output of a step or of the pipeline."""
 
@@ -41,7 +49,7 @@ class Output:
     description: str | None = None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Environment:
     """An environment in place; here, steps run in the environment that runs the pipeline."""
 
@@ -52,9 +60,11 @@ class Environment:
     build: Mapping[str, str] | None = None
     conda_file: str | os.PathLike[str] | Mapping[str, Any] | None = None
     tags: Mapping[str, str] | None = None
+    properties: Mapping[str, str] | None = None
+    datastore: str | None = None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class RunFunction:
     """What a parallel step runs over each mini-batch."""
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, overload
 
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.builder.step import PipelineInput, Step, StepOutput, steps_so_far
-from prefect_parallel.job.builder.written import output_of, pipeline_input, step_of, without_none
+from prefect_parallel.job.builder.step import (
+    Attributes,
+    PipelineInput,
+    Ports,
+    Step,
+    StepOutput,
+    steps_so_far,
+)
+from prefect_parallel.job.builder.written import Writer, output_of, pipeline_input, without_none
 from prefect_parallel.job.document import document_of
 from prefect_parallel.job.load import job_from
 from prefect_parallel.job.pipeline import PipelineJob
@@ -28,6 +36,7 @@ def pipeline(
     /,
     *,
     name: str | None = None,
+    version: str | None = None,
     display_name: str | None = None,
     description: str | None = None,
     experiment_name: str | None = None,
@@ -49,10 +58,13 @@ def pipeline(func: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
         func: The function.
         settings: `name`, `display_name`, `description`, `experiment_name`, `tags`, `compute`,
             `default_compute`, `default_datastore`, `continue_on_step_failure`, `force_rerun`.
+            The name, else the function's, is the display name if there is none; `version` has
+            no meaning here.
 
     Returns:
         What takes the pipeline's inputs and returns a `PipelineJob`; it raises InvalidPipeline
-        if that has mistakes.
+        if that has mistakes. An input that is None is not given. Settings, and the types, modes
+        and paths of outputs may still be set on the job.
     """
     if func is None:
         return lambda func: _Maker(func, settings)
@@ -73,7 +85,10 @@ class _Maker:
         if steps_so_far.get() is not None:
             problem = Problem(f"{self.func.__name__} is called inside a pipeline")
             raise InvalidPipeline([problem])
-        stand_ins = {name: PipelineInput(name) for name in bound.arguments}
+        inputs = without_none(bound.arguments)
+        stand_ins = {
+            name: PipelineInput(name) if name in inputs else None for name in bound.arguments
+        }
         token = steps_so_far.set([])
         try:
             returned, variables = _run(self.func, stand_ins)
@@ -82,17 +97,24 @@ class _Maker:
             steps_so_far.reset(token)
         names = _names(steps, variables)
         returned_outputs = _returned(returned)
-        data: dict[str, Any] = {"type": "pipeline", "display_name": self.func.__name__}
+        data: dict[str, Any] = {
+            "type": "pipeline",
+            "display_name": self.settings.get("name") or self.func.__name__,
+        }
         if self.func.__doc__:
             data["description"] = inspect.cleandoc(self.func.__doc__)
         data.update(_pipeline_settings(self.settings))
-        data["inputs"] = {name: pipeline_input(value) for name, value in bound.arguments.items()}
+        data["inputs"] = {name: pipeline_input(value) for name, value in inputs.items()}
         data["outputs"] = {
-            name: output_of(output.step.made[output.name], None)
+            name: output_of(output.step.made[output.port], None)
             for name, output in returned_outputs.items()
         }
-        data["jobs"] = {names[step]: step_of(step, names, returned_outputs) for step in steps}
-        return job_from(document_of(_without_empty(data), Path.cwd()))
+        writer = Writer(inputs, names, returned_outputs)
+        data["jobs"] = {names[step]: writer.step(step) for step in steps}
+        job = job_from(document_of(_without_empty(data), Path.cwd()))
+        if job.outputs:
+            job.outputs = Attributes(job.outputs)
+        return job
 
 
 def _run(func: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
@@ -113,11 +135,29 @@ def _run(func: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[Any, M
 
 
 def _names(steps: list[Step], variables: Mapping[str, Any]) -> dict[Step, str]:
-    """A name for each step: its variable's, else its own, with a number if it is taken."""
+    """A name for each step.
+
+    It is the step's own, unless several steps in variables have the same: then the variables
+    tell them apart. A step without name and variable is named after one of the same template.
+    What is taken gets a number.
+    """
+    held = {
+        id(value): name
+        for name, value in variables.items()
+        if isinstance(value, Step) and name != "_"
+    }
+    shared = Counter(step.settings.get("name") for step in steps if id(step) in held)
     names: dict[Step, str] = {}
-    by_variable = {id(value): name for name, value in variables.items() if isinstance(value, Step)}
-    for step in steps:
-        wanted = by_variable.get(id(step)) or step.settings.get("name") or step.settings["type"]
+    of_template: dict[Step, str] = {}
+    for step in sorted(steps, key=lambda step: id(step) not in held):
+        name, variable = step.settings.get("name"), held.get(id(step))
+        if variable and (name is None or shared[name] > 1):
+            name = variable
+        wanted = (
+            name or of_template.get(step.template) or step.component_name or step.settings["type"]
+        )
+        if variable and step.settings.get("name") is None:
+            of_template[step.template] = wanted
         name, number = wanted, 1
         while name in names.values():
             name = f"{wanted}_{number}"
@@ -129,6 +169,8 @@ def _names(steps: list[Step], variables: Mapping[str, Any]) -> dict[Step, str]:
 def _returned(returned: Any) -> dict[str, StepOutput]:
     if returned is None:
         return {}
+    if isinstance(returned, Ports):
+        returned = {name: returned[name] for name in returned}
     good = isinstance(returned, Mapping) and all(
         isinstance(value, StepOutput) for value in returned.values()
     )
@@ -138,9 +180,11 @@ def _returned(returned: Any) -> dict[str, StepOutput]:
 
 
 def _pipeline_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    at_job = ("name", "display_name", "description", "experiment_name", "tags", "compute")
+    at_job = ("display_name", "description", "experiment_name", "tags", "compute")
     data = {key: settings[key] for key in at_job if settings.get(key) is not None}
-    rest = {key: value for key, value in settings.items() if key not in at_job}
+    rest = {
+        key: value for key, value in settings.items() if key not in (*at_job, "name", "version")
+    }
     for key in ("default_compute", "default_datastore"):
         value = rest.get(key)
         if isinstance(value, str) and not value.startswith("azureml:") and value != "serverless":
@@ -150,4 +194,4 @@ def _pipeline_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_empty(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in data.items() if value or key == "jobs"}
+    return {key: value for key, value in data.items() if value or key in ("jobs", "settings")}

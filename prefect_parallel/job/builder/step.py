@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from prefect_parallel.job.builder.nouns import Input, Output
 
-@dataclass(frozen=True, eq=False)
-class StepOutput:
-    """The output of a step, to be given to another or returned from a pipeline."""
+_OWN = (
+    "component_name",
+    "settings",
+    "declared",
+    "given",
+    "made",
+    "template",
+    "inputs",
+    "outputs",
+)
+"""Attributes of a step that are no settings."""
 
-    step: Step
-    name: str
+_MAPPINGS = ("environment_variables", "limits", "resources", "retry_settings")
+"""Settings that are mappings, and that a step has from the start."""
 
 
 @dataclass(frozen=True)
@@ -23,54 +33,141 @@ class PipelineInput:
     name: str
 
 
-class _Ports:
+class StepInput:
+    """An input of a step. What is set on it counts for this step: `step.inputs.x.mode = ...`."""
+
+    def __init__(self, step: Step, port: str) -> None:
+        self.__dict__.update(step=step, port=port)
+
+    @property
+    def value(self) -> Any:
+        """What the step is given."""
+        return self.step.given[self.port]
+
+    def __getattr__(self, key: str) -> Any:
+        return getattr(self._input(), key)
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        self.step.given[self.port] = given = self._input()
+        setattr(given, key, value)
+
+    def _input(self) -> Input:
+        """What it is given, with type and mode: what is bound has those of the declaration."""
+        if isinstance(self.value, Input):
+            return self.value
+        declared = self.step.declared.get(self.port)
+        template = declared if isinstance(declared, Input) else Input()
+        return replace(template, path=self.value)
+
+
+class StepOutput:
+    """The output of a step, to be given to another or returned from a pipeline.
+
+    What is set on it counts for this step: `step.outputs.x.mode = ...`.
+    """
+
+    def __init__(self, step: Step, port: str) -> None:
+        self.__dict__.update(step=step, port=port)
+
+    def __getattr__(self, key: str) -> Any:
+        return getattr(self._output(), key)
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        setattr(self._output(), key, value)
+
+    def _output(self) -> Output:
+        output = self.step.made[self.port]
+        if not isinstance(output, Output):
+            output = self.step.made[self.port] = Output(**(output or {}))
+        return output
+
+
+class Ports:
     """`step.outputs.scores`, and `step.outputs["scores"]`."""
 
-    def __init__(self, step: Step, values: dict[str, Any], *, outputs: bool) -> None:
-        self.__dict__.update(_step=step, _values=values, _outputs=outputs)
+    def __init__(
+        self, step: Step, values: dict[str, Any], port: type[StepInput] | type[StepOutput]
+    ) -> None:
+        self.__dict__.update(_step=step, _values=values, _port=port)
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._values:
             raise AttributeError(f"the step has no {name!r}; it has: {', '.join(self._values)}")
-        return StepOutput(self._step, name) if self._outputs else self._values[name]
+        return self._port(self._step, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._values[name] = value
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
     __getitem__ = __getattr__
     __setitem__ = __setattr__
+
+
+class Attributes(dict[str, Any]):
+    """A mapping whose keys are attributes, too: `step.resources.instance_count = 2`."""
+
+    def __getattr__(self, key: str) -> Any:
+        if key.startswith("__"):
+            raise AttributeError(key)
+        return self.get(key)
+
+    __setattr__ = dict.__setitem__
 
 
 class Step:
     """A step, or the template of one: called with inputs it makes a step of a pipeline.
 
     Settings are attributes with the names of the keys in YAML, and may be changed.
+
+    Attributes:
+        settings: By key.
+        component_name: Names it if nothing else does.
+        declared: The inputs of its template.
+        given: What it is given as inputs.
+        made: Its outputs.
+        template: The step that was called to make it, or itself.
     """
 
     def __init__(
-        self, inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any] | None, **settings: Any
+        self,
+        inputs: Mapping[str, Any] | None,
+        outputs: Mapping[str, Any] | None,
+        **settings: Any,
     ) -> None:
+        self.component_name: str | None = None
         self.settings = {key: value for key, value in settings.items() if value is not None}
-        self.given = dict(inputs or {})
-        self.made = dict(outputs or {})
-        self.inputs = _Ports(self, self.given, outputs=False)
-        self.outputs = _Ports(self, self.made, outputs=True)
+        for key in _MAPPINGS:
+            self.settings[key] = Attributes(self.settings.get(key, {}))
+        self.declared = dict(inputs or {})
+        self.given = {name: copy.copy(value) for name, value in self.declared.items()}
+        self.made = {name: copy.copy(value) for name, value in (outputs or {}).items()}
+        self.template = self
+        self.inputs = Ports(self, self.given, StepInput)
+        self.outputs = Ports(self, self.made, StepOutput)
         if (steps := steps_so_far.get()) is not None:
             steps.append(self)
 
     def __call__(self, **inputs: Any) -> Step:
-        """A step with these inputs.
+        """A step with these inputs; None is an input that is not given.
 
         Raises:
             TypeError: It has no such input.
         """
-        for name in inputs:
-            if name not in self.given:
-                raise TypeError(f"no input {name!r}; there are: {', '.join(self.given)}")
+        for wrong in inputs.keys() - self.given.keys():
+            raise TypeError(f"no input {wrong!r}; there are: {', '.join(self.given)}")
         steps = steps_so_far.get()
         if steps is not None and self in steps:
             steps.remove(self)  # It was only the template.
-        return Step({**self.given, **inputs}, self.made, **self.settings)
+        settings = copy.deepcopy(self.settings)
+        # As in azure-ai-ml: of a command this is the name of the component, not of its steps.
+        name = settings.pop("name", None) if settings["type"] == "command" else None
+        step = Step(self.given, self.made, **settings)
+        step.component_name = name or self.component_name
+        step.template = self.template
+        step.given.update({name: value for name, value in inputs.items() if value is not None})
+        return step
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or "settings" not in self.__dict__:
@@ -78,19 +175,21 @@ class Step:
         return self.settings.get(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in ("settings", "given", "made", "inputs", "outputs"):
+        if name in _OWN:
             self.__dict__[name] = value
+        elif name in _MAPPINGS and isinstance(value, Mapping):
+            self.settings[name] = Attributes(value)
         else:
             self.settings[name] = value
 
     def set_resources(self, **resources: Any) -> None:
         """Set `instance_count` and the like."""
         given = {key: value for key, value in resources.items() if value is not None}
-        self.settings["resources"] = {**self.settings.get("resources", {}), **given}
+        self.settings["resources"].update(given)
 
     def set_limits(self, *, timeout: int) -> None:
         """Set the seconds after which a command is ended."""
-        self.settings["limits"] = {"timeout": timeout}
+        self.settings["limits"].timeout = timeout
 
 
 steps_so_far: ContextVar[list[Step] | None] = ContextVar("steps", default=None)

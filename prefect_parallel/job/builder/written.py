@@ -6,62 +6,133 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from prefect_parallel.errors import InvalidPipeline, Problem
 from prefect_parallel.job.builder.nouns import Environment, Input, Output, RunFunction
-from prefect_parallel.job.builder.step import PipelineInput, Step, StepOutput
+from prefect_parallel.job.builder.step import PipelineInput, Step, StepInput, StepOutput
 from prefect_parallel.job.expressions import keep_given
 from prefect_parallel.job.values import LITERAL_TYPES
 
 
-def step_of(
-    step: Step, names: Mapping[Step, str], returned: Mapping[str, StepOutput]
-) -> dict[str, Any]:
-    data = {key: _plain(value) for key, value in step.settings.items() if key != "name"}
-    bound = {output.name: name for name, output in returned.items() if output.step is step}
-    missing = [
-        f"inputs.{name}"
-        for name, value in step.given.items()
-        if isinstance(value, Input) and value.optional and _is_unfilled(value)
-    ]
-    for holder, key in ((data.get("task", {}), "program_arguments"), (data, "command")):
-        if holder.get(key):
-            holder[key] = keep_given(holder[key], missing)
-    data["inputs"] = {
-        name: _input(value, names)
-        for name, value in step.given.items()
-        if f"inputs.{name}" not in missing
-    }
-    data["outputs"] = {name: output_of(value, bound.get(name)) for name, value in step.made.items()}
-    return data
+class Writer:
+    """Writes the steps of one pipeline.
+
+    Args:
+        inputs: What the pipeline is given.
+        names: The steps' names.
+        returned: The outputs that the pipeline returns, by their names in the pipeline.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Any],
+        names: Mapping[Step, str],
+        returned: Mapping[str, StepOutput],
+    ) -> None:
+        self.inputs = inputs
+        self.names = names
+        self.returned = returned
+
+    def step(self, step: Step) -> dict[str, Any]:
+        written = {key: _plain(value) for key, value in step.settings.items() if key != "name"}
+        data = {key: value for key, value in written.items() if value != {}}
+        bound = {output.port: name for name, output in self.returned.items() if output.step is step}
+        missing = [f"inputs.{name}" for name, value in step.given.items() if _is_left_out(value)]
+        for holder, key in ((data.get("task", {}), "program_arguments"), (data, "command")):
+            if holder.get(key):
+                holder[key] = keep_given(holder[key], missing)
+        data["inputs"] = {
+            name: self._input(step, name) for name in step.given if f"inputs.{name}" not in missing
+        }
+        data["outputs"] = {
+            name: output_of(value, bound.get(name)) for name, value in step.made.items()
+        }
+        return data
+
+    def _input(self, step: Step, name: str) -> Any:
+        value = _unwrapped(step.given[name])
+        declared = step.declared.get(name)
+        if isinstance(value, (PipelineInput, StepOutput)):
+            binding = self._binding(value)
+            if not isinstance(declared, Input) or declared.type in LITERAL_TYPES:
+                return binding
+            # A bare binding takes type and mode from what it is bound to.
+            if declared.mode is None and declared.type == self._type_of(value):
+                return binding
+            return {"type": declared.type, "path": binding, **_mode(declared.mode)}
+        if isinstance(value, Input) and isinstance(bound := _unwrapped(value.path), _BINDINGS):
+            return {"type": value.type, "path": self._binding(bound), **_mode(value.mode)}
+        written = input_of(value)
+        if isinstance(declared, Input):
+            _check_limits(f"jobs.{self.names[step]}.inputs.{name}", written, declared)
+        return written
+
+    def _binding(self, value: Any) -> str:
+        if isinstance(value, PipelineInput):
+            return f"${{{{parent.inputs.{value.name}}}}}"
+        return f"${{{{parent.jobs.{self.names[value.step]}.outputs.{value.port}}}}}"
+
+    def _type_of(self, value: Any) -> str:
+        source = self.inputs[value.name] if isinstance(value, PipelineInput) else value
+        return str(getattr(source, "type", ""))
 
 
-def _is_unfilled(value: Input) -> bool:
-    return value.path is None and value.default is None
+_BINDINGS = (PipelineInput, StepOutput)
 
 
-def pipeline_input(value: Any) -> Any:
+def _unwrapped(value: Any) -> Any:
+    """What an input stands for: a step's only output, or what another input is given."""
+    if isinstance(value, StepInput):
+        return _unwrapped(value.value)
+    if isinstance(value, Step):
+        if len(value.made) != 1:
+            made = ", ".join(value.made)
+            raise TypeError(f"a step with several outputs is no input; name one of: {made}")
+        return StepOutput(value, next(iter(value.made)))
+    return value
+
+
+def _is_left_out(value: Any) -> bool:
+    return (
+        isinstance(value, Input)
+        and bool(value.optional)
+        and value.path is None
+        and value.default is None
+    )
+
+
+def _check_limits(key: str, value: Any, declared: Input) -> None:
+    allowed = None
+    if declared.enum is not None and str(value) not in map(str, declared.enum):
+        allowed = ", ".join(map(str, declared.enum))
+    elif isinstance(value, (int, float)):
+        if declared.min is not None and value < float(declared.min):
+            allowed = f"at least {declared.min}"
+        elif declared.max is not None and value > float(declared.max):
+            allowed = f"at most {declared.max}"
+    if allowed is not None:
+        raise InvalidPipeline([Problem(f"found {value!r}", key=key, allowed=allowed)])
+
+
+def input_of(value: Any) -> Any:
+    """An input that is no binding."""
     if isinstance(value, Input):
-        return _input(value, {})
+        if value.type in LITERAL_TYPES:
+            return value.default
+        data = {"type": value.type, "datastore": value.datastore, **_mode(value.mode)}
+        if value.path is not None:
+            data["path"] = os.fspath(value.path)
+        return without_none(data)
+    if isinstance(value, Mapping):
+        return dict(value)
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-def _input(value: Any, names: Mapping[Step, str]) -> Any:
-    match value:
-        case PipelineInput(name=name):
-            return f"${{{{parent.inputs.{name}}}}}"
-        case StepOutput(step=step, name=name):
-            return f"${{{{parent.jobs.{names[step]}.outputs.{name}}}}}"
-        case Input(type=of_type) if of_type in LITERAL_TYPES:
-            return value.default
-        case Input(path=PipelineInput() | StepOutput() as bound):
-            return {"type": value.type, "path": _input(bound, names), **_mode(value.mode)}
-        case Input():
-            data = {"type": value.type, "description": value.description, **_mode(value.mode)}
-            if value.path is not None:
-                data["path"] = os.fspath(value.path)
-            return without_none(data)
-        case Mapping():
-            return dict(value)
-    return value
+def pipeline_input(value: Any) -> Any:
+    """An input of the pipeline; forms show its description."""
+    written = input_of(value)
+    if isinstance(value, Input) and isinstance(written, dict) and value.description is not None:
+        written["description"] = value.description
+    return written
 
 
 def output_of(value: Any, bound: str | None) -> Any:
@@ -69,7 +140,7 @@ def output_of(value: Any, bound: str | None) -> Any:
         return f"${{{{parent.outputs.{bound}}}}}"
     if not isinstance(value, Output):
         return value or {}
-    data = without_none(vars(value) | _mode(value.mode))
+    data = without_none(vars(value) | {"description": None})
     if value.path is not None:
         data["path"] = os.fspath(value.path)
     return data
@@ -87,7 +158,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Environment):
         return without_none({key: _plain(part) for key, part in vars(value).items()})
     if isinstance(value, PipelineInput):
-        return _input(value, {})
+        return f"${{{{parent.inputs.{value.name}}}}}"
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, Mapping):
