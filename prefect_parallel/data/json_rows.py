@@ -18,6 +18,8 @@ from pyarrow import json as arrow_json
 from prefect_parallel.data.cells import line_count
 
 _BLANKS = re.compile(r"[ \t\r]*")
+# Arrow takes a null in place of an object for a row, and crashes if it is the first one.
+_NO_OBJECT = re.compile(rb"(?:\A|\n)[^{\n]")
 _INTEGER_VALUE = rb":[ \t]*-?[0-9]+[ \t\r]*[,}]"
 
 
@@ -69,7 +71,7 @@ def parse(data: bytes, types: Mapping[str, pa.DataType], floats: frozenset[str])
         None if that is not what `read_rows` would give: another column, a value of another type,
         an invalid line.
     """
-    if not data or not types or _has_integer(data, floats):
+    if not data or not types or _NO_OBJECT.search(data) or _has_integer(data, floats):
         return None
     try:
         table = arrow_json.read_json(

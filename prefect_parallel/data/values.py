@@ -182,11 +182,15 @@ def negate(value: Value) -> Value:
 def logic(name: str, left: Value, right: Value) -> Value:
     """`and` and `or`; where one side decides, the other one need not be computable.
 
-    As in the reference, that is either side of `or`, but only the left one of `and`.
+    As in the reference, that is either side of `or`, but only the left one of `and`: null and False
+    is null.
     """
     left, right = _condition(name, left), _condition(name, right)
-    function = pc.and_kleene if name == "and" else pc.or_kleene
-    result = Value("boolean", function(left.data, right.data))
+    if name == "or":
+        data = pc.or_kleene(left.data, right.data)
+    else:
+        data = pc.if_else(left.valid, pc.and_kleene(left.data, right.data), _NULL.data)
+    result = Value("boolean", data)
     right_errors = _unless(right.errors, left, name == "or")
     left_errors = _unless(left.errors, right, True) if name == "or" else left.errors
     errors = _errors(replace(left, errors=left_errors), replace(right, errors=right_errors))
