@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from prefect_parallel.job.document import Key
 from prefect_parallel.job.expressions import fill, find, keep_given, malformed, whole
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.inputs import Inputs
-from prefect_parallel.job.locations import location_of
 from prefect_parallel.job.parts import Environment
 from prefect_parallel.job.pipeline import PipelineJob
 from prefect_parallel.job.ports import Output
@@ -245,7 +245,7 @@ class StepResolver:
                 hint="fetch it, and name the folder it is in",
             )
             return None
-        location = Path(location_of(code, folder))
+        location = Path(os.path.abspath(folder / code))  # noqa: PTH100 - links stay
         if location.exists():
             return location
         self.findings.in_step(self.name, keys, f"there is no {location}")
