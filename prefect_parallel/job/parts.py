@@ -21,6 +21,7 @@ from prefect_parallel.job.values import (
     Retries,
     Rule,
     Text,
+    Texts,
     Timeout,
     shown,
     wrong,
@@ -54,7 +55,7 @@ class Resources(Model):
     instance_count: Count | None = None
     instance_type: Text | None = None
     shm_size: Text | None = None
-    docker_args: Text | list[Text] | None = None
+    docker_args: Texts | None = None
     locations: list[Text] | None = None
     max_instance_count: Count | None = None
     properties: dict[str, Anything] | None = None

@@ -33,6 +33,7 @@ from prefect_parallel.job.values import (
     Size,
     Text,
     TextOrNull,
+    Texts,
     Threshold,
 )
 
@@ -101,7 +102,7 @@ class ParallelComponentStepModel(Step, ParallelSettings):
     instance_count: FixedCount | None = None
     instance_type: Text | None = None
     shm_size: Text | None = None
-    docker_args: Text | list[Text] | None = None
+    docker_args: Texts | None = None
 
 
 class CommandSettings(Step):

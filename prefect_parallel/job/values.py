@@ -317,6 +317,22 @@ class AnythingRule(Rule):
 
 
 @dataclass(frozen=True)
+class TextsRule(Rule):
+    """Text, or a list of texts."""
+
+    def check(self, value: Any) -> Any:
+        text = TextRule()
+        if isinstance(value, list):
+            return [text.check(item) for item in value]
+        if isinstance(value, dict):
+            raise wrong(f"found {shown(value)}", allowed="text, or a list of texts")
+        return text.check(value)
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": ["string", "array"], "items": {"type": "string"}}
+
+
+@dataclass(frozen=True)
 class CondaFileRule(Rule):
     """The path of a conda file, or what would stand in it."""
 
@@ -397,6 +413,7 @@ class AssetNameRule(Rule):
 
 Text = Annotated[str, TextRule()]
 TextOrNull = Annotated[str | None, TextRule(nullable=True)]
+Texts = Annotated[str | list[str], TextsRule()]
 LooseText = Annotated[str, LooseTextRule()]
 Flag = Annotated[bool, FlagRule()]
 Anything = Annotated[Any, AnythingRule()]
