@@ -148,8 +148,9 @@ def pipeline(tmp_path: Path, server: str) -> Any:
     return functools.partial(write_pipeline, tmp_path, server)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """A browser; not for longer, since playwright has an event loop run in this thread."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: apt-get install chromium")
