@@ -54,7 +54,8 @@ def run(
         resume: Go on with the run of this name: do what is missing, and what has changed.
         set_: Put another value in place of the file's, e.g. jobs.score.mini_batch_size=1mb. May be
             given several times.
-        datastores: A YAML file that tells what azureml: names of data stand for.
+        datastores: A YAML file that tells what azureml: names of data stand for; names that it
+            does not have are looked up in the Prefect server's blocks.
         verbose: Show what Prefect and Dask log, too.
     """
     from prefect_parallel.cli.datastores import known_datastores
@@ -197,6 +198,38 @@ def report(
     from prefect_parallel.cli.report import report_run
 
     report_run(finished_run(output_dir, name), opens=open_)
+
+
+blocks = App(
+    name="blocks",
+    help="Prefect blocks: computes, datastores and data assets that pipelines name.",
+)
+app.command(blocks)
+
+
+@blocks.command
+def apply(file: File) -> None:
+    """Save all blocks that a Python file assigns to variables. Doing it again updates them.
+
+    Example: prefect-parallel blocks apply blocks/local.py
+
+    Args:
+        file: Runs as Python; a variable cpu_cluster becomes the block cpu-cluster.
+    """
+    from prefect_parallel.cli.blocks import apply_blocks
+
+    apply_blocks(file)
+
+
+@blocks.command(name="ls")
+def list_() -> None:
+    """List the computes, datastores and data assets that the Prefect server has.
+
+    Example: prefect-parallel blocks ls
+    """
+    from prefect_parallel.cli.blocks import list_blocks
+
+    list_blocks()
 
 
 @app.command

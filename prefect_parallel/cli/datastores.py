@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
+from prefect_parallel.flow.known_names import with_blocks
 
 
 def known_datastores(file: Path | None) -> Datastores:
-    """Those of the file; none without it.
+    """Those of the file, and of Prefect blocks for what it does not name.
 
     Raises:
         InvalidDatastores: The file has mistakes.
     """
-    return NO_DATASTORES if file is None else Datastores.load(file)
+    return with_blocks(NO_DATASTORES if file is None else Datastores.load(file))

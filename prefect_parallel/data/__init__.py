@@ -7,7 +7,7 @@ the reader that loads them, in any process. Importing this imports neither panda
 from __future__ import annotations
 
 from prefect_parallel.data.context import MiniBatchContext
-from prefect_parallel.data.datastores import NO_DATASTORES, Datastores
+from prefect_parallel.data.datastores import NO_DATASTORES, Asset, Datastore, Datastores
 from prefect_parallel.data.fetched import Fetched
 from prefect_parallel.data.load import FileCollection, Table, load_files, load_table
 from prefect_parallel.data.location import Location
@@ -18,8 +18,10 @@ from prefect_parallel.data.split import ByKeys, BySize
 
 __all__ = [
     "NO_DATASTORES",
+    "Asset",
     "ByKeys",
     "BySize",
+    "Datastore",
     "Datastores",
     "Fetched",
     "File",

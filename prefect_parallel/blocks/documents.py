@@ -1,0 +1,101 @@
+"""Blocks as code: a Python file whose blocks are saved under the names of its variables."""
+
+from __future__ import annotations
+
+import runpy
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect.blocks.core import Block
+
+from prefect_parallel.blocks.compute import Compute
+from prefect_parallel.blocks.data_asset import DataAsset
+from prefect_parallel.blocks.datastore import Datastore
+from prefect_parallel.blocks.names import block_name
+from prefect_parallel.blocks.on_server import documents_of, find_document
+from prefect_parallel.errors import PrefectParallelError
+
+OF_THIS_PACKAGE: tuple[type[Block], ...] = (Compute, Datastore, DataAsset)
+
+
+class InvalidDocuments(PrefectParallelError):
+    """A file of blocks cannot be run, or has none."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A block that a server has.
+
+    Attributes:
+        type: The block type's name, e.g. `Compute`.
+        name: The block's.
+        what: How it was saved, or what it is for.
+    """
+
+    type: str
+    name: str
+    what: str
+
+
+def read_documents(file: Path) -> Mapping[str, Block]:
+    """Run a file; gives its blocks by name.
+
+    A block is named after its variable, as `cpu_cluster` becomes `cpu-cluster`; a data asset after
+    its name and version.
+
+    Raises:
+        InvalidDocuments: It raises something, or has no block.
+    """
+    try:
+        variables = runpy.run_path(str(file))
+    except Exception as error:  # The user's own code may raise anything.
+        raise InvalidDocuments(f"{_line_of(error, file)}: {error}") from error
+    found = {
+        value.document_name if isinstance(value, DataAsset) else block_name(variable): value
+        for variable, value in variables.items()
+        if isinstance(value, Block) and not variable.startswith("_")
+    }
+    if not found:
+        raise InvalidDocuments(
+            f"{file} has no block\n    hint: assign one to a variable, as in"
+            ' cpu_cluster = Compute(address="tcp://10.0.0.1:8786")'
+        )
+    return found
+
+
+def apply(blocks: Mapping[str, Block]) -> Iterator[Saved]:
+    """Save blocks, each in place of what has its type and name."""
+    for name, block in blocks.items():
+        how = "created" if find_document(type(block), name) is None else "updated"
+        block.save(name, overwrite=True)
+        yield Saved(block.get_block_type_name(), name, how)
+
+
+def saved() -> Iterator[Saved]:
+    """The blocks of this package's types that the server has; no secrets among them."""
+    for kind in OF_THIS_PACKAGE:
+        for document in documents_of(kind):
+            what = _describe(kind, document.data)
+            yield Saved(kind.get_block_type_name(), document.name or "", what)
+
+
+def _describe(kind: type[Block], fields: Mapping[str, object]) -> str:
+    if kind is Compute:
+        return str(fields.get("address") or fields.get("cluster_class") or "this machine")
+    if kind is Datastore:
+        return str(fields["url"])
+    return f"azureml:{fields['name']}:{fields['version']} is {fields['path']}"
+
+
+def _line_of(error: Exception, file: Path) -> str:
+    """The last line of the file that the error came through."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(file)
+    ]
+    if isinstance(error, SyntaxError):
+        lines.append(error.lineno)
+    return f"{file}:{lines[-1]}" if lines else str(file)

@@ -1,0 +1,86 @@
+"""Blocks as a Prefect server has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+from prefect.blocks.core import Block
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import BlockDocument
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.settings import PREFECT_API_URL
+
+from prefect_parallel.blocks.compute import Compute
+from prefect_parallel.blocks.data_asset import DataAsset
+from prefect_parallel.blocks.datastore import Datastore
+from prefect_parallel.blocks.names import block_name
+from prefect_parallel.errors import PrefectParallelError
+
+
+class NoBlocks(PrefectParallelError):
+    """The server that has the blocks does not answer."""
+
+
+def find_compute(name: str) -> Compute | None:
+    """The compute that `azureml:<name>` means; None if there is no such block.
+
+    Raises:
+        NoBlocks: The server does not answer; so with all of these.
+    """
+    document = find_document(Compute, block_name(name))
+    return None if document is None else Compute.model_validate(document.data)
+
+
+def find_datastore(name: str) -> Datastore | None:
+    """The datastore that `azureml://datastores/<name>/` means; None if there is no such block."""
+    document = find_document(Datastore, block_name(name))
+    return None if document is None else Datastore.model_validate(document.data)
+
+
+def find_data_assets() -> list[DataAsset]:
+    """All data assets, in the order in which they were made."""
+    documents = [each for each in documents_of(DataAsset) if each.created is not None]
+    documents.sort(key=lambda each: str(each.created))
+    return [DataAsset.model_validate(each.data) for each in documents]
+
+
+def names_of(kind: type[Block]) -> list[str]:
+    """The names of the blocks of a type."""
+    return [document.name for document in documents_of(kind) if document.name]
+
+
+def find_document(kind: type[Block], name: str) -> BlockDocument | None:
+    """The block of a type and name, with its secrets."""
+    with _client() as client:
+        try:
+            return client.read_block_document_by_name(name, kind.get_block_type_slug())
+        except ObjectNotFound:
+            return None
+
+
+def documents_of(kind: type[Block]) -> list[BlockDocument]:
+    """The blocks of a type, without their secrets."""
+    with _client() as client:
+        try:
+            return client.read_block_documents_by_type(
+                kind.get_block_type_slug(), include_secrets=False
+            )
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code == httpx.codes.NOT_FOUND:
+                # No block of that type was ever saved.
+                return []
+            raise
+
+
+@contextmanager
+def _client() -> Iterator[SyncPrefectClient]:
+    try:
+        with get_client(sync_client=True) as client:
+            yield client
+    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+        raise NoBlocks(
+            f"the Prefect server at {PREFECT_API_URL.value()}, which has the blocks, does not"
+            f" answer: {error}"
+        ) from error

@@ -1,0 +1,44 @@
+"""`prefect-parallel blocks`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+
+from prefect_parallel.blocks.documents import Saved, apply, read_documents, saved
+from prefect_parallel.flow.progress import Observer
+from prefect_parallel.flow.server import prefect_server
+
+
+def apply_blocks(file: Path) -> None:
+    """Save the blocks of a file, and say of each whether it is new.
+
+    Raises:
+        InvalidDocuments: The file cannot be run, or has no block; nothing is saved.
+        NoBlocks: The server does not answer.
+    """
+    documents = read_documents(file)
+    with prefect_server(Observer()):
+        _print(apply(documents))
+
+
+def list_blocks() -> None:
+    """Print the blocks that the server has.
+
+    Raises:
+        NoBlocks: The server does not answer.
+    """
+    with prefect_server(Observer()):
+        _print(saved())
+
+
+def _print(blocks: Iterable[Saved]) -> None:
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    any_there = False
+    for block in blocks:
+        any_there = True
+        console.print(f"{block.type:<10}  {block.name:<24}  {block.what}")
+    if not any_there:
+        console.print("no blocks; prefect-parallel blocks apply FILE saves some")

@@ -1,0 +1,106 @@
+"""What `azureml:` names of data stand for: what a file tells, else Prefect blocks.
+
+Blocks are looked up when a name is needed that no file tells, and Prefect is imported then. What
+was found goes on its way as any other datastore: entry processes know nothing of Prefect.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+
+from prefect_parallel.data import Asset, Datastore, Datastores
+from prefect_parallel.errors import InvalidInput, nearest
+
+
+def with_blocks(told: Datastores) -> Datastores:
+    """What is told, and beyond that, what blocks tell."""
+    if isinstance(told.stores, _Stores):
+        return told
+    return dataclasses.replace(told, stores=_Stores(told.stores), assets=_Assets(told.assets))
+
+
+class _Stores(Mapping[str, Datastore]):
+    """Datastores by name; iterating, those that were asked for so far."""
+
+    def __init__(self, told: Mapping[str, Datastore]) -> None:
+        self._known = dict(told)
+
+    def __getitem__(self, name: str) -> Datastore:
+        if name not in self._known:
+            self._known[name] = self._find(name)
+        return self._known[name]
+
+    def _find(self, name: str) -> Datastore:
+        from prefect_parallel.blocks.datastore import Datastore as DatastoreBlock
+        from prefect_parallel.blocks.on_server import find_datastore, names_of
+
+        with _server():
+            block = find_datastore(name)
+            if block is None:
+                known = [*self._known, *names_of(DatastoreBlock)]
+                raise _unknown("datastore", name, known, "Datastore")
+        return block.to_datastore()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._known))
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+class _Assets(Mapping[str, Mapping[str, Asset]]):
+    """Versions of assets by name; blocks of all are read at once, when the first is needed."""
+
+    def __init__(self, told: Mapping[str, Mapping[str, Asset]]) -> None:
+        self._told = told
+        self._found: dict[str, dict[str, Asset]] | None = None
+
+    def __getitem__(self, name: str) -> Mapping[str, Asset]:
+        if name in self._told:
+            return self._told[name]
+        if self._found is None:
+            self._found = _find_assets()
+        if name not in self._found:
+            raise _unknown("asset", name, [*self._told, *self._found], "DataAsset")
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._told, *(self._found or ())])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+def _find_assets() -> dict[str, dict[str, Asset]]:
+    from prefect_parallel.blocks.on_server import find_data_assets
+
+    found: defaultdict[str, dict[str, Asset]] = defaultdict(dict)
+    with _server():
+        for block in find_data_assets():
+            found[block.name][block.version] = block.to_asset()
+    return dict(found)
+
+
+@contextmanager
+def _server() -> Iterator[None]:
+    """The server that is configured; else one, as long as it is needed, with the blocks of here."""
+    from prefect_parallel.flow.progress import Observer
+    from prefect_parallel.flow.server import prefect_server
+
+    with prefect_server(Observer()):
+        yield
+
+
+def _unknown(what: str, name: str, known: Collection[str], block: str) -> InvalidInput:
+    lines = [f"no {what} {name!r} is known"]
+    lines.append(
+        f"    allowed: {', '.join(known)}" if known else f"    allowed: no {what} is known"
+    )
+    hint = nearest(name, known) or (
+        f"save a {block} block for it (prefect-parallel blocks apply FILE), or tell what it stands"
+        " for with --datastores FILE"
+    )
+    return InvalidInput("\n".join([*lines, f"    hint: {hint}"]))
