@@ -63,7 +63,8 @@ class Display(Observer):
                 self._say(f"          repeat one: {failures.repeat}")
             if end.output:
                 self._say(f"  output  {url_of(end.output) or _short(end.output)}")
-            self._say(f"  log     {url_of(end.log) or _short(end.log)}")
+            if end.log:
+                self._say(f"  log     {url_of(end.log) or _short(end.log)}")
         if not self._ended:
             self._say(Text.assemble((state.name or "", "bold red"), f"  {state.message}"))
         self._say(f"  run     {url_of(directory) or _short(directory)}")

@@ -41,7 +41,9 @@ def run_pipeline(
     # Prefect takes seconds to import, and reads the settings made above when it is. Imports make
     # no garbage; looking for it all the while would take a quarter of a second.
     gc.disable()
+    import httpx
     from prefect.client.schemas.objects import State
+    from prefect.settings import PREFECT_API_URL
 
     from prefect_parallel.cli.display import display
     from prefect_parallel.cli.report import report_at_end
@@ -50,7 +52,7 @@ def run_pipeline(
     from prefect_parallel.flow.node_template import NodeTemplate
     from prefect_parallel.flow.preflight import check_inputs
     from prefect_parallel.flow.runs import UploadFailed, runs_at
-    from prefect_parallel.flow.server import prefect_server
+    from prefect_parallel.flow.server import ServerGone, prefect_server
 
     NodeTemplate.fork()
     gc.enable()
@@ -76,6 +78,12 @@ def run_pipeline(
         except KeyboardInterrupt:
             # The second one: now. All other processes end with this one.
             os._exit(EXIT_FAILED)
+        except httpx.TransportError as error:
+            raise ServerGone(
+                f"the Prefect server at {PREFECT_API_URL.value()} does not answer any more:"
+                f" {error}\n    what is done is in {directory.root}\n"
+                f"    hint: once there is a server, go on with --resume {name}"
+            ) from error
     failure = state.result(raise_on_failure=False)
     if shown.has_results or not isinstance(failure, UploadFailed):
         shown.summary(state, directory.root, runs.shown)
@@ -93,4 +101,7 @@ def _quieten_prefect_and_dask() -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
+    # A server that is away would fill the terminal with the events and logs that it did not get.
+    os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
+    logging.raiseExceptions = False
     logging.getLogger("distributed").setLevel(logging.CRITICAL)

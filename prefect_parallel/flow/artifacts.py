@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, cast
 from uuid import UUID
 
-import httpx
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
     update_progress_artifact,
 )
-from prefect.exceptions import PrefectHTTPStatusError
 
-from prefect_parallel.flow.progress import Failures, Progress
+from prefect_parallel.flow.flow_run import NO_ANSWER, asking_once
+from prefect_parallel.flow.progress import Progress
 from prefect_parallel.job import ParallelStep
 
 UPDATE_SECONDS = 2.0
 """The progress artifact is updated at most so often."""
-
-CAUSES = 20
-"""How many causes of failures a table names."""
 
 
 class StepArtifacts:
@@ -58,6 +55,10 @@ class StepArtifacts:
         self._updated = now
         percent = 100 * progress.done / max(progress.mini_batches, 1)
         text = f"{progress}, {progress.items_per_second:,.0f} {progress.unit}/s"
+        with asking_once():
+            self._show_progress(percent, text)
+
+    def _show_progress(self, percent: float, text: str) -> None:
         if self._progress is None:
             self._progress = tell(
                 lambda: create_progress_artifact(
@@ -68,28 +69,22 @@ class StepArtifacts:
             update_id = self._progress
             tell(lambda: update_progress_artifact(update_id, percent, description=text))
 
-    def show_result(self, job_result: Path, failures: Sequence[Failures]) -> None:
-        """The text of `job_result.txt`, and why mini-batches failed."""
-        parts = [f"```yaml\n{job_result.read_text(encoding='utf-8')}```"]
-        if failures:
-            rows = [
-                f"| {each.count} | {_cell(each.cause)} | {_cell(each.repeat)} |"
-                for each in failures
-            ]
-            head = ["| failed mini-batches | cause | repeat one |", "| --- | --- | --- |"]
-            parts.append("\n".join(head + rows[:CAUSES]))
-        markdown = "\n\n".join(parts)
-        tell(lambda: create_markdown_artifact(markdown, key=f"{self._key}-result"))
+    def show_result(self, page: str) -> None:
+        """What came of the step, as Markdown."""
+        tell(lambda: create_markdown_artifact(page, key=f"{self._key}-result"))
+
+
+_is_away = threading.Event()
+"""Set while the server does not answer: it is asked once then, for each time takes a minute."""
 
 
 def tell(create: Callable[[], Any]) -> UUID | None:
     """Send an artifact; what a run does must not depend on the server taking it."""
     try:
-        return cast(UUID, create())
-    except (httpx.HTTPError, PrefectHTTPStatusError):
+        with asking_once() if _is_away.is_set() else nullcontext():
+            artifact = cast(UUID, create())
+    except NO_ANSWER:
+        _is_away.set()
         return None
-
-
-def _cell(text: str) -> str:
-    """Text from a script or a file name, inside a Markdown table."""
-    return f"`{re.sub(r'[|`]', ' ', text)}`"
+    _is_away.clear()
+    return artifact

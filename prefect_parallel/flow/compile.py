@@ -125,6 +125,7 @@ class _PipelineRun:
         self._run = run
         self._runs = runs
         self._flow_run = flow_run
+        self._server_is_away = False
 
     def run(self) -> State[None]:
         if not self._run.resumes:
@@ -153,8 +154,7 @@ class _PipelineRun:
                     ended = wait(running, timeout=CANCEL_POLL_SECONDS, return_when=FIRST_COMPLETED)
                     for future in ended.done:
                         self._finish(future, running.pop(future), order)
-                    if is_canceled(self._flow_run):
-                        self._run.canceled.set()
+                    self._look_for_cancellation()
                     ready = () if self._run.canceled.is_set() else order.get_ready()
             except (KeyboardInterrupt, TerminationSignal):
                 self._run.canceled.set()
@@ -162,6 +162,14 @@ class _PipelineRun:
                 # A mistake of ours: no step may go on by itself.
                 self._run.canceled.set()
                 raise
+
+    def _look_for_cancellation(self) -> None:
+        canceled = is_canceled(self._flow_run)
+        if canceled:
+            self._run.canceled.set()
+        was_away, self._server_is_away = self._server_is_away, canceled is None
+        if self._server_is_away and not was_away:
+            self._run.observer.waiting("the Prefect server, which does not answer; work goes on")
 
     def _start(self, threads: ThreadPoolExecutor, name: str) -> Future[State[None]]:
         step = self._resolved.steps[name]

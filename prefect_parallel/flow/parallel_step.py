@@ -18,11 +18,12 @@ from prefect_parallel.flow.groups import groups
 from prefect_parallel.flow.metrics import log_to_mlflow, metrics_of, show_metrics
 from prefect_parallel.flow.nodes import open_nodes
 from prefect_parallel.flow.progress import Failures, Progress, StepEnd
+from prefect_parallel.flow.result_page import result_page
 from prefect_parallel.flow.run import Run
 from prefect_parallel.flow.step_plan import StepPlan, limits_of, plan_step
 from prefect_parallel.flow.task_runner import NodeTaskRunner
 from prefect_parallel.flow.thresholds import Thresholds
-from prefect_parallel.flow.watch import StepCanceled, Watch, refuse_failed_totals
+from prefect_parallel.flow.watch import CANNOT_WRITE, StepCanceled, Watch, refuse_failed_totals
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.aggregate import Totals, aggregate, count, records
@@ -90,7 +91,7 @@ class _ParallelStep:
         except PrefectParallelError as error:
             return self._end("Failed", str(error))
         except OSError as error:
-            return self._end("Failed", f"the run directory cannot be written to: {error}")
+            return self._end("Failed", f"{CANNOT_WRITE}: {error}")
         finally:
             shutil.rmtree(self._directory.fetched, ignore_errors=True)
 
@@ -164,7 +165,7 @@ class _ParallelStep:
             self._write(result, totals)
         except OSError as error:
             reason = f"{result.reason}; and its logs cannot be written: {error}"
-            return StepEnd("Failed", reason, None, self._directory.job_result)
+            return StepEnd("Failed", reason, output=None, log=None)
         output = self._output or self._run.outputs_folder(self._step)
         metrics = self._tell_metrics(result)
         return StepEnd(
@@ -205,7 +206,8 @@ class _ParallelStep:
         result.write(self._directory.job_result)
         self._logs.close()
         self._artifacts.show_progress(self._progress, last=True)
-        self._artifacts.show_result(self._directory.job_result, self._failures(totals))
+        page = result_page(result, totals, self._failures(totals), self._directory.job_result)
+        self._artifacts.show_result(page)
         if self._step.predefined.copy_logs_to_parent:
             copy = self._run.directory.logs / self._step.name
             shutil.copytree(self._directory.logs, copy, dirs_exist_ok=True)

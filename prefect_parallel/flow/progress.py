@@ -121,7 +121,7 @@ class StepEnd:
         status: Completed, Failed or Canceled.
         reason: Why, in one sentence.
         output: The aggregated output, else the folder of the step's outputs; None for neither.
-        log: The file to look into first.
+        log: The file to look into first; None if there is nowhere to write to.
         failures: Of the mini-batches that failed, the most frequent causes first.
         metrics_for_parent: Metrics that the pipeline's run shows, too.
     """
@@ -129,7 +129,7 @@ class StepEnd:
     status: Status
     reason: str
     output: Path | None
-    log: Path
+    log: Path | None
     failures: tuple[Failures, ...] = ()
     metrics_for_parent: Mapping[str, float] = field(default_factory=dict)
 

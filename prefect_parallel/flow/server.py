@@ -41,6 +41,10 @@ class ServerFailed(PrefectParallelError):
     """No Prefect server could be started."""
 
 
+class ServerGone(PrefectParallelError):
+    """The Prefect server went away in the middle of a run, and did not come back."""
+
+
 @contextmanager
 def prefect_server(observer: Observer) -> Iterator[str]:
     """The URL of the API of the server that is configured, or else of one for this run."""

@@ -20,6 +20,9 @@ from prefect_parallel.output.aggregate import Totals
 TICK_SECONDS = 0.5
 """How long a step may look unchanged to its observer, and how late a timeout is noticed."""
 
+CANNOT_WRITE = "the run directory cannot be written to"
+"""A node does nothing else of which the system could say no; what scripts meet is caught."""
+
 
 class StepFailed(PrefectParallelError):
     """A step has failed; the text says why."""
@@ -146,5 +149,7 @@ def refuse_failed_totals(thresholds: Thresholds, totals: Totals, mini_batches: i
 def _refuse_broken(future: PrefectFuture[Any]) -> None:
     """Raise StepFailed for a task run that ended with anything but failed mini-batches."""
     error = future.result(raise_on_failure=False)
+    if isinstance(error, OSError):
+        raise StepFailed(f"{CANNOT_WRITE}: {error}") from error
     if isinstance(error, Exception) and not isinstance(error, MiniBatchFailed):
         raise StepFailed(str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ from prefect_parallel.output.root_cause import root_cause
 MIXED_NAMED = 5
 """How many mini-batches an error about mixed returns names of each kind."""
 
+KEPT = 20
+"""How many failed, and how many of the slowest, mini-batches totals keep, to be named."""
+
 
 class MixedReturns(PrefectParallelError):
     """Mini-batches returned what cannot stand in one file."""
@@ -33,6 +37,8 @@ class Totals:
         first_failure: The failed mini-batch that ended first.
         causes: Root cause -> how many mini-batches failed of it.
         examples: Root cause -> one of them.
+        failures: The failed mini-batches, those of the lowest index.
+        slowest: The mini-batches that took longest, the slowest first.
     """
 
     mini_batches: int = 0
@@ -46,6 +52,12 @@ class Totals:
     first_failure: Record | None = None
     causes: Counter[str] = field(default_factory=Counter)
     examples: dict[str, int] = field(default_factory=dict)
+    failures: list[Record] = field(default_factory=list)
+    _slowest: list[tuple[float, int, Record]] = field(default_factory=list)
+
+    @property
+    def slowest(self) -> list[Record]:
+        return [record for _, _, record in sorted(self._slowest, reverse=True)]
 
     @property
     def succeeded(self) -> int:
@@ -72,6 +84,11 @@ class Totals:
             first = self.first_failure
             if first is None or record.started_at < first.started_at:
                 self.first_failure = record
+            if len(self.failures) < KEPT:
+                self.failures.append(record)
+        heapq.heappush(self._slowest, (record.seconds, -record.index, record))
+        if len(self._slowest) > KEPT:
+            heapq.heappop(self._slowest)
 
 
 def records(directory: StepDirectory, count: int) -> Iterator[Record]:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,9 @@ class Pipeline:
         """Marks every process that the command starts, and theirs."""
         return {**os.environ, "PREFECT_API_URL": self.server, "STARTED_BY_TEST": str(self.folder)}
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, launcher: Sequence[str] = ()) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*COMMAND, "run", str(self.file), "--name", "run", *arguments],
+            [*launcher, *COMMAND, "run", str(self.file), "--name", "run", *arguments],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,

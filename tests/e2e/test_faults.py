@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,14 @@ WHOLE = "".join(f"00{number}.txt\n" for number in range(6))
 def waiting(pipeline: Any, tmp_path: Path, **keys: Any) -> Pipeline:
     it: Pipeline = pipeline(WAITS, files=6, environment_variables={"PLACE": str(tmp_path)}, **keys)
     return it
+
+
+AS_ANY_USER = (
+    ("setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-all")
+    if os.getuid() == 0
+    else ()
+)
+"""Begins a command to which what may not be written is closed, even if root runs the tests."""
 
 
 def calls(tmp_path: Path) -> list[str]:
@@ -298,6 +307,33 @@ def test_a_full_disk_is_one_clear_error_and_no_half_output(pipeline: Any, small_
     assert it.left_over() == []
 
 
+def make_read_only(folder: Path) -> None:
+    for each in (folder, *folder.rglob("*/")):
+        each.chmod(0o500)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said_of_it"),
+    [(make_read_only, "Permission denied"), (shutil.rmtree, "No such file or directory")],
+)
+def test_a_run_directory_that_cannot_be_written_to_any_more_is_one_clear_error(
+    pipeline: Any, tmp_path: Path, trouble: Callable[[Path], None], said_of_it: str
+) -> None:
+    it = waiting(pipeline, tmp_path)
+    process = it.start(launcher=AS_ANY_USER)
+    wait_for(lambda: parts(it) == 3 and len(calls(tmp_path)) == 5)
+    trouble(it.step.parents[1])
+    (tmp_path / "go").touch()
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    assert "Failed  step: the run directory cannot be written to" in said
+    assert said_of_it in said
+    assert "Traceback" not in said
+    assert ("job_result.txt" in said) == (it.step / "logs" / "job_result.txt").exists()
+    assert not it.output.exists()
+    assert it.left_over() == []
+
+
 def test_a_flow_run_that_is_retried_resumes(
     pipeline: Any, tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,34 +364,82 @@ def test_a_flow_run_that_is_retried_resumes(
     assert (run / "steps/step/outputs/out").read_text().count("\n") == 4
 
 
-def test_the_api_server_may_go_away_for_a_while(pipeline: Any, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    port = our_server._free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    log = tmp_path / "server.log"
-    environment = {**os.environ, "PREFECT_HOME": str(home)}
+class OwnServer:
+    """A Prefect server of one test, that can be killed and started again at the same address."""
 
-    def start() -> int:
-        pid = servers.start(
-            our_server._command(port), folder=home, environment=environment, stdout=log, stderr=log
+    def __init__(self, folder: Path) -> None:
+        self._home = folder / "home"
+        self._home.mkdir()
+        self._log = folder / "server.log"
+        self._port = our_server._free_port()
+        self._servers = Spawner()
+        self.url = f"http://127.0.0.1:{self._port}/api"
+        self.start()
+
+    def start(self) -> None:
+        self._pid = self._servers.start(
+            our_server._command(self._port),
+            folder=self._home,
+            environment={**os.environ, "PREFECT_HOME": str(self._home)},
+            stdout=self._log,
+            stderr=self._log,
         )
-        our_server._wait_until_healthy(url, pid, log)
-        return pid
+        our_server._wait_until_healthy(self.url, self._pid, self._log)
 
-    servers = Spawner()
-    try:
-        pid = start()
-        it = waiting(pipeline, tmp_path)
-        it.server = url
-        process = it.start()
-        wait_for(lambda: parts(it) == 3)
-        servers.end(pid)
-        (tmp_path / "go").touch()
-        time.sleep(10)
-        start()
-        said, _ = process.communicate(timeout=80)
-        assert process.returncode == 0, said
-        assert it.output.read_text() == WHOLE
-    finally:
-        servers.close()
+    def kill(self) -> None:
+        self._servers.end(self._pid)
+
+    def close(self) -> None:
+        self._servers.close()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[OwnServer]:
+    server = OwnServer(tmp_path)
+    yield server
+    server.close()
+
+
+def test_the_api_server_may_go_away_for_a_while(
+    pipeline: Any, tmp_path: Path, own_server: OwnServer
+) -> None:
+    it = waiting(pipeline, tmp_path)
+    it.server = own_server.url
+    process = it.start()
+    wait_for(lambda: parts(it) == 3)
+    own_server.kill()
+    (tmp_path / "go").touch()
+    time.sleep(30)
+    own_server.start()
+    said, _ = process.communicate(timeout=80)
+    assert process.returncode == 0, said
+    assert it.output.read_text() == WHOLE
+
+
+def test_an_api_server_that_is_gone_for_good_ends_the_run_which_can_be_resumed(
+    pipeline: Any,
+    tmp_path: Path,
+    own_server: OwnServer,
+    server: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # By default Prefect tries for a minute, each time that it has something to say.
+    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "0")
+    it = waiting(pipeline, tmp_path)
+    it.server = own_server.url
+    process = it.start()
+    wait_for(lambda: parts(it) == 3)
+    own_server.kill()
+    (tmp_path / "go").touch()
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, said
+    assert "waiting for the Prefect server, which does not answer; work goes on" in said
+    assert "EventsWorker" not in said
+    assert "Error logging to API" not in said
+    assert f"the Prefect server at {own_server.url} does not answer any more" in said
+    assert "go on with --resume run" in said
+    assert "Traceback" not in said
+    assert it.left_over() == []
+    it.server = server
+    it.run("--resume", "run")
+    assert it.output.read_text() == WHOLE

@@ -1,0 +1,117 @@
+"""What came of a step, as one page of Markdown for the Prefect UI."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from prefect_parallel.flow.progress import Failures
+from prefect_parallel.output.aggregate import Totals
+from prefect_parallel.output.job_result import JobResult
+from prefect_parallel.output.part import Record
+
+CAUSES = 20
+"""How many causes of failures the page names."""
+
+SLOWEST = 5
+"""How many of the slowest mini-batches it names."""
+
+
+def result_page(
+    result: JobResult, totals: Totals, failures: Sequence[Failures], job_result: Path
+) -> str:
+    """Counts, thresholds, speed, why mini-batches failed, the slowest ones, `job_result.txt`.
+
+    Args:
+        result: The step's.
+        totals: Over its parts.
+        failures: By root cause.
+        job_result: The file.
+    """
+    sections = [
+        f"**{result.status}**: {_text(result.reason)}",
+        _counts(result),
+        _thresholds(result),
+        f"{result.items['total'] / max(result.duration_seconds, 1e-3):,.1f} items a second:"
+        f" {result.items['total']:,} in {result.duration_seconds:,.1f} s,"
+        f" on {result.nodes} nodes with {result.processes} entry processes",
+    ]
+    if failures:
+        sections += ["## Why mini-batches failed", _causes(failures[:CAUSES])]
+        sections += ["## Failed mini-batches", _failed(totals)]
+    if totals.slowest:
+        sections += ["## Slowest mini-batches", _slowest(totals.slowest[:SLOWEST])]
+    sections += ["## job_result.txt", f"```yaml\n{job_result.read_text(encoding='utf-8')}```"]
+    return "\n\n".join(sections)
+
+
+def _counts(result: JobResult) -> str:
+    mini_batches, items = result.mini_batches, result.items
+    return _table(
+        ("", "total", "succeeded", "failed", "retried"),
+        [
+            ("mini-batches", *(f"{mini_batches[key]:,}" for key in mini_batches)),
+            ("items", *(f"{items[key]:,}" for key in items), ""),
+        ],
+    )
+
+
+def _thresholds(result: JobResult) -> str:
+    failed, total = result.mini_batches["failed"], result.mini_batches["total"]
+    found = {
+        "mini_batch_error_threshold": f"{failed:,} mini-batches",
+        "error_threshold": f"{result.items['failed']:,} items",
+        "allowed_failed_percent": f"{100 * failed / max(total, 1):.3g} % of mini-batches",
+    }
+    return _table(
+        ("threshold", "allowed", "failed"),
+        [
+            (f"`{name}`", "any" if allowed < 0 else f"{allowed:g}", found[name])
+            for name, allowed in result.thresholds.items()
+        ],
+    )
+
+
+def _causes(failures: Sequence[Failures]) -> str:
+    return _table(
+        ("failed mini-batches", "cause", "repeat one"),
+        [(f"{each.count:,}", _code(each.cause), _code(each.repeat)) for each in failures],
+    )
+
+
+def _failed(totals: Totals) -> str:
+    rows = [(*_named(record), _code(record.error or "")) for record in totals.failures]
+    if totals.failed > len(rows):
+        rows.append(("…", f"{totals.failed - len(rows):,} more", "failed_mini_batches.jsonl"))
+    return _table(("mini-batch", "inputs", "error"), rows)
+
+
+def _slowest(slowest: Sequence[Record]) -> str:
+    return _table(
+        ("mini-batch", "inputs", "seconds", "attempt", "where"),
+        [
+            (*_named(each), f"{each.seconds:.2f}", f"{each.attempt}", f"{each.node} {each.process}")
+            for each in slowest
+        ],
+    )
+
+
+def _named(record: Record) -> tuple[str, str]:
+    return f"{record.index}", _code(record.inputs)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _code(text: str) -> str:
+    """Text from a script or a file name, inside a table."""
+    plain = re.sub(r"[|`]|\s+", " ", text)
+    return f"`{plain}`" if plain else ""
+
+
+def _text(text: str) -> str:
+    """The same, inside a sentence: as itself, and never as Markdown or HTML."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", " ".join(text.split()))
