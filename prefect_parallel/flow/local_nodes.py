@@ -29,8 +29,9 @@ class LocalNodes(SpecCluster):
             worker=node,
             scheduler={
                 "cls": Scheduler,
-                # Several clusters may run at a time: the dashboard takes any free port.
-                "options": {"host": "127.0.0.1", "dashboard": True, "dashboard_address": ":0"},
+                # Nobody is told of the dashboard, and to import it takes half a second. For what
+                # is still served, any free port: several clusters may run at a time.
+                "options": {"host": "127.0.0.1", "dashboard": False, "dashboard_address": ":0"},
             },
             **options,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, cast
@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import distributed
 from prefect.context import FlowRunContext
+from prefect.futures import PrefectFuture
 from prefect.tasks import Task
 from prefect_dask.task_runners import PrefectDaskFuture
 
@@ -77,6 +78,15 @@ class TaskRuns:
 
     def one_ended(self) -> None:
         self._in_flight -= 1
+
+    def errors(self, ended: Sequence[PrefectFuture[Any]]) -> Iterator[BaseException]:
+        futures = [cast(PrefectDaskFuture[int], each).wrapped_future for each in ended]
+        returned = [future for future in futures if future.status != "error"]
+        # Dask itself could not run the others, e.g. because they killed one node after the other.
+        yield from (future.exception() for future in futures if future.status == "error")
+        for state in _client().gather(returned):
+            if not state.is_completed():
+                yield state.result(raise_on_failure=False)
 
 
 @contextmanager

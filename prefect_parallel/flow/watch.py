@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Event
 from typing import Any, Protocol, TypeAlias
@@ -19,6 +19,9 @@ from prefect_parallel.output.aggregate import Totals
 
 TICK_SECONDS = 0.5
 """How long a step may look unchanged to its observer, and how late a timeout is noticed."""
+
+RESULT_SECONDS = 0.2
+"""Results of task runs are fetched together so often: one by one costs as much as to run them."""
 
 CANNOT_WRITE = "the run directory cannot be written to"
 """A node does nothing else of which the system could say no; what scripts meet is caught."""
@@ -50,6 +53,9 @@ class TaskRuns(Protocol):
     def one_ended(self) -> None:
         """There is room for another."""
 
+    def errors(self, ended: Sequence[PrefectFuture[Any]]) -> Iterator[BaseException]:
+        """What ended task runs raised."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -77,6 +83,8 @@ class Watch:
         self._canceled = canceled
         self._started = self._progressed = time.monotonic()
         self._has_run = False
+        self._ended: list[PrefectFuture[Any]] = []
+        self._looked = self._started
 
     def until_done(self, task_runs: TaskRuns, on_change: Callable[[], None]) -> None:
         """Wait until all task runs have ended.
@@ -96,9 +104,12 @@ class Watch:
                 self._check_limits()
             else:
                 self._take(happening, task_runs)
+            if time.monotonic() - self._looked > RESULT_SECONDS:
+                self._refuse_broken(task_runs)
             on_change()
             if self._canceled.is_set():
                 raise StepCanceled("the run was canceled")
+        self._refuse_broken(task_runs)
 
     def _take(self, happening: Happening, task_runs: TaskRuns) -> None:
         """Count one happening in."""
@@ -110,7 +121,17 @@ class Watch:
             refuse_failed(self._thresholds, self._progress)
         elif not isinstance(happening, RunStarted):
             task_runs.one_ended()
-            _refuse_broken(happening)
+            self._ended.append(happening)
+
+    def _refuse_broken(self, task_runs: TaskRuns) -> None:
+        """Raise StepFailed for a task run that ended with anything but failed mini-batches."""
+        self._looked = time.monotonic()
+        ended, self._ended = self._ended, []
+        for error in task_runs.errors(ended):
+            if isinstance(error, OSError):
+                raise StepFailed(f"{CANNOT_WRITE}: {error}") from error
+            if isinstance(error, Exception) and not isinstance(error, MiniBatchFailed):
+                raise StepFailed(str(error)) from error
 
     def _check_limits(self) -> None:
         now, limits = time.monotonic(), self._limits
@@ -144,12 +165,3 @@ def refuse_failed_totals(thresholds: Thresholds, totals: Totals, mini_batches: i
     )
     if passed and totals.first_failure:
         raise StepFailed(f"{passed}; the first failed with {totals.first_failure.error}")
-
-
-def _refuse_broken(future: PrefectFuture[Any]) -> None:
-    """Raise StepFailed for a task run that ended with anything but failed mini-batches."""
-    error = future.result(raise_on_failure=False)
-    if isinstance(error, OSError):
-        raise StepFailed(f"{CANNOT_WRITE}: {error}") from error
-    if isinstance(error, Exception) and not isinstance(error, MiniBatchFailed):
-        raise StepFailed(str(error)) from error
