@@ -13,6 +13,13 @@ class UnusableRunDirectory(PrefectParallelError):
     """A run directory exists already, or cannot be made."""
 
 
+def cache_folder(kind: str) -> Path:
+    """Where this machine keeps what it can have again from elsewhere."""
+    return Path(
+        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "prefect-parallel", kind
+    )
+
+
 @dataclass(frozen=True)
 class ProcessLogs:
     """The files of one entry process.
@@ -196,6 +203,11 @@ class RunDirectory:
             self.root.mkdir(parents=True)
         except OSError as error:
             raise UnusableRunDirectory(f"cannot make {self.root}: {error.strerror}") from error
+
+    @property
+    def all_runs(self) -> tuple[Path, Path]:
+        """This run's directory, and the folder that holds it and the other runs."""
+        return self.root, self.root.parent
 
     @property
     def lock_file(self) -> Path:

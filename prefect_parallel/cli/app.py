@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -198,6 +199,66 @@ def report(
     from prefect_parallel.cli.report import report_run
 
     report_run(finished_run(output_dir, name), opens=open_)
+
+
+@app.command
+def deploy(
+    file: Annotated[Path | None, Parameter(name=["--file", "-f"])] = None,
+    *,
+    name: str | None = None,
+    work_pool: str | None = None,
+    cron: str | None = None,
+    interval: int | timedelta | None = None,
+    schedule: Path | None = None,
+    timezone: str | None = None,
+    param: Annotated[list[str] | None, Parameter(negative=())] = None,
+    set_: Set = None,
+    tag: Annotated[list[str] | None, Parameter(negative=())] = None,
+    job_variable: Annotated[list[str] | None, Parameter(negative=())] = None,
+    output_dir: str = "runs",
+    datastores: Store = None,
+) -> None:
+    """Make a deployment of a pipeline on the Prefect server. Doing it again updates it.
+
+    The pipeline, its components and its code go to the output directory as a snapshot, which
+    workers fetch from there; data stays where it is.
+
+    Example: prefect-parallel deploy pipeline.yml --cron "0 2 * * *" --param rows=5
+
+    Args:
+        file: The pipeline's YAML file; may be left out if the schedule file names it.
+        name: The deployment's name; by default the schedule's, else the file's.
+        work_pool: Where it runs; may be left out if there is only one.
+        cron: When it runs: minute, hour, day of the month, month, day of the week.
+        interval: How often it runs: 90 (seconds), 15m, 1h30m, 1d.
+        schedule: When it runs: a schedule file of Azure ML, which may override inputs, too.
+        timezone: Of --cron and --interval, e.g. Europe/Berlin; by default UTC.
+        param: A value for an input of the pipeline, e.g. rows=5. May be given several times.
+        set_: Put another value in place of the file's, as for `run`.
+        tag: A tag of the deployment and its runs. May be given several times.
+        job_variable: A setting of the work pool for these runs, e.g. image=REGISTRY/IMAGE. May be
+            given several times.
+        output_dir: The folder that snapshot and run directories go to, which workers must see; a
+            URL, as s3://bucket/runs, where they share no folder.
+        datastores: As for `run`; workers must have the file at the same path.
+    """
+    from prefect_parallel.cli.deploy import Options, deploy_pipeline
+
+    options = Options(
+        name=name,
+        work_pool=work_pool,
+        cron=cron,
+        interval=interval,
+        schedule=schedule,
+        time_zone=timezone,
+        parameters=param or [],
+        overrides=set_ or [],
+        tags=tag or [],
+        job_variables=job_variable or [],
+        output_dir=output_dir,
+        datastores=datastores,
+    )
+    deploy_pipeline(file, options)
 
 
 blocks = App(

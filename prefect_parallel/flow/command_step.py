@@ -90,7 +90,7 @@ def _take_code(step: CommandStep, run: Run) -> None:
     if step.code is None:
         directory.code.mkdir(exist_ok=True)
     else:
-        take_snapshot(step.code, directory.code, run_directory=run.directory.root)
+        take_snapshot(step.code, directory.code, leave_out=run.directory.all_runs)
 
 
 def _fingerprint(step: CommandStep, run: Run, command: str) -> str:

@@ -23,10 +23,12 @@ from prefect_parallel.data import NO_DATASTORES, Datastores
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.command_step import command_step_flow
 from prefect_parallel.flow.flow_run import is_canceled, tag_flow_run
+from prefect_parallel.flow.known_names import with_blocks
 from prefect_parallel.flow.lock import hold
 from prefect_parallel.flow.metrics import show_metrics
 from prefect_parallel.flow.parallel_step import parallel_step_flow
 from prefect_parallel.flow.parameters import give_parameters
+from prefect_parallel.flow.pipeline_flow import PipelineFlow
 from prefect_parallel.flow.progress import Observer
 from prefect_parallel.flow.run import Run
 from prefect_parallel.flow.runs import Runs, UploadFailed, runs_at
@@ -38,6 +40,9 @@ from prefect_parallel.job import (
 from prefect_parallel.layout import RunDirectory
 
 DEFAULT_OUTPUT_DIR = "runs"
+
+UNFIT_FOR_FLOW_NAMES = re.compile(r"[/%&<>]")
+"""What Prefect refuses in the name of a flow."""
 
 CANCEL_POLL_SECONDS = 2.0
 """How late a cancellation from the Prefect UI is noticed."""
@@ -56,7 +61,7 @@ def compile_pipeline(
     resume: bool = False,
     observer: Observer | None = None,
     datastores: Datastores | str | Path | None = None,
-) -> Flow[..., None]:
+) -> PipelineFlow:
     """Compile a pipeline job into a Prefect flow.
 
     Calling the flow runs the pipeline and leaves a run directory. It can be served, deployed and
@@ -69,7 +74,8 @@ def compile_pipeline(
         name: The run directory's name; by default the display name with a time stamp.
         resume: Whether to go on with the run of that name. A flow run that is retried does so.
         observer: Is told how a run goes.
-        datastores: What `azureml:` names of data stand for, or the YAML file that tells.
+        datastores: What `azureml:` names of data stand for, or the YAML file that tells; other
+            names are looked up in the Prefect server's blocks.
 
     Raises:
         InvalidPipeline: The file has mistakes; all of them are named.
@@ -84,8 +90,9 @@ def compile_pipeline(
         ```
     """
     job = source if isinstance(source, PipelineJob) else load_pipeline(source, overrides)
-    title = _title(job)
-    known = Datastores.load(datastores) if isinstance(datastores, (str, Path)) else datastores
+    if isinstance(datastores, (str, Path)):
+        datastores = Datastores.load(datastores)
+    known = with_blocks(datastores or NO_DATASTORES)
 
     def run_pipeline(**values: Any) -> Any:
         context = FlowRunContext.get()
@@ -93,20 +100,21 @@ def compile_pipeline(
         flow_run = context.flow_run
         assert flow_run is not None
         folder = name or f"{default_run_name(job, flow_run.start_time)}-{str(flow_run.id)[:8]}"
-        resumes = resume or flow_run.run_count > 1
-        runs = runs_at(output_dir, known or NO_DATASTORES)
+        runs = runs_at(output_dir, known)
+        # A retried flow run may have failed before it had a directory.
+        resumes = resume or (flow_run.run_count > 1 and runs.has(folder))
         run = Run(
             RunDirectory(runs.directory(folder, resumes=resumes).root.absolute()),
             observer or Observer(),
             resumes=resumes,
-            datastores=known or NO_DATASTORES,
+            datastores=known,
         )
         return _PipelineRun(job, values, run, runs, flow_run.id).run()
 
     give_parameters(run_pipeline, job.description, job.parameters)
-    return Flow(
+    return PipelineFlow(
         run_pipeline,
-        name=title,
+        name=UNFIT_FOR_FLOW_NAMES.sub("-", _title(job)),
         description=job.description,
         flow_run_name=name,
         persist_result=False,

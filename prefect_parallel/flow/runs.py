@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from prefect_parallel.data import NO_DATASTORES, Datastores, Location
 from prefect_parallel.data.listing import files_at
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
-from prefect_parallel.layout import RunDirectory, UnusableRunDirectory
+from prefect_parallel.layout import RunDirectory, UnusableRunDirectory, cache_folder
 
 AT_A_TIME = 8
 """How many files are transferred at a time: most are small."""
@@ -62,6 +62,10 @@ class Runs:
         """
         return RunDirectory(self.folder / name)
 
+    def has(self, name: str) -> bool:
+        """Whether a run of that name was begun before."""
+        return RunDirectory(self.folder / name).job_file.exists()
+
     def upload(self, directory: RunDirectory, step: str | None = None) -> None:
         """Bring what a run, or one step of it, has left to where it belongs.
 
@@ -79,8 +83,7 @@ class RemoteRuns(Runs):
 
     def __init__(self, place: Location) -> None:
         digest = hashlib.sha256(place.path.encode()).hexdigest()[:16]
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        super().__init__(Path(cache, "prefect-parallel", "runs", digest))
+        super().__init__(cache_folder("runs") / digest)
         self._place = place
         self._lock = threading.Lock()
 
@@ -89,12 +92,19 @@ class RemoteRuns(Runs):
         remote = self._place.join(name)
         if resumes and not found.job_file.exists():
             self._download(remote, found)
-        elif not resumes and remote.join(found.job_file.name).exists():
+        elif not resumes and self._has_remote(name):
             raise UnusableRunDirectory(
                 f"{remote.path} exists already; choose another --name, or go on with --resume"
                 f" {name}"
             )
         return found
+
+    def has(self, name: str) -> bool:
+        return super().has(name) or self._has_remote(name)
+
+    def _has_remote(self, name: str) -> bool:
+        job_file = RunDirectory(self.folder / name).job_file.name
+        return self._place.join(name).join(job_file).exists()
 
     def upload(self, directory: RunDirectory, step: str | None = None) -> None:
         remote = self._place.join(directory.root.name)

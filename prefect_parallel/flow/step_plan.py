@@ -91,7 +91,7 @@ def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
     shutil.rmtree(directory.fetched, ignore_errors=True)
     run.make_outputs(step)
     directory.parts.mkdir(parents=True, exist_ok=True)
-    take_snapshot(step.code, directory.code, run_directory=run.directory.root)
+    take_snapshot(step.code, directory.code, leave_out=run.directory.all_runs)
     return _compare(planned, _config(step, run, planned, slots), directory, resumes=run.resumes)
 
 

@@ -68,7 +68,7 @@ class Document:
         folder: What relative paths in it count from.
         data: Its content.
         prefix: Keys put before a path in messages: a component file tells of its step.
-        origins: What was set by `--set`: path -> the argument as typed.
+        origins: What was set from elsewhere: path -> from where, as messages begin with it.
     """
 
     file: str | None
@@ -108,9 +108,9 @@ class Document:
     ) -> Problem:
         """A mistake at the path."""
         key = dotted(self.prefix + path) or None
-        for set_path, argument in self.origins.items():
+        for set_path, origin in self.origins.items():
             if path[: len(set_path)] == set_path:
-                return Problem(message, f"--set {argument}", key=key, allowed=allowed, hint=hint)
+                return Problem(message, origin, key=key, allowed=allowed, hint=hint)
         # What is missing from the top of a file is missing from its first line on.
         nowhere = (1, 1) if self.file else (None, None)
         line, column = self.place(path, of_key=of_key) or nowhere

@@ -1,8 +1,8 @@
-"""Values from the command line, put into a document: `--set jobs.score.mini_batch_size=1mb`."""
+"""Values put into a document: `--set jobs.score.mini_batch_size=1mb`, or those of another file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from prefect_parallel.errors import InvalidPipeline, Problem, nearest
@@ -29,6 +29,35 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> None:
         raise InvalidPipeline(problems)
 
 
+def merge(
+    document: Document, changes: Section, source: Document, *, but: Collection[str] = ()
+) -> None:
+    """Put what another file says into a document, mapping by mapping; lists are replaced.
+
+    Args:
+        document: Is changed.
+        changes: A mapping of the other file, to stand at the top of this one.
+        source: The other file.
+        but: Keys of `changes` that are not meant.
+    """
+    top = changes.path
+
+    def into(target: Section, changes: Section) -> None:
+        for key, value in changes.items():
+            old, path = target.get(key), (*target.path, key)
+            if path[0] in but:
+                continue
+            if isinstance(old, Section) and isinstance(value, Section):
+                into(old, value)
+                continue
+            line, _ = source.place((*top, *path)) or (None, None)
+            document.origins[path] = f"{source.file}:{line}"
+            target.put(key, value)
+            _move(value, path)
+
+    into(document.data, changes)
+
+
 def _apply(document: Document, argument: str) -> None:
     name = f"--set {argument}"
     dotted_path, separator, text = argument.partition("=")
@@ -48,7 +77,7 @@ def _apply(document: Document, argument: str) -> None:
         node[int(last)] = value
     else:
         raise InvalidPipeline([Problem("the list has no such item", name, key=dotted_path)])
-    document.origins[full_path] = argument
+    document.origins[full_path] = name
 
 
 def _step_into(node: Section | Items, path: Path_, key: str, name: str) -> Section | Items:

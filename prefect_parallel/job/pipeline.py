@@ -233,6 +233,10 @@ class PipelineJob(Model):
 
         return resolve(self, values or {})
 
+    def dump(self) -> dict[str, Any]:
+        """What is written in it, as plain values."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
     def to_yaml(
         self, *, values: Mapping[str, Any] | None = None, absolute_paths: bool = False
     ) -> str:
@@ -242,7 +246,7 @@ class PipelineJob(Model):
             values: Values for the pipeline's inputs, to stand in place of their own.
             absolute_paths: Make it load from any folder.
         """
-        data = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        data = self.dump()
         for name, value in (values or {}).items():
             if isinstance(self.inputs[name], DataInput):
                 data["inputs"][name]["path"] = str(value)

@@ -1,14 +1,32 @@
-"""A pipeline's paths, made to lead to the same places from any folder."""
+"""The local paths in a dumped pipeline or component, and where they lead."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from prefect_parallel.job.locations import is_local, location_of
 
-_PATH_KEYS = ("component", "code", "conda_file", "path")
+Kind: TypeAlias = Literal["data", "component", "code"]
+
+
+@dataclass(frozen=True)
+class LocalPath:
+    """A path on this machine, as a value in a tree.
+
+    Attributes:
+        holder: The mapping that holds it; another path may be put there.
+        key: Its key there.
+        location: Absolute.
+        kind: What it leads to; the files of an environment go with the code.
+    """
+
+    holder: dict[str, Any]
+    key: str
+    location: str
+    kind: Kind
 
 
 def make_paths_absolute(data: dict[str, Any], folder: Path) -> None:
@@ -18,25 +36,42 @@ def make_paths_absolute(data: dict[str, Any], folder: Path) -> None:
         data: What `PipelineJob.model_dump` returns.
         folder: What its paths count from.
     """
-    for holder in _holders(data):
-        for key in _PATH_KEYS:
-            value = holder.get(key)
-            if isinstance(value, str) and "${{" not in value and not value.startswith("git+"):
-                location = location_of(value.removeprefix("file:"), folder)
-                if is_local(location):
-                    holder[key] = location
+    for path in paths_of_job(data, folder):
+        path.holder[path.key] = path.location
 
 
-def _holders(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The mappings whose keys of those names hold paths."""
-    for ports in (data.get("inputs", {}), data.get("outputs", {})):
-        yield from (port for port in ports.values() if isinstance(port, dict))
+def paths_of_job(data: dict[str, Any], folder: Path) -> Iterator[LocalPath]:
+    """All local paths of a dumped pipeline; arguments as for `make_paths_absolute`."""
+    yield from _data_paths(data, folder)
     for step in data.get("jobs", {}).values():
-        yield step
-        yield from _holders({key: step.get(key, {}) for key in ("inputs", "outputs")})
-        task = step.get("task", {})
-        yield task
-        for environment in (step.get("environment"), task.get("environment")):
-            if isinstance(environment, dict):
-                yield environment
-                yield environment.get("build", {})
+        yield from _data_paths(step, folder)
+        yield from _paths(step, "component", folder, "component")
+        yield from paths_of_step(step, folder)
+
+
+def paths_of_step(data: dict[str, Any], folder: Path) -> Iterator[LocalPath]:
+    """What a dumped step, or a component, needs beside it: code, and files of environments."""
+    task = data.get("task", {})
+    for holder in (data, task):
+        yield from _paths(holder, "code", folder)
+        environment = holder.get("environment")
+        if isinstance(environment, dict):
+            yield from _paths(environment, "conda_file", folder)
+            yield from _paths(environment.get("build", {}), "path", folder)
+
+
+def _data_paths(data: dict[str, Any], folder: Path) -> Iterator[LocalPath]:
+    for ports in (data.get("inputs", {}), data.get("outputs", {})):
+        for port in ports.values():
+            if isinstance(port, dict):
+                yield from _paths(port, "path", folder, "data")
+
+
+def _paths(
+    holder: dict[str, Any], key: str, folder: Path, kind: Kind = "code"
+) -> Iterator[LocalPath]:
+    value = holder.get(key)
+    if isinstance(value, str) and "${{" not in value and not value.startswith("git+"):
+        location = location_of(value.removeprefix("file:"), folder)
+        if is_local(location):
+            yield LocalPath(holder, key, location, kind)

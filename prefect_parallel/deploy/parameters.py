@@ -1,0 +1,43 @@
+"""Values for a deployment's parameters, as they are typed on a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect_parallel.errors import InvalidPipeline, Problem, nearest
+from prefect_parallel.job import PipelineJob
+from prefect_parallel.job.yaml_file import parse_scalar
+
+
+def read_parameters(job: PipelineJob, arguments: Sequence[str]) -> dict[str, Any]:
+    """Values by name, each of its input's type.
+
+    Args:
+        job: The pipeline whose inputs they are for.
+        arguments: As `rows=5`.
+
+    Raises:
+        InvalidPipeline: An argument is not of that form, or names no input. Whether a value fits
+            is checked when the job is resolved with it.
+    """
+    types = {parameter.name: parameter.type for parameter in job.parameters}
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for argument in arguments:
+        name, separator, text = argument.partition("=")
+        where = f"--param {argument}"
+        if not separator:
+            problems.append(Problem("no value", where, allowed="--param NAME=VALUE"))
+        elif name not in types:
+            allowed = ", ".join(types) or "none: the pipeline has no inputs"
+            hint = nearest(name, types)
+            problems.append(
+                Problem("the pipeline has no such input", where, allowed=allowed, hint=hint)
+            )
+        else:
+            is_literal = types[name] in ("integer", "number", "boolean")
+            values[name] = parse_scalar(text) if is_literal else text
+    if problems:
+        raise InvalidPipeline(problems)
+    return values

@@ -1,0 +1,127 @@
+"""A pipeline job as a folder that loads on any machine: YAML, components and code, not the data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from prefect_parallel.flow.snapshot import take_snapshot
+from prefect_parallel.job import PipelineJob
+from prefect_parallel.job.components import Component
+from prefect_parallel.job.locations import is_local
+from prefect_parallel.job.ports import DataInput
+from prefect_parallel.job.rebase import paths_of_job, paths_of_step
+
+PIPELINE_FILE = "pipeline.yml"
+FLOW_FILE = "flow.py"
+FLOW_NAME = "pipeline"
+ENTRYPOINT = f"{FLOW_FILE}:{FLOW_NAME}"
+"""Where Prefect finds the flow, in the folder."""
+
+FLOW_TEXT = '''\
+"""The flow that `prefect-parallel deploy` has made of pipeline.yml, which stands beside it."""
+
+from pathlib import Path
+
+from prefect_parallel import compile_pipeline
+
+{name} = compile_pipeline(
+    Path(__file__).with_name({file!r}), output_dir={output_dir!r}, datastores={datastores!r}
+)
+'''
+
+
+def write_portable(
+    job: PipelineJob,
+    folder: Path,
+    *,
+    title: str,
+    output_dir: str,
+    datastores: str | None,
+    leave_out: Collection[Path] = (),
+) -> dict[str, str]:
+    """Write a job, and all that it needs but the data, into a folder.
+
+    Args:
+        job: The job, from a file.
+        folder: An empty folder.
+        title: The flow's name.
+        output_dir: Where runs go: an absolute folder or a URL.
+        datastores: The file that tells what `azureml:` names stand for, if there is one.
+        leave_out: What does not travel, even where it lies in a code folder.
+
+    Returns:
+        The local paths of the pipeline's inputs, by name. They do not stand in the folder's YAML:
+        where a run starts, its inputs may lie elsewhere.
+    """
+    files = _Files(folder, [*leave_out, *_local_data(job)])
+    data = job.dump()
+    # A pipeline without one is named after its file.
+    data.setdefault("display_name", title)
+    for path in paths_of_job(data, job.folder):
+        if path.kind == "data":
+            path.holder[path.key] = path.location
+        elif path.kind == "code":
+            path.holder[path.key] = files.add(path.location)
+    for name, component in job.components.items():
+        data["jobs"][name]["component"] = _write_component(name, component, files)
+    given = _take_local_inputs(job, data)
+    _write_yaml(data, folder / PIPELINE_FILE)
+    text = FLOW_TEXT.format(
+        name=FLOW_NAME, file=PIPELINE_FILE, output_dir=output_dir, datastores=datastores
+    )
+    (folder / FLOW_FILE).write_text(text, encoding="utf-8")
+    return given
+
+
+class _Files:
+    """Copies of files and folders, each once, however many steps name it."""
+
+    def __init__(self, folder: Path, leave_out: Collection[Path]) -> None:
+        self.folder = folder
+        self._leave_out = leave_out
+        self._copied: dict[str, str] = {}
+
+    def add(self, location: str) -> str:
+        """Copy a file or folder; gives where the copy lies in the folder."""
+        if location not in self._copied:
+            source = Path(location)
+            # In a folder of its own: a name may come twice.
+            copy = self.folder / "code" / str(len(self._copied)) / source.name
+            target = copy if source.is_dir() else copy.parent
+            take_snapshot(source, target, leave_out=self._leave_out)
+            self._copied[location] = copy.relative_to(self.folder).as_posix()
+        return self._copied[location]
+
+
+def _write_component(step: str, component: Component, files: _Files) -> str:
+    data = component.model.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    for path in paths_of_step(data, component.document.folder):
+        path.holder[path.key] = f"../{files.add(path.location)}"
+    file = Path("components", f"{step}.yml")
+    _write_yaml(data, files.folder / file)
+    return file.as_posix()
+
+
+def _take_local_inputs(job: PipelineJob, data: dict[str, Any]) -> dict[str, str]:
+    """Take the local paths away from the inputs of a dumped pipeline."""
+    return {
+        name: data["inputs"][name].pop("path")
+        for name, value in job.inputs.items()
+        if isinstance(value, DataInput) and value.path and is_local(data["inputs"][name]["path"])
+    }
+
+
+def _local_data(job: PipelineJob) -> list[Path]:
+    """What the inputs of the pipeline and of its steps name on this machine."""
+    paths = paths_of_job(job.dump(), job.folder)
+    return [Path(path.location) for path in paths if path.kind == "data"]
+
+
+def _write_yaml(data: dict[str, Any], file: Path) -> None:
+    file.parent.mkdir(exist_ok=True)
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    file.write_text(text, encoding="utf-8")

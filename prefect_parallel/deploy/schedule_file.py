@@ -1,0 +1,159 @@
+"""Azure ML's schedule YAML: when a pipeline runs, and with what changed in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Discriminator, Field, Tag, ValidationError
+
+from prefect_parallel.deploy.trigger import Trigger
+from prefect_parallel.errors import InvalidFile, nearest
+from prefect_parallel.job.document import Document, Section, dotted
+from prefect_parallel.job.load import job_from
+from prefect_parallel.job.model import Model, Reading, problems_of, tag
+from prefect_parallel.job.overrides import apply_overrides, merge
+from prefect_parallel.job.pipeline import PipelineJob
+from prefect_parallel.job.values import Anything, ChoiceRule, Text, TextOrNull
+from prefect_parallel.job.yaml_file import read_document
+
+
+class InvalidSchedule(InvalidFile):
+    """A schedule file has mistakes."""
+
+
+class CreateJobModel(Model):
+    """What to run, and with what changed; the changes are checked where they are put."""
+
+    type: Annotated[str, ChoiceRule(("pipeline",), any_case=True)] = "pipeline"
+    job: Text
+    name: Anything = None
+    display_name: Anything = None
+    description: Anything = None
+    experiment_name: Anything = None
+    tags: Anything = None
+    properties: Anything = None
+    identity: Anything = None
+    services: Anything = None
+    compute: Anything = None
+    settings: Anything = None
+    inputs: Anything = None
+    outputs: Anything = None
+
+
+def _create_job_kind(value: Any) -> str:
+    return tag("mapping") if isinstance(value, (dict, CreateJobModel)) else tag("path")
+
+
+CreateJob = Annotated[
+    Annotated[CreateJobModel, Tag(tag("mapping"))] | Annotated[Text, Tag(tag("path"))],
+    Discriminator(_create_job_kind),
+]
+
+
+class ScheduleModel(Model):
+    """A schedule, as it is written."""
+
+    no_meaning: ClassVar[frozenset[str]] = frozenset({"display_name", "properties"})
+
+    schema_: Anything = Field(None, alias="$schema")
+    name: Text | None = None
+    display_name: Text | None = None
+    description: Text | None = None
+    tags: dict[str, TextOrNull] = Field(default_factory=dict)
+    properties: dict[str, TextOrNull] | None = None
+    trigger: Trigger
+    create_job: CreateJob
+
+
+@dataclass(frozen=True)
+class ScheduleFile:
+    """A schedule that was read.
+
+    Attributes:
+        model: What is written.
+        document: Where it is written.
+        pipeline: The file of the pipeline that it is for.
+        ignored: Paths of keys that have no meaning here.
+    """
+
+    model: ScheduleModel
+    document: Document
+    pipeline: Path
+    ignored: list[str]
+
+    @classmethod
+    def load(cls, file: Path) -> ScheduleFile:
+        """Read a schedule.
+
+        Raises:
+            InvalidFile: It has mistakes.
+        """
+        document = read_document(file)
+        reading = Reading(document)
+        try:
+            model = ScheduleModel.model_validate(document.data, context=reading)
+        except ValidationError as error:
+            raise InvalidSchedule(problems_of(error, reading)) from None
+        if reading.problems:
+            raise InvalidSchedule(reading.problems)
+        ignored = [dotted(path) for path in reading.ignored]
+        return cls(model, document, _pipeline_of(model, document), ignored)
+
+    def load_job(self, overrides: Sequence[str] = ()) -> PipelineJob:
+        """The pipeline, with what `create_job` changes in it, and then with these overrides.
+
+        Raises:
+            InvalidPipeline: It has mistakes.
+        """
+        document = read_document(self.pipeline)
+        changes = self.document.data["create_job"]
+        if isinstance(changes, Section):
+            self._check_inputs(changes, document)
+            merge(document, changes, self.document, but=("job", "type"))
+        apply_overrides(document, overrides)
+        return job_from(document)
+
+    def _check_inputs(self, changes: Section, pipeline: Document) -> None:
+        """Refuse values for inputs that the pipeline does not have: nobody would ever read them."""
+        known = pipeline.data.get("inputs") or {}
+        given = changes.get("inputs") or {}
+        problems = [
+            self.document.problem(
+                (*changes.path, "inputs", name),
+                "the pipeline has no such input",
+                allowed=", ".join(known) or None,
+                hint=nearest(name, known),
+                of_key=True,
+            )
+            for name in given
+            if name not in known
+        ]
+        if problems:
+            raise InvalidSchedule(problems)
+
+    def problem(self, key: str, message: str, *, hint: str | None = None) -> InvalidSchedule:
+        """A mistake that is found later."""
+        return InvalidSchedule([self.document.problem((key,), message, hint=hint)])
+
+
+def _pipeline_of(model: ScheduleModel, document: Document) -> Path:
+    """The file that `create_job` names.
+
+    Raises:
+        InvalidSchedule: It names none that is here.
+    """
+    path: tuple[str, ...] = ("create_job",)
+    job = model.create_job
+    if isinstance(job, CreateJobModel):
+        path, job = (*path, "job"), job.job
+    if job.startswith("azureml:"):
+        message = f"{job} is in a workspace, which cannot be asked from here"
+        hint = "download it: az ml job show --name NAME > pipeline.yml"
+        raise InvalidSchedule([document.problem(path, message, hint=hint)])
+    file = document.folder / job.removeprefix("file:")
+    if not file.is_file():
+        raise InvalidSchedule([document.problem(path, f"there is no file {file}")])
+    return file

@@ -1,0 +1,28 @@
+"""Names of time zones: IANA's, and those of Windows, which Azure's schedules use."""
+
+from __future__ import annotations
+
+from zoneinfo import available_timezones
+
+from tzlocal.windows_tz import win_tz
+
+from prefect_parallel.errors import nearest
+
+WINDOWS_ZONES = {
+    **win_tz,
+    # Azure still lists these; Unicode's table no longer does.
+    "Mid-Atlantic Standard Time": "Etc/GMT+2",
+    "Kamchatka Standard Time": "Asia/Kamchatka",
+}
+
+
+def iana_zone(name: str) -> str | None:
+    """The IANA name of a time zone; None if there is no such zone."""
+    if name in WINDOWS_ZONES:
+        return WINDOWS_ZONES[name]
+    return name if name in available_timezones() else None
+
+
+def nearest_zone(name: str) -> str | None:
+    """A hint that names the zone that was probably meant."""
+    return nearest(name, [*WINDOWS_ZONES, *available_timezones()])

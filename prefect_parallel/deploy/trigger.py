@@ -1,0 +1,159 @@
+"""The trigger of an Azure ML schedule, as it is written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+from pydantic import ValidationInfo, field_validator, model_validator
+
+from prefect_parallel.deploy.time_zone import iana_zone, nearest_zone
+from prefect_parallel.job.model import Model
+from prefect_parallel.job.values import ChoiceRule, FixedCount, Rule, shown, wrong
+
+WEEK_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+FREQUENCIES = ("minute", "hour", "day", "week", "month")
+WITHOUT_PATTERN = ("minute", "hour")
+DEFAULT_ZONE = "UTC"
+
+_CRON_FIELD = r"(?:[\d*/,\-]|[A-Za-z]{3})+"
+_CRON = re.compile(rf"{_CRON_FIELD}(\s+{_CRON_FIELD}){{4}}")
+_KEYS = {
+    "cron": ("expression",),
+    "recurrence": ("frequency", "interval", "schedule"),
+}
+_REQUIRED = {"cron": ("expression",), "recurrence": ("frequency", "interval")}
+
+
+@dataclass(frozen=True)
+class MomentRule(Rule):
+    """A date and time, ISO 8601. Without an offset, it is in the trigger's time zone."""
+
+    def check(self, value: Any) -> datetime:
+        if isinstance(value, str):
+            try:
+                # Python 3.10 does not read Z.
+                return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", value.strip()))
+            except ValueError:
+                pass
+        raise wrong(f"found {shown(value)}", allowed="a date and time, as 2026-03-01T06:30:00")
+
+
+@dataclass(frozen=True)
+class ZoneRule(Rule):
+    """A time zone, by Windows's or IANA's name."""
+
+    def check(self, value: Any) -> str:
+        zone = iana_zone(value) if isinstance(value, str) else None
+        if zone is None:
+            raise wrong(
+                f"found {shown(value)}",
+                allowed="a time zone, as Pacific Standard Time or America/Los_Angeles",
+                hint=nearest_zone(value) if isinstance(value, str) else None,
+            )
+        return zone
+
+
+@dataclass(frozen=True)
+class CronRule(Rule):
+    """A cron expression of five fields, without the signs that only some crons have."""
+
+    def check(self, value: Any) -> str:
+        text = value.strip() if isinstance(value, str) else ""
+        if _CRON.fullmatch(text):
+            try:
+                CronSim(text, datetime(2024, 1, 1))
+            except CronSimError:
+                pass
+            else:
+                return text
+        raise wrong(
+            f"found {shown(value)}",
+            allowed="five fields: minute, hour, day of the month, month, day of the week;"
+            ' as "30 6 * * MON-FRI"',
+        )
+
+
+@dataclass(frozen=True)
+class NumbersRule(Rule):
+    """A whole number within limits, or a list of them."""
+
+    low: int
+    high: int
+
+    def check(self, value: Any) -> tuple[int, ...]:
+        numbers = value if isinstance(value, list) else [value]
+        for number in numbers:
+            whole = isinstance(number, int) and not isinstance(number, bool)
+            if not whole or not self.low <= number <= self.high:
+                raise wrong(
+                    f"found {shown(number)}",
+                    allowed=f"whole numbers from {self.low} to {self.high}",
+                )
+        return tuple(sorted(set(numbers)))
+
+
+@dataclass(frozen=True)
+class WeekDaysRule(Rule):
+    """A day of the week, or a list of them."""
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        day = ChoiceRule(WEEK_DAYS, any_case=True)
+        days = {day.check(each) for each in (value if isinstance(value, list) else [value])}
+        return tuple(sorted(days, key=WEEK_DAYS.index))
+
+
+class Pattern(Model):
+    """When a job runs on the days that a recurrence falls on, and on which of them."""
+
+    hours: Annotated[tuple[int, ...], NumbersRule(0, 23)]
+    minutes: Annotated[tuple[int, ...], NumbersRule(0, 59)]
+    week_days: Annotated[tuple[str, ...], WeekDaysRule()] = ()
+    month_days: Annotated[tuple[int, ...], NumbersRule(1, 31)] = ()
+
+
+class Trigger(Model):
+    """A cron or a recurrence trigger."""
+
+    type: Annotated[str, ChoiceRule(tuple(_KEYS), any_case=True)]
+    start_time: Annotated[datetime, MomentRule()] | None = None
+    end_time: Annotated[datetime, MomentRule()] | None = None
+    time_zone: Annotated[str, ZoneRule()] = DEFAULT_ZONE
+    expression: Annotated[str, CronRule()] | None = None
+    frequency: Annotated[str, ChoiceRule(FREQUENCIES, any_case=True)] | None = None
+    interval: FixedCount | None = None
+    schedule: Pattern | None = None
+
+    @field_validator("expression", "frequency", "interval", "schedule")
+    @classmethod
+    def _check_key(cls, value: Any, info: ValidationInfo) -> Any:
+        of_type = info.data.get("type")
+        if of_type and info.field_name not in _KEYS[of_type]:
+            allowed = ", ".join((*_KEYS[of_type], "start_time", "end_time", "time_zone"))
+            raise wrong(f"not a key of a {of_type} trigger", allowed=allowed)
+        if info.field_name == "schedule" and info.data.get("frequency") in WITHOUT_PATTERN:
+            raise wrong(
+                f"found a pattern, and frequency: {info.data['frequency']}",
+                allowed="a pattern with frequency: day, week or month",
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _check_all(self) -> Trigger:
+        for key in _REQUIRED[self.type]:
+            if getattr(self, key) is None:
+                raise wrong(f"the key {key} is missing")
+        start, end = self.local(self.start_time), self.local(self.end_time)
+        if start and end and end <= start:
+            raise wrong("end_time is not after start_time")
+        return self
+
+    def local(self, moment: datetime | None) -> datetime | None:
+        """A moment as the clocks of the time zone show it, without the zone."""
+        if moment is None or moment.tzinfo is None:
+            return moment
+        return moment.astimezone(ZoneInfo(self.time_zone)).replace(tzinfo=None)
