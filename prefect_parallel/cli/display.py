@@ -20,7 +20,7 @@ PLAIN_SECONDS = 10.0
 """Without a terminal, a line of progress at most so often."""
 
 CAUSES = 5
-"""How many causes of failures a summary names."""
+"""How many causes of failures are named, in the summary and before."""
 
 STYLES = {"Completed": "green", "Failed": "bold red", "Canceled": "yellow"}
 
@@ -31,6 +31,15 @@ class Display(Observer):
     def __init__(self, console: Console) -> None:
         self.console = console
         self._ended: list[tuple[str, StepEnd]] = []
+        self._causes: dict[str, set[str]] = {}
+
+    def step_progressed(self, step: str, progress: Progress) -> None:
+        """Name each cause of failures when it is met for the first time."""
+        known = self._causes.setdefault(step, set())
+        new = [cause for cause in progress.causes if cause not in known]
+        for cause in new[: CAUSES - len(known)]:
+            self._say(Text.assemble((f"{step}: failing", STYLES["Failed"]), f"  {cause}"))
+            known.add(cause)
 
     def step_ended(self, step: str, end: StepEnd) -> None:
         self._ended.append((step, end))
@@ -59,7 +68,7 @@ class Display(Observer):
         for step, end in self._ended:
             self._say(Text.assemble((end.status, STYLES[end.status]), f"  {step}: {end.reason}"))
             for failures in end.failures[:CAUSES]:
-                self._say(f"  failed  {failures.count} x {failures.cause}")
+                self._say(f"  failed  {failures.count} x {failures}")
                 self._say(f"          repeat one: {failures.repeat}")
             if end.output:
                 self._say(f"  output  {url_of(end.output) or _short(end.output)}")
@@ -100,6 +109,7 @@ class LiveDisplay(Display):
         )
 
     def step_progressed(self, step: str, progress: Progress) -> None:
+        super().step_progressed(step, progress)
         self._bars.update(self._waiting, visible=False)
         self._bars.update(self._tasks[step], completed=progress.done, counts=_counts(progress))
 
@@ -122,6 +132,7 @@ class PlainDisplay(Display):
         self._say(f"{step}: mini-batches to run: {progress.mini_batches}, on {slots}")
 
     def step_progressed(self, step: str, progress: Progress) -> None:
+        super().step_progressed(step, progress)
         now = time.monotonic()
         if now - self._last[step] >= PLAIN_SECONDS:
             self._last[step] = now

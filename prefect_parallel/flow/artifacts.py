@@ -71,7 +71,11 @@ class StepArtifacts:
 
     def show_result(self, page: str) -> None:
         """What came of the step, as Markdown."""
-        tell(lambda: create_markdown_artifact(page, key=f"{self._key}-result"))
+        tell(
+            lambda: create_markdown_artifact(
+                page, key=f"{self._key}-result", description="What came of it, and what failed"
+            )
+        )
 
 
 _is_away = threading.Event()

@@ -187,7 +187,12 @@ class _ParallelStep:
 
     def _failures(self, totals: Totals) -> tuple[Failures, ...]:
         return tuple(
-            Failures(cause, count, self._debug_command(totals.examples[cause]))
+            Failures(
+                cause,
+                count,
+                totals.examples[cause].error or "",
+                self._debug_command(totals.examples[cause].index),
+            )
             for cause, count in totals.causes.most_common()
         )
 

@@ -105,12 +105,18 @@ class Failures:
     Attributes:
         cause: The error, with `…` for what differs.
         count: How many there are.
+        example: The error of one of them.
         repeat: What to type to run one of them again.
     """
 
     cause: str
     count: int
+    example: str
     repeat: str
+
+    def __str__(self) -> str:
+        such_as = "" if self.example == self.cause else f", such as {self.example}"
+        return f"{self.cause}{such_as}"
 
 
 @dataclass(frozen=True)

@@ -34,11 +34,12 @@ def result_page(
         _counts(result),
         _thresholds(result),
         f"{result.items['total'] / max(result.duration_seconds, 1e-3):,.1f} items a second:"
-        f" {result.items['total']:,} in {result.duration_seconds:,.1f} s,"
-        f" on {result.nodes} nodes with {result.processes} entry processes",
+        f" {result.items['total']:,} in {result.duration_seconds:,.1f} s;"
+        f" nodes: {result.nodes}, entry processes: {result.processes}",
     ]
     if failures:
-        sections += ["## Why mini-batches failed", _causes(failures[:CAUSES])]
+        named = failures[:CAUSES]
+        sections += ["## Why mini-batches failed", _causes(named), _commands(named)]
         sections += ["## Failed mini-batches", _failed(totals)]
     if totals.slowest:
         sections += ["## Slowest mini-batches", _slowest(totals.slowest[:SLOWEST])]
@@ -75,9 +76,14 @@ def _thresholds(result: JobResult) -> str:
 
 def _causes(failures: Sequence[Failures]) -> str:
     return _table(
-        ("failed mini-batches", "cause", "repeat one"),
-        [(f"{each.count:,}", _code(each.cause), _code(each.repeat)) for each in failures],
+        ("failed mini-batches", "cause"),
+        [(f"{each.count:,}", _code(f"{each}")) for each in failures],
     )
+
+
+def _commands(failures: Sequence[Failures]) -> str:
+    lines = [f"# {_plain(each.cause)}\n{_plain(each.repeat)}" for each in failures]
+    return "To repeat one of each:\n\n```bash\n" + "\n".join(lines) + "\n```"
 
 
 def _failed(totals: Totals) -> str:
@@ -108,8 +114,13 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _code(text: str) -> str:
     """Text from a script or a file name, inside a table."""
-    plain = re.sub(r"[|`]|\s+", " ", text)
+    plain = _plain(text).replace("|", " ")
     return f"`{plain}`" if plain else ""
+
+
+def _plain(text: str) -> str:
+    """One line that cannot end a piece of code."""
+    return re.sub(r"`|\s+", " ", text)
 
 
 def _text(text: str) -> str:

@@ -51,7 +51,7 @@ class Totals:
     processes: set[tuple[str, str]] = field(default_factory=set)
     first_failure: Record | None = None
     causes: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, Record] = field(default_factory=dict)
     failures: list[Record] = field(default_factory=list)
     _slowest: list[tuple[float, int, Record]] = field(default_factory=list)
 
@@ -80,7 +80,7 @@ class Totals:
             self.failed += 1
             cause = root_cause(record.error)
             self.causes[cause] += 1
-            self.examples.setdefault(cause, record.index)
+            self.examples.setdefault(cause, record)
             first = self.first_failure
             if first is None or record.started_at < first.started_at:
                 self.first_failure = record

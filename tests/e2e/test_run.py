@@ -148,7 +148,13 @@ def test_the_step_s_page_shows_settings_progress_result_and_metrics(
     }  # fmt: skip
     result = artifacts["step-result"]
     assert "1 of 4 mini-batches failed and were ignored" in result
-    assert "| 1 | `ZeroDivisionError: division by zero` | `prefect-parallel debug" in result
+    assert "| 1 | `ZeroDivisionError: division by zero` |" in result
+    assert "# ZeroDivisionError: division by zero\nprefect-parallel debug" in result
+    assert "| 2 | `002.txt` | `ZeroDivisionError: division by zero` |" in result
+    assert "| `allowed_failed_percent` | 30 | 25 % of mini-batches |" in result
+    slowest = result.split("## Slowest mini-batches")[1].split("##")[0]
+    assert slowest.count("| node-0 process00") == 4
+    assert "status: Completed" in result
 
 
 def test_scripts_that_hang_crash_print_and_fork(pipeline: Any, server: str) -> None:
