@@ -44,6 +44,9 @@ class Display(Observer):
     def step_ended(self, step: str, end: StepEnd) -> None:
         self._ended.append((step, end))
 
+    def shown_at(self, ui: str) -> None:
+        self._say(f"the Prefect server in the background shows this run at {ui}")
+
     def noted(self, step: str, text: str) -> None:
         self._say(f"{step}: {text}")
 

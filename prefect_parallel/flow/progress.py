@@ -149,6 +149,9 @@ class Observer:
     def waiting(self, what: str) -> None:
         """The run waits for something, e.g. `the Prefect server`."""
 
+    def shown_at(self, ui: str) -> None:
+        """The run can be looked at in the Prefect UI that was found at this address."""
+
     def noted(self, step: str, text: str) -> None:
         """Something worth knowing about a step, e.g. how much of it is reused."""
 

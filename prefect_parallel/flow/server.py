@@ -1,4 +1,4 @@
-"""A Prefect server for the time of one run, where none is configured.
+"""The Prefect server of a run: for its time only, where none is configured or left running.
 
 Prefect would start one by itself, but one for each thread that first needs it, within a time that a
 cold database does not keep to, and one that outlives a killed driver.
@@ -27,6 +27,7 @@ from prefect.settings import (
 
 from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.background_server import api_url, background_server
 from prefect_parallel.flow.delivery import deliver_events_and_logs
 from prefect_parallel.flow.progress import Observer
 
@@ -47,18 +48,38 @@ class ServerGone(PrefectParallelError):
 
 @contextmanager
 def prefect_server(observer: Observer) -> Iterator[str]:
-    """The URL of the API of the server that is configured, or else of one for this run."""
-    configured = PREFECT_API_URL.value()
-    if configured:
+    """The URL of the API of a server: the one configured, the one in the background, or a new one.
+
+    Raises:
+        ServerFailed: There is none, and none could be started.
+    """
+    if configured := PREFECT_API_URL.value():
         yield configured
-        return
+    elif (background := background_server()) and (url := _wait_for(background, observer)):
+        observer.shown_at(url.removesuffix("/api"))
+        with temporary_settings({PREFECT_API_URL: url}), _environment_variable(url):
+            yield url
+    else:
+        with _own_server(observer) as own:
+            yield own
+
+
+def _wait_for(background: psutil.Process, observer: Observer) -> str | None:
+    observer.waiting("the Prefect server in the background")
+    return api_url(background, seconds=STARTUP_SECONDS)
+
+
+@contextmanager
+def _own_server(observer: Observer) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="prefect-parallel-server-") as folder:
         spawner = Spawner()
         try:
             log = Path(folder) / "server.log"
             port = _free_port()
             url = f"http://127.0.0.1:{port}/api"
-            observer.waiting("a Prefect server for this run")
+            observer.waiting(
+                "a Prefect server for this run; `prefect server start --background` saves this"
+            )
             pid = spawner.start(
                 _command(port),
                 folder=Path(folder),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import os
 import subprocess
+import sys
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
+from prefect_parallel.flow.server import _free_port
 from tests.e2e.conftest import COMMAND
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -74,6 +77,25 @@ def test_iris_without_a_server_and_with_an_empty_prefect_home(
         "succeeded": 150,
         "failed": 0,
     }
+
+
+def test_a_server_that_was_left_in_the_background_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    command = [sys.executable, "-m", "prefect", "server"]
+    port = str(_free_port())
+    subprocess.run([*command, "start", "--background", "--port", port], check=True)
+    try:
+        run("iris_batch_prediction", tmp_path, None)
+        api = f"http://127.0.0.1:{port}/api"
+        (found,) = httpx.post(
+            f"{api}/flow_runs/filter", json={"flow_runs": {"name": {"any_": ["run"]}}}
+        ).json()
+        assert found["state_type"] == "COMPLETED"
+    finally:
+        subprocess.run([*command, "stop"], check=True)
 
 
 def test_digits(tmp_path: Path, server: str) -> None:
