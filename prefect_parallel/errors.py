@@ -78,5 +78,9 @@ class InvalidMLTable(InvalidInput, InvalidFile):
     """An MLTable file has mistakes."""
 
 
+class UnknownCompute(PrefectParallelError):
+    """A step names a compute that there is no block for."""
+
+
 class UnreadableMiniBatch(PrefectParallelError):
     """A mini-batch cannot be loaded: a file is gone, has changed, or holds something else."""

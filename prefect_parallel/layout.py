@@ -13,6 +13,10 @@ class UnusableRunDirectory(PrefectParallelError):
     """A run directory exists already, or cannot be made."""
 
 
+FROM_NODES = "from_nodes"
+"""Of a step's directory: what nodes elsewhere have of logs that all nodes write to."""
+
+
 def cache_folder(kind: str) -> Path:
     """Where this machine keeps what it can have again from elsewhere."""
     return Path(
@@ -66,6 +70,11 @@ class StepDirectory:
     def code(self) -> Path:
         """The snapshot of the step's code folder, working directory of its entry script."""
         return self.root / "code"
+
+    @property
+    def code_archive(self) -> Path:
+        """The same in one file, for nodes that do not see the run directory."""
+        return self.root / "code.tar.gz"
 
     @property
     def completed(self) -> Path:
@@ -126,6 +135,19 @@ class StepDirectory:
     @property
     def user(self) -> Path:
         return self.logs / "user"
+
+    @property
+    def from_nodes(self) -> Path:
+        return self.root / FROM_NODES
+
+    def log_of_node(self, log: Path, node: str) -> Path:
+        """One node's share of a log that all nodes write to, on its way to that."""
+        return self.from_nodes / node / log.relative_to(self.root)
+
+    def joined_log(self, path: str) -> Path | None:
+        """The log that a share is of, whose path from this directory is given; None for none."""
+        folder, _, share = path.partition("/")
+        return self.root / share.partition("/")[2] if folder == FROM_NODES else None
 
     @property
     def error_summary(self) -> Path:
@@ -213,6 +235,11 @@ class RunDirectory:
     def lock_file(self) -> Path:
         """Locked by the process that drives the run; holds its id."""
         return self.root / ".lock"
+
+    @property
+    def token_file(self) -> Path:
+        """By what it holds, a node knows that it sees this directory, and not another one."""
+        return self.root / ".token"
 
     @property
     def job_file(self) -> Path:

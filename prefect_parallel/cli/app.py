@@ -11,7 +11,12 @@ from typing import Annotated, TypeAlias
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from prefect_parallel.errors import InvalidFile, InvalidInput, PrefectParallelError
+from prefect_parallel.errors import (
+    InvalidFile,
+    InvalidInput,
+    PrefectParallelError,
+    UnknownCompute,
+)
 from prefect_parallel.layout import UnusableRunDirectory
 
 EXIT_COMPLETED = 0
@@ -41,6 +46,7 @@ def run(
     resume: str | None = None,
     set_: Set = None,
     datastores: Store = None,
+    strict: Annotated[bool, Parameter(negative=())] = False,
     verbose: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Run a pipeline and wait for its end.
@@ -57,6 +63,7 @@ def run(
             given several times.
         datastores: A YAML file that tells what azureml: names of data stand for; names that it
             does not have are looked up in the Prefect server's blocks.
+        strict: Refuse a compute that there is no Compute block for, instead of using this machine.
         verbose: Show what Prefect and Dask log, too.
     """
     from prefect_parallel.cli.datastores import known_datastores
@@ -69,6 +76,7 @@ def run(
         set_ or [],
         known_datastores(datastores),
         resumes=resume is not None,
+        strict=strict,
         verbose=verbose,
     )
 
@@ -325,6 +333,6 @@ def _status() -> int:
     except PrefectParallelError as error:
         console.print("[bold red]error:[/]", end=" ")
         console.print(str(error), markup=False, soft_wrap=True)
-        nothing_ran = isinstance(error, (InvalidInput, UnusableRunDirectory))
+        nothing_ran = isinstance(error, (InvalidInput, UnknownCompute, UnusableRunDirectory))
         return EXIT_INVALID if nothing_ran else EXIT_FAILED
     return status if isinstance(status, int) else EXIT_COMPLETED

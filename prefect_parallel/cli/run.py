@@ -24,6 +24,7 @@ def run_pipeline(
     datastores: Datastores,
     *,
     resumes: bool,
+    strict: bool,
     verbose: bool,
 ) -> int:
     """Load a pipeline, run it and show how it goes; gives the exit status.
@@ -31,6 +32,7 @@ def run_pipeline(
     Raises:
         InvalidPipeline: Nothing ran.
         InvalidInput: An input cannot be split, nothing ran.
+        UnknownCompute: So with `strict`.
         UnusableRunDirectory: Nothing ran.
     """
     job = load_pipeline(file, overrides)
@@ -48,6 +50,7 @@ def run_pipeline(
     from prefect_parallel.cli.display import display
     from prefect_parallel.cli.report import report_at_end
     from prefect_parallel.flow.compile import compile_pipeline, default_run_name
+    from prefect_parallel.flow.computes import Computes
     from prefect_parallel.flow.lock import refuse_held
     from prefect_parallel.flow.node_template import NodeTemplate
     from prefect_parallel.flow.preflight import check_inputs
@@ -65,6 +68,8 @@ def run_pipeline(
     check_inputs(resolved, datastores)
     with display() as shown, prefect_server(shown):
         shown.ignored(job.ignored)
+        if strict:
+            Computes.of(resolved).refuse_missing()
         flow = compile_pipeline(
             job,
             output_dir=output_dir,
@@ -72,6 +77,7 @@ def run_pipeline(
             resume=resumes,
             observer=shown,
             datastores=datastores,
+            strict=strict,
         )
         try:
             state = cast(State[None], flow(return_state=True))

@@ -17,7 +17,7 @@ class ProcessCare:
     def __init__(self, config: EntryConfig, node: str) -> None:
         directory = config.directory
         self._directory = directory
-        self._gpus = Gpus(devices_of_this_node())
+        self._gpus = Gpus(devices_of_this_node(), config.gpus)
         self._monitor = ResourceMonitor(directory.perf(node), config.resource_monitor_interval)
         self._log_cap = LogCap(directory.job_log)
 

@@ -34,6 +34,7 @@ class EntryConfig:
             if returned rows are only counted.
         held_to_count: Whether a mini-batch fails if `run` returns fewer items than it holds.
         slots: How many entry processes a node runs at a time.
+        gpus: How many of a node's GPUs are used; None: all.
         timeout: Seconds for one call of `run`.
         task_overhead_timeout: Seconds to load a mini-batch, and to write its part.
         first_task_creation_timeout: Seconds for a process to start and to finish `init`.
@@ -56,6 +57,7 @@ class EntryConfig:
     output_file: str | None
     held_to_count: bool
     slots: int
+    gpus: int | None
     timeout: float
     task_overhead_timeout: float
     first_task_creation_timeout: float

@@ -42,17 +42,27 @@ def devices_of_this_node() -> list[str]:
     return [device.strip() for device in allowed.split(",") if device.strip() not in ("", "-1")]
 
 
-def default_slots() -> int:
-    """How many entry processes a node like this one runs if the step does not say."""
-    return 1 if devices_of_this_node() else os.cpu_count() or 1
+def default_slots(gpus: int | None = None) -> int:
+    """How many entry processes a node like this one runs if the step does not say.
+
+    Args:
+        gpus: How many of its GPUs are used; None: all.
+    """
+    return 1 if devices_of_this_node()[:gpus] else os.cpu_count() or 1
 
 
 class Gpus:
     """Lends each entry process a GPU of its own while there are any. May be used by threads."""
 
-    def __init__(self, devices: Sequence[str]) -> None:
+    def __init__(self, devices: Sequence[str], limit: int | None = None) -> None:
+        """Lend devices.
+
+        Args:
+            devices: Those that the node has.
+            limit: How many of them are lent; None: all.
+        """
         self._any = bool(devices)
-        self._free = list(devices)
+        self._free = list(devices[:limit])
         self._lent: dict[str, str] = {}
         self._lock = threading.Lock()
 

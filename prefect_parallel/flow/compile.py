@@ -10,18 +10,20 @@ from datetime import datetime
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.exceptions import TerminationSignal
 from prefect.flows import Flow
+from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Cancelled, Completed
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.command_step import command_step_flow
+from prefect_parallel.flow.computes import Computes
 from prefect_parallel.flow.flow_run import is_canceled, tag_flow_run
 from prefect_parallel.flow.known_names import with_blocks
 from prefect_parallel.flow.lock import hold
@@ -31,10 +33,11 @@ from prefect_parallel.flow.parameters import give_parameters
 from prefect_parallel.flow.pipeline_flow import PipelineFlow
 from prefect_parallel.flow.progress import Observer
 from prefect_parallel.flow.run import Run
-from prefect_parallel.flow.runs import Runs, UploadFailed, runs_at
+from prefect_parallel.flow.runs import UploadFailed, runs_at
 from prefect_parallel.job import (
     ParallelStep,
     PipelineJob,
+    ResolvedJob,
     load_pipeline,
 )
 from prefect_parallel.layout import RunDirectory
@@ -61,6 +64,7 @@ def compile_pipeline(
     resume: bool = False,
     observer: Observer | None = None,
     datastores: Datastores | str | Path | None = None,
+    strict: bool = False,
 ) -> PipelineFlow:
     """Compile a pipeline job into a Prefect flow.
 
@@ -76,6 +80,7 @@ def compile_pipeline(
         observer: Is told how a run goes.
         datastores: What `azureml:` names of data stand for, or the YAML file that tells; other
             names are looked up in the Prefect server's blocks.
+        strict: Whether a compute without a block is an error; else this machine is used instead.
 
     Raises:
         InvalidPipeline: The file has mistakes; all of them are named.
@@ -103,13 +108,16 @@ def compile_pipeline(
         runs = runs_at(output_dir, known)
         # A retried flow run may have failed before it had a directory.
         resumes = resume or (flow_run.run_count > 1 and runs.has(folder))
+        resolved = job.resolve(values)
         run = Run(
             RunDirectory(runs.directory(folder, resumes=resumes).root.absolute()),
             observer or Observer(),
             resumes=resumes,
             datastores=known,
+            runs=runs,
+            computes=_computes(resolved, strict=strict),
         )
-        return _PipelineRun(job, values, run, runs, flow_run.id).run()
+        return _PipelineRun(job, values, resolved, run, flow_run.id).run()
 
     give_parameters(run_pipeline, job.description, job.parameters)
     return PipelineFlow(
@@ -125,13 +133,18 @@ class _PipelineRun:
     """One run of a pipeline: its steps, each as soon as those that it depends on are done."""
 
     def __init__(
-        self, job: PipelineJob, values: dict[str, Any], run: Run, runs: Runs, flow_run: UUID
+        self,
+        job: PipelineJob,
+        values: dict[str, Any],
+        resolved: ResolvedJob,
+        run: Run,
+        flow_run: UUID,
     ) -> None:
         self._job = job
         self._values = values
-        self._resolved = job.resolve(values)
+        self._resolved = resolved
         self._run = run
-        self._runs = runs
+        self._runs = run.runs
         self._flow_run = flow_run
         self._server_is_away = False
 
@@ -139,7 +152,11 @@ class _PipelineRun:
         if not self._run.resumes:
             self._run.directory.make()
         tag_flow_run(self._flow_run, [f"{key}:{value}" for key, value in self._job.tags.items()])
+        if self._run.computes.warning is not None:
+            self._run.observer.noted("compute", self._run.computes.warning)
+            get_run_logger().warning(self._run.computes.warning)
         with hold(self._run.directory):
+            self._run.directory.token_file.write_text(uuid4().hex)
             text = self._job.to_yaml(values=self._values, absolute_paths=True)
             self._run.directory.job_file.write_text(text, encoding="utf-8")
             # Storage that cannot be written to is found out before anything runs.
@@ -227,6 +244,13 @@ class _PipelineRun:
         if self._run.canceled.is_set():
             return Cancelled(message="the run was canceled")
         return Completed(message=f"all {len(ended)} steps completed")
+
+
+def _computes(job: ResolvedJob, *, strict: bool) -> Computes:
+    computes = Computes.of(job)
+    if strict:
+        computes.refuse_missing()
+    return computes
 
 
 def _run_flow(flow: Flow[[], None]) -> State[None]:

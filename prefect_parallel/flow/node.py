@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
+from pathlib import Path
 from typing import Any, cast
 
-from distributed import Worker, WorkerPlugin, get_worker
+from distributed import Worker, get_worker
 from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
@@ -20,7 +22,10 @@ from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.entry.pool import EntryPool
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.delivery import deliver_events_and_logs
+from prefect_parallel.flow.members import NodePart
+from prefect_parallel.flow.node_folder import NodeFolder, RunPlace, open_folder
 from prefect_parallel.flow.progress import AttemptEvent
+from prefect_parallel.output.fingerprint import of_json
 from prefect_parallel.output.part import Record
 
 PRINTED_BYTES = 10_000
@@ -35,18 +40,21 @@ class MiniBatchFailed(PrefectParallelError):
     """At least one mini-batch of a task run failed in this attempt."""
 
 
-class NodePlugin(WorkerPlugin):
+class NodePlugin(NodePart):
     """Gives each Dask worker a step's entry pool, and takes it away again."""
 
-    def __init__(self, config: EntryConfig, key: str) -> None:
+    def __init__(self, config: EntryConfig, place: RunPlace, key: str) -> None:
         """Make the plugin of one step.
 
         Args:
             config: What the pool runs.
+            place: Where the step's directory is.
             key: Tells the step apart from all others that a worker may serve.
         """
         self.name = key
         self._config = config
+        self._place = place
+        self._folder: NodeFolder | None = None
         self._pool: EntryPool | None = None
 
     @property
@@ -54,18 +62,54 @@ class NodePlugin(WorkerPlugin):
         assert self._pool is not None, "set up by the worker"
         return self._pool
 
-    def setup(self, worker: Worker) -> None:
-        """Called by the worker when it gets the plugin."""
+    def run(self, mini_batch: MiniBatch, attempt: int, *, alone: bool) -> Record:
+        """Run a mini-batch, unless it has succeeded already, and commit its record.
+
+        Args:
+            mini_batch: The mini-batch.
+            attempt: From 1.
+            alone: Whether it is all of its task run. If not, others of that may have been done
+                by another node, and need not be done again.
+        """
+        assert self._folder is not None, "set up by the worker"
+        if not alone:
+            self._folder.recall(mini_batch.index)
+        record = self.pool.run(mini_batch, attempt)
+        self._folder.commit(mini_batch.index)
+        return record
+
+    async def setup(self, worker: Worker) -> None:
+        """Called by the worker when it gets the plugin.
+
+        Raises:
+            RunNotSeen: It has no access to the run.
+        """
 
         def tell_first_run() -> None:
             worker.log_event(self.name, {"run_started": True})
 
-        self._pool = EntryPool(self._config, f"node-{worker.name}", tell_first_run)
+        node = node_name(worker)
+        self._folder = await asyncio.to_thread(
+            open_folder, self._config, self._place, node, Path(worker.local_directory)
+        )
+        self._pool = EntryPool(self._folder.config, node, tell_first_run)
 
     async def teardown(self, worker: Worker) -> None:
         """Called by the worker when the step is over. Also sends the task runs' last events."""
-        await asyncio.to_thread(self.pool.close)
-        await asyncio.to_thread(deliver_events_and_logs)
+        if self._folder is not None:
+            await asyncio.to_thread(self.pool.close)
+            await asyncio.to_thread(self._folder.close)
+            await asyncio.to_thread(deliver_events_and_logs)
+
+
+def node_name(worker: Worker) -> str:
+    """What a node's folders of logs are called; a worker without a name has its address as one."""
+    name = str(worker.name)
+    if name == worker.address:
+        name = name.rpartition("://")[2].replace(":", "-")
+    safe = re.sub(r"[^\w.-]", "-", name)
+    # Names that differ only in such characters are those of different nodes.
+    return f"node-{safe}" if safe == name else f"node-{safe}-{of_json(name)[:6]}"
 
 
 class _News:
@@ -132,8 +176,10 @@ def process_mini_batches(key: str, group: str, first: int, last: int) -> int:
     news = _News(worker, key)
     succeeded, failed = 0, list[Record]()
     printable = PRINTED_BYTES
-    for descriptor in json.loads(group):
-        record = plugin.pool.run(MiniBatch.from_json(descriptor), attempt)
+    descriptors = json.loads(group)
+    for descriptor in descriptors:
+        mini_batch = MiniBatch.from_json(descriptor)
+        record = plugin.run(mini_batch, attempt, alone=len(descriptors) == 1)
         news.add(AttemptEvent.of(record, last_attempt=last_attempt))
         if printed := plugin.pool.take_printed(record, printable):
             logger.info(printed)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import SimpleQueue
+from threading import Event
 from typing import Any, cast
 from uuid import uuid4
 
@@ -19,7 +20,10 @@ from prefect_dask.task_runners import PrefectDaskFuture
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig
+from prefect_parallel.flow.cluster import open_members
+from prefect_parallel.flow.members import Members
 from prefect_parallel.flow.node import NodePlugin, process_mini_batches
+from prefect_parallel.flow.node_folder import RunPlace
 from prefect_parallel.flow.progress import AttemptEvent
 from prefect_parallel.flow.task_runner import NodeTaskRunner
 from prefect_parallel.flow.watch import Happening, RunStarted
@@ -45,7 +49,7 @@ class Nodes:
 
     def close(self, *, grace: float) -> None:
         """Close the pools; what runs gets so many seconds to come to its end."""
-        _client().run(_close, key=self._key, grace=grace)
+        _members().run(_close, key=self._key, grace=grace)
 
     def _submit(self, task: Task[..., int], group: list[MiniBatch]) -> None:
         # As text: Prefect would look into each list and dictionary for what it waits for.
@@ -84,21 +88,28 @@ class TaskRuns:
         returned = [future for future in futures if future.status != "error"]
         # Dask itself could not run the others, e.g. because they killed one node after the other.
         yield from (future.exception() for future in futures if future.status == "error")
-        for state in _client().gather(returned):
+        for state in _runner().client.gather(returned):
             if not state.is_completed():
                 yield state.result(raise_on_failure=False)
 
 
 @contextmanager
-def open_nodes(config: EntryConfig, happenings: SimpleQueue[Happening]) -> Iterator[Nodes]:
+def open_nodes(
+    config: EntryConfig, place: RunPlace, happenings: SimpleQueue[Happening]
+) -> Iterator[Nodes]:
     """Give each node the pool for a step, and take it away in the end.
 
     Args:
         config: What the pools run.
+        place: Where they find the step's directory.
         happenings: Gets what the nodes tell.
+
+    Raises:
+        NodeRefused: No worker can be a node.
     """
     key = f"prefect-parallel-{uuid4().hex}"
-    client = _client()
+    runner = _runner()
+    client, members = runner.client, runner.members
 
     def tell(event: tuple[float, dict[str, Any]]) -> None:
         happenings.put(
@@ -108,11 +119,11 @@ def open_nodes(config: EntryConfig, happenings: SimpleQueue[Happening]) -> Itera
         )
 
     client.subscribe_topic(key, tell)
-    client.register_plugin(NodePlugin(config, key))
     try:
+        members.register(NodePlugin(config, place, key))
         yield Nodes(key, happenings)
     finally:
-        client.unregister_worker_plugin(key)
+        members.unregister(key)
         client.unsubscribe_topic(key)
 
 
@@ -121,9 +132,30 @@ async def _close(dask_worker: distributed.Worker, key: str, grace: float) -> Non
     await asyncio.to_thread(plugin.pool.close, grace)
 
 
-def _client() -> distributed.Client:
-    """The one of the running step's task runner; on first use it starts the cluster."""
+def assemble_nodes(limit: float, canceled: Event) -> str | None:
+    """Start the step's cluster, or connect to it, and wait until nodes are there.
+
+    Args:
+        limit: Seconds in which the first must come.
+        canceled: Ends the waiting.
+
+    Returns:
+        What to tell if they are fewer than wanted.
+
+    Raises:
+        NoCluster: There is none.
+        NoNode: None came.
+    """
+    return open_members(_runner()).assemble(limit, canceled)
+
+
+def _runner() -> NodeTaskRunner:
+    """The running step's."""
     context = FlowRunContext.get()
     assert context is not None
     assert isinstance(context.task_runner, NodeTaskRunner)
-    return context.task_runner.client
+    return context.task_runner
+
+
+def _members() -> Members:
+    return _runner().members

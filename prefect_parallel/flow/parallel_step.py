@@ -14,9 +14,12 @@ from prefect.flows import Flow
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.artifacts import StepArtifacts
+from prefect_parallel.flow.cluster import task_runner_on
+from prefect_parallel.flow.elsewhere import Elsewhere
 from prefect_parallel.flow.groups import groups
+from prefect_parallel.flow.members import Wanted
 from prefect_parallel.flow.metrics import log_to_mlflow, metrics_of, show_metrics
-from prefect_parallel.flow.nodes import open_nodes
+from prefect_parallel.flow.nodes import assemble_nodes, open_nodes
 from prefect_parallel.flow.progress import Failures, Progress, StepEnd
 from prefect_parallel.flow.result_page import result_page
 from prefect_parallel.flow.run import Run
@@ -37,11 +40,23 @@ CANCEL_GRACE_SECONDS = 5.0
 
 
 def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
-    """The flow that runs one parallel step, on a task runner of its own."""
-    slots = step.max_concurrency_per_instance or default_slots()
+    """The flow that runs one parallel step, on a task runner of its own.
+
+    Raises:
+        NoCluster: The class of its cluster is not installed.
+    """
+    compute = run.computes.place_of(step)
+    nodes = compute.instances(step.instance_count)
+    slots = step.max_concurrency_per_instance or default_slots(compute.gpus_per_instance)
+    if compute.is_this_machine:
+        runner = NodeTaskRunner.local(nodes=nodes, slots=slots)
+    else:
+        wanted = Wanted(nodes, step.max_concurrency_per_instance, compute.gpus_per_instance)
+        runner = task_runner_on(compute, wanted)
 
     def run_step() -> Any:
-        return run.end_step(step.name, _ParallelStep(step, run, slots).run())
+        end = _ParallelStep(step, run.for_step(step), nodes, slots).run()
+        return run.end_step(step.name, end)
 
     return Flow(
         run_step,
@@ -49,7 +64,7 @@ def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
         description=step.description,
         flow_run_name=step.name,
         # A TaskRunner like any other, but that class is generic and prefect-dask's is not.
-        task_runner=NodeTaskRunner.local(nodes=step.instance_count, slots=slots),  # type: ignore[arg-type]
+        task_runner=runner,  # type: ignore[arg-type]
         validate_parameters=False,
         persist_result=False,
     )
@@ -58,9 +73,10 @@ def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
 class _ParallelStep:
     """One run of one parallel step."""
 
-    def __init__(self, step: ParallelStep, run: Run, slots: int) -> None:
+    def __init__(self, step: ParallelStep, run: Run, nodes: int, slots: int) -> None:
         self._step = step
         self._run = run
+        self._nodes = nodes
         self._slots = slots
         self._directory: StepDirectory = run.directory.step(step.name)
         self._output = run.aggregated_output(step)
@@ -69,6 +85,7 @@ class _ParallelStep:
             error_threshold=step.predefined.error_threshold,
             allowed_failed_percent=step.predefined.allowed_failed_percent,
         )
+        self._elsewhere = Elsewhere(step, run)
         self._artifacts = StepArtifacts(step)
         self._progress = Progress(0)
         self._started_at = datetime.now(timezone.utc)
@@ -76,12 +93,14 @@ class _ParallelStep:
     def run(self) -> StepEnd:
         try:
             self._logs = StepLogs(self._directory, self._step.name)
+            self._elsewhere.resume()
             plan = plan_step(self._step, self._run, self._slots)
             self._announce(plan)
             self._artifacts.show_settings()
             if plan.work.mini_batches:
                 self._discard_output()
                 self._map(plan)
+                self._elsewhere.collect()
             totals = count(self._directory, self._progress.mini_batches)
             refuse_failed_totals(self._thresholds, totals, self._progress.mini_batches)
             self._aggregate()
@@ -99,7 +118,7 @@ class _ParallelStep:
         """Say what is planned, and how much of it an earlier run has done."""
         total = plan.mini_batches
         reused = total - plan.work.mini_batches
-        nodes = f"{self._step.instance_count} nodes x {self._slots} slots"
+        nodes = f"{self._nodes} nodes x {self._slots} slots"
         notes = [f"planned {total} mini-batches for {nodes}", *plan.notes]
         if self._run.resumes:
             why = ", ".join(f"{count} {reason}" for reason, count in plan.reasons.items())
@@ -111,10 +130,16 @@ class _ParallelStep:
         self._run.observer.step_started(self._step.name, self._progress, nodes)
 
     def _map(self, plan: StepPlan) -> None:
-        watch = Watch(self._progress, self._thresholds, limits_of(self._step), self._run.canceled)
+        limits = limits_of(self._step)
         self._run.observer.waiting(f"{self._step.name}: the Dask cluster")
-        with open_nodes(plan.config, watch.happenings) as nodes:
-            slots = self._step.instance_count * self._slots
+        place = self._elsewhere.prepare()
+        fewer = assemble_nodes(limits.first_task_creation_timeout, self._run.canceled)
+        if fewer is not None:
+            self._run.observer.noted(self._step.name, fewer)
+            self._logs.job(fewer)
+        watch = Watch(self._progress, self._thresholds, limits, self._run.canceled)
+        with open_nodes(plan.config, place, watch.happenings) as nodes:
+            slots = self._nodes * self._slots
             task_runs = nodes.task_runs(
                 groups(plan.to_do(), plan.work, slots=slots),
                 slots=slots,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from prefect.states import Cancelled, Completed, Failed
 
 from prefect_parallel.data import NO_DATASTORES, Datastores, Fetched, Location
 from prefect_parallel.data.listing import files_at
+from prefect_parallel.flow.computes import Computes
 from prefect_parallel.flow.progress import Observer, StepEnd
+from prefect_parallel.flow.runs import Runs
 from prefect_parallel.job import CommandStep, Data, Literal, Missing, OutputOf, ParallelStep
 from prefect_parallel.job.expressions import find
 from prefect_parallel.layout import RunDirectory
@@ -40,6 +42,9 @@ class Run:
         observer: Is told how it goes.
         resumes: Whether an earlier run in this directory is gone on with.
         datastores: What `azureml:` names of data stand for.
+        runs: Where run directories are.
+        computes: Where steps run.
+        outputs_from: Where outputs of earlier steps are read from; None: the directory.
         canceled: Set when the run is to end: steps stop what they do.
         ended: What became of the steps that are over.
     """
@@ -48,8 +53,17 @@ class Run:
     observer: Observer
     resumes: bool = False
     datastores: Datastores = NO_DATASTORES
+    runs: Runs = field(default_factory=lambda: Runs(Path()))
+    computes: Computes = field(default_factory=Computes)
+    outputs_from: Location | None = None
     canceled: threading.Event = field(default_factory=threading.Event)
     ended: dict[str, StepEnd] = field(default_factory=dict)
+
+    def for_step(self, step: ParallelStep) -> Run:
+        """The same, for a step: on a cluster, it reads what nodes elsewhere can read, too."""
+        if self.computes.place_of(step).is_this_machine:
+            return self
+        return replace(self, outputs_from=self.runs.store(self.directory))
 
     def values(self, step: ParallelStep | CommandStep) -> dict[str, str]:
         """What `inputs.x` and `outputs.x` stand for in a step's arguments; absent: not given."""
@@ -83,7 +97,7 @@ class Run:
         places = [
             self.place(source)
             for name, source in step.inputs.items()
-            if name in named and isinstance(source, Data) and source.mode != "direct"
+            if name in named and isinstance(source, (Data, OutputOf)) and source.mode != "direct"
         ]
         return [place for place in places if place.is_remote]
 
@@ -103,7 +117,10 @@ class Run:
         """Where data is, as a local path, URL or `azureml:` name."""
         if isinstance(source, Data):
             return source.location
-        return str(self.directory.step(source.step).output(source.output))
+        output = self.directory.step(source.step).output(source.output)
+        if self.outputs_from is None:
+            return str(output)
+        return self.outputs_from.join(output.relative_to(self.directory.root).as_posix()).path
 
     def place(self, source: Data | OutputOf) -> Location:
         """The same, once names are looked up.
@@ -139,10 +156,24 @@ class Run:
 
     def make_outputs(self, step: ParallelStep | CommandStep) -> None:
         """Make the folders that a step may write into."""
-        for name, specification in step.outputs.items():
-            path = self.output(step, name)
-            folder = path.parent if specification.type == "uri_file" else path
+        for folder in self.output_folders(step):
             folder.mkdir(parents=True, exist_ok=True)
+
+    def output_folders(self, step: ParallelStep | CommandStep) -> list[Path]:
+        return [
+            path.parent if specification.type == "uri_file" else path
+            for name, specification in step.outputs.items()
+            for path in [self.output(step, name)]
+        ]
+
+    def local_inputs(self, step: ParallelStep | CommandStep) -> list[str]:
+        """Paths on this machine, or on one that its nodes share with it, that a step reads."""
+        places = [
+            self.place(source)
+            for source in step.inputs.values()
+            if isinstance(source, (Data, OutputOf))
+        ]
+        return [place.path for place in places if not place.is_remote]
 
     def aggregated_output(self, step: ParallelStep) -> Path | None:
         """The file that `append_row_to` names; None if rows are only counted."""

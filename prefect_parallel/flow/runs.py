@@ -14,20 +14,32 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
+from uuid import uuid4
 
 from prefect_parallel.data import NO_DATASTORES, Datastores, Location
 from prefect_parallel.data.listing import files_at
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
-from prefect_parallel.layout import RunDirectory, UnusableRunDirectory, cache_folder
-
-AT_A_TIME = 8
-"""How many files are transferred at a time: most are small."""
+from prefect_parallel.flow.run_store import AT_A_TIME, State, push, remove, state_of
+from prefect_parallel.layout import (
+    RunDirectory,
+    StepDirectory,
+    UnusableRunDirectory,
+    cache_folder,
+)
 
 MANIFEST = ".uploaded.json"
 """In a run directory: file -> size and modification time, as it was uploaded."""
 
+Listing: TypeAlias = "dict[str, tuple[int | None, str | None]]"
+"""Paths from a step's directory -> size and version, as the store has them."""
+
 NEVER_UPLOADED = ("fetched", "grouped")
 """Folders of a step that are made anew from its inputs."""
+
+
+class DownloadFailed(PrefectParallelError):
+    """What nodes elsewhere have put on remote storage cannot be brought here."""
 
 
 class UploadFailed(PrefectParallelError):
@@ -73,6 +85,29 @@ class Runs:
             UploadFailed: That cannot be done now; all is still in the directory.
         """
 
+    def store(self, directory: RunDirectory) -> Location | None:
+        """Where a run directory is uploaded to; None: nowhere."""
+        return None
+
+    def listing(self, directory: StepDirectory) -> Listing:
+        """What of a step is on remote storage.
+
+        Raises:
+            DownloadFailed: It cannot be listed.
+        """
+        return {}
+
+    def collect(self, directory: StepDirectory, known: Listing | None = None) -> None:
+        """Bring here what nodes elsewhere have put on remote storage.
+
+        Args:
+            directory: The step's.
+            known: What was there before they began, and is here; None: what is here.
+
+        Raises:
+            DownloadFailed: It cannot be brought.
+        """
+
     def shown(self, path: Path) -> str | None:
         """The URL at which something in a run directory will be found; None: it stays here."""
         return None
@@ -112,19 +147,13 @@ class RemoteRuns(Runs):
         with self._lock:
             try:
                 uploaded = _read_manifest(directory)
-                there = {path: _state(directory.root / path) for path in _files(directory, folder)}
+                there = {
+                    path: state_of(directory.root / path) for path in _files(directory, folder)
+                }
                 below = "" if step is None else f"{folder.relative_to(directory.root)}/"
                 gone = [path for path in uploaded if path.startswith(below) and path not in there]
-                changed = [path for path, state in there.items() if uploaded.get(path) != state]
-                with ThreadPoolExecutor(AT_A_TIME) as threads:
-                    puts = threads.map(
-                        lambda path: remote.join(path).put(directory.root / path), changed
-                    )
-                    for path, _ in zip(changed, puts, strict=True):
-                        uploaded[path] = there[path]
-                for path in gone:
-                    remote.join(path).remove()
-                    del uploaded[path]
+                push(directory.root, remote, there, uploaded)
+                remove(remote, gone, uploaded)
                 self._write_manifest(directory, uploaded, remote)
             except OSError as error:
                 raise UploadFailed(
@@ -132,6 +161,47 @@ class RemoteRuns(Runs):
                     f"    all of it is in {directory.root}\n"
                     f"    hint: --resume {directory.root.name} uploads what is missing"
                 ) from error
+
+    def store(self, directory: RunDirectory) -> Location | None:
+        return self._place.join(directory.root.name)
+
+    def listing(self, directory: StepDirectory) -> Listing:
+        remote = self._remote(directory.root)
+        try:
+            return {path: (size, version) for path, size, version in remote.place().files()}
+        except OSError as error:
+            raise DownloadFailed(f"{remote.path}: cannot be listed: {error.strerror}") from error
+
+    def collect(self, directory: StepDirectory, known: Listing | None = None) -> None:
+        run = RunDirectory(directory.root.parents[1])
+        remote = self._remote(directory.root)
+        new = [
+            path
+            for path, state in self.listing(directory).items()
+            if (
+                not (directory.root / path).exists()
+                if known is None
+                else None in state or known.get(path) != state
+            )
+        ]
+        below = directory.root.relative_to(run.root)
+        with self._lock:
+            uploaded = _read_manifest(run)
+            try:
+                with ThreadPoolExecutor(AT_A_TIME) as threads:
+                    list(threads.map(lambda path: _take(remote, path, directory), new))
+                for path in new:
+                    if (directory.root / path).exists():
+                        uploaded[str(below / path)] = state_of(directory.root / path)
+                self._write_manifest(run, uploaded, self._remote(run.root))
+            except OSError as error:
+                raise DownloadFailed(
+                    f"{remote.path}: what nodes put there cannot be brought to {directory.root}:"
+                    f" {error.strerror}; --resume {run.root.name} goes on with it"
+                ) from error
+
+    def _remote(self, path: Path) -> Location:
+        return self._place.join(str(PurePosixPath(path.relative_to(self.folder.absolute()))))
 
     def shown(self, path: Path) -> str | None:
         inside = path.absolute().relative_to(self.folder.absolute())
@@ -155,7 +225,7 @@ class RemoteRuns(Runs):
 
         # By its job file a directory is known to be one of a run, so that it comes last.
         found.sort(key=lambda path: (path == directory.job_file.name, path != MANIFEST))
-        uploaded: dict[str, list[int]] = {}
+        uploaded: dict[str, State] = {}
         try:
             if MANIFEST in found:
                 fetch(MANIFEST)
@@ -169,16 +239,34 @@ class RemoteRuns(Runs):
             ) from error
 
     def _write_manifest(
-        self, directory: RunDirectory, uploaded: dict[str, list[int]], remote: Location
+        self, directory: RunDirectory, uploaded: dict[str, State], remote: Location
     ) -> None:
         path = directory.root / MANIFEST
         path.write_text(json.dumps(uploaded))
         remote.join(MANIFEST).put(path)
 
 
-def _read_manifest(directory: RunDirectory) -> dict[str, list[int]]:
+def _take(remote: Location, path: str, directory: StepDirectory) -> None:
+    """Bring one file; what all nodes write to is joined."""
+    joined = directory.joined_log(path)
+    target = joined or directory.root / path
+    temporary = target.with_name(f".{target.name}.{uuid4().hex}")
+    temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
-        found: dict[str, list[int]] = json.loads((directory.root / MANIFEST).read_text())
+        remote.join(path).fetch(temporary)
+        if joined is None:
+            temporary.replace(target)
+            return
+        with joined.open("ab") as file:
+            file.write(temporary.read_bytes())
+        remote.join(path).remove()
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read_manifest(directory: RunDirectory) -> dict[str, State]:
+    try:
+        found: dict[str, State] = json.loads((directory.root / MANIFEST).read_text())
     except FileNotFoundError:
         return {}
     return found
@@ -186,7 +274,7 @@ def _read_manifest(directory: RunDirectory) -> dict[str, list[int]]:
 
 def _files(directory: RunDirectory, folder: Path) -> Iterator[str]:
     """The paths, from a run directory, of the files below a folder of it."""
-    left_out = {directory.lock_file, directory.root / MANIFEST}
+    left_out = {directory.lock_file, directory.token_file, directory.root / MANIFEST}
     for parent, folders, names in os.walk(folder):
         if Path(parent).parent == directory.step("_").root.parent:
             folders[:] = [name for name in folders if name not in NEVER_UPLOADED]
@@ -194,8 +282,3 @@ def _files(directory: RunDirectory, folder: Path) -> Iterator[str]:
             path = Path(parent, name)
             if path not in left_out and path.is_file():
                 yield path.relative_to(directory.root).as_posix()
-
-
-def _state(path: Path) -> list[int]:
-    state = path.stat()
-    return [state.st_size, state.st_mtime_ns]

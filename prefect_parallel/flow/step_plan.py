@@ -182,6 +182,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
         output_file=None if output is None else output.name,
         held_to_count=held_to_count,
         slots=slots,
+        gpus=run.computes.place_of(step).gpus_per_instance,
         timeout=step.timeout,
         task_overhead_timeout=step.predefined.task_overhead_timeout,
         first_task_creation_timeout=step.predefined.first_task_creation_timeout,

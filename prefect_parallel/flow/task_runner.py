@@ -37,12 +37,26 @@ from prefect.utilities.engine import collect_task_run_inputs_sync
 from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
 from prefect_parallel.flow.foundations import check_foundations
+from prefect_parallel.flow.members import (
+    AllWorkers,
+    ChosenWorkers,
+    Members,
+    NodePart,
+    Wanted,
+    begin_in_slot,
+)
 
 check_foundations()
 
 
 class NodeTaskRunner(DaskTaskRunner):
-    """Runs tasks on nodes, each a Dask worker with as many threads as it has slots.
+    """Runs tasks on nodes, each a Dask worker, with so many slots.
+
+    Args:
+        args: As for `DaskTaskRunner`.
+        wanted: How many nodes, where others may use the cluster, too; None: all of its workers are
+            nodes, each with as many slots as it has threads.
+        kwargs: As for `DaskTaskRunner`.
 
     Example:
         ```python
@@ -52,8 +66,10 @@ class NodeTaskRunner(DaskTaskRunner):
         ```
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, wanted: Wanted | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.wanted = wanted
+        self._members: Members | None = None
         # By what they share; with it, lest another object gets the same id.
         self._shared: dict[tuple[Any, ...], tuple[_Shared, tuple[Any, ...]]] = {}
 
@@ -64,6 +80,23 @@ class NodeTaskRunner(DaskTaskRunner):
             cluster_class="prefect_parallel.flow.local_nodes.LocalNodes",
             cluster_kwargs={"nodes": nodes, "slots": slots},
         )
+
+    def duplicate(self) -> NodeTaskRunner:
+        """A runner with the same settings."""
+        copy: NodeTaskRunner = super().duplicate()  # type: ignore[no-untyped-call]
+        copy.wanted = self.wanted
+        return copy
+
+    @property
+    def members(self) -> Members:
+        """The nodes; on first use it starts the cluster, or connects to it."""
+        if self._members is None:
+            self._members = (
+                AllWorkers(self.client)
+                if self.wanted is None
+                else ChosenWorkers(self.client, self.wanted)
+            )
+        return self._members
 
     def submit(  # type: ignore[override]
         self,
@@ -78,8 +111,7 @@ class NodeTaskRunner(DaskTaskRunner):
         task_run_id = uuid4()
         parameters = self._optimize_futures(parameters)
         inputs = _inputs(parameters, dependencies or {})
-        future = distributed.Client.submit(
-            self.client,
+        future = self.members.submit(
             _run_task,
             self._share(task).name,
             _assets(task, task_run_id, inputs),
@@ -99,13 +131,16 @@ class NodeTaskRunner(DaskTaskRunner):
         key = (*map(id, context), frozenset(tags))
         if key not in self._shared:
             shared = _Shared(dumps((task, _portable_context())))
-            self.client.register_plugin(shared)
+            self.members.register(shared)
             self._shared[key] = shared, context
         return self._shared[key][0]
 
     def __exit__(self, *args: Any) -> None:
-        for shared, _ in self._shared.values():
-            self.client.unregister_worker_plugin(shared.name)
+        if self._members is not None:
+            for shared, _ in self._shared.values():
+                self._members.unregister(shared.name)
+            self._members.close()
+            self._members = None
         self._shared.clear()
         super().__exit__(*args)
 
@@ -153,7 +188,7 @@ def _driven_elsewhere() -> None:
     raise RuntimeError("this copy of the flow is there for its task runs only")
 
 
-class _Shared(distributed.WorkerPlugin):
+class _Shared(NodePart):
     """A task and its context, on a worker."""
 
     def __init__(self, pickled: bytes) -> None:
@@ -218,6 +253,7 @@ _thread = _Thread()
 
 def _run_task(name: str, assets: dict[str, Any] | None, **arguments: Any) -> Any:
     """Run one task run in the thread's context; gives its final state."""
+    begin_in_slot()
     entered = _thread.enter(name)
     return entered.variables.copy().run(_run, entered.task, assets, arguments)
 

@@ -137,6 +137,7 @@ def entry_processes(work: Work) -> None:
         output_file="scores",
         held_to_count=True,
         slots=work.slots,
+        gpus=None,
         timeout=60,
         task_overhead_timeout=60,
         first_task_creation_timeout=60,

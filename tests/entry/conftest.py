@@ -57,6 +57,7 @@ def node(tmp_path: Path) -> Iterator[NodeFactory]:
             "output_file": "out.txt",
             "held_to_count": True,
             "slots": 1,
+            "gpus": None,
             "timeout": 20,
             "task_overhead_timeout": 20,
             "first_task_creation_timeout": 20,

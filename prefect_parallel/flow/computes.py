@@ -1,0 +1,82 @@
+"""The Compute blocks that the steps of a job name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from prefect_parallel.blocks import Compute
+from prefect_parallel.blocks.on_server import find_compute, names_of
+from prefect_parallel.errors import UnknownCompute, nearest
+from prefect_parallel.job import ParallelStep, ResolvedJob
+
+THIS_MACHINE = Compute()
+
+NO_BLOCKS = {"local", "serverless"}
+"""What Azure calls a compute that nobody made: here it is this machine."""
+
+
+@dataclass(frozen=True)
+class Computes:
+    """Where the parallel steps of a job run; command steps run where the flow does.
+
+    Attributes:
+        found: Name, as a step has it, to compute.
+        missing: Names that there is no block for.
+    """
+
+    found: Mapping[str, Compute] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, job: ResolvedJob) -> Computes:
+        """Look up what a job names; asks no server if it names nothing.
+
+        Raises:
+            NoBlocks: The server does not answer.
+        """
+        names = [
+            step.compute
+            for step in job.steps.values()
+            if isinstance(step, ParallelStep) and step.compute is not None
+        ]
+        looked_up = {
+            name: find_compute(_last_part(name))
+            for name in dict.fromkeys(names)
+            if name not in NO_BLOCKS
+        }
+        return cls(
+            {name: compute for name, compute in looked_up.items() if compute is not None},
+            tuple(name for name, compute in looked_up.items() if compute is None),
+        )
+
+    def place_of(self, step: ParallelStep) -> Compute:
+        return self.found.get(step.compute or "", THIS_MACHINE)
+
+    @property
+    def warning(self) -> str | None:
+        """What to tell of those that are missing."""
+        if not self.missing:
+            return None
+        return (
+            f"no Compute block is named {', '.join(self.missing)}: this machine is used"
+            " (--strict makes that an error)"
+        )
+
+    def refuse_missing(self) -> None:
+        """Raise UnknownCompute if there is a name without a block."""
+        if not self.missing:
+            return
+        known = names_of(Compute)
+        hint = nearest(self.missing[0], known) or (
+            "save one with prefect-parallel blocks apply FILE, or run without --strict"
+        )
+        raise UnknownCompute(
+            f"no Compute block is named {', '.join(self.missing)}\n"
+            f"    allowed: {', '.join(known) or 'there are none'}\n    hint: {hint}"
+        )
+
+
+def _last_part(name: str) -> str:
+    """Azure also takes `/subscriptions/.../computes/<name>`."""
+    return name.rpartition("/")[2]

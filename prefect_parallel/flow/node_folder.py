@@ -1,0 +1,250 @@
+"""Where a node has a step's directory: the run's own, or a folder that goes to the run store."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from prefect_parallel.data import Datastores, Location
+from prefect_parallel.entry.config import EntryConfig
+from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.archive import unpack
+from prefect_parallel.flow.run_store import State, push, remove, state_of
+from prefect_parallel.layout import StepDirectory
+
+LOGS_SECONDS = 30.0
+"""How often logs go to the run store while a step runs."""
+
+
+class RunNotSeen(PrefectParallelError):
+    """A node can neither see the run directory nor reach what stands in for it."""
+
+
+class NotStored(PrefectParallelError):
+    """A node cannot put into the run store what a mini-batch has left."""
+
+
+@dataclass(frozen=True)
+class RunPlace:
+    """How a node finds a step's directory.
+
+    Attributes:
+        token_file: Lies in the run directory.
+        token: What it holds, where that is seen.
+        store: URL of the step's directory in the run store; None if there is no store.
+        inputs: Local paths that the step reads.
+        folders: Those that the script may write into, from the step's directory.
+    """
+
+    token_file: str
+    token: str
+    store: str | None
+    inputs: tuple[str, ...]
+    folders: tuple[str, ...]
+
+    def is_seen(self) -> bool:
+        """Whether this process sees the run directory."""
+        try:
+            return Path(self.token_file).read_text() == self.token
+        except OSError:
+            return False
+
+
+class NodeFolder(Protocol):
+    """A step's directory on a node.
+
+    Attributes:
+        config: What entry processes get, with the paths of here.
+    """
+
+    config: EntryConfig
+
+    def recall(self, mini_batch: int) -> None:
+        """Have the part of a mini-batch here, if it was committed anywhere."""
+
+    def commit(self, mini_batch: int) -> None:
+        """Let the driver have the part of a mini-batch, and what the script wrote for it.
+
+        Raises:
+            NotStored: That cannot be done.
+        """
+
+    def close(self) -> None:
+        """Let the driver have the logs; called when all processes have ended."""
+
+
+def open_folder(config: EntryConfig, place: RunPlace, node: str, scratch: Path) -> NodeFolder:
+    """The directory of a step, for a node.
+
+    Args:
+        config: With the driver's paths.
+        place: Where it may be.
+        node: The node's name.
+        scratch: Where a folder may be made, if need be.
+
+    Raises:
+        RunNotSeen: It is nowhere.
+    """
+    if place.is_seen():
+        return SharedFolder(config)
+    if place.store is None:
+        raise RunNotSeen(
+            f"it does not see the run directory {Path(place.token_file).parent}\n"
+            "    hint: give a URL that all nodes reach, as --output-dir s3://bucket/runs, or a"
+            " folder that all machines share"
+        )
+    hidden = [path for path in place.inputs if not Path(path).exists()]
+    if hidden:
+        raise RunNotSeen(
+            f"it does not see the input {hidden[0]}\n"
+            "    hint: give a URL, or a folder that all machines share"
+        )
+    return OwnFolder(config, place, node, scratch)
+
+
+class SharedFolder(NodeFolder):
+    """The run directory itself: what is written is there."""
+
+    def __init__(self, config: EntryConfig) -> None:
+        self.config = config
+
+    def recall(self, mini_batch: int) -> None:
+        """Is here."""
+
+    def commit(self, mini_batch: int) -> None:
+        """Was by its renaming."""
+
+    def close(self) -> None:
+        """The logs are in their place."""
+
+
+class OwnFolder(NodeFolder):
+    """A folder of the node's own, whose contents go to the run store. May be used by threads."""
+
+    def __init__(self, config: EntryConfig, place: RunPlace, node: str, scratch: Path) -> None:
+        """Make the folder, with the snapshot of the code.
+
+        Raises:
+            RunNotSeen: The store cannot be read.
+        """
+        assert place.store is not None, "else nothing stands in for the run directory"
+        self._root = Path(tempfile.mkdtemp(prefix=f"{node}-", dir=scratch))
+        self._directory = StepDirectory(self._root)
+        self._store = Location(place.store, Datastores.from_json(config.datastores))
+        self._pushed: dict[str, State] = {}
+        self._pushing = threading.Lock()
+        self.config = _moved(config, self._root)
+        try:
+            self._fetch_code()
+            self._keep_names(node)
+        except OSError as error:
+            shutil.rmtree(self._root)
+            raise RunNotSeen(
+                f"it cannot read the run store {place.store}: {error.strerror}"
+            ) from error
+        self._directory.parts.mkdir()
+        for folder in place.folders:
+            (self._root / folder).mkdir(parents=True, exist_ok=True)
+        self._closed = threading.Event()
+        self._pushing_logs = threading.Thread(target=self._push_logs_again, daemon=True)
+        self._pushing_logs.start()
+
+    def recall(self, mini_batch: int) -> None:
+        part = self._directory.part(mini_batch)
+        try:
+            self._remote(part).fetch(part)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise NotStored(f"{self._store.path}: cannot be read: {error.strerror}") from error
+
+    def commit(self, mini_batch: int) -> None:
+        part = self._directory.part(mini_batch)
+        try:
+            self._push(self._directory.outputs)
+            # Last, so that what has a part is complete.
+            self._remote(part).put(part)
+        except OSError as error:
+            raise NotStored(
+                f"mini-batch {mini_batch} cannot be put into the run store {self._store.path}:"
+                f" {error.strerror}"
+            ) from error
+        part.unlink()
+
+    def close(self) -> None:
+        self._closed.set()
+        self._pushing_logs.join()
+        try:
+            self._push_logs()
+        finally:
+            shutil.rmtree(self._root, ignore_errors=True)
+
+    def _fetch_code(self) -> None:
+        archive = self._directory.code_archive
+        self._remote(archive).fetch(archive)
+        unpack(archive, self._directory.code)
+        archive.unlink()
+
+    def _keep_names(self, node: str) -> None:
+        """Let a node that comes back not write over the logs that it left before."""
+        folder = self._directory.process(node, "").stdout.parent
+        folder.mkdir(parents=True)
+        for name, _, _ in self._remote(folder).place().files():
+            file = folder / name
+            file.touch()
+            self._pushed[self._inside(file)] = state_of(file)
+
+    def _push(self, *folders: Path, without: Collection[Path] = ()) -> None:
+        """Bring the store up to what is in some folders."""
+        with self._pushing:
+            files = [file for folder in folders for file in _files(folder)]
+            there = {self._inside(file): state_of(file) for file in files if file not in without}
+            below = tuple(f"{self._inside(folder)}/" for folder in folders)
+            gone = [path for path in self._pushed if path.startswith(below) and path not in there]
+            push(self._root, self._store, there, self._pushed)
+            remove(self._store, gone, self._pushed)
+
+    def _push_logs(self) -> None:
+        shared = (self._directory.error_summary, self._directory.job_log)
+        for log in shared:
+            if log.exists():
+                share = self._directory.log_of_node(log, self._root.name)
+                share.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(log, share)
+        self._push(self._directory.logs, self._directory.from_nodes, without=shared)
+
+    def _push_logs_again(self) -> None:
+        while not self._closed.wait(LOGS_SECONDS):
+            # What cannot be put now is put next time.
+            with suppress(OSError):
+                self._push_logs()
+
+    def _remote(self, path: Path) -> Location:
+        return self._store.join(self._inside(path))
+
+    def _inside(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+
+def _moved(config: EntryConfig, root: Path) -> EntryConfig:
+    """The same for another place; arguments name inputs' copies and outputs in it."""
+    old, new = config.step_directory, str(root)
+    return dataclasses.replace(
+        config,
+        step_directory=new,
+        code=config.code.replace(old, new),
+        arguments=tuple(argument.replace(old, new) for argument in config.arguments),
+    )
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent, name) for name in names)

@@ -1,0 +1,224 @@
+"""Parallel steps on a Dask cluster whose workers have nothing from the driver but the run store."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from prefect_parallel.blocks import Compute
+from tests.cluster.conftest import SECRET, Cluster, write_job
+from tests.remote.conftest import Store
+
+SCRIPT = """
+    import os, subprocess, sys, time
+    def init():
+        global models, tool
+        models = sys.argv[sys.argv.index("--models") + 1]
+        tool = subprocess.check_output(["./tool.sh"], text=True).strip()
+    def run(mini_batch):
+        time.sleep(0.3)
+        number = open(mini_batch[0]).read()
+        with open(os.path.join(models, f"{number}.model"), "w") as file:
+            file.write(f"model {number}")
+        print("printed", number)
+        if number == "3" and not os.path.exists("/nonexistent"):
+            raise ValueError("three is no good")
+        return [f"{number} {tool}"]
+"""
+
+SLOW = """
+    import time
+    def init(): pass
+    def run(mini_batch):
+        time.sleep(1)
+        return [open(mini_batch[0]).read()]
+"""
+
+
+def with_models(job: dict[str, Any]) -> None:
+    step = job["jobs"]["step"]
+    step["outputs"]["models"] = {"type": "uri_folder"}
+    step["task"]["program_arguments"] = "--models ${{outputs.models}}"
+
+
+def test_a_step_on_nodes_that_have_nothing_but_the_store(
+    hidden: Path, server: str, s3: Store, cluster: Cluster
+) -> None:
+    compute = Compute(address=cluster.address)
+    job = write_job(hidden, server, s3, compute, SCRIPT, files=12, max_concurrency_per_instance=1)
+    job.change(with_models)
+    tool = job.pipeline.folder / "code" / "tool.sh"
+    tool.write_text("#!/bin/sh\necho works\n")
+    tool.chmod(0o755)
+    said = job.run()
+    assert "1 of 12 mini-batches failed and were ignored" in said
+    assert job.output == "".join(f"{number} works\n" for number in range(12) if number != 3)
+    # By address, a worker without a name; by its name, and what tells it from others, one with.
+    logs = job.step / "logs"
+    nodes = sorted(path.name for path in (logs / "user" / "stdout").iterdir())
+    assert len(nodes) == 2
+    assert nodes[0].startswith("node-127.0.0.1-")
+    assert nodes[1].startswith("node-al-ice-")
+    for node in nodes:
+        # One slot, though there are two threads.
+        processes = [path.name for path in (logs / "user" / "stdout" / node).iterdir()]
+        assert processes == ["process000.stdout.txt"]
+        assert "succeeded" in (logs / "sys" / "node" / node / "process000.txt").read_text()
+    assert job.result["nodes"] == 2
+    printed = "".join(path.read_text() for path in (logs / "user" / "stdout").rglob("*.txt"))
+    assert sorted(printed.split()[1::2], key=int) == [str(number) for number in range(12)]
+    assert (logs / "user" / "error.txt").read_text().count("three is no good") == 1
+    assert "three is no good" in (job.step / job.traceback_file).read_text()
+    models = {path.name: path.read_text() for path in (job.step / "outputs" / "models").iterdir()}
+    assert models == {f"{number}.model": f"model {number}" for number in range(12)}
+    # The store has the same, and nothing that was only on its way.
+    assert job.stored()["outputs/models/7.model"] == b"model 7"
+    assert not any("from_nodes" in name for name in job.stored())
+    everything = [path.read_bytes() for path in job.directory.rglob("*") if path.is_file()]
+    everything += [path.read_bytes() for path in cluster.folder.rglob("*") if path.is_file()]
+    assert not any(SECRET.encode() in content for content in everything)
+    assert set(map(tuple, cluster.plugins().values())) == {()}
+
+
+def test_more_slots_than_threads(hidden: Path, server: str, s3: Store, cluster: Cluster) -> None:
+    script = """
+        import os, time
+        def init(): pass
+        def run(mini_batch):
+            began = time.time()
+            time.sleep(4)
+            return [f"{began} {time.time()}"]
+    """
+    job = write_job(
+        hidden,
+        server,
+        s3,
+        Compute(address=cluster.address, max_instances=1),
+        script,
+        files=5,
+        max_concurrency_per_instance=5,
+    )
+    job.run()
+    times = [tuple(map(float, line.split())) for line in job.output.splitlines()]
+    # All at a time, on the two threads of the one worker.
+    assert max(began for began, _ in times) < min(ended for _, ended in times)
+    assert job.result["nodes"] == 1
+    assert job.result["processes"] == 5
+
+
+def test_fewer_workers_than_asked_for_and_one_that_comes_later(
+    hidden: Path, server: str, s3: Store, cluster: Cluster
+) -> None:
+    compute = Compute(address=cluster.address)
+    script = SLOW.replace("time.sleep(1)", "time.sleep(2)")
+    job = write_job(hidden, server, s3, compute, script, files=40)
+    job.change(lambda it: it["jobs"]["step"]["resources"].update(instance_count=3))
+    process = job.start()
+    job.wait_for_parts(1)
+    before = set(cluster.addresses())
+    cluster.start_workers("late")
+    said, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    assert said.count("3 nodes are wanted, the cluster has 2: it goes on with what is there") == 1
+    assert job.output == "".join(f"{number}\n" for number in range(40))
+    nodes = {path.name for path in (job.step / "logs" / "user" / "stdout").iterdir()}
+    assert "node-late" in nodes
+    assert len(nodes) == 3
+    late = cluster.processes.pop("late")
+    late.terminate()
+    late.wait(30)
+    assert set(cluster.addresses()) == before
+
+
+def test_a_worker_is_killed_and_comes_back(
+    hidden: Path, server: str, s3: Store, cluster: Cluster
+) -> None:
+    job = write_job(hidden, server, s3, Compute(address=cluster.address), SLOW, files=24)
+    process = job.start()
+    job.wait_for_parts(4)
+    with cluster.client() as client:
+        victim = client.run(os.getpid, workers=[cluster.addresses()["al ice"]])
+    os.kill(*victim.values(), signal.SIGKILL)
+    said, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    assert job.output == "".join(f"{number}\n" for number in range(24))
+    assert job.result["mini_batches"] == {
+        "total": 24,
+        "succeeded": 24,
+        "failed": 0,
+        "retried": 0,
+    }
+
+
+def test_a_driver_is_killed_and_what_nodes_stored_is_gone_on_with(
+    hidden: Path, server: str, s3: Store, cluster: Cluster
+) -> None:
+    job = write_job(hidden, server, s3, Compute(address=cluster.address), SLOW, files=16)
+    process = job.start()
+    job.wait_for_parts(6)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    s3.write("data/000.txt", b"changed")
+    said = job.run(resumes=True)
+    reused = int(said.partition(" of 16 mini-batches are reused")[0].split()[-1])
+    assert 5 <= reused < 16
+    assert "1 have other data" in said
+    assert job.output == "changed\n" + "".join(f"{number}\n" for number in range(1, 16))
+
+
+def test_a_step_reads_what_an_earlier_one_left_in_the_store(
+    hidden: Path, server: str, s3: Store, cluster: Cluster
+) -> None:
+    job = write_job(hidden, server, s3, Compute(address=cluster.address), SLOW, files=0)
+
+    def after_a_command(written: dict[str, Any]) -> None:
+        step = written["jobs"]["step"]
+        step["inputs"]["files"]["path"] = "${{parent.jobs.make.outputs.files}}"
+        written["jobs"]["make"] = {
+            "type": "command",
+            "command": 'for i in 1 2 3; do echo -n "$i" > ${{outputs.files}}/$i; done',
+            "outputs": {"files": {"type": "uri_folder"}},
+            "environment": "azureml:any:1",
+        }
+
+    job.change(after_a_command)
+    job.run()
+    assert job.output == "1\n2\n3\n"
+
+
+def test_a_run_directory_that_nodes_do_not_see(
+    hidden: Path, server: str, s3: Store, cluster: Cluster
+) -> None:
+    job = write_job(hidden, server, s3, Compute(address=cluster.address), SLOW, files=2)
+    said = job.pipeline.run(expect=1)
+    assert "cannot be a node: it does not see the run directory" in said
+    assert "--output-dir s3://bucket/runs" in said
+    assert set(map(tuple, cluster.plugins().values())) == {()}
+
+
+def test_an_input_that_nodes_do_not_see(
+    hidden: Path, server: str, s3: Store, cluster: Cluster
+) -> None:
+    job = write_job(hidden, server, s3, Compute(address=cluster.address), SLOW, files=2)
+    (job.pipeline.folder / "data" / "here").write_text("")
+
+    def read_here(written: dict[str, Any]) -> None:
+        written["jobs"]["step"]["inputs"]["files"]["path"] = "./data"
+
+    job.change(read_here)
+    said = job.run(expect=1)
+    assert f"it does not see the input {job.pipeline.folder}/data" in said
+
+
+def test_a_scheduler_that_is_not_there(server: str, s3: Store, tmp_path: Path) -> None:
+    compute = Compute(address="tcp://127.0.0.1:9")
+    job = write_job(tmp_path, server, s3, compute, SLOW, files=2)
+    os.environ["DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"] = "2s"
+    try:
+        said = job.pipeline.run(expect=1)
+    finally:
+        del os.environ["DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"]
+    assert "no Dask cluster: tcp://127.0.0.1:9" in said
+    assert "Traceback" not in said
