@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 
 from prefect_parallel.errors import (
@@ -47,6 +48,7 @@ def run(
     set_: Set = None,
     datastores: Store = None,
     strict: Annotated[bool, Parameter(negative=())] = False,
+    max_task_runs: Annotated[int, Parameter(validator=Number(gte=1))] = 1000,
     verbose: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Run a pipeline and wait for its end.
@@ -64,6 +66,8 @@ def run(
         datastores: A YAML file that tells what azureml: names of data stand for; names that it
             does not have are looked up in the Prefect server's blocks.
         strict: Refuse a compute that there is no Compute block for, instead of using this machine.
+        max_task_runs: Up to so many mini-batches of a step each are a task run in Prefect; of more,
+            neighbours share one.
         verbose: Show what Prefect and Dask log, too.
     """
     from prefect_parallel.cli.datastores import known_datastores
@@ -77,6 +81,7 @@ def run(
         known_datastores(datastores),
         resumes=resume is not None,
         strict=strict,
+        max_task_runs=max_task_runs,
         verbose=verbose,
     )
 

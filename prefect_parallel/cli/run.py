@@ -25,6 +25,7 @@ def run_pipeline(
     *,
     resumes: bool,
     strict: bool,
+    max_task_runs: int,
     verbose: bool,
 ) -> int:
     """Load a pipeline, run it and show how it goes; gives the exit status.
@@ -78,6 +79,7 @@ def run_pipeline(
             observer=shown,
             datastores=datastores,
             strict=strict,
+            max_task_runs=max_task_runs,
         )
         try:
             state = cast(State[None], flow(return_state=True))

@@ -25,6 +25,7 @@ from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.command_step import command_step_flow
 from prefect_parallel.flow.computes import Computes
 from prefect_parallel.flow.flow_run import is_canceled, tag_flow_run
+from prefect_parallel.flow.groups import MAX_TASK_RUNS
 from prefect_parallel.flow.known_names import with_blocks
 from prefect_parallel.flow.lock import hold
 from prefect_parallel.flow.metrics import show_metrics
@@ -65,6 +66,7 @@ def compile_pipeline(
     observer: Observer | None = None,
     datastores: Datastores | str | Path | None = None,
     strict: bool = False,
+    max_task_runs: int = MAX_TASK_RUNS,
 ) -> PipelineFlow:
     """Compile a pipeline job into a Prefect flow.
 
@@ -81,6 +83,8 @@ def compile_pipeline(
         datastores: What `azureml:` names of data stand for, or the YAML file that tells; other
             names are looked up in the Prefect server's blocks.
         strict: Whether a compute without a block is an error; else this machine is used instead.
+        max_task_runs: Up to so many mini-batches of a step each are a task run; of more, neighbours
+            share one.
 
     Raises:
         InvalidPipeline: The file has mistakes; all of them are named.
@@ -116,6 +120,7 @@ def compile_pipeline(
             datastores=known,
             runs=runs,
             computes=_computes(resolved, strict=strict),
+            max_task_runs=max_task_runs,
         )
         return _PipelineRun(job, values, resolved, run, flow_run.id).run()
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from prefect_parallel.data import MiniBatch, Piece
 
 MAX_TASK_RUNS = 1000
-"""Up to so many mini-batches are task runs of their own; above, neighbours share one.
+"""Up to so many mini-batches are task runs of their own by default; above, neighbours share one.
 
-A task run costs the Prefect server some 40 ms of CPU, and a line in its UI.
+A task run costs the Prefect server some 30 ms of CPU, and a line in its UI.
 """
 
 GROUPS_PER_SLOT = 4
@@ -35,7 +35,7 @@ class Work:
 
 
 def groups(
-    mini_batches: Iterable[MiniBatch], work: Work, *, slots: int
+    mini_batches: Iterable[MiniBatch], work: Work, max_task_runs: int = MAX_TASK_RUNS, *, slots: int
 ) -> Iterator[list[MiniBatch]]:
     """Put neighbours into groups of about the same expected work, smaller ones towards the end.
 
@@ -44,9 +44,10 @@ def groups(
     Args:
         mini_batches: In their order; taken one group at a time.
         work: Theirs.
+        max_task_runs: Up to so many mini-batches each are a group of their own.
         slots: How many groups run at a time.
     """
-    wanted = max(MAX_TASK_RUNS, GROUPS_PER_SLOT * slots)
+    wanted = max(max_task_runs, GROUPS_PER_SLOT * slots)
     if work.mini_batches <= wanted:
         yield from ([mini_batch] for mini_batch in mini_batches)
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +22,7 @@ from prefect_parallel.entry.pool import EntryPool
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.delivery import deliver_events_and_logs
 from prefect_parallel.flow.members import NodePart
+from prefect_parallel.flow.news import News
 from prefect_parallel.flow.node_folder import NodeFolder, RunPlace, open_folder
 from prefect_parallel.flow.progress import AttemptEvent
 from prefect_parallel.output.fingerprint import of_json
@@ -32,10 +32,6 @@ PRINTED_BYTES = 10_000
 """How much of what a script prints goes to the log of its task run; the files have all of it."""
 
 
-NEWS_SECONDS = 0.2
-"""How late the driver learns of mini-batches that went well."""
-
-
 class MiniBatchFailed(PrefectParallelError):
     """At least one mini-batch of a task run failed in this attempt."""
 
@@ -43,39 +39,49 @@ class MiniBatchFailed(PrefectParallelError):
 class NodePlugin(NodePart):
     """Gives each Dask worker a step's entry pool, and takes it away again."""
 
-    def __init__(self, config: EntryConfig, place: RunPlace, key: str) -> None:
+    def __init__(
+        self, config: EntryConfig, place: RunPlace, key: str, seconds_between_news: float
+    ) -> None:
         """Make the plugin of one step.
 
         Args:
             config: What the pool runs.
             place: Where the step's directory is.
             key: Tells the step apart from all others that a worker may serve.
+            seconds_between_news: How long the node keeps what it has to tell the driver.
         """
         self.name = key
         self._config = config
         self._place = place
         self._folder: NodeFolder | None = None
         self._pool: EntryPool | None = None
+        self._news: News | None = None
+        self._seconds_between_news = seconds_between_news
 
     @property
     def pool(self) -> EntryPool:
         assert self._pool is not None, "set up by the worker"
         return self._pool
 
-    def run(self, mini_batch: MiniBatch, attempt: int, *, alone: bool) -> Record:
-        """Run a mini-batch, unless it has succeeded already, and commit its record.
+    def run(
+        self, mini_batch: MiniBatch, attempt: int, *, last_attempt: bool, alone: bool
+    ) -> Record:
+        """Run a mini-batch, unless it has succeeded already, commit its record, tell the driver.
 
         Args:
             mini_batch: The mini-batch.
             attempt: From 1.
+            last_attempt: Whether no other follows.
             alone: Whether it is all of its task run. If not, others of that may have been done
                 by another node, and need not be done again.
         """
         assert self._folder is not None, "set up by the worker"
+        assert self._news is not None, "set up by the worker"
         if not alone:
             self._folder.recall(mini_batch.index)
         record = self.pool.run(mini_batch, attempt)
         self._folder.commit(mini_batch.index)
+        self._news.add(AttemptEvent.of(record, last_attempt=last_attempt))
         return record
 
     async def setup(self, worker: Worker) -> None:
@@ -88,6 +94,7 @@ class NodePlugin(NodePart):
         def tell_first_run() -> None:
             worker.log_event(self.name, {"run_started": True})
 
+        self._news = News(worker, self.name, self._seconds_between_news)
         node = node_name(worker)
         self._folder = await asyncio.to_thread(
             open_folder, self._config, self._place, node, Path(worker.local_directory)
@@ -96,6 +103,8 @@ class NodePlugin(NodePart):
 
     async def teardown(self, worker: Worker) -> None:
         """Called by the worker when the step is over. Also sends the task runs' last events."""
+        if self._news is not None:
+            self._news.tell()
         if self._folder is not None:
             await asyncio.to_thread(self.pool.close)
             await asyncio.to_thread(self._folder.close)
@@ -110,28 +119,6 @@ def node_name(worker: Worker) -> str:
     safe = re.sub(r"[^\w.-]", "-", name)
     # Names that differ only in such characters are those of different nodes.
     return f"node-{safe}" if safe == name else f"node-{safe}-{of_json(name)[:6]}"
-
-
-class _News:
-    """Attempts that the driver has not been told of yet."""
-
-    def __init__(self, worker: Worker, key: str) -> None:
-        self._worker = worker
-        self._key = key
-        self._events: list[dict[str, Any]] = []
-        self._sent = time.monotonic()
-
-    def add(self, event: AttemptEvent) -> None:
-        """Take in the end of an attempt; tells the driver at once if it failed."""
-        self._events.append(vars(event))
-        if event.error is not None or time.monotonic() - self._sent > NEWS_SECONDS:
-            self.send()
-
-    def send(self) -> None:
-        if self._events:
-            self._worker.log_event(self._key, {"attempts": self._events})
-        self._events = []
-        self._sent = time.monotonic()
 
 
 def _worth_retrying(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
@@ -170,24 +157,22 @@ def process_mini_batches(key: str, group: str, first: int, last: int) -> int:
     assert context is not None
     attempt = context.task_run.run_count
     last_attempt = attempt > context.task.retries
-    worker = get_worker()
-    plugin = cast(NodePlugin, worker.plugins[key])
+    plugin = cast(NodePlugin, get_worker().plugins[key])
     logger = get_run_logger()
-    news = _News(worker, key)
     succeeded, failed = 0, list[Record]()
     printable = PRINTED_BYTES
     descriptors = json.loads(group)
     for descriptor in descriptors:
         mini_batch = MiniBatch.from_json(descriptor)
-        record = plugin.run(mini_batch, attempt, alone=len(descriptors) == 1)
-        news.add(AttemptEvent.of(record, last_attempt=last_attempt))
+        record = plugin.run(
+            mini_batch, attempt, last_attempt=last_attempt, alone=len(descriptors) == 1
+        )
         if printed := plugin.pool.take_printed(record, printable):
             logger.info(printed)
             printable = max(printable - len(printed), 0)
         succeeded += record.succeeded
         if record.error is not None:
             failed.append(record)
-    news.send()
     if failed:
         raise MiniBatchFailed(
             "; ".join(f"mini-batch {each.index}: {each.error}" for each in failed)

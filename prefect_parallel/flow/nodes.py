@@ -22,6 +22,7 @@ from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.flow.cluster import open_members
 from prefect_parallel.flow.members import Members
+from prefect_parallel.flow.news import seconds_between
 from prefect_parallel.flow.node import NodePlugin, process_mini_batches
 from prefect_parallel.flow.node_folder import RunPlace
 from prefect_parallel.flow.progress import AttemptEvent
@@ -95,7 +96,7 @@ class TaskRuns:
 
 @contextmanager
 def open_nodes(
-    config: EntryConfig, place: RunPlace, happenings: SimpleQueue[Happening]
+    config: EntryConfig, place: RunPlace, happenings: SimpleQueue[Happening], *, wanted: int
 ) -> Iterator[Nodes]:
     """Give each node the pool for a step, and take it away in the end.
 
@@ -103,6 +104,7 @@ def open_nodes(
         config: What the pools run.
         place: Where they find the step's directory.
         happenings: Gets what the nodes tell.
+        wanted: How many nodes the step is to have.
 
     Raises:
         NodeRefused: No worker can be a node.
@@ -120,7 +122,7 @@ def open_nodes(
 
     client.subscribe_topic(key, tell)
     try:
-        members.register(NodePlugin(config, place, key))
+        members.register(NodePlugin(config, place, key, seconds_between(wanted)))
         yield Nodes(key, happenings)
     finally:
         members.unregister(key)

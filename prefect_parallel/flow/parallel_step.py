@@ -138,10 +138,10 @@ class _ParallelStep:
             self._run.observer.noted(self._step.name, fewer)
             self._logs.job(fewer)
         watch = Watch(self._progress, self._thresholds, limits, self._run.canceled)
-        with open_nodes(plan.config, place, watch.happenings) as nodes:
+        with open_nodes(plan.config, place, watch.happenings, wanted=self._nodes) as nodes:
             slots = self._nodes * self._slots
             task_runs = nodes.task_runs(
-                groups(plan.to_do(), plan.work, slots=slots),
+                groups(plan.to_do(), plan.work, self._run.max_task_runs, slots=slots),
                 slots=slots,
                 retries=self._step.max_retries,
             )
@@ -175,6 +175,7 @@ class _ParallelStep:
     def _end(self, status: Status, reason: str, totals: Totals | None = None) -> StepEnd:
         mini_batches = self._progress.mini_batches
         totals = totals or count(self._directory, mini_batches)
+        self._progress.settle(done=totals.mini_batches, failed=totals.failed)
         result = JobResult.of(
             status=status,
             reason=_with_traceback_file(reason, totals),

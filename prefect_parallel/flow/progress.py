@@ -81,6 +81,10 @@ class Progress:
                 self.first_error = self.first_error or event.error
                 self.causes[root_cause(event.error)] += 1
 
+    def settle(self, *, done: int, failed: int) -> None:
+        """Take over the final counts, for events may come too late."""
+        self.done, self.failed = done, failed
+
     @property
     def items_per_second(self) -> float:
         return self.items / max(time.monotonic() - self.started, 1e-9)

@@ -14,6 +14,7 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect_parallel.data import NO_DATASTORES, Datastores, Fetched, Location
 from prefect_parallel.data.listing import files_at
 from prefect_parallel.flow.computes import Computes
+from prefect_parallel.flow.groups import MAX_TASK_RUNS
 from prefect_parallel.flow.progress import Observer, StepEnd
 from prefect_parallel.flow.runs import Runs
 from prefect_parallel.job import CommandStep, Data, Literal, Missing, OutputOf, ParallelStep
@@ -44,6 +45,7 @@ class Run:
         datastores: What `azureml:` names of data stand for.
         runs: Where run directories are.
         computes: Where steps run.
+        max_task_runs: Up to so many mini-batches of a step are task runs of their own.
         outputs_from: Where outputs of earlier steps are read from; None: the directory.
         canceled: Set when the run is to end: steps stop what they do.
         ended: What became of the steps that are over.
@@ -55,6 +57,7 @@ class Run:
     datastores: Datastores = NO_DATASTORES
     runs: Runs = field(default_factory=lambda: Runs(Path()))
     computes: Computes = field(default_factory=Computes)
+    max_task_runs: int = MAX_TASK_RUNS
     outputs_from: Location | None = None
     canceled: threading.Event = field(default_factory=threading.Event)
     ended: dict[str, StepEnd] = field(default_factory=dict)

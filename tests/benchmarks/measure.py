@@ -23,12 +23,14 @@ class Usage:
     Attributes:
         seconds: From its start to its end.
         cpu: Seconds of CPU, of all of its processes.
+        own_cpu: Of these, those of the command's own process.
         memory: The largest resident size of the command's own process, in bytes.
         said: Its standard output.
     """
 
     seconds: float
     cpu: float
+    own_cpu: float
     memory: int
     said: str
 
@@ -66,7 +68,7 @@ def measure(
         text = said.read()
     if process.returncode != 0:
         raise subprocess.CalledProcessError(process.returncode, list(command), text)
-    return Usage(seconds, sum(cpu.values()), memory, text)
+    return Usage(seconds, sum(cpu.values()), cpu[process.pid], memory, text)
 
 
 @contextmanager

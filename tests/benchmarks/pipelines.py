@@ -15,7 +15,7 @@ def init():
 
 
 def run(mini_batch):
-    return [os.path.basename(mini_batch[0])]
+    return [os.path.basename(path) for path in mini_batch]
 """
 
 
