@@ -1,6 +1,6 @@
 """Blocks for data in Azure and nodes in Kubernetes: a start, to be changed.
 
-Needs `pip install 'prefect-parallel[azure]'`, and for the cluster `pip install dask-kubernetes`.
+Needs `pip install 'prefect-parallel[azure,kubernetes]'`.
 The account comes from the environment: AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY.
 """
 

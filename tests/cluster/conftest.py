@@ -21,6 +21,7 @@ from distributed.security import Security
 
 from prefect_parallel.blocks import Compute, Datastore
 from tests.e2e.conftest import COMMAND, Pipeline, write_pipeline
+from tests.entry.conftest import two_gpus  # noqa: F401 - a fixture
 from tests.remote.conftest import (  # noqa: F401 - fixtures
     Store,
     free_port,

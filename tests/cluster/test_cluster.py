@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
+from pydantic import SecretStr
+
 from prefect_parallel.blocks import Compute
 from tests.cluster.conftest import SECRET, Cluster, write_job
+from tests.cluster.network import network
 from tests.remote.conftest import Store
 
 SCRIPT = """
@@ -111,14 +118,27 @@ def test_more_slots_than_threads(hidden: Path, server: str, s3: Store, cluster: 
 def test_fewer_workers_than_asked_for_and_one_that_comes_later(
     hidden: Path, server: str, s3: Store, cluster: Cluster
 ) -> None:
+    go = cluster.folder / "go"
+    script = f"""
+        import os, time
+        def init(): pass
+        def run(mini_batch):
+            time.sleep(0.5)
+            number = open(mini_batch[0]).read()
+            while int(number) > 3 and not os.path.exists({str(go)!r}):
+                time.sleep(0.1)
+            return [number]
+    """
     compute = Compute(address=cluster.address)
-    script = SLOW.replace("time.sleep(1)", "time.sleep(2)")
-    job = write_job(hidden, server, s3, compute, script, files=40)
+    limits = {"max_retries": 0, "timeout": 120}
+    job = write_job(hidden, server, s3, compute, script, files=40, retry_settings=limits)
     job.change(lambda it: it["jobs"]["step"]["resources"].update(instance_count=3))
     process = job.start()
     job.wait_for_parts(1)
     before = set(cluster.addresses())
     cluster.start_workers("late")
+    time.sleep(3)
+    go.touch()
     said, _ = process.communicate(timeout=240)
     assert process.returncode == 0, said
     assert said.count("3 nodes are wanted, the cluster has 2: it goes on with what is there") == 1
@@ -222,3 +242,59 @@ def test_a_scheduler_that_is_not_there(server: str, s3: Store, tmp_path: Path) -
         del os.environ["DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"]
     assert "no Dask cluster: tcp://127.0.0.1:9" in said
     assert "Traceback" not in said
+
+
+def test_a_cluster_that_is_secured_with_tls(
+    tmp_path: Path, hidden: Path, server: str, s3: Store
+) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=dask", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(
+        [*request, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True
+    )
+    secured = Cluster(tmp_path, hidden, tls=(certificate, key))
+    try:
+        secured.start_scheduler()
+        secured.start_workers("one")
+        compute = Compute(
+            address=secured.address,
+            tls_ca=str(certificate),
+            tls_cert=certificate.read_text(),
+            tls_key=SecretStr(key.read_text()),
+        )
+        job = write_job(hidden, server, s3, compute, SLOW, files=3)
+        said = job.run()
+        assert job.output == "0\n1\n2\n"
+        everything = [path.read_bytes() for path in job.directory.rglob("*") if path.is_file()]
+        body = key.read_text().splitlines()[5].encode()
+        assert not any(body in content for content in [*everything, said.encode()])
+
+        Compute(address=secured.address).save(job.datastore, overwrite=True)
+        said = job.pipeline.run(expect=1)
+        assert f"no Dask cluster: {secured.address}" in said
+    finally:
+        secured.close()
+
+
+def test_nodes_with_a_network_of_their_own(
+    tmp_path: Path, hidden: Path, server: str, s3: Store
+) -> None:
+    with ExitStack() as stack:
+        try:
+            cable = stack.enter_context(network())
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"network namespaces are not allowed here: {error}")
+        far = Cluster(tmp_path, hidden, host=cable.here, prefix=cable.prefix)
+        stack.callback(far.close)
+        far.start_scheduler()
+        far.start_workers("one", "two")
+        endpoint = cable.offer(s3.options["client_kwargs"]["endpoint_url"])
+        store = Store(s3.url, {**s3.options, "client_kwargs": {"endpoint_url": endpoint}})
+        compute = Compute(address=far.address)
+        job = write_job(hidden, cable.offer(server), store, compute, SLOW, files=8)
+        job.run()
+        assert job.output == "".join(f"{number}\n" for number in range(8))
+        assert job.result["nodes"] == 2
+        addresses = far.addresses()
+        assert all(cable.there in address for address in addresses.values())

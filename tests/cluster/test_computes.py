@@ -1,0 +1,127 @@
+"""Compute blocks: where the steps run that name them, and what is said where there is none."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import yaml
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from prefect_parallel import load_pipeline
+from prefect_parallel.blocks import Compute
+from prefect_parallel.flow.cluster import task_runner_on
+from prefect_parallel.flow.computes import Computes
+from prefect_parallel.flow.members import Wanted
+from tests.e2e.conftest import Pipeline, write_pipeline
+
+SCRIPT = """
+    import os
+    def init(): pass
+    def run(mini_batch):
+        return [f"{os.environ.get('CUDA_VISIBLE_DEVICES')}" for _ in mini_batch]
+"""
+
+
+def test_a_compute_without_a_block(tmp_path: Path, server: str) -> None:
+    unique = f"Pool_{uuid4().hex}"
+    it = write_pipeline(tmp_path, server, SCRIPT, compute=f"azureml:{unique}")
+    said = it.run()
+    assert said.count(f"no Compute block is named {unique}: this machine is used") == 1
+    said = it.run("--strict", "--output-dir", "others", expect=2)
+    assert f"no Compute block is named {unique}" in said
+    assert not (it.folder / "others").exists()
+
+    Compute(max_instances=1).save(unique.lower().replace("_", "-"))
+    said = it.run(
+        "--strict", "--output-dir", "others", "--set", "jobs.step.resources.instance_count=2"
+    )
+    assert "Compute" not in said
+    assert "on 1 nodes x 2 slots" in said
+
+
+def test_no_server_is_asked_about_a_pipeline_that_names_no_compute(tmp_path: Path) -> None:
+    it = write_pipeline(tmp_path, "", SCRIPT)
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        assert Computes.of(load_pipeline(it.file).resolve()) == Computes()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"adapt_kwargs": {"maximum": 8, "interval": "100ms"}}],
+    ids=["fixed", "adaptive"],
+)
+def test_a_cluster_that_is_started_for_the_step(
+    tmp_path: Path, server: str, fields: dict[str, Any]
+) -> None:
+    name = f"it-{uuid4().hex}"
+    arguments = {"threads_per_worker": 4, "dashboard_address": None, "memory_limit": 0}
+    Compute(cluster_class="distributed.LocalCluster", cluster_kwargs=arguments, **fields).save(name)
+    it = write_pipeline(tmp_path, server, SCRIPT, files=6, compute=name)
+    it.run("--set", "jobs.step.resources.instance_count=2")
+    assert it.output.read_text() == "None\n" * 6
+    assert 1 <= it.result["nodes"] <= 2
+
+
+def test_a_cluster_class_that_is_not_there(tmp_path: Path, server: str) -> None:
+    it = cluster_of("no_such_package.Cluster", tmp_path, server)
+    said = it.run(expect=1)
+    assert "there is no cluster class no_such_package.Cluster" in said
+    it = cluster_of("distributed.LocalCluster", tmp_path / "x", server, no_such_argument=1)
+    said = it.run(expect=1)
+    assert "no Dask cluster: a distributed.LocalCluster" in said
+    assert "no_such_argument" in said
+
+
+def cluster_of(name: str, folder: Path, server: str, **arguments: Any) -> Pipeline:
+    block = f"it-{uuid4().hex}"
+    Compute(cluster_class=name, cluster_kwargs=arguments).save(block)
+    return write_pipeline(folder, server, SCRIPT, compute=block)
+
+
+def test_a_cluster_in_kubernetes_is_set_up() -> None:
+    operator = pytest.importorskip("dask_kubernetes.operator", reason="no dask-kubernetes")
+    compute = Compute(
+        cluster_class="dask_kubernetes.operator.KubeCluster",
+        cluster_kwargs={"name": "scoring", "image": "registry/scoring:1"},
+        adapt_kwargs={"minimum": 0, "maximum": 10},
+    )
+    runner = task_runner_on(compute, Wanted(3, 4)).duplicate()
+    assert runner.resolved_cluster_class is operator.KubeCluster
+    bound = inspect.signature(operator.KubeCluster).bind(**runner.cluster_kwargs)
+    assert bound.kwargs == {"name": "scoring", "image": "registry/scoring:1", "n_workers": 3}
+    assert runner.adapt_kwargs == {"minimum": 1, "maximum": 3}
+    assert runner.wanted == Wanted(3, 4)
+
+
+def test_the_compute_of_the_shipped_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = pytest.importorskip("dask_kubernetes.operator", reason="no dask-kubernetes")
+    from prefect_parallel.blocks.documents import read_documents
+
+    for name in ("NAME", "KEY"):
+        monkeypatch.setenv(f"AZURE_STORAGE_ACCOUNT_{name}", "x")
+    compute = read_documents(Path(__file__).parents[2] / "blocks" / "azure.py")["cpu-cluster"]
+    assert isinstance(compute, Compute)
+    runner = task_runner_on(compute, Wanted(2, None))
+    inspect.signature(operator.KubeCluster).bind(**runner.cluster_kwargs)
+
+
+def test_gpus_that_are_not_used(
+    tmp_path: Path, server: str, two_gpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"it-{uuid4().hex}"
+    it = write_pipeline(tmp_path, server, SCRIPT, files=8, compute=name)
+    job = yaml.safe_load(it.file.read_text())
+    del job["jobs"]["step"]["max_concurrency_per_instance"]
+    it.file.write_text(yaml.safe_dump(job))
+    Compute(gpus_per_instance=1).save(name)
+    said = it.run()
+    assert "on 1 nodes x 1 slots" in said
+    assert it.output.read_text() == "0\n" * 8
+    Compute(gpus_per_instance=0).save(name, overwrite=True)
+    it.run("--output-dir", "others")
+    output = it.folder / "others" / "run" / "steps" / "step" / "outputs" / "out"
+    assert output.read_text() == "\n" * 8
