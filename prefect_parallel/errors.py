@@ -82,5 +82,9 @@ class UnknownCompute(PrefectParallelError):
     """A step names a compute that there is no block for."""
 
 
+class EnvironmentNotBuilt(PrefectParallelError):
+    """The environment of a step cannot be built here."""
+
+
 class UnreadableMiniBatch(PrefectParallelError):
     """A mini-batch cannot be loaded: a file is gone, has changed, or holds something else."""

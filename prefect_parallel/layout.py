@@ -1,4 +1,4 @@
-"""Every path of a run: no other module puts one together."""
+"""Every path of a run, and where runs keep things: no other module puts one together."""
 
 from __future__ import annotations
 

@@ -6,13 +6,14 @@ import importlib.metadata
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
 from prefect_parallel.errors import (
+    EnvironmentNotBuilt,
     InvalidFile,
     InvalidInput,
     PrefectParallelError,
@@ -29,6 +30,8 @@ File: TypeAlias = Annotated[Path, Parameter(name=["--file", "-f"])]
 Set: TypeAlias = Annotated[list[str] | None, Parameter(name="--set", negative=())]
 
 Store: TypeAlias = Annotated[Path | None, Parameter(name="--datastores")]
+
+_NOTHING_RAN = (InvalidInput, UnknownCompute, UnusableRunDirectory, EnvironmentNotBuilt)
 
 app = App(
     name="prefect-parallel",
@@ -49,6 +52,7 @@ def run(
     datastores: Store = None,
     strict: Annotated[bool, Parameter(negative=())] = False,
     max_task_runs: Annotated[int, Parameter(validator=Number(gte=1))] = 1000,
+    environment: Literal["this", "build"] = "this",
     verbose: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Run a pipeline and wait for its end.
@@ -68,6 +72,8 @@ def run(
         strict: Refuse a compute that there is no Compute block for, instead of using this machine.
         max_task_runs: Up to so many mini-batches of a step each are a task run in Prefect; of more,
             neighbours share one.
+        environment: What steps run on: this Python; or build one from the conda file of each step
+            that names one. What was built is kept, and used again.
         verbose: Show what Prefect and Dask log, too.
     """
     from prefect_parallel.cli.datastores import known_datastores
@@ -79,6 +85,7 @@ def run(
         resume or name,
         set_ or [],
         known_datastores(datastores),
+        environment,
         resumes=resume is not None,
         strict=strict,
         max_task_runs=max_task_runs,
@@ -338,6 +345,6 @@ def _status() -> int:
     except PrefectParallelError as error:
         console.print("[bold red]error:[/]", end=" ")
         console.print(str(error), markup=False, soft_wrap=True)
-        nothing_ran = isinstance(error, (InvalidInput, UnknownCompute, UnusableRunDirectory))
+        nothing_ran = isinstance(error, _NOTHING_RAN)
         return EXIT_INVALID if nothing_ran else EXIT_FAILED
     return status if isinstance(status, int) else EXIT_COMPLETED

@@ -26,8 +26,11 @@ from prefect_parallel.data import (
 from prefect_parallel.entry.config import ProcessName
 from prefect_parallel.entry.script import Script, load_script, offer_entry_script, script_traceback
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
+from prefect_parallel.flow.environments import Environments
+from prefect_parallel.flow.placeholders import look_up
 from prefect_parallel.flow.progress import Observer
 from prefect_parallel.flow.run import Run
+from prefect_parallel.flow.server import prefect_server
 from prefect_parallel.job import Data, OutputOf, ParallelStep, load_pipeline
 from prefect_parallel.layout import RunDirectory
 
@@ -73,6 +76,8 @@ def debug_mini_batch(
     )
     planned = _plan(found, theirs, has_run=run is not None)
     batch = _mini_batch(planned, mini_batch)
+    for warning in Environments().prepare([found], ours.observer):
+        console.print(f"warning: {warning}; debugging takes place in this one")
     console.print(f"mini-batch {mini_batch}: {batch.describe()}")
     console.print(f"outputs go to {ours.directory.step(step).outputs}")
     ours.make_outputs(found)
@@ -134,9 +139,18 @@ def _enter(step: ParallelStep, arguments: list[str], run: Run) -> None:
         node_id=DEBUGGED.node,
     )
     os.environ.update(step.environment_variables)
+    os.environ.update(_looked_up(step))
     os.chdir(_code(step))
     sys.path.insert(0, str(_code(step)))
     sys.argv = [step.entry_script, *arguments]
+
+
+def _looked_up(step: ParallelStep) -> dict[str, str]:
+    """What only a Prefect server knows."""
+    if not step.environment_templates:
+        return {}
+    with prefect_server(Observer()):
+        return look_up(step.environment_templates)
 
 
 def _code(step: ParallelStep) -> Path:

@@ -47,6 +47,9 @@ class Display(Observer):
     def shown_at(self, ui: str) -> None:
         self._say(f"the Prefect server in the background shows this run at {ui}")
 
+    def warned(self, text: str) -> None:
+        self._say(Text.assemble(("warning", "yellow"), f"  {text}"))
+
     def noted(self, step: str, text: str) -> None:
         self._say(f"{step}: {text}")
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from prefect_parallel.data import ByKeys, BySize, Datastores, MiniBatch, plan
 from prefect_parallel.entry.gpus import default_slots
+from prefect_parallel.flow.unmet import unmet
 from prefect_parallel.job import CommandStep, Data, OutputOf, ParallelStep, load_pipeline
 
 
@@ -50,6 +51,8 @@ def _parallel(step: ParallelStep, datastores: Datastores) -> Iterator[tuple[str,
         yield "input", f"output {source.output} of step {source.step}"
         yield "mini-batches", f"known when {source.step} has run"
     slots = step.max_concurrency_per_instance or default_slots()
+    if step.requirements is not None and (lines := unmet(step.requirements)):
+        yield "environment", f"this interpreter does not meet {', '.join(lines)}"
     yield "slots", f"{step.instance_count * slots}: {step.instance_count} nodes x {slots}"
     yield "attempts", f"{1 + step.max_retries}, of at most {step.timeout} s each"
     yield "thresholds", _thresholds(step)

@@ -7,10 +7,14 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from prefect_parallel.data import Datastores
+from prefect_parallel.errors import EnvironmentNotBuilt, InvalidPipeline
 from prefect_parallel.job import load_pipeline
+
+if TYPE_CHECKING:
+    from prefect_parallel.flow.environments import Choice
 
 EXIT_COMPLETED = 0
 EXIT_FAILED = 1
@@ -22,6 +26,7 @@ def run_pipeline(
     name: str | None,
     overrides: Sequence[str],
     datastores: Datastores,
+    environment: Choice,
     *,
     resumes: bool,
     strict: bool,
@@ -35,6 +40,7 @@ def run_pipeline(
         InvalidInput: An input cannot be split, nothing ran.
         UnknownCompute: So with `strict`.
         UnusableRunDirectory: Nothing ran.
+        EnvironmentNotBuilt: Nothing ran.
     """
     job = load_pipeline(file, overrides)
     resolved = job.resolve()
@@ -80,6 +86,7 @@ def run_pipeline(
             datastores=datastores,
             strict=strict,
             max_task_runs=max_task_runs,
+            environment=environment,
         )
         try:
             state = cast(State[None], flow(return_state=True))
@@ -93,6 +100,8 @@ def run_pipeline(
                 f"    hint: once there is a server, go on with --resume {name}"
             ) from error
     failure = state.result(raise_on_failure=False)
+    if isinstance(failure, (InvalidPipeline, EnvironmentNotBuilt)):
+        raise failure
     if shown.has_results or not isinstance(failure, UploadFailed):
         shown.summary(state, directory.root, runs.shown)
     report_at_end(directory, shown.console)

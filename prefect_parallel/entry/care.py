@@ -2,28 +2,58 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from prefect_parallel.entry.built import built
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.gpus import Gpus, devices_of_this_node
+from prefect_parallel.entry.interpreter import Interpreter
 from prefect_parallel.entry.log_cap import LogCap
 from prefect_parallel.entry.monitor import ResourceMonitor
 
+LookUp: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, str]]
+"""Gives the values of environment variables that are written as templates."""
+
 
 class ProcessCare:
-    """Lends each entry process a GPU, samples what it uses, keeps its logs from growing for ever.
+    """What each entry process runs on, the GPU that it is lent, what it uses, its logs' size.
 
     May be used by several threads.
     """
 
-    def __init__(self, config: EntryConfig, node: str) -> None:
+    def __init__(self, config: EntryConfig, node: str, look_up: LookUp) -> None:
         directory = config.directory
         self._directory = directory
+        self._config = config
+        self._look_up = look_up
+        self._lock = threading.Lock()
+        self._ready: tuple[Interpreter, Mapping[str, str]] | None = None
         self._gpus = Gpus(devices_of_this_node(), config.gpus)
         self._monitor = ResourceMonitor(directory.perf(node), config.resource_monitor_interval)
         self._log_cap = LogCap(directory.job_log)
 
-    def environment(self, name: ProcessName) -> dict[str, str]:
+    def get_ready(self) -> Interpreter:
+        """What processes run on; the first call builds it and looks up variables, if need be.
+
+        Raises:
+            PrefectParallelError: That failed.
+        """
+        with self._lock:
+            if self._ready is None:
+                looked_up = self._look_up(self._config.environment_templates)
+                self._ready = self._interpreter(), looked_up
+            return self._ready[0]
+
+    def variables(self, name: ProcessName) -> dict[str, str]:
         """Variables for a process that is about to start; what they lend is its until it ended."""
-        return self._gpus.lend(name.process)
+        assert self._ready is not None, "by get_ready()"
+        return {
+            **self._gpus.lend(name.process),
+            **self._config.environment_variables,
+            **self._ready[1],
+        }
 
     def started(self, name: ProcessName, pid: int) -> None:
         """Called when a process runs, before it does anything."""
@@ -42,3 +72,7 @@ class ProcessCare:
     def close(self) -> None:
         """Called when all processes have ended."""
         self._log_cap.close()
+
+    def _interpreter(self) -> Interpreter:
+        environment = self._config.environment
+        return Interpreter.own() if environment is None else built(environment)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect_parallel.data import MiniBatch
+from prefect_parallel.entry.environment import Environment
 from prefect_parallel.layout import ProcessLogs, StepDirectory
 from prefect_parallel.output.fingerprint import of_json
 from prefect_parallel.output.part import Record, read_record
@@ -24,6 +25,8 @@ class EntryConfig:
         entry_script: Its path below `code`.
         arguments: `sys.argv` after the script's name.
         environment_variables: Set before the script is imported.
+        environment_templates: More of them, whose values a node looks up when it starts a process.
+        environment: What to build an interpreter from; None for that of the node.
         logging_level: DEBUG, INFO or WARNING.
         input_name: The major input's.
         reader: How mini-batches are read, as the plan decided.
@@ -49,6 +52,8 @@ class EntryConfig:
     entry_script: str
     arguments: tuple[str, ...]
     environment_variables: dict[str, str]
+    environment_templates: dict[str, str]
+    environment: Environment | None
     logging_level: str
     input_name: str
     reader: dict[str, Any]
@@ -96,7 +101,8 @@ class EntryConfig:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> EntryConfig:
         lists = {name: tuple(fields[name]) for name in ("arguments", "fetch")}
-        return cls(**{**fields, **lists})
+        environment = fields["environment"] and Environment.from_json(fields["environment"])
+        return cls(**{**fields, **lists, "environment": environment})
 
 
 @dataclass(frozen=True)

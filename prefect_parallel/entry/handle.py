@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +16,8 @@ from prefect_parallel.entry.protocol import Channel, ProtocolError
 from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.output.part import Record
+
+_ENTRY_PROCESS = ("-X", "faulthandler", "-m", "prefect_parallel.entry.process")
 
 SHUTDOWN_SECONDS = 10.0
 """How long a script's `shutdown` may take."""
@@ -60,7 +60,9 @@ class EntryProcess:
 
         Raises:
             InitFailed: The process is ended already.
+            PrefectParallelError: There is nothing to run it on.
         """
+        interpreter = care.get_ready()
         self.name = name
         self.alive = True
         self._config = config
@@ -74,13 +76,9 @@ class EntryProcess:
         try:
             with theirs:
                 self._pid = spawner.start(
-                    [sys.executable, "-X", "faulthandler", "-m", "prefect_parallel.entry.process"],
+                    [str(interpreter.executable), *_ENTRY_PROCESS],
                     folder=Path(config.code),
-                    environment={
-                        **os.environ,
-                        **care.environment(name),
-                        **config.environment_variables,
-                    },
+                    environment=interpreter.variables(care.variables(name)),
                     stdout=logs.stdout,
                     stderr=logs.stderr,
                     connection=theirs,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from prefect_parallel.data import MiniBatch
-from prefect_parallel.entry.care import ProcessCare
+from prefect_parallel.entry.care import LookUp, ProcessCare
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.handle import EntryProcess, Failure, InitFailed
 from prefect_parallel.entry.logs import NodeLogs
@@ -36,7 +36,11 @@ class EntryPool:
     """
 
     def __init__(
-        self, config: EntryConfig, node: str, on_first_run: Callable[[], None] = lambda: None
+        self,
+        config: EntryConfig,
+        node: str,
+        on_first_run: Callable[[], None] = lambda: None,
+        look_up: LookUp = dict,
     ) -> None:
         """Make the pool of a node; no process is started yet.
 
@@ -44,12 +48,13 @@ class EntryPool:
             config: What it runs.
             node: The node's name.
             on_first_run: Called once, when `run` is called for the first time on the node.
+            look_up: Called once, when the first process is about to start.
         """
         self._config = config
         self._node = node
         self._on_first_run = on_first_run
         self._logs = NodeLogs(config.directory)
-        self._care = ProcessCare(config, node)
+        self._care = ProcessCare(config, node, look_up)
         self._spawner = Spawner()
         self._changed = threading.Condition()
         self._closed = False

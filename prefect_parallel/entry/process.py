@@ -54,12 +54,12 @@ def main(descriptor: int) -> None:
         script = _prepare(config, name)
         if config.profiles:
             script = profiled(script, name.logs(config.directory).profile)
+        worker = _Worker(config, name, script, channel)
         script.init()
     except BaseException as error:
         channel.send({"event": "failed", **_describe(error)})
         raise SystemExit(1) from None
     channel.send({"event": "ready"})
-    worker = _Worker(config, name, script, channel)
     while (request := channel.receive()) is not None:
         if request["do"] == "shutdown":
             worker.shut_down()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from prefect.flows import Flow
 
 from prefect_parallel.entry.spawner import Exit, Spawner
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.placeholders import look_up
 from prefect_parallel.flow.progress import StepEnd
 from prefect_parallel.flow.run import Run
 from prefect_parallel.flow.snapshot import take_snapshot
@@ -100,7 +99,9 @@ def _fingerprint(step: CommandStep, run: Run, command: str) -> str:
         if isinstance(source, (Data, OutputOf))
     }
     code = of_code(run.directory.step(step.name).code)
-    return of_json([command, code, step.environment_variables, data])
+    environment = run.environments.of(step)
+    variables = [step.environment_variables, step.environment_templates]
+    return of_json([command, code, *variables, environment and environment.key, data])
 
 
 def _has_completed(directory: StepDirectory, fingerprint: str) -> bool:
@@ -129,7 +130,7 @@ def _execute(command: str, folder: Path, step: CommandStep, run: Run, log: Path)
         pid = spawner.start(
             ["bash", "-c", command],
             folder=folder,
-            environment=_environment(step),
+            environment=_variables(step, run),
             stdout=log,
             stderr=log,
         )
@@ -151,13 +152,10 @@ def _execute(command: str, folder: Path, step: CommandStep, run: Run, log: Path)
         spawner.close()
 
 
-def _environment(step: CommandStep) -> dict[str, str]:
-    """This process's environment and the step's variables.
-
-    `python` is the interpreter that runs this, even where its environment is not activated.
-    """
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": path, **step.environment_variables}
+def _variables(step: CommandStep, run: Run) -> dict[str, str]:
+    """The command's environment, in which `python` is the interpreter of the step."""
+    given = {**step.environment_variables, **look_up(step.environment_templates)}
+    return run.environments.interpreter(step).variables(given)
 
 
 def _last_lines(log: Path) -> str:

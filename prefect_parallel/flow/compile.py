@@ -24,6 +24,7 @@ from prefect_parallel.data import NO_DATASTORES, Datastores
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.command_step import command_step_flow
 from prefect_parallel.flow.computes import Computes
+from prefect_parallel.flow.environments import Choice, environments
 from prefect_parallel.flow.flow_run import is_canceled, tag_flow_run
 from prefect_parallel.flow.groups import MAX_TASK_RUNS
 from prefect_parallel.flow.known_names import with_blocks
@@ -32,6 +33,7 @@ from prefect_parallel.flow.metrics import show_metrics
 from prefect_parallel.flow.parallel_step import parallel_step_flow
 from prefect_parallel.flow.parameters import give_parameters
 from prefect_parallel.flow.pipeline_flow import PipelineFlow
+from prefect_parallel.flow.placeholders import check_placeholders
 from prefect_parallel.flow.progress import Observer
 from prefect_parallel.flow.run import Run
 from prefect_parallel.flow.runs import UploadFailed, runs_at
@@ -67,6 +69,7 @@ def compile_pipeline(
     datastores: Datastores | str | Path | None = None,
     strict: bool = False,
     max_task_runs: int = MAX_TASK_RUNS,
+    environment: Choice = "this",
 ) -> PipelineFlow:
     """Compile a pipeline job into a Prefect flow.
 
@@ -85,6 +88,8 @@ def compile_pipeline(
         strict: Whether a compute without a block is an error; else this machine is used instead.
         max_task_runs: Up to so many mini-batches of a step each are a task run; of more, neighbours
             share one.
+        environment: `this`: steps run on the interpreter that runs them; `build`: those that name
+            a conda file, on one that is built from it, once.
 
     Raises:
         InvalidPipeline: The file has mistakes; all of them are named.
@@ -121,6 +126,7 @@ def compile_pipeline(
             runs=runs,
             computes=_computes(resolved, strict=strict),
             max_task_runs=max_task_runs,
+            environments=environments(environment),
         )
         return _PipelineRun(job, values, resolved, run, flow_run.id).run()
 
@@ -154,6 +160,7 @@ class _PipelineRun:
         self._server_is_away = False
 
     def run(self) -> State[None]:
+        self._prepare()
         if not self._run.resumes:
             self._run.directory.make()
         tag_flow_run(self._flow_run, [f"{key}:{value}" for key, value in self._job.tags.items()])
@@ -171,6 +178,14 @@ class _PipelineRun:
             finally:
                 self._runs.upload(self._run.directory)
         return self._state()
+
+    def _prepare(self) -> None:
+        """Do what must go well before anything is run, or left in the run directory."""
+        steps = self._resolved.steps.values()
+        check_placeholders(self._job, steps)
+        for warning in self._run.environments.prepare(steps, self._run.observer):
+            get_run_logger().warning(warning)
+            self._run.observer.warned(warning)
 
     def _run_steps(self) -> None:
         order = TopologicalSorter(self._resolved.graph)

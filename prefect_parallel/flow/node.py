@@ -24,6 +24,7 @@ from prefect_parallel.flow.delivery import deliver_events_and_logs
 from prefect_parallel.flow.members import NodePart
 from prefect_parallel.flow.news import News
 from prefect_parallel.flow.node_folder import NodeFolder, RunPlace, open_folder
+from prefect_parallel.flow.placeholders import look_up
 from prefect_parallel.flow.progress import AttemptEvent
 from prefect_parallel.output.fingerprint import of_json
 from prefect_parallel.output.part import Record
@@ -99,7 +100,7 @@ class NodePlugin(NodePart):
         self._folder = await asyncio.to_thread(
             open_folder, self._config, self._place, node, Path(worker.local_directory)
         )
-        self._pool = EntryPool(self._folder.config, node, tell_first_run)
+        self._pool = EntryPool(self._folder.config, node, tell_first_run, look_up)
 
     async def teardown(self, worker: Worker) -> None:
         """Called by the worker when the step is over. Also sends the task runs' last events."""

@@ -156,6 +156,9 @@ class Observer:
     def shown_at(self, ui: str) -> None:
         """The run can be looked at in the Prefect UI that was found at this address."""
 
+    def warned(self, text: str) -> None:
+        """Something about the run that may not be what was meant, before any step starts."""
+
     def noted(self, step: str, text: str) -> None:
         """Something worth knowing about a step, e.g. how much of it is reused."""
 

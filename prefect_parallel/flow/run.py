@@ -15,6 +15,7 @@ from prefect_parallel.data import NO_DATASTORES, Datastores, Fetched, Location
 from prefect_parallel.data.listing import files_at
 from prefect_parallel.flow.computes import Computes
 from prefect_parallel.flow.groups import MAX_TASK_RUNS
+from prefect_parallel.flow.environments import Environments
 from prefect_parallel.flow.progress import Observer, StepEnd
 from prefect_parallel.flow.runs import Runs
 from prefect_parallel.job import CommandStep, Data, Literal, Missing, OutputOf, ParallelStep
@@ -47,6 +48,7 @@ class Run:
         computes: Where steps run.
         max_task_runs: Up to so many mini-batches of a step are task runs of their own.
         outputs_from: Where outputs of earlier steps are read from; None: the directory.
+        environments: What steps run on.
         canceled: Set when the run is to end: steps stop what they do.
         ended: What became of the steps that are over.
     """
@@ -59,6 +61,7 @@ class Run:
     computes: Computes = field(default_factory=Computes)
     max_task_runs: int = MAX_TASK_RUNS
     outputs_from: Location | None = None
+    environments: Environments = field(default_factory=Environments)
     canceled: threading.Event = field(default_factory=threading.Event)
     ended: dict[str, StepEnd] = field(default_factory=dict)
 

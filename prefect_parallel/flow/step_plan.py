@@ -153,13 +153,14 @@ def _reason_to_run(
     if record.error is not None:
         return "failed before"
     if record.settings != config.fingerprint:
-        return "ran with other code, arguments or inputs"
+        return "ran with other code, arguments, inputs or another environment"
     return "have other data"
 
 
 def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryConfig:
     directory = run.directory.step(step.name)
     output = run.aggregated_output(step)
+    environment = run.environments.of(step)
     arguments = step.arguments(run.values(step))
     # A step of the "many models" kind stores its own output and returns [].
     held_to_count = not (step.partition_keys and output is None)
@@ -174,6 +175,8 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
         entry_script=step.entry_script,
         arguments=tuple(arguments),
         environment_variables=step.environment_variables,
+        environment_templates=step.environment_templates,
+        environment=environment,
         logging_level=step.logging_level,
         input_name=step.input_name,
         reader=planned.reader,
@@ -194,6 +197,8 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
                 "entry_script": step.entry_script,
                 "arguments": arguments,
                 "environment_variables": step.environment_variables,
+                "environment_templates": step.environment_templates,
+                "environment": environment and environment.key,
                 "reader": planned.reader,
                 "side_inputs": side_inputs,
                 "format": None if output is None else type(format_for(output.name)).__name__,

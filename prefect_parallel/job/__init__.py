@@ -4,6 +4,7 @@ from prefect_parallel.job.document import Document
 from prefect_parallel.job.load import load_pipeline
 from prefect_parallel.job.pipeline import Parameter, PipelineJob
 from prefect_parallel.job.predefined import PredefinedArguments
+from prefect_parallel.job.requirements import CondaSpec, Requirements
 from prefect_parallel.job.resolved import (
     AppendRowTo,
     CommandStep,
@@ -20,6 +21,7 @@ from prefect_parallel.job.shell_words import UnsafeCommand
 __all__ = [
     "AppendRowTo",
     "CommandStep",
+    "CondaSpec",
     "Data",
     "Document",
     "Literal",
@@ -30,6 +32,7 @@ __all__ = [
     "Parameter",
     "PipelineJob",
     "PredefinedArguments",
+    "Requirements",
     "ResolvedJob",
     "UnsafeCommand",
     "load_pipeline",

@@ -35,8 +35,7 @@ class CommandResolver(StepResolver):
             check_command(keep_given(command, set(missing_keys(self.inputs))))
         except UnsafeCommand as error:
             self.findings.in_step(self.name, ("command",), str(error))
-        if environment is not None:
-            self.check_environment(environment, ("environment",))
+        requirements = self.requirements(environment, ("environment",))
         timeout = None
         if model.limits is not None:
             timeout = self.setting(("limits", "timeout"), model.limits.timeout, Timeout)
@@ -44,7 +43,8 @@ class CommandResolver(StepResolver):
             **self.common(),
             command=command,
             code=self.local_code(code, ("code",), folder) if code is not None else None,
-            environment_variables=self.environment_variables(model.environment_variables),
+            **self.environment_variables(),
             environment=environment_of(environment),
+            requirements=requirements,
             timeout=timeout,
         )

@@ -50,7 +50,7 @@ class ParallelResolver(StepResolver):
         assert task is not None
         keys = self._check_keys(settings)
         code, script = self._code_and_script(task)
-        self.check_environment(task.environment, ("task", "environment"))
+        requirements = self.requirements(task.environment, ("task", "environment"))
         arguments = task.program_arguments or ""
         predefined, given = self._predefined(arguments)
         threshold = self.setting(("error_threshold",), settings.error_threshold, Threshold)
@@ -83,10 +83,11 @@ class ParallelResolver(StepResolver):
             max_retries=DEFAULT_MAX_RETRIES if retries is None else retries,
             timeout=timeout or DEFAULT_TIMEOUT,
             logging_level=level or DEFAULT_LOGGING_LEVEL,
-            environment_variables=self.environment_variables(self.model.environment_variables),
+            **self.environment_variables(),
             code=code,
             entry_script=script,
             environment=environment_of(task.environment),
+            requirements=requirements,
             program_arguments=arguments,
             predefined=predefined,
             append_row_to=append,

@@ -7,23 +7,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from prefect_parallel.errors import nearest
-from prefect_parallel.job.document import Key
+from prefect_parallel.errors import InvalidPipeline, nearest
+from prefect_parallel.job.document import Key, Path_, dotted
 from prefect_parallel.job.expressions import fill, find, keep_given, malformed, whole
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.inputs import Inputs
 from prefect_parallel.job.parts import Environment
 from prefect_parallel.job.pipeline import PipelineJob
+from prefect_parallel.job.placeholders import ALLOWED, malformed_placeholder, placeholders
 from prefect_parallel.job.ports import Output
+from prefect_parallel.job.requirements import Requirements, WrongRequirement, requirements_in
 from prefect_parallel.job.resolved import (
     Literal,
     Missing,
     OutputSpec,
     missing_keys,
 )
+from prefect_parallel.job.yaml_file import read_document
 
 DEFAULT_OUTPUT_MODE = "rw_mount"
 
@@ -169,16 +171,38 @@ class StepResolver:
         )
         return None
 
-    def environment_variables(self, written: Mapping[str, Any]) -> dict[str, str]:
-        variables: dict[str, str] = {}
-        for name, value in written.items():
+    def environment_variables(self) -> dict[str, Any]:
+        """Those with a value, and those whose value names something that Prefect keeps.
+
+        Only what the author wrote is a template: not what comes as the value of an input.
+        """
+        values: dict[str, str] = {}
+        templates: dict[str, str] = {}
+        for name, value in self.model.environment_variables.items():
             keys = ("environment_variables", name)
             if not name or "=" in name or "\0" in name:
                 self.findings.in_step(self.name, keys, f"{name!r} is no name for a variable")
-            text = self.pipeline_literal(keys, value) if whole(value) else str(value)
-            if text is not None:
-                variables[name] = text
-        return variables
+            text: str | None = str(value)
+            bound = whole(value) is not None
+            if bound:
+                text = self.pipeline_literal(keys, str(value))
+            if text is None:
+                continue
+            if "\0" in text:
+                self.findings.in_step(self.name, keys, "a NUL, which no variable can hold")
+            if bound or not placeholders(text):
+                values[name] = text
+            else:
+                templates[name] = text
+                self._check_template(keys, text)
+        return {"environment_variables": values, "environment_templates": templates}
+
+    def _check_template(self, keys: tuple[Key, ...], text: str) -> None:
+        if (wrong := malformed_placeholder(text)) is not None:
+            near = nearest(wrong, ("prefect.blocks", "prefect.variables"))
+            self.findings.in_step(
+                self.name, keys, f"found {{{{ {wrong} }}}}", allowed=ALLOWED, hint=near
+            )
 
     def check_text(self, keys: tuple[Key, ...], text: str) -> None:
         """See that each expression of arguments or a command names something of the step."""
@@ -251,31 +275,52 @@ class StepResolver:
         self.findings.in_step(self.name, keys, f"there is no {location}")
         return None
 
-    def check_environment(self, environment: Environment | str, keys: tuple[Key, ...]) -> None:
+    def requirements(
+        self, environment: Environment | str | None, keys: tuple[Key, ...]
+    ) -> Requirements | None:
+        """What an environment's conda file asks for; None if it has none, or a wrong one."""
         if not isinstance(environment, Environment):
-            return
+            return None
         folder = self.folder(str(keys[0]))
         build = environment.build
         if build is not None and not (folder / build.path).exists():
             keys_of_path = (*keys, "build", "path")
             self.findings.in_step(self.name, keys_of_path, f"there is no {folder / build.path}")
+        keys = (*keys, "conda_file")
         if isinstance(environment.conda_file, str):
-            file = folder / environment.conda_file
-            if (wrong := problem_of_conda_file(file)) is not None:
-                self.findings.in_step(self.name, (*keys, "conda_file"), wrong)
+            return self._requirements_of_file(environment.conda_file, folder, keys)
+        if environment.conda_file is None:
+            return None
+        source = f"jobs.{self.name}.{dotted(keys)}"
+        try:
+            return requirements_in(environment.conda_file, source, folder)
+        except WrongRequirement as error:
+            self.findings.in_step(
+                self.name, (*keys, *error.path), error.message, allowed=error.allowed
+            )
+            return None
 
-
-def problem_of_conda_file(file: Path) -> str | None:
-    """What is wrong with a conda file; None if nothing is."""
-    if not file.is_file():
-        return f"there is no file {file}"
-    try:
-        content = yaml.safe_load(file.read_bytes())
-    except yaml.YAMLError as error:
-        return f"{file} is not YAML: {' '.join(str(error).split())}"
-    if content is not None and not isinstance(content, dict):
-        return f"{file} holds no mapping"
-    return None
+    def _requirements_of_file(
+        self, name: str, folder: Path, keys: tuple[Key, ...]
+    ) -> Requirements | None:
+        file = folder / name
+        above: Path_ = ("jobs", self.name)
+        if self.component is not None and not self.findings.is_own(self.name, keys):
+            above = self.component.document.prefix
+        try:
+            if file.is_file() and not file.read_bytes().strip():
+                return requirements_in({}, name, file.parent)
+            document = read_document(file, self.findings.shown(file), (*above, *keys))
+        except InvalidPipeline as error:
+            self.findings.problems += error.problems
+            return None
+        try:
+            return requirements_in(document.data, name, file.parent)
+        except WrongRequirement as error:
+            self.findings.problems.append(
+                document.problem(error.path, error.message, allowed=error.allowed)
+            )
+            return None
 
 
 def environment_of(environment: Environment | str | None) -> str | dict[str, Any] | None:

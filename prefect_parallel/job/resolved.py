@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from prefect_parallel.job.predefined import PredefinedArguments, arguments
+from prefect_parallel.job.requirements import Requirements
 from prefect_parallel.job.shell import quoted_command
 
 
@@ -117,7 +118,9 @@ class ParallelStep:
         max_concurrency_per_instance: Slots of a node; None: the node decides.
         error_threshold: Failed items ignored; the program argument, if there is one.
         timeout: Of one `run`, in seconds.
+        environment_templates: Variables whose values name what Prefect keeps, secrets among it.
         code: Absolute local folder, or the one file that is the code.
+        requirements: Of the environment's conda file; None if there is none.
         program_arguments: As written.
         predefined: Those of them that set the run itself, with their defaults.
         origins: Where each setting comes from: `YAML`, `component`, `program argument`, `override`
@@ -142,9 +145,11 @@ class ParallelStep:
     timeout: int
     logging_level: str
     environment_variables: dict[str, str]
+    environment_templates: dict[str, str]
     code: Path
     entry_script: str
     environment: str | dict[str, Any] | None
+    requirements: Requirements | None
     program_arguments: str
     predefined: PredefinedArguments
     append_row_to: AppendRowTo | None
@@ -177,6 +182,8 @@ class CommandStep:
     Attributes:
         command: As written.
         code: Absolute local folder or file, copied to where the command runs.
+        environment_templates: Variables whose values name what Prefect keeps, secrets among it.
+        requirements: Of the environment's conda file; None if there is none.
         timeout: In seconds; None for no limit.
     """
 
@@ -190,7 +197,9 @@ class CommandStep:
     command: str
     code: Path | None
     environment_variables: dict[str, str]
+    environment_templates: dict[str, str]
     environment: str | dict[str, Any] | None
+    requirements: Requirements | None = None
     timeout: int | None = None
 
     def shell_command(self, values: Mapping[str, str]) -> str:

@@ -129,6 +129,8 @@ def entry_processes(work: Work) -> None:
         entry_script="score.py",
         arguments=("--model", str(work.model)),
         environment_variables={},
+        environment_templates={},
+        environment=None,
         logging_level="INFO",
         input_name="rows",
         reader=made.reader,

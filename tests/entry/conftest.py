@@ -49,6 +49,8 @@ def node(tmp_path: Path) -> Iterator[NodeFactory]:
             "entry_script": "script.py",
             "arguments": (),
             "environment_variables": {},
+            "environment_templates": {},
+            "environment": None,
             "logging_level": "INFO",
             "input_name": "items",
             "reader": planned.reader,

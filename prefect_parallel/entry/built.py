@@ -1,0 +1,198 @@
+"""Environments that were built, and building one: once on each machine, whoever asks first.
+
+An environment is built in a folder of its own, which gets its name by the rename of a link: nobody
+ever finds half of one, whoever else builds it and whatever is killed. (It is not the folder itself
+that is renamed, because conda writes its path into its files.)
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+
+from prefect_parallel.entry.environment import NEEDED, Environment
+from prefect_parallel.entry.interpreter import Interpreter
+from prefect_parallel.entry.spawner import Spawner
+from prefect_parallel.errors import EnvironmentNotBuilt
+from prefect_parallel.layout import cache_folder
+
+CONDAS = ("micromamba", "mamba", "conda")
+
+DEFAULT_CHANNELS = ("conda-forge",)
+
+_CHECK = f"import sys; sys.tracebacklimit = 0; import {', '.join(NEEDED.values())}"
+
+POLL_SECONDS = 0.1
+
+LAST_LINES = 40
+"""How much of what a tool said stands in the error message."""
+
+
+def built(environment: Environment, on_line: Callable[[str], None] = lambda _: None) -> Interpreter:
+    """The interpreter of an environment, which is built if this machine does not have it.
+
+    Args:
+        environment: The requirements.
+        on_line: Is told what the tools say meanwhile.
+
+    Raises:
+        EnvironmentNotBuilt: A tool is missing, or failed.
+    """
+    place = _Place(environment.key)
+    if place.interpreter is None:
+        on_line("not built yet")
+        with place.locked():
+            if place.interpreter is None:
+                _build(environment, place, on_line)
+    assert place.interpreter is not None
+    return place.interpreter
+
+
+def missing_tool(environment: Environment) -> str | None:
+    """What must be installed first to build an environment; None if nothing is."""
+    if _tool("uv") is None:
+        return "uv builds environments: pip install 'prefect-parallel[environments]'"
+    if environment.conda and _tool(*CONDAS) is None:
+        return (
+            f"only conda has {', '.join(environment.conda)}: install micromamba or conda, or name"
+            " them under pip, where PyPI has them"
+        )
+    return None
+
+
+class _Place:
+    """Where the environment of a key is on this machine."""
+
+    def __init__(self, key: str) -> None:
+        self._parent = cache_folder("environments")
+        self._link = self._parent / key
+
+    @property
+    def interpreter(self) -> Interpreter | None:
+        """None before the environment is built, or when the Python below it has gone."""
+        executable = self._link.resolve() / "python" / "bin" / "python"
+        return Interpreter(executable) if executable.exists() else None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Wait until nobody else on this machine builds it."""
+        self._parent.mkdir(parents=True, exist_ok=True)
+        with self._link.with_suffix(".lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def new_folder(self) -> Iterator[Path]:
+        """A folder to build in, which becomes the environment's if nothing is raised."""
+        for left_over in self._parent.glob(f"{self._link.name}-*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{self._link.name}-", dir=self._parent))
+        try:
+            yield folder
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        link = folder / "link"
+        link.symlink_to(folder.name)
+        link.replace(self._link)
+
+
+def _build(environment: Environment, place: _Place, on_line: Callable[[str], None]) -> None:
+    missing = missing_tool(environment)
+    if missing is not None:
+        raise EnvironmentNotBuilt(missing)
+    uv = str(_tool("uv"))
+    with place.new_folder() as folder:
+        tools = _Tools(folder, on_line)
+        python = folder / "python"
+        requirements = folder / "requirements.txt"
+        requirements.write_text("".join(f"{line}\n" for line in environment.pip), encoding="utf-8")
+        try:
+            if environment.conda:
+                tools.run(_conda_command(environment, python))
+            else:
+                tools.run([uv, "venv", "--python", _python(environment.python), str(python)])
+            executable = str(python / "bin" / "python")
+            tools.run([uv, "pip", "install", "--python", executable, "-r", str(requirements)])
+            # Packages that do not fit together do not always say so.
+            tools.run([executable, "-c", _CHECK])
+        finally:
+            tools.close()
+
+
+def _python(versions: str) -> str:
+    """The Python to build on: this one, if it will do, else what uv finds or fetches."""
+    ours = ".".join(map(str, sys.version_info[:3]))
+    return sys.executable if SpecifierSet(versions).contains(ours) else versions
+
+
+def _conda_command(environment: Environment, target: Path) -> list[str]:
+    channels = environment.channels or DEFAULT_CHANNELS
+    return [
+        str(_tool(*CONDAS)),
+        "create",
+        "--yes",
+        f"--prefix={target}",
+        *(f"--channel={channel}" for channel in channels),
+        f"python{environment.python}",
+        *environment.conda,
+    ]
+
+
+def _tool(*names: str) -> str | None:
+    """The first of some programs that is there, beside this Python or on the path."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return next((found for name in names if (found := shutil.which(name, path=path))), None)
+
+
+class _Tools:
+    """Runs programs one after the other; they end with this process, whatever ends it."""
+
+    def __init__(self, folder: Path, on_line: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._log = folder / "build.log"
+        self._on_line = on_line
+        self._spawner = Spawner()
+
+    def run(self, command: list[str]) -> None:
+        """Run a program to its end.
+
+        Raises:
+            EnvironmentNotBuilt: It failed.
+        """
+        self._log.touch()
+        with self._log.open(encoding="utf-8", errors="replace") as said:
+            said.seek(0, os.SEEK_END)
+            start = said.tell()
+            pid = self._spawner.start(
+                command,
+                folder=self._folder,
+                environment=os.environ,
+                stdout=self._log,
+                stderr=self._log,
+            )
+            while (exit_ := self._spawner.poll(pid)) is None:
+                self._tell(said.read())
+                time.sleep(POLL_SECONDS)
+            said.seek(start)
+            if exit_.status != 0:
+                text = "\n".join(said.read().splitlines()[-LAST_LINES:])
+                name = Path(command[0]).name
+                raise EnvironmentNotBuilt(f"{name} ended with {exit_}; it said:\n{text}")
+
+    def close(self) -> None:
+        self._spawner.close()
+
+    def _tell(self, text: str) -> None:
+        for line in text.splitlines():
+            if line.strip():
+                self._on_line(line.strip())

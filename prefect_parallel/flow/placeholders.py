@@ -1,0 +1,119 @@
+"""What `{{ prefect.blocks... }}` and `{{ prefect.variables... }}` stand for.
+
+Secrets are among it: the values go into the environment of processes that are about to start, and
+nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+import httpx
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.utilities.asyncutils import run_coro_as_sync
+from prefect.utilities.templating import resolve_block_document_references
+
+from prefect_parallel.errors import InvalidPipeline, PrefectParallelError, nearest
+from prefect_parallel.job import CommandStep, ParallelStep, PipelineJob
+from prefect_parallel.job.findings import Findings
+from prefect_parallel.job.placeholders import fill_placeholders, placeholders
+
+_BLOCKS = "prefect.blocks."
+_VARIABLES = "prefect.variables."
+
+
+class UnknownPlaceholder(PrefectParallelError):
+    """There is no such block or variable, or nothing that text could be made of."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(f"{message}; {hint}" if hint else message)
+        self.message = message
+        self.hint = hint
+
+
+def look_up(templates: Mapping[str, str]) -> dict[str, str]:
+    """The values of environment variables.
+
+    Args:
+        templates: Variable to what stands in the pipeline.
+
+    Raises:
+        UnknownPlaceholder: Something is not known to the Prefect server.
+        PrefectParallelError: The server does not answer.
+    """
+    if not templates:
+        return {}
+    found: dict[str, str] | None = run_coro_as_sync(_look_up_all(templates))
+    assert found is not None
+    return found
+
+
+def check_placeholders(job: PipelineJob, steps: Iterable[ParallelStep | CommandStep]) -> None:
+    """Refuse a job that names what is not known, before anything runs.
+
+    Raises:
+        InvalidPipeline: So it does; all of them are named.
+    """
+    findings = Findings(job)
+    for step in steps:
+        for name, template in step.environment_templates.items():
+            try:
+                look_up({name: template})
+            except UnknownPlaceholder as error:
+                key = ("environment_variables", name)
+                findings.in_step(step.name, key, error.message, hint=error.hint)
+    if findings.problems:
+        raise InvalidPipeline(findings.problems)
+
+
+async def _look_up_all(templates: Mapping[str, str]) -> dict[str, str]:
+    try:
+        async with get_client() as client:
+            return {name: await _look_up(text, client) for name, text in templates.items()}
+    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+        # Not the error's own text: it may hold what the server said.
+        names = ", ".join(templates)
+        raise PrefectParallelError(
+            f"environment_variables {names}: the Prefect server gives no values:"
+            f" {type(error).__name__}"
+        ) from None
+
+
+async def _look_up(template: str, client: PrefectClient) -> str:
+    values = {}
+    for name in placeholders(template):
+        value = await _value(name, client)
+        if not isinstance(value, (str, int, float, bool)):
+            raise UnknownPlaceholder(
+                f"{{{{ {name} }}}} is a {type(value).__name__}, which no text can be made of",
+                "name one of its values: {{ prefect.blocks.TYPE.NAME.KEY }}",
+            )
+        values[name] = str(value)
+        if "\0" in values[name]:
+            raise UnknownPlaceholder(f"{{{{ {name} }}}} holds a NUL, which no variable can hold")
+    return fill_placeholders(template, values)
+
+
+async def _value(name: str, client: PrefectClient) -> object:
+    if name.startswith(_VARIABLES):
+        wanted = name.removeprefix(_VARIABLES)
+        variable = await client.read_variable_by_name(wanted)
+        if variable is None:
+            known = [each.name for each in await client.read_variables()]
+            raise _unknown(f"no variable {wanted!r}", wanted, known)
+        return variable.value
+    try:
+        return await resolve_block_document_references(f"{{{{ {name} }}}}", client=client)
+    except ObjectNotFound:
+        kind, wanted = name.removeprefix(_BLOCKS).split(".")[:2]
+        blocks = await client.read_block_documents_by_type(kind, include_secrets=False)
+        known = [each.name for each in blocks if each.name is not None]
+        raise _unknown(f"no block {wanted!r} of type {kind!r}", wanted, known) from None
+    except ValueError:
+        raise UnknownPlaceholder(f"{{{{ {name} }}}}: the block has no such value") from None
+
+
+def _unknown(what: str, wanted: str, known: Collection[str]) -> UnknownPlaceholder:
+    there = f"there are: {', '.join(sorted(known))}" if known else "there are none"
+    return UnknownPlaceholder(f"the Prefect server has {what}", nearest(wanted, known) or there)

@@ -1,0 +1,156 @@
+"""What the conda file of an environment asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect_parallel.job.document import Path_
+from prefect_parallel.job.values import shown
+
+_SPEC = re.compile(r"(?:[\w./-]+::)?(?P<name>\w[\w.-]*)\s*(?P<constraint>[=<>!~\d].*)?", re.ASCII)
+_BUILD = re.compile(r"(={0,2}\s*[^=<>!~,|\s]+)(?:=|\s+)[\w*.]+")
+_CLAUSE = re.compile(r"(==|>=|<=|!=|~=|=|>|<)?(.*?)(\.?\*)?")
+_INCLUDE = re.compile(r"(?:-r|--requirement)[\s=]*(\S.*)")
+_COMMENT = re.compile(r"(?:^|\s)#.*$")
+
+MAX_INCLUDES = 20
+"""How deep requirements files may name each other."""
+
+
+class WrongRequirement(Exception):
+    """What stands at a path of a conda file cannot stand there."""
+
+    def __init__(self, path: Path_, message: str, allowed: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        self.message = message
+        self.allowed = allowed
+
+
+@dataclass(frozen=True)
+class CondaSpec:
+    """A conda package, as in `conda-forge::numpy=1.21`.
+
+    Attributes:
+        text: As written.
+        name: In lower case.
+        versions: What is allowed, each as PEP 440 writes it, any of which will do; none: all are.
+    """
+
+    text: str
+    name: str
+    versions: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> CondaSpec:
+        """The package; what only conda understands (a URL, say) is its own name."""
+        match = _SPEC.fullmatch(text.strip())
+        if match is None:
+            return cls(text.strip(), text.strip())
+        constraint = match["constraint"] or ""
+        build = _BUILD.fullmatch(constraint)
+        versions = map(_pep440, (build[1] if build else constraint).split("|"))
+        return cls(text.strip(), match["name"].lower(), tuple(filter(None, versions)))
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What a conda file lists.
+
+    Attributes:
+        source: The file as the pipeline names it, or the key that it stands at.
+        python: The interpreter, if the file says.
+        pip: Lines for pip, as written; the requirements files that they name are read in.
+        conda: All other packages.
+        channels: Where conda looks for them.
+    """
+
+    source: str
+    python: CondaSpec | None
+    pip: tuple[str, ...]
+    conda: tuple[CondaSpec, ...]
+    channels: tuple[str, ...]
+
+
+def requirements_in(data: Mapping[str, Any], source: str, folder: Path) -> Requirements:
+    """The requirements in the content of a conda file.
+
+    Args:
+        data: The content.
+        source: See `Requirements`.
+        folder: What paths of requirements files count from.
+
+    Raises:
+        WrongRequirement: It is not what conda reads.
+    """
+    specs: list[CondaSpec] = []
+    lines: list[str] = []
+    for number, item in _items(data, ("dependencies",)):
+        path: Path_ = ("dependencies", number)
+        if isinstance(item, Mapping) and set(item) == {"pip"}:
+            for place, line in _items(item, (*path, "pip")):
+                of_line = (*path, "pip", place)
+                lines += _lines(_text(line, of_line), of_line, folder)
+        else:
+            specs.append(CondaSpec.parse(_text(item, path)))
+            if specs[-1].text.startswith("-"):
+                raise WrongRequirement(path, f"found {shown(item)}", "name, or name=version")
+    python = [spec for spec in specs if spec.name == "python"]
+    return Requirements(
+        source,
+        python[0] if python else None,
+        tuple(lines),
+        tuple(spec for spec in specs if spec.name not in ("python", "pip")),
+        tuple(_text(item, ("channels", number)) for number, item in _items(data, ("channels",))),
+    )
+
+
+def _items(holder: Mapping[str, Any], path: Path_) -> Iterator[tuple[int, Any]]:
+    value = holder.get(str(path[-1]))
+    if value is not None and not isinstance(value, list):
+        raise WrongRequirement(path, f"found {shown(value)}", "a list")
+    return enumerate(value or [])
+
+
+def _text(value: Any, path: Path_) -> str:
+    if not isinstance(value, str):
+        raise WrongRequirement(path, f"found {shown(value)}", "text, or `pip: [...]`")
+    return str(value)
+
+
+def _lines(line: str, path: Path_, folder: Path, depth: int = 0) -> list[str]:
+    """A line for pip, or those of the requirements file that it names."""
+    line = _COMMENT.sub("", line).strip()
+    include = _INCLUDE.fullmatch(line)
+    if include is None:
+        return [line] if line else []
+    file = folder / include[1]
+    if depth == MAX_INCLUDES:
+        raise WrongRequirement(path, f"{file}: requirements files that name each other without end")
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongRequirement(path, f"{line}: {file} cannot be read: {error}") from None
+    lines = text.replace("\\\n", " ").splitlines()
+    return [found for each in lines for found in _lines(each, path, file.parent, depth + 1)]
+
+
+def _pep440(constraint: str) -> str:
+    """Conda's `=1.21` and `1.21` as PEP 440 has them."""
+    return ",".join(
+        _clause(part.replace(" ", "")) for part in constraint.split(",") if part.strip()
+    )
+
+
+def _clause(clause: str) -> str:
+    match = _CLAUSE.fullmatch(clause)
+    assert match is not None, "each of its parts may be empty"
+    operator, version, star = match.groups()
+    if operator in (None, "="):
+        star = star or operator
+        operator = "=="
+    return f"{operator}{version}{'.*' if star and operator in ('==', '!=') else ''}"
