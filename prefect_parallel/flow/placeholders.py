@@ -19,6 +19,9 @@ from prefect_parallel.job import CommandStep, ParallelStep, PipelineJob
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.placeholders import fill_placeholders, placeholders
 
+LISTED = 200
+"""So many variables a server lists at a time; the one that was meant is looked for among them."""
+
 _BLOCKS = "prefect.blocks."
 _VARIABLES = "prefect.variables."
 
@@ -100,18 +103,28 @@ async def _value(name: str, client: PrefectClient) -> object:
         wanted = name.removeprefix(_VARIABLES)
         variable = await client.read_variable_by_name(wanted)
         if variable is None:
-            known = [each.name for each in await client.read_variables()]
+            known = [each.name for each in await client.read_variables(limit=LISTED)]
             raise _unknown(f"no variable {wanted!r}", wanted, known)
         return variable.value
     try:
         return await resolve_block_document_references(f"{{{{ {name} }}}}", client=client)
     except ObjectNotFound:
         kind, wanted = name.removeprefix(_BLOCKS).split(".")[:2]
-        blocks = await client.read_block_documents_by_type(kind, include_secrets=False)
-        known = [each.name for each in blocks if each.name is not None]
+        known = await _blocks(kind, client)
         raise _unknown(f"no block {wanted!r} of type {kind!r}", wanted, known) from None
     except ValueError:
         raise UnknownPlaceholder(f"{{{{ {name} }}}}: the block has no such value") from None
+
+
+async def _blocks(kind: str, client: PrefectClient) -> list[str]:
+    """The names of those of a type, which may not be one."""
+    try:
+        found = await client.read_block_documents_by_type(kind, include_secrets=False)
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != httpx.codes.NOT_FOUND:
+            raise
+        return []
+    return [each.name for each in found if each.name is not None]
 
 
 def _unknown(what: str, wanted: str, known: Collection[str]) -> UnknownPlaceholder:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-_PLACEHOLDER = re.compile(r"(?<!\$)\{\{\s*(prefect\.[^{}]*?)\s*\}\}")
+_PLACEHOLDER = re.compile(r"(?<!\$)\{\{\s*(prefect\.[^{}]*)\}\}")
 _FORMS = re.compile(
     r"prefect\.(blocks\.[\w-]+\.[\w-]+(\.[\w.\-\[\]]+)?|variables\.[\w-]+)", re.ASCII
 )
@@ -18,7 +18,7 @@ ALLOWED = "{{ prefect.blocks.TYPE.NAME }}, or {{ prefect.variables.NAME }}"
 
 def placeholders(text: str) -> list[str]:
     """What stands between the braces, in order: `prefect.variables.region`."""
-    return [match[1] for match in _PLACEHOLDER.finditer(text)]
+    return [match[1].rstrip() for match in _PLACEHOLDER.finditer(text)]
 
 
 def malformed_placeholder(text: str) -> str | None:
@@ -28,4 +28,4 @@ def malformed_placeholder(text: str) -> str | None:
 
 def fill_placeholders(text: str, values: Mapping[str, str]) -> str:
     """Put values in; what looks like a placeholder in them stays as it is."""
-    return _PLACEHOLDER.sub(lambda match: values[match[1]], text)
+    return _PLACEHOLDER.sub(lambda match: values[match[1].rstrip()], text)

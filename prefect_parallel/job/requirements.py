@@ -11,7 +11,9 @@ from typing import Any
 from prefect_parallel.job.document import Path_
 from prefect_parallel.job.values import shown
 
-_SPEC = re.compile(r"(?:[\w./-]+::)?(?P<name>\w[\w.-]*)\s*(?P<constraint>[=<>!~\d].*)?", re.ASCII)
+_SPEC = re.compile(
+    r"(?:[\w./-]+::)?(?P<name>\w[\w.-]*)(?P<constraint>\s*[=<>!~].*|\s+[\d*].*)?", re.ASCII
+)
 _BUILD = re.compile(r"(={0,2}\s*[^=<>!~,|\s]+)(?:=|\s+)[\w*.]+")
 _CLAUSE = re.compile(r"(==|>=|<=|!=|~=|=|>|<)?(.*?)(\.?\*)?")
 _INCLUDE = re.compile(r"(?:-r|--requirement)[\s=]*(\S.*)")
@@ -51,7 +53,7 @@ class CondaSpec:
         match = _SPEC.fullmatch(text.strip())
         if match is None:
             return cls(text.strip(), text.strip())
-        constraint = match["constraint"] or ""
+        constraint = (match["constraint"] or "").strip()
         build = _BUILD.fullmatch(constraint)
         versions = map(_pep440, (build[1] if build else constraint).split("|"))
         return cls(text.strip(), match["name"].lower(), tuple(filter(None, versions)))
@@ -141,15 +143,16 @@ def _lines(line: str, path: Path_, folder: Path, depth: int = 0) -> list[str]:
 
 def _pep440(constraint: str) -> str:
     """Conda's `=1.21` and `1.21` as PEP 440 has them."""
-    return ",".join(
-        _clause(part.replace(" ", "")) for part in constraint.split(",") if part.strip()
-    )
+    clauses = [_clause(part.replace(" ", "")) for part in constraint.split(",")]
+    return ",".join(filter(None, clauses))
 
 
 def _clause(clause: str) -> str:
     match = _CLAUSE.fullmatch(clause)
     assert match is not None, "each of its parts may be empty"
     operator, version, star = match.groups()
+    if not version:
+        return ""
     if operator in (None, "="):
         star = star or operator
         operator = "=="

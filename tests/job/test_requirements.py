@@ -29,6 +29,8 @@ def test_of_a_file(folder: Folder) -> None:
           - pip=20.2
           - conda-forge::numpy=1.21=py310_0
           - scipy >=1.8,<2|1.7.3
+          - lz4 4.*
+          - x264 *
           - pip:
             - pandas[excel]>=2; python_version > "3"  # for sheets
             - -r more/needed.txt
@@ -45,6 +47,8 @@ def test_of_a_file(folder: Folder) -> None:
     assert [(spec.text, spec.name, spec.versions) for spec in found.conda] == [
         ("conda-forge::numpy=1.21=py310_0", "numpy", ("==1.21.*",)),
         ("scipy >=1.8,<2|1.7.3", "scipy", (">=1.8,<2", "==1.7.3")),
+        ("lz4 4.*", "lz4", ("==4.*",)),
+        ("x264 *", "x264", ()),
     ]
     assert found.pip == (
         'pandas[excel]>=2; python_version > "3"',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
@@ -447,3 +448,49 @@ def test_what_neither_step_nor_component_says_is_missing_from_the_step(stamp: Fo
     problem = stamp.problem()
     assert problem.key == "jobs.stamp.input_data"
     assert problem.file == str(stamp.path / "pipeline.yml")
+
+
+def test_variables_that_name_what_prefect_keeps_are_set_apart(folder: Folder) -> None:
+    folder.text += """\
+    environment_variables:
+      A: "{{ prefect.blocks.secret.my-token }}"
+      B: "x-{{prefect.variables.y}}-{{ other }}"
+      C: "{{ other }}"
+      D: ${{parent.inputs.label}}
+"""
+    folder.replace("label: red", 'label: "{{ prefect.variables.z }}"')
+    second = folder.load().resolve().steps["second"]
+    assert second.environment_templates == {
+        "A": "{{ prefect.blocks.secret.my-token }}",
+        "B": "x-{{prefect.variables.y}}-{{ other }}",
+    }
+    # What comes by an input is a value, whatever it looks like.
+    assert second.environment_variables == {"C": "{{ other }}", "D": "{{ prefect.variables.z }}"}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a {{ prefect.variable.x }}", "prefect.variable.x"),
+        ("{{ prefect.blocks.secret }}", "prefect.blocks.secret"),
+        ("{{ prefect.variables.my region }}", "prefect.variables.my region"),
+        ("{{prefect.variables.}}", "prefect.variables."),
+        ("{{ prefect.variables." + " " * 100_000, None),
+    ],
+)
+def test_what_names_nothing_that_prefect_keeps(
+    folder: Folder, text: str, found: str | None
+) -> None:
+    folder.text += f"    environment_variables: {{A: {json.dumps(text)}}}\n"
+    if found is None:
+        assert folder.load().resolve().steps["second"].environment_templates == {}
+        return
+    problem = folder.problem()
+    assert problem.key == "jobs.second.environment_variables.A"
+    assert problem.message == f"found {{{{ {found} }}}}"
+    assert problem.allowed == "{{ prefect.blocks.TYPE.NAME }}, or {{ prefect.variables.NAME }}"
+
+
+def test_no_variable_can_hold_a_nul(folder: Folder) -> None:
+    folder.text += '    environment_variables: {A: "a\\0b"}\n'
+    assert folder.problem().key == "jobs.second.environment_variables.A"
