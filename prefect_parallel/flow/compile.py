@@ -164,9 +164,6 @@ class _PipelineRun:
         if not self._run.resumes:
             self._run.directory.make()
         tag_flow_run(self._flow_run, [f"{key}:{value}" for key, value in self._job.tags.items()])
-        if self._run.computes.warning is not None:
-            self._run.observer.noted("compute", self._run.computes.warning)
-            get_run_logger().warning(self._run.computes.warning)
         with hold(self._run.directory):
             self._run.directory.token_file.write_text(uuid4().hex)
             text = self._job.to_yaml(values=self._values, absolute_paths=True)
@@ -183,9 +180,11 @@ class _PipelineRun:
         """Do what must go well before anything is run, or left in the run directory."""
         steps = self._resolved.steps.values()
         check_placeholders(self._job, steps)
-        for warning in self._run.environments.prepare(steps, self._run.observer):
-            get_run_logger().warning(warning)
-            self._run.observer.warned(warning)
+        of_environments = self._run.environments.prepare(steps, self._run.observer)
+        for warning in (self._run.computes.warning, *of_environments):
+            if warning is not None:
+                get_run_logger().warning(warning)
+                self._run.observer.warned(warning)
 
     def _run_steps(self) -> None:
         order = TopologicalSorter(self._resolved.graph)
