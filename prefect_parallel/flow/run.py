@@ -14,8 +14,8 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect_parallel.data import NO_DATASTORES, Datastores, Fetched, Location
 from prefect_parallel.data.listing import files_at
 from prefect_parallel.flow.computes import Computes
-from prefect_parallel.flow.groups import MAX_TASK_RUNS
 from prefect_parallel.flow.environments import Environments
+from prefect_parallel.flow.groups import MAX_TASK_RUNS
 from prefect_parallel.flow.progress import Observer, StepEnd
 from prefect_parallel.flow.runs import Runs
 from prefect_parallel.job import CommandStep, Data, Literal, Missing, OutputOf, ParallelStep
