@@ -18,7 +18,7 @@ class Elsewhere:
         self._directory = run.directory.step(step.name)
         on_cluster = not run.computes.place_of(step).is_this_machine
         self._store = run.runs.store(run.directory) if on_cluster else None
-        self._known: Listing = {}
+        self._known: Listing | None = None
 
     def resume(self) -> None:
         """Bring here what nodes stored for a driver that was not there any more.
@@ -54,10 +54,10 @@ class Elsewhere:
         return place
 
     def collect(self) -> None:
-        """Bring here what nodes stored since.
+        """Bring here what nodes stored since, if they were to.
 
         Raises:
             DownloadFailed: The store cannot be read.
         """
-        if self._store is not None:
+        if self._known is not None:
             self._run.runs.collect(self._directory, self._known)

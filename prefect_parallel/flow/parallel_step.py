@@ -99,8 +99,10 @@ class _ParallelStep:
             self._artifacts.show_settings()
             if plan.work.mini_batches:
                 self._discard_output()
-                self._map(plan)
-                self._elsewhere.collect()
+                try:
+                    self._map(plan)
+                finally:
+                    self._elsewhere.collect()
             totals = count(self._directory, self._progress.mini_batches)
             refuse_failed_totals(self._thresholds, totals, self._progress.mini_batches)
             self._aggregate()

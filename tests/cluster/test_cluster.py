@@ -208,6 +208,38 @@ def test_a_step_reads_what_an_earlier_one_left_in_the_store(
     assert job.output == "1\n2\n3\n"
 
 
+def test_a_step_that_fails_and_one_that_is_canceled(
+    hidden: Path, server: str, s3: Store, cluster: Cluster
+) -> None:
+    script = """
+        import time
+        def init(): pass
+        def run(mini_batch):
+            time.sleep(0.5)
+            number = open(mini_batch[0]).read()
+            if number == "2":
+                raise ValueError("two is no good")
+            return [number]
+    """
+    compute = Compute(address=cluster.address)
+    job = write_job(hidden, server, s3, compute, script, files=200, mini_batch_error_threshold=0)
+    said = job.run(expect=1)
+    assert "1 mini-batches failed, more than mini_batch_error_threshold: 0" in said
+    assert job.result["status"] == "Failed"
+    assert job.result["mini_batches"]["failed"] == 1
+    assert "two is no good" in (job.step / job.traceback_file).read_text()
+
+    s3.write("data/002.txt", b"two")
+    process = job.start(resumes=True)
+    job.wait_for_parts(12)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, said
+    assert job.result["status"] == "Canceled"
+    assert job.result["mini_batches"]["succeeded"] >= 8
+    assert set(map(tuple, cluster.plugins().values())) == {()}
+
+
 def test_a_run_directory_that_nodes_do_not_see(
     hidden: Path, server: str, s3: Store, cluster: Cluster
 ) -> None:
