@@ -297,10 +297,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-def test_a_full_disk_is_one_clear_error_and_no_half_output(pipeline: Any, small_disk: Path) -> None:
-    it: Pipeline = pipeline("""
+@pytest.mark.parametrize("bytes_each", [400_000, 150_000], ids=["parts", "output"])
+def test_a_full_disk_is_one_clear_error_and_no_half_output(
+    pipeline: Any, small_disk: Path, bytes_each: int
+) -> None:
+    it: Pipeline = pipeline(f"""
         def init(): pass
-        def run(mini_batch): return ["x" * 400_000]
+        def run(mini_batch): return ["x" * {bytes_each}]
     """)
     said = it.run("--output-dir", str(small_disk), expect=1)
     assert "No space left on device" in said
