@@ -237,6 +237,8 @@ def deploy(
     job_variable: Annotated[list[str] | None, Parameter(negative=())] = None,
     output_dir: str = "runs",
     datastores: Store = None,
+    strict: Annotated[bool, Parameter(negative=())] = False,
+    environment: Literal["this", "build"] = "this",
 ) -> None:
     """Make a deployment of a pipeline on the Prefect server. Doing it again updates it.
 
@@ -261,6 +263,8 @@ def deploy(
         output_dir: The folder that snapshot and run directories go to, which workers must see; a
             URL, as s3://bucket/runs, where they share no folder.
         datastores: As for `run`; workers must have the file at the same path.
+        strict: As for `run`: a compute that has no block fails the run.
+        environment: As for `run`; workers build what they have not yet.
     """
     from prefect_parallel.cli.deploy import Options, deploy_pipeline
 
@@ -277,6 +281,8 @@ def deploy(
         job_variables=job_variable or [],
         output_dir=output_dir,
         datastores=datastores,
+        strict=strict,
+        environment=environment,
     )
     deploy_pipeline(file, options)
 

@@ -54,6 +54,8 @@ class Options:
     job_variables: Sequence[str]
     output_dir: str
     datastores: Path | None
+    strict: bool
+    environment: str
 
 
 def deploy_pipeline(file: Path | None, options: Options) -> None:
@@ -84,6 +86,7 @@ def deploy_pipeline(file: Path | None, options: Options) -> None:
             tags=_tags(options, file_schedule),
             job_variables=_job_variables(options.job_variables),
             datastores=None if options.datastores is None else str(options.datastores.absolute()),
+            run_options={"strict": options.strict, "environment": options.environment},
         )
         deployed = apply(client, deployment, pool)
     ignored = [*job.ignored, *(file_schedule.ignored if file_schedule else ())]

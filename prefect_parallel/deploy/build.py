@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ def build_deployment(
     tags: Sequence[str],
     job_variables: dict[str, Any],
     datastores: str | None,
+    run_options: Mapping[str, Any],
 ) -> Deployment:
     """Store the snapshot of a job, and tell what a deployment of it is.
 
@@ -45,19 +46,22 @@ def build_deployment(
         tags: Of the deployment and its runs, beside the job's own.
         job_variables: What differs from the work pool's template.
         datastores: The file that tells what `azureml:` names stand for.
+        run_options: What runs are compiled with besides, as `strict`; plain values.
 
     Raises:
         SnapshotFailed: It cannot be stored.
     """
     flow = compile_pipeline(job)
+    options: dict[str, Any] = {"output_dir": runs.path, **run_options}
+    if datastores is not None:
+        options["datastores"] = datastores
     with tempfile.TemporaryDirectory(prefix="prefect-parallel-") as scratch:
         folder = Path(scratch)
         local_inputs = write_portable(
             job,
             folder,
             title=flow.name,
-            output_dir=runs.path,
-            datastores=datastores,
+            options=options,
             leave_out=[] if runs.is_remote else [Path(runs.path)],
         )
         # What does not load here would load nowhere.

@@ -139,12 +139,15 @@ def find_work_pool(client: SyncPrefectClient, name: str | None) -> WorkPool:
     pools = {pool.name: pool for pool in found if pool.type != UNPOLLED}
     if name is None and len(pools) == 1:
         return next(iter(pools.values()))
-    missing = "name a work pool, with --work-pool" if name is None else f"no work pool {name}"
-    allowed = f"\n    allowed: {', '.join(sorted(pools))}" if pools else ""
-    hint = (name and nearest(name, pools)) or (
-        f"make one: prefect work-pool create {name or 'my-pool'} --type process"
-    )
-    raise NoWorkPool(f"{missing}{allowed}\n    hint: {hint}")
+    lines = ["name a work pool, with --work-pool" if name is None else f"no work pool {name}"]
+    if pools:
+        lines.append(f"    allowed: {', '.join(sorted(pools))}")
+    hint = name and nearest(name, pools)
+    if not pools or (name and not hint):
+        hint = f"make one: prefect work-pool create {name or 'my-pool'} --type process"
+    if hint:
+        lines.append(f"    hint: {hint}")
+    raise NoWorkPool("\n".join(lines))
 
 
 def apply(client: SyncPrefectClient, deployment: Deployment, pool: WorkPool) -> Deployed:

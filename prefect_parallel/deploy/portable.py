@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from prefect_parallel.job import PipelineJob
 from prefect_parallel.job.components import Component
 from prefect_parallel.job.locations import is_local
 from prefect_parallel.job.ports import DataInput
-from prefect_parallel.job.rebase import paths_of_job, paths_of_step
+from prefect_parallel.job.rebase import LocalPath, paths_of_job, paths_of_step
+from prefect_parallel.job.requirements import requirements_in
 
 PIPELINE_FILE = "pipeline.yml"
 FLOW_FILE = "flow.py"
@@ -28,9 +29,7 @@ from pathlib import Path
 
 from prefect_parallel import compile_pipeline
 
-{name} = compile_pipeline(
-    Path(__file__).with_name({file!r}), output_dir={output_dir!r}, datastores={datastores!r}
-)
+{name} = compile_pipeline(Path(__file__).with_name({file!r}), {options})
 '''
 
 
@@ -39,8 +38,7 @@ def write_portable(
     folder: Path,
     *,
     title: str,
-    output_dir: str,
-    datastores: str | None,
+    options: Mapping[str, Any],
     leave_out: Collection[Path] = (),
 ) -> dict[str, str]:
     """Write a job, and all that it needs but the data, into a folder.
@@ -49,8 +47,7 @@ def write_portable(
         job: The job, from a file.
         folder: An empty folder.
         title: The flow's name.
-        output_dir: Where runs go: an absolute folder or a URL.
-        datastores: The file that tells what `azureml:` names stand for, if there is one.
+        options: What `compile_pipeline` is called with, besides; plain values.
         leave_out: What does not travel, even where it lies in a code folder.
 
     Returns:
@@ -64,15 +61,14 @@ def write_portable(
     for path in paths_of_job(data, job.folder):
         if path.kind == "data":
             path.holder[path.key] = path.location
-        elif path.kind == "code":
-            path.holder[path.key] = files.add(path.location)
+        elif path.kind != "component":
+            path.holder[path.key] = files.carry(path)
     for name, component in job.components.items():
         data["jobs"][name]["component"] = _write_component(name, component, files)
     given = _take_local_inputs(job, data)
     _write_yaml(data, folder / PIPELINE_FILE)
-    text = FLOW_TEXT.format(
-        name=FLOW_NAME, file=PIPELINE_FILE, output_dir=output_dir, datastores=datastores
-    )
+    arguments = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    text = FLOW_TEXT.format(name=FLOW_NAME, file=PIPELINE_FILE, options=arguments)
     (folder / FLOW_FILE).write_text(text, encoding="utf-8")
     return given
 
@@ -85,8 +81,21 @@ class _Files:
         self._leave_out = leave_out
         self._copied: dict[str, str] = {}
 
-    def add(self, location: str) -> str:
-        """Copy a file or folder; gives where the copy lies in the folder."""
+    def carry(self, path: LocalPath, prefix: str = "") -> Any:
+        """Take along what a path leads to; gives what to write in place of the path.
+
+        Args:
+            path: The path.
+            prefix: From the file that it stands in to the folder.
+        """
+        if path.kind == "code":
+            return prefix + self._copy(path.location)
+        # By content: requirements files that it names lie where no copy would find them.
+        file = Path(path.location)
+        content = yaml.safe_load(file.read_bytes()) or {}
+        return requirements_in(content, path.location, file.parent).to_conda()
+
+    def _copy(self, location: str) -> str:
         if location not in self._copied:
             source = Path(location)
             # In a folder of its own: a name may come twice.
@@ -100,7 +109,7 @@ class _Files:
 def _write_component(step: str, component: Component, files: _Files) -> str:
     data = component.model.model_dump(mode="json", by_alias=True, exclude_unset=True)
     for path in paths_of_step(data, component.document.folder):
-        path.holder[path.key] = f"../{files.add(path.location)}"
+        path.holder[path.key] = files.carry(path, prefix="../")
     file = Path("components", f"{step}.yml")
     _write_yaml(data, files.folder / file)
     return file.as_posix()

@@ -113,7 +113,8 @@ def compile_pipeline(
         assert context is not None
         flow_run = context.flow_run
         assert flow_run is not None
-        folder = name or f"{default_run_name(job, flow_run.start_time)}-{str(flow_run.id)[:8]}"
+        # The last digits: a server gives ids that begin with the time.
+        folder = name or f"{default_run_name(job, flow_run.start_time)}-{str(flow_run.id)[-8:]}"
         runs = runs_at(output_dir, known)
         # A retried flow run may have failed before it had a directory.
         resumes = resume or (flow_run.run_count > 1 and runs.has(folder))

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from prefect_parallel.job.locations import is_local, location_of
 
-Kind: TypeAlias = Literal["data", "component", "code"]
+Kind: TypeAlias = Literal["data", "component", "code", "conda_file"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class LocalPath:
         holder: The mapping that holds it; another path may be put there.
         key: Its key there.
         location: Absolute.
-        kind: What it leads to; the files of an environment go with the code.
+        kind: What it leads to; an image's build folder goes with the code.
     """
 
     holder: dict[str, Any]
@@ -56,7 +56,7 @@ def paths_of_step(data: dict[str, Any], folder: Path) -> Iterator[LocalPath]:
         yield from _paths(holder, "code", folder)
         environment = holder.get("environment")
         if isinstance(environment, dict):
-            yield from _paths(environment, "conda_file", folder)
+            yield from _paths(environment, "conda_file", folder, "conda_file")
             yield from _paths(environment.get("build", {}), "path", folder)
 
 

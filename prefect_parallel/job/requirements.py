@@ -77,6 +77,13 @@ class Requirements:
     conda: tuple[CondaSpec, ...]
     channels: tuple[str, ...]
 
+    def to_conda(self) -> dict[str, Any]:
+        """The content of a conda file that lists the same, and names no other file."""
+        packages = [*([self.python] if self.python else ()), *self.conda]
+        pip = [{"pip": list(self.pip)}] if self.pip else []
+        dependencies = [*(package.text for package in packages), *pip]
+        return {"channels": list(self.channels), "dependencies": dependencies}
+
 
 def requirements_in(data: Mapping[str, Any], source: str, folder: Path) -> Requirements:
     """The requirements in the content of a conda file.

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,11 +60,49 @@ class Api:
         assert answer.is_success, answer.text
         return answer.json()
 
+    def delete(self, path: str) -> None:
+        """Delete what may be gone already."""
+        answer = httpx.delete(f"{self.url}/{path}", timeout=30)
+        assert answer.is_success or answer.status_code == httpx.codes.NOT_FOUND, answer.text
+
     def deployment(self, flow: str, name: str) -> Any:
         return self.get(f"deployments/name/{flow}/{name}")
 
+    def find_deployment(self, flow: str, name: str) -> Any:
+        """The deployment; None if there is none."""
+        answer = httpx.get(f"{self.url}/deployments/name/{flow}/{name}", timeout=30)
+        return answer.json() if answer.is_success else None
+
     def make_pool(self, name: str) -> None:
         self.post("work_pools/", name=name, type="process")
+
+
+@contextmanager
+def started(
+    api: Api, command: list[str], variables: dict[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that runs in the background, and is ended with Ctrl-C."""
+    with (api.folder / f"{command[1]}.log").open("w") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=api.folder,
+            env={**api.environment, **variables},
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+
+
+def wait_until(is_so: Callable[[], Any], seconds: float = 180) -> Any:
+    until = time.monotonic() + seconds
+    while not (found := is_so()):
+        assert time.monotonic() < until, f"not within {seconds} s"
+        time.sleep(0.2)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,8 @@ def pipeline(tmp_path: Path) -> Path:
     (root / "src/run.sh").write_text("true\n")
     (root / "src/run.sh").chmod(0o744)
     (root / "src/data/1.txt").write_text("a")
-    (root / "job/conda.yml").write_text("dependencies: [python=3.11]\n")
+    (root / "job/conda.yml").write_text("dependencies: [python=3.11, pip: [-r ../parts/r.txt]]\n")
+    (root / "parts/r.txt").write_text("scikit-learn>=1.4\n")
     component = {
         "type": "command",
         "command": "./run.sh > ${{outputs.made}}/x",
@@ -129,7 +130,7 @@ def test_a_snapshot_holds_what_loads_anywhere_and_no_data(
     folder = Path(pull_snapshot(**arguments)["directory"])
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {Path(name).name for name in files} == {
-        *("flow.py", "pipeline.yml", "make.yml", "script.py", "run.sh", "conda.yml")
+        *("flow.py", "pipeline.yml", "make.yml", "script.py", "run.sh")
     }
     moved = load_pipeline(folder / "pipeline.yml")
     data = api.folder / "away/src/data"
@@ -138,6 +139,10 @@ def test_a_snapshot_holds_what_loads_anywhere_and_no_data(
     assert steps["score"].code == steps["make"].code
     assert os.access(steps["make"].code / "run.sh", os.X_OK)  # type: ignore[operator]
     assert moved.settings_of("score").input_data == original.settings_of("score").input_data
+    for step in steps.values():
+        assert step.requirements is not None
+        assert step.requirements.pip == ("scikit-learn>=1.4",)
+        assert step.requirements.python is not None
     assert pull_snapshot(**arguments)["directory"] == str(folder)
 
 

@@ -1,0 +1,83 @@
+"""Prefect's own ways: `prefect deploy` with this repository's prefect.yaml, and `serve`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefect_parallel import compile_pipeline
+from prefect_parallel.flow.pipeline_flow import NotAtTopLevel
+from tests.deploy.conftest import Api, started, wait_until
+
+ROOT = Path(__file__).parents[2]
+IRIS = ROOT / "examples" / "iris_batch_prediction"
+
+
+def completed(api: Api, run: str) -> Any:
+    def ended() -> Any:
+        found = api.get(f"flow_runs/{run}")
+        assert found["state"]["type"] not in ("FAILED", "CRASHED"), found["state"]
+        return found["state"]["type"] == "COMPLETED" and found
+
+    return wait_until(ended)
+
+
+@pytest.fixture
+def local(api: Api) -> Iterator[str]:
+    """The work pool that prefect.yaml names, for this test only."""
+    api.make_pool("local")
+    yield "local"
+    api.delete("work_pools/local")
+
+
+def test_the_flows_are_deployed_by_prefects_command(api: Api, local: str) -> None:
+    repository = api.folder / "a clone"
+    repository.mkdir()
+    for name in ("flows", "examples", "prefect.yaml"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, repository / name)
+    clone = Api(api.url, repository, api.variables)
+    clone.program("prefect", "--no-prompt", "deploy", "--all")
+    nightly = api.deployment("iris-batch-prediction-using-parallel", "nightly")
+    assert [each["schedule"]["cron"] for each in nightly["schedules"]] == ["0 2 * * *"]
+    weekly = api.deployment("many-models-using-parallel", "weekly")
+    assert weekly["parameters"] == {"holdout_weeks": 4}
+    assert weekly["parameter_openapi_schema"]["properties"]["holdout_weeks"]["type"] == "integer"
+
+    run = api.post(f"deployments/{nightly['id']}/create_flow_run")["id"]
+    worker = ["prefect", "worker", "start", "--pool", local, "--run-once"]
+    clone.program(*worker)
+    completed(api, run)
+    [output] = (repository / "runs").glob("*/steps/batch_prediction/outputs/job_output_file")
+    assert len(output.read_text().splitlines()) == 150
+
+
+def test_a_flow_is_served(api: Api) -> None:
+    (api.folder / "night.py").write_text(
+        f"""
+from prefect_parallel import compile_pipeline
+
+scores = compile_pipeline({str(IRIS / "pipeline.yml")!r}, output_dir="my runs")
+
+if __name__ == "__main__":
+    scores.serve("served", cron="30 2 * * *")
+"""
+    )
+    flow = "iris-batch-prediction-using-parallel"
+    with started(api, [sys.executable, "night.py"], {}):
+        made = wait_until(lambda: api.find_deployment(flow, "served"))
+        assert made["entrypoint"] == "night.py:scores"
+        assert [each["schedule"]["cron"] for each in made["schedules"]] == ["30 2 * * *"]
+        completed(api, api.post(f"deployments/{made['id']}/create_flow_run")["id"])
+    assert list((api.folder / "my runs").glob("*/steps/batch_prediction/outputs/job_output_file"))
+
+
+def test_a_flow_that_no_file_names_is_not_deployed() -> None:
+    flow = compile_pipeline(IRIS / "pipeline.yml")
+    with pytest.raises(NotAtTopLevel, match="top level"):
+        flow.to_deployment("nowhere")
