@@ -25,6 +25,11 @@ LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 10.0
 """How long a step waits for all the nodes that it wants, once there is one."""
 
+HINT = "\n    hint: install prefect-parallel in the worker's Python, in the driver's version"
+
+CONNECTED = "running"
+"""The status of a Dask client that has a scheduler."""
+
 FIRST_LOOK_SECONDS = 0.2
 """How often is looked meanwhile."""
 
@@ -189,7 +194,7 @@ class ChosenWorkers(Members):
             NodeRefused: All workers that there are cannot be nodes.
         """
         with self._lock:
-            workers = self._client.scheduler_info(n_workers=-1)["workers"]
+            workers = self._workers()
             self._nodes = {each: node for each, node in self._nodes.items() if each in workers}
             for address in self._candidates(workers):
                 if len(self._nodes) == self._wanted.nodes:
@@ -229,6 +234,20 @@ class ChosenWorkers(Members):
             except (NodeRefused, OSError):
                 # Whoever waits for the step's progress notices that there is none.
                 continue
+
+    def _workers(self) -> dict[str, dict[str, Any]]:
+        """All of the cluster, by their addresses.
+
+        Raises:
+            OSError: The scheduler does not answer.
+        """
+        scheduler = self._client.scheduler
+        if self._client.status != CONNECTED or scheduler is None:
+            raise ConnectionError("the scheduler is gone")
+        # Not by `scheduler_info`, whose answer another thread of the client may have replaced.
+        identity = self._client.sync(scheduler.identity, n_workers=-1)
+        workers: dict[str, dict[str, Any]] = identity["workers"]
+        return workers
 
     def _candidates(self, workers: Mapping[str, Mapping[str, Any]]) -> list[str]:
         """Workers that could be nodes: those on machines of their own first, then idle ones."""
@@ -272,7 +291,8 @@ class ChosenWorkers(Members):
         """Do not take a worker; one that is lost is not there any more, anyway."""
         self._nodes.pop(address, None)
         if not isinstance(error, OSError):
-            self._refused[address] = f"the Dask worker {address} cannot be a node: {error}"
+            hint = "" if isinstance(error, PrefectParallelError) else HINT
+            self._refused[address] = f"the Dask worker {address} cannot be a node: {error}{hint}"
 
     def _refuse_none(self) -> None:
         """Raise NodeRefused if there were workers, and none of them can be a node."""
@@ -282,12 +302,18 @@ class ChosenWorkers(Members):
     def _ask(
         self, addresses: Sequence[str], function: Callable[..., Any], **arguments: Any
     ) -> dict[str, Any]:
-        """Run a function on workers; what one that is lost meanwhile answers is an OSError."""
-        if not addresses:
+        """Run a function on workers; what one that is lost meanwhile answers is an OSError.
+
+        Without a scheduler, nobody answers: the step's tasks are lost, which ends it.
+        """
+        if not addresses or self._client.status != CONNECTED:
             return {}
-        answers: dict[str, Any] = self._client.run(
-            function, workers=list(addresses), on_error="return", **arguments
-        )
+        try:
+            answers: dict[str, Any] = self._client.run(
+                function, workers=list(addresses), on_error="return", **arguments
+            )
+        except OSError:
+            return {}
         return answers
 
 
