@@ -15,6 +15,9 @@ SECONDS = 0.2
 NEWS_PER_SECOND = 500
 """How often the driver can be told something, by all nodes together."""
 
+CANNOT_WRITE = "the run directory cannot be written to"
+"""A node does nothing else of which the system could say no; what scripts meet is caught."""
+
 
 def seconds_between(nodes: int) -> float:
     """How long each of so many nodes keeps what it has to tell."""
@@ -52,3 +55,7 @@ class News:
             events, self._events, self._is_due = self._events, [], False
         if events:
             self._worker.log_event(self._topic, {"attempts": [asdict(each) for each in events]})
+
+    def tell_broken(self, reason: str) -> None:
+        """Tell that a task run cannot go on, so that the step has failed."""
+        self._worker.log_event(self._topic, {"broken": reason})

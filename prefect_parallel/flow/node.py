@@ -22,7 +22,7 @@ from prefect_parallel.entry.pool import EntryPool
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.delivery import deliver_events_and_logs
 from prefect_parallel.flow.members import NodePart
-from prefect_parallel.flow.news import News
+from prefect_parallel.flow.news import CANNOT_WRITE, News
 from prefect_parallel.flow.node_folder import NodeFolder, RunPlace, open_folder
 from prefect_parallel.flow.placeholders import look_up
 from prefect_parallel.flow.progress import AttemptEvent
@@ -78,10 +78,17 @@ class NodePlugin(NodePart):
         """
         assert self._folder is not None, "set up by the worker"
         assert self._news is not None, "set up by the worker"
-        if not alone:
-            self._folder.recall(mini_batch.index)
-        record = self.pool.run(mini_batch, attempt)
-        self._folder.commit(mini_batch.index)
+        try:
+            if not alone:
+                self._folder.recall(mini_batch.index)
+            record = self.pool.run(mini_batch, attempt)
+            self._folder.commit(mini_batch.index)
+        except PrefectParallelError as error:
+            self._news.tell_broken(str(error))
+            raise
+        except OSError as error:
+            self._news.tell_broken(f"{CANNOT_WRITE}: {error}")
+            raise
         self._news.add(AttemptEvent.of(record, last_attempt=last_attempt))
         return record
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Event
@@ -14,7 +14,6 @@ from uuid import uuid4
 
 import distributed
 from prefect.context import FlowRunContext
-from prefect.futures import PrefectFuture
 from prefect.tasks import Task
 from prefect_dask.task_runners import PrefectDaskFuture
 
@@ -27,7 +26,7 @@ from prefect_parallel.flow.node import NodePlugin, process_mini_batches
 from prefect_parallel.flow.node_folder import RunPlace
 from prefect_parallel.flow.progress import AttemptEvent
 from prefect_parallel.flow.task_runner import NodeTaskRunner
-from prefect_parallel.flow.watch import Happening, RunStarted
+from prefect_parallel.flow.watch import Happening, RunStarted, TaskRunBroken, TaskRunEnded
 
 WINDOW_PER_SLOT = 4
 """So many task runs are submitted ahead for each slot, so that none waits for the driver."""
@@ -57,7 +56,13 @@ class Nodes:
         text = json.dumps([mini_batch.to_json() for mini_batch in group])
         submitted = task.submit(self._key, text, group[0].index, group[-1].index)
         future = cast(PrefectDaskFuture[int], submitted)
-        future.wrapped_future.add_done_callback(lambda _: self._happenings.put(future))
+        future.wrapped_future.add_done_callback(self._note_end)
+
+    def _note_end(self, future: distributed.Future[Any]) -> None:
+        if future.status == "error":
+            # Dask could not run it, e.g. because it killed one node after the other.
+            self._happenings.put(TaskRunBroken(str(future.exception())))
+        self._happenings.put(TaskRunEnded())
 
 
 class TaskRuns:
@@ -84,15 +89,6 @@ class TaskRuns:
     def one_ended(self) -> None:
         self._in_flight -= 1
 
-    def errors(self, ended: Sequence[PrefectFuture[Any]]) -> Iterator[BaseException]:
-        futures = [cast(PrefectDaskFuture[int], each).wrapped_future for each in ended]
-        returned = [future for future in futures if future.status != "error"]
-        # Dask itself could not run the others, e.g. because they killed one node after the other.
-        yield from (future.exception() for future in futures if future.status == "error")
-        for state in _runner().client.gather(returned):
-            if not state.is_completed():
-                yield state.result(raise_on_failure=False)
-
 
 @contextmanager
 def open_nodes(
@@ -113,20 +109,19 @@ def open_nodes(
     runner = _runner()
     client, members = runner.client, runner.members
 
-    def tell(event: tuple[float, dict[str, Any]]) -> None:
-        happenings.put(
-            [AttemptEvent(**each) for each in event[1]["attempts"]]
-            if "attempts" in event[1]
-            else RunStarted()
-        )
-
-    client.subscribe_topic(key, tell)
+    client.subscribe_topic(key, lambda event: happenings.put(_happening(event[1])))
     try:
         members.register(NodePlugin(config, place, key, seconds_between(wanted)))
         yield Nodes(key, happenings)
     finally:
         members.unregister(key)
         client.unsubscribe_topic(key)
+
+
+def _happening(news: dict[str, Any]) -> Happening:
+    if "attempts" in news:
+        return [AttemptEvent(**each) for each in news["attempts"]]
+    return TaskRunBroken(news["broken"]) if "broken" in news else RunStarted()
 
 
 async def _close(dask_worker: distributed.Worker, key: str, grace: float) -> None:

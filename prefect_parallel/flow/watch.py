@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
-from typing import Any, Protocol, TypeAlias
-
-from prefect.futures import PrefectFuture
+from typing import Protocol, TypeAlias
 
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.node import MiniBatchFailed
 from prefect_parallel.flow.progress import AttemptEvent, Progress
 from prefect_parallel.flow.thresholds import Thresholds
 from prefect_parallel.output.aggregate import Totals
 
 TICK_SECONDS = 0.5
 """How long a step may look unchanged to its observer, and how late a timeout is noticed."""
-
-RESULT_SECONDS = 0.2
-"""Results of task runs are fetched together so often: one by one costs as much as to run them."""
-
-CANNOT_WRITE = "the run directory cannot be written to"
-"""A node does nothing else of which the system could say no; what scripts meet is caught."""
 
 
 class StepFailed(PrefectParallelError):
@@ -40,8 +31,20 @@ class RunStarted:
     """A node has called `run` for the first time."""
 
 
-Happening: TypeAlias = list[AttemptEvent] | RunStarted | PrefectFuture[Any]
-"""What a node tells, or a task run that has ended."""
+@dataclass(frozen=True)
+class TaskRunBroken:
+    """A task run ended with something else than failed mini-batches."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class TaskRunEnded:
+    """A task run is over, for good or bad: its result is not looked at, that would cost as much."""
+
+
+Happening: TypeAlias = list[AttemptEvent] | RunStarted | TaskRunBroken | TaskRunEnded
+"""What nodes tell, and Dask."""
 
 
 class TaskRuns(Protocol):
@@ -52,9 +55,6 @@ class TaskRuns(Protocol):
 
     def one_ended(self) -> None:
         """There is room for another."""
-
-    def errors(self, ended: Sequence[PrefectFuture[Any]]) -> Iterator[BaseException]:
-        """What ended task runs raised."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,6 @@ class Watch:
         self._canceled = canceled
         self._started = self._progressed = time.monotonic()
         self._has_run = False
-        self._ended: list[PrefectFuture[Any]] = []
-        self._looked = self._started
 
     def until_done(self, task_runs: TaskRuns, on_change: Callable[[], None]) -> None:
         """Wait until all task runs have ended.
@@ -104,12 +102,9 @@ class Watch:
                 self._check_limits()
             else:
                 self._take(happening, task_runs)
-            if time.monotonic() - self._looked > RESULT_SECONDS:
-                self._refuse_broken(task_runs)
             on_change()
             if self._canceled.is_set():
                 raise StepCanceled("the run was canceled")
-        self._refuse_broken(task_runs)
 
     def _take(self, happening: Happening, task_runs: TaskRuns) -> None:
         """Count one happening in."""
@@ -119,19 +114,10 @@ class Watch:
             for event in happening:
                 self._progress.add(event)
             refuse_failed(self._thresholds, self._progress)
-        elif not isinstance(happening, RunStarted):
+        elif isinstance(happening, TaskRunBroken):
+            raise StepFailed(happening.reason)
+        elif isinstance(happening, TaskRunEnded):
             task_runs.one_ended()
-            self._ended.append(happening)
-
-    def _refuse_broken(self, task_runs: TaskRuns) -> None:
-        """Raise StepFailed for a task run that ended with anything but failed mini-batches."""
-        self._looked = time.monotonic()
-        ended, self._ended = self._ended, []
-        for error in task_runs.errors(ended):
-            if isinstance(error, OSError):
-                raise StepFailed(f"{CANNOT_WRITE}: {error}") from error
-            if isinstance(error, Exception) and not isinstance(error, MiniBatchFailed):
-                raise StepFailed(str(error)) from error
 
     def _check_limits(self) -> None:
         now, limits = time.monotonic(), self._limits
@@ -159,9 +145,18 @@ def refuse_failed(thresholds: Thresholds, progress: Progress) -> None:
 
 
 def refuse_failed_totals(thresholds: Thresholds, totals: Totals, mini_batches: int) -> None:
-    """The same from the final counts, for events may come late, or not at all."""
+    """The same from the final counts, for events may come late, or not at all.
+
+    Raises:
+        StepFailed: So it does for mini-batches that have none.
+    """
     passed = thresholds.exceeded(
         failed=totals.failed, failed_items=totals.failed_items, mini_batches=mini_batches
     )
     if passed and totals.first_failure:
         raise StepFailed(f"{passed}; the first failed with {totals.first_failure.error}")
+    if totals.mini_batches < mini_batches:
+        raise StepFailed(
+            f"{mini_batches - totals.mini_batches} of {mini_batches} mini-batches have no result;"
+            " their task runs in the Prefect UI say why"
+        )

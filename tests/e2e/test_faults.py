@@ -95,7 +95,7 @@ def test_a_resumed_run_redoes_what_has_changed(pipeline: Any, tmp_path: Path) ->
     assert "5 of 6 mini-batches are reused; 1 have other data" in it.run("--resume", "run")
     assert calls(tmp_path).count("002.txt") == 2
     arguments = ("--set", "jobs.step.task.program_arguments=--other 1")
-    other = "0 of 6 mini-batches are reused; 6 ran with other code, arguments or inputs"
+    other = "0 of 6 mini-batches are reused; 6 ran with other code, arguments, inputs"
     assert other in it.run("--resume", "run", *arguments)
     script = it.folder / "code" / "script.py"
     script.write_text(script.read_text() + "\n# changed\n")
