@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--hours", type=float, default=0.0, help="how long the chaos test goes on, seed after seed"
     )
+    parser.addoption("--fuzz-minutes", type=float, default=0.0, help="how long each fuzzer goes on")
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,8 @@ def compose(text: str, file: str) -> yaml.Node | Problem:
         return Problem(f"is not valid YAML: {error.problem or error.context}", file, *place)
     except yaml.YAMLError as error:
         return Problem(f"is not valid YAML: {error}", file)
+    except RecursionError:
+        return Problem("is nested too deeply", file)
     if root is None:
         return Problem("is empty", file, allowed="a mapping")
     if _too_many(root, _MAX_NODES):

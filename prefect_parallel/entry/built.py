@@ -187,12 +187,15 @@ class _Tools:
             if exit_.status != 0:
                 text = "\n".join(said.read().splitlines()[-LAST_LINES:])
                 name = Path(command[0]).name
-                raise EnvironmentNotBuilt(f"{name} ended with {exit_}; it said:\n{text}")
+                raise EnvironmentNotBuilt(
+                    f"{name}, building an environment, ended with {exit_}; it said:\n{text}"
+                )
 
     def close(self) -> None:
         self._spawner.close()
 
     def _tell(self, text: str) -> None:
-        for line in text.splitlines():
-            if line.strip():
-                self._on_line(line.strip())
+        for line in map(str.strip, text.splitlines()):
+            # Package by package, only the log has it.
+            if line and not line.startswith(("+ ", "- ")):
+                self._on_line(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ from typing import Any
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.care import ProcessCare
 from prefect_parallel.entry.config import EntryConfig, ProcessName
+from prefect_parallel.entry.messages import checked
 from prefect_parallel.entry.protocol import Channel, ProtocolError
 from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.output.part import Record
+from prefect_parallel.output.part import BrokenPart, Record
 
 _ENTRY_PROCESS = ("-X", "faulthandler", "-m", "prefect_parallel.entry.process")
 
@@ -114,8 +115,10 @@ class EntryProcess:
             self._channel.send(request)
         except OSError:
             return self._died(doing, items)
+        # Without items there is no run().
+        expected = ["loaded", "done", "failed"]
         while True:
-            message = self._receive(limit)
+            message = self._receive(limit, expected)
             if message is None:
                 return self._died(doing, items)
             event = message["event"]
@@ -125,14 +128,16 @@ class EntryProcess:
             if event == "failed":
                 return Failure(message["error"], message["traceback"], items)
             if event == "done":
-                return Record.from_json(message["record"])
+                return self._record(message["record"], mini_batch, attempt)
             if event == "loaded":
                 items = message["items"]
                 on_run()
                 limit, doing, setting = config.timeout, "run()", "retry_settings.timeout"
+                expected = ["returned", "failed"]
             elif event == "returned":
                 limit, doing = config.task_overhead_timeout, "writing the part"
                 setting = "task_overhead_timeout"
+                expected = ["done", "failed"]
 
     def shut_down(self) -> Failure | None:
         """Let the script clean up, then end the process."""
@@ -142,7 +147,7 @@ class EntryProcess:
         except OSError:
             failure = self._died("shutdown()", None)
         else:
-            message = self._receive(SHUTDOWN_SECONDS)
+            message = self._receive(SHUTDOWN_SECONDS, ["ended", "failed"])
             if message is not None and message["event"] == "timeout":
                 failure = Failure(f"shutdown() took longer than {SHUTDOWN_SECONDS:g} s")
             elif message is not None and message["event"] == "failed":
@@ -171,7 +176,7 @@ class EntryProcess:
             )
         except OSError:
             return self._died("starting", None)
-        message = self._receive(limit)
+        message = self._receive(limit, ["ready", "failed"])
         if message is None:
             return self._died("init()", None)
         if message["event"] == "timeout":
@@ -180,13 +185,39 @@ class EntryProcess:
             return Failure(message["error"], message["traceback"])
         return None
 
-    def _receive(self, seconds: float) -> dict[str, Any] | None:
+    def _receive(self, seconds: float, expected: Collection[str]) -> dict[str, Any] | None:
+        """The next message; None if the process is gone."""
         try:
-            return self._channel.receive(time.monotonic() + seconds)
+            message = self._channel.receive(time.monotonic() + seconds)
+            return None if message is None else checked(message, expected)
         except TimeoutError:
             return {"event": "timeout"}
-        except ProtocolError:
-            return None
+        except ProtocolError as error:
+            self.end()
+            return {"event": "failed", "error": _garbled(error), "traceback": ""}
+
+    def _record(
+        self, fields: dict[str, Any], mini_batch: MiniBatch, attempt: int
+    ) -> Record | Failure:
+        """The record that the process sent, if it is that of the attempt."""
+        try:
+            record = Record.from_json(fields)
+        except BrokenPart as error:
+            self.end()
+            return Failure(_garbled(error))
+        ours = self._config.new_record(self.name, mini_batch, attempt)
+        identity = ("index", "attempt", "node", "process", "data", "settings")
+        if any(getattr(record, name) != getattr(ours, name) for name in identity):
+            self.end()
+            return Failure(_garbled("the record of another attempt"))
+        return record
 
     def _died(self, doing: str, items: int | None) -> Failure:
         return Failure(f"the process ended during {doing}: {self.end()}", items=items)
+
+
+def _garbled(what: object) -> str:
+    return (
+        f"what the process sent cannot be understood ({what}); does the script write to sockets or"
+        " files that it did not open?"
+    )

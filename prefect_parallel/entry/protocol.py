@@ -65,7 +65,7 @@ class Channel:
             return None
         try:
             message = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ProtocolError(f"a message is not JSON: {error}") from error
         if not isinstance(message, dict):
             raise ProtocolError("a message is not a JSON object")

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from prefect_parallel.errors import InvalidPipeline, Problem
 from prefect_parallel.job.document import Document, Key
 from prefect_parallel.job.expressions import whole
+from prefect_parallel.job.locations import kind_of
 from prefect_parallel.job.model import Model, Reading, problems_of
 from prefect_parallel.job.parts import (
     CommandResources,
@@ -128,7 +129,7 @@ def open_component(named: str, pipeline: Document, step_path: tuple[Key, ...]) -
         raise InvalidPipeline([problem])
     name = named.removeprefix("file:")
     file = pipeline.folder / name
-    if not file.is_file():
+    if kind_of(file) != "file":
         raise InvalidPipeline([pipeline.problem(path, f"there is no file {file}")])
     shown_as = str(Path(pipeline.file).parent / name) if pipeline.file else str(file)
     document = read_document(file, shown_as, (*pipeline.prefix, *path))

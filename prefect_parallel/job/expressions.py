@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 _EXPRESSION = re.compile(r"\$\{\{([^{}]*)\}\}")
-_OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 
 FORMS = (
     "${{inputs.NAME}}",
@@ -104,9 +103,12 @@ def keep_given(text: str, missing: Collection[str]) -> str:
         text: The text.
         missing: Keys of the inputs that were not given, e.g. `inputs.note`.
     """
-
-    def choose(match: re.Match[str]) -> str:
-        given = all(expression.key not in missing for expression in find(match[1]))
-        return match[1] if given else ""
-
-    return _OPTIONAL.sub(choose, text)
+    # Not by a regular expression: looking for the end of each of many that are not closed takes
+    # for ever.
+    kept, at = [], 0
+    while (start := text.find("$[[", at)) >= 0 and (end := text.find("]]", start + 3)) >= 0:
+        inside = text[start + 3 : end]
+        given = all(expression.key not in missing for expression in find(inside))
+        kept += [text[at:start], inside if given else ""]
+        at = end + 2
+    return "".join([*kept, text[at:]])

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
+from typing import Literal, TypeAlias
 from urllib.parse import unquote
+
+Kind: TypeAlias = Literal["file", "folder"]
 
 
 def location_of(path: str, folder: Path) -> str:
@@ -27,22 +31,32 @@ def is_local(location: str) -> bool:
     return "://" not in location and not location.startswith("azureml:")
 
 
+def kind_of(path: Path) -> Kind | None:
+    """What a path leads to; None for nothing, and for what cannot be looked at or is no path."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return None
+    return "folder" if stat.S_ISDIR(mode) else "file"
+
+
 def misfit(location: str, of_type: str) -> tuple[str, str | None] | None:
     """Why a local path cannot be data of that type, and what to do; None if it can be."""
     path = Path(location)
-    if not path.exists():
+    kind = kind_of(path)
+    if kind is None:
         near = path.parent
         hint = None
-        if near.is_dir():
-            names = sorted(child.name for child in near.iterdir())[:8]
+        if kind_of(near) == "folder":
+            names = sorted(child.name for child in near.glob("*"))[:8]
             hint = f"{near} holds: {', '.join(names)}" if names else f"{near} is empty"
         return f"there is no {path}", hint
-    if of_type == "uri_file" and path.is_dir():
+    if of_type == "uri_file" and kind == "folder":
         return f"{path} is a folder", "write type: uri_folder"
-    if of_type == "uri_folder" and not path.is_dir():
+    if of_type == "uri_folder" and kind == "file":
         return f"{path} is a file", "write type: uri_file, or name the folder"
-    if of_type == "mltable" and path.is_dir() and not (path / "MLTable").is_file():
+    if of_type == "mltable" and kind == "folder" and kind_of(path / "MLTable") != "file":
         return f"there is no file MLTable in {path}", None
-    if of_type == "mltable" and not path.is_dir() and path.name != "MLTable":
+    if of_type == "mltable" and kind == "file" and path.name != "MLTable":
         return f"{path} is not a folder", "name the folder that holds the file MLTable"
     return None

@@ -7,7 +7,10 @@ from typing import Any
 
 from prefect_parallel.errors import InvalidPipeline, Problem, nearest
 from prefect_parallel.job.document import Document, Items, Path_, Section, Typed, dotted
-from prefect_parallel.job.yaml_file import parse_document
+from prefect_parallel.job.yaml_file import MAX_DEPTH, parse_document
+
+MAX_DIGITS = 10
+"""Of an item's number in a list."""
 
 
 def apply_overrides(document: Document, overrides: Sequence[str]) -> None:
@@ -64,6 +67,8 @@ def _apply(document: Document, argument: str) -> None:
     keys = dotted_path.strip().split(".")
     if not separator or not all(keys):
         raise InvalidPipeline([Problem("no key", name, allowed="--set KEY.KEY=VALUE")])
+    if len(keys) > MAX_DEPTH:
+        raise InvalidPipeline([Problem(f"nested deeper than {MAX_DEPTH} levels", name)])
     node: Any = document.data
     path: Path_ = ()
     for key in keys[:-1]:
@@ -111,7 +116,8 @@ def _value(old: Any, path: Path_, text: str, document: Document, name: str) -> A
 def _child(node: Section | Items, key: str) -> Any:
     if isinstance(node, Section):
         return node.get(key)
-    return node[int(key)] if key.isdigit() and int(key) < len(node) else None
+    is_index = key.isdecimal() and len(key) < MAX_DIGITS
+    return node[int(key)] if is_index and int(key) < len(node) else None
 
 
 def _move(value: Any, path: Path_) -> None:

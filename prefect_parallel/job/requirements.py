@@ -142,7 +142,7 @@ def _lines(line: str, path: Path_, folder: Path, depth: int = 0) -> list[str]:
         raise WrongRequirement(path, f"{file}: requirements files that name each other without end")
     try:
         text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise WrongRequirement(path, f"{line}: {file} cannot be read: {error}") from None
     lines = text.replace("\\\n", " ").splitlines()
     return [found for each in lines for found in _lines(each, path, file.parent, depth + 1)]

@@ -10,6 +10,7 @@ from prefect_parallel.errors import nearest
 from prefect_parallel.job.components import InForce
 from prefect_parallel.job.document import Key
 from prefect_parallel.job.expressions import find, keep_given, whole
+from prefect_parallel.job.locations import kind_of
 from prefect_parallel.job.origins import origins
 from prefect_parallel.job.parts import RetrySettings, Task
 from prefect_parallel.job.predefined import (
@@ -218,7 +219,8 @@ class ParallelResolver(StepResolver):
         code = self.local_code(task.code, keys, self.folder("task"))
         if code is None or script is None:
             return code, script
-        file = code if code.is_file() else code / script
+        is_file = kind_of(code) == "file"
+        file = code if is_file else code / script
         inside = os.path.normpath(script)
         if inside.startswith((os.pardir, os.sep)):
             self.findings.in_step(
@@ -227,11 +229,11 @@ class ParallelResolver(StepResolver):
                 f"{script} lies outside the code folder",
                 allowed=f"a file below {code}",
             )
-        elif code.is_file() and inside != code.name:
+        elif is_file and inside != code.name:
             self.findings.in_step(
                 self.name, ("task", "entry_script"), f"the code is the one file {code.name}"
             )
-        elif not file.is_file():
+        elif kind_of(file) != "file":
             names = sorted(str(path.relative_to(code)) for path in code.rglob("*.py"))
             self.findings.in_step(
                 self.name,

@@ -14,6 +14,7 @@ from prefect_parallel.job.document import Key, Path_, dotted
 from prefect_parallel.job.expressions import fill, find, keep_given, malformed, whole
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.inputs import Inputs
+from prefect_parallel.job.locations import kind_of
 from prefect_parallel.job.parts import Environment
 from prefect_parallel.job.pipeline import PipelineJob
 from prefect_parallel.job.placeholders import ALLOWED, malformed_placeholder, placeholders
@@ -270,7 +271,7 @@ class StepResolver:
             )
             return None
         location = Path(os.path.abspath(folder / code))  # noqa: PTH100 - links stay
-        if location.exists():
+        if kind_of(location) is not None:
             return location
         self.findings.in_step(self.name, keys, f"there is no {location}")
         return None
@@ -283,7 +284,7 @@ class StepResolver:
             return None
         folder = self.folder(str(keys[0]))
         build = environment.build
-        if build is not None and not (folder / build.path).exists():
+        if build is not None and kind_of(folder / build.path) is None:
             keys_of_path = (*keys, "build", "path")
             self.findings.in_step(self.name, keys_of_path, f"there is no {folder / build.path}")
         keys = (*keys, "conda_file")
@@ -308,7 +309,7 @@ class StepResolver:
         if self.component is not None and not self.findings.is_own(self.name, keys):
             above = self.component.document.prefix
         try:
-            if file.is_file() and not file.read_bytes().strip():
+            if kind_of(file) == "file" and not file.read_bytes().strip():
                 return requirements_in({}, name, file.parent)
             document = read_document(file, self.findings.shown(file), (*above, *keys))
         except InvalidPipeline as error:

@@ -30,8 +30,10 @@ def check_command(command: str) -> None:
     """See that each expression of a command stands where a value can be put in safely.
 
     Raises:
-        UnsafeCommand: One does not, or a quote is not closed.
+        UnsafeCommand: One does not, or a quote is not closed, or bash could not take the command.
     """
+    if "\0" in command:
+        raise UnsafeCommand("there is a NUL character in it")
     Scanner(command).scan()
 
 
@@ -52,7 +54,10 @@ def quoted_command(command: str, values: Mapping[str, str], missing: Iterable[st
     end = 0
     for spot in Scanner(command).scan():
         expression = spot.expression
-        value = values[expression.key]
+        value = values.get(expression.key)
+        if value is None:
+            # It has come about by what was taken out around it.
+            raise UnsafeCommand(f"{expression} names nothing that the step has")
         if "\0" in value:
             raise UnsafeCommand(f"{expression} holds a NUL character, which no command can take")
         pieces.append(command[end : expression.start])

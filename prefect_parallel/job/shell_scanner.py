@@ -53,6 +53,10 @@ class Spot:
     line: str = ""
 
 
+MAX_DEPTH = 50
+"""Of `$(...)` in one another."""
+
+
 class Scanner:
     """Finds out what quotes are around each expression, as bash would."""
 
@@ -61,6 +65,7 @@ class Scanner:
         self.expressions = {expression.start: expression for expression in find(command)}
         self.spots: list[Spot] = []
         self.heredocs: list[Heredoc] = []
+        self._depth = 0
 
     def scan(self) -> list[Spot]:
         self.commands(0, "")
@@ -73,7 +78,12 @@ class Scanner:
 
     def commands(self, at: int, closing: str, *, words_only: bool = False) -> int:
         """Commands up to the closing character; returns the position after it."""
-        return _Commands(self, at, closing, words_only).scan()
+        if self._depth == MAX_DEPTH:
+            raise UnsafeCommand(f"commands stand inside commands, deeper than {MAX_DEPTH} levels")
+        self._depth += 1
+        end = _Commands(self, at, closing, words_only).scan()
+        self._depth -= 1
+        return end
 
     def place(self, at: int, quotes: Quotes) -> int:
         expression = self.expressions[at]

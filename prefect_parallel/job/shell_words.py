@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from prefect_parallel.errors import PrefectParallelError
+
 MARK = "\0"
 """Stands for an expression in a scanned word; no command can hold this character."""
 EXPANSION = "$"
@@ -37,7 +39,7 @@ _ARITHMETIC_TESTS = {"-eq", "-ne", "-lt", "-le", "-gt", "-ge"}
 _NAME_TESTS = {"-v", "-R"}
 
 
-class UnsafeCommand(ValueError):
+class UnsafeCommand(PrefectParallelError):
     """An expression stands where bash could read its value as code."""
 
 

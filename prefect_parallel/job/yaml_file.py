@@ -55,6 +55,8 @@ def read_document(file: Path, shown_as: str | None = None, prefix: Path_ = ()) -
     name = shown_as or str(file)
     try:
         content = file.read_bytes()
+    except ValueError:
+        raise InvalidPipeline([Problem("is no path", name, key=dotted(prefix) or None)]) from None
     except OSError as error:
         raise InvalidPipeline([_unreadable(name, file, error, prefix)]) from None
     try:
@@ -88,11 +90,11 @@ def parse_scalar(text: str) -> Any:
     """
     try:
         node = yaml.compose(str(text), Loader=_YAML)
-    except yaml.YAMLError:
+        if not isinstance(node, yaml.ScalarNode) or node.tag not in _SCALAR_TAGS:
+            return text
+        value = _scalar(node.tag, node.value)
+    except (yaml.YAMLError, RecursionError, ValueError, KeyError):
         return text
-    if not isinstance(node, yaml.ScalarNode) or node.tag not in _SCALAR_TAGS:
-        return text
-    value = _scalar(node.tag, node.value)
     return str(value) if isinstance(value, Date) else value
 
 

@@ -77,10 +77,45 @@ class Record:
 
     @classmethod
     def from_json(cls, fields: dict[str, object]) -> Record:
+        """The inverse of `to_json`.
+
+        Raises:
+            BrokenPart: It is not.
+        """
         columns = fields.get("columns")
         if isinstance(columns, list):
             fields = {**fields, "columns": tuple(columns)}
-        return cls(**fields)  # type: ignore[arg-type]
+        try:
+            record = cls(**fields)  # type: ignore[arg-type]
+        except TypeError as error:
+            raise BrokenPart(f"not a record: {error}") from error
+        record._check()
+        return record
+
+    def _check(self) -> None:
+        for name, kinds in _KINDS.items():
+            if type(getattr(self, name)) not in kinds:
+                raise BrokenPart(f"not a record: its {name} is no {kinds[0].__name__}")
+        counts = self.values_set_to_null
+        if not all(type(count) is int for count in counts.values()):
+            raise BrokenPart("not a record: values_set_to_null holds no counts")
+        if not all(type(column) is str for column in self.columns or ()):
+            raise BrokenPart("not a record: a column's name is no text")
+        if self.index < 0 or not 0 <= self.succeeded <= (self.items or 0):
+            raise BrokenPart(f"not a record: {self.succeeded} of {self.items} items succeeded")
+
+
+_NONE = type(None)
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("index", "attempt", "succeeded"), (int,)),
+    **dict.fromkeys(("data", "settings", "inputs", "node", "process"), (str,)),
+    **dict.fromkeys(("kind", "error", "traceback_file"), (str, _NONE)),
+    **dict.fromkeys(("started_at", "seconds"), (float, int)),
+    "items": (int, _NONE),
+    "columns": (tuple, _NONE),
+    "values_set_to_null": (dict,),
+}
+"""Of the fields of a record that was read."""
 
 
 def write_part(path: Path, record: Record, payload: bytes = b"") -> None:
@@ -109,6 +144,9 @@ def open_part(path: Path) -> tuple[Record, BinaryIO]:
 
 def _record(file: BinaryIO, path: Path) -> Record:
     try:
-        return Record.from_json(json.loads(file.readline()))
-    except (ValueError, TypeError) as error:
+        fields = json.loads(file.readline())
+        if not isinstance(fields, dict):
+            raise BrokenPart("it does not begin with a record")
+        return Record.from_json(fields)
+    except (ValueError, RecursionError, BrokenPart) as error:
         raise BrokenPart(f"{path} is not a part: {error}") from error

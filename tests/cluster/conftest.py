@@ -127,7 +127,8 @@ class Cluster:
 
     def _start(self, name: str, command: list[str]) -> None:
         log = (self.folder / f"{len(self.processes)}.log").open("wb")
-        kept = {key: os.environ[key] for key in ("PATH", "PYTHONPATH") if key in os.environ}
+        names = ("PATH", "PYTHONPATH", "SSL_CERT_FILE")
+        kept = {name: os.environ[name] for name in names if name in os.environ}
         self.processes[name] = subprocess.Popen(
             command,
             cwd=self.folder,

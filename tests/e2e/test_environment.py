@@ -33,17 +33,22 @@ TELL = """
 OLD = {"dependencies": ["python>=3.10", "pip", {"pip": ["numpy<2", "pandas<3", "pyarrow<20"]}]}
 """What this project's own environment does not meet."""
 
+UV = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+
+
+def skip_without_index() -> None:
+    if UV is None:
+        pytest.skip("uv is not installed: pip install 'prefect-parallel[environments]'")
+    command = [UV, "pip", "compile", "-"]
+    answer = subprocess.run(command, input="six", capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        pytest.skip(f"uv finds no package index: {answer.stderr}")
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The environments of this module's runs, which share them as runs of a user do."""
-    if shutil.which("uv", path=str(Path(sys.executable).parent)) is None:
-        pytest.skip("uv is not installed: pip install 'prefect-parallel[environments]'")
-    answer = subprocess.run(
-        ["uv", "pip", "compile", "-"], input="six", capture_output=True, text=True, check=False
-    )
-    if answer.returncode != 0:
-        pytest.skip(f"uv finds no package index: {answer.stderr}")
+    skip_without_index()
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
@@ -183,7 +188,7 @@ def test_a_run_that_was_killed_leaves_no_half_environment(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     environments = tmp_path / "cache" / "prefect-parallel" / "environments"
     killed = it.start("--environment", "build")
-    wait_for(lambda: list(environments.glob("*/build.log")))
+    wait_for(lambda: list(environments.glob("*/build.log")), seconds=120)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.communicate()
     wait_for(lambda: it.left_over() == [], seconds=5)
@@ -198,7 +203,7 @@ def test_a_run_that_was_killed_leaves_no_half_environment(
     [
         (
             {"dependencies": [{"pip": ["numpy==99.1"]}]},
-            ["uv ended with exit code 1", "no version of numpy==99.1"],
+            ["uv, building an environment, ended with exit code 1", "no version of numpy==99.1"],
         ),
         ({"dependencies": ["python=3.8"]}, ["==3.8.*: an entry process needs Python >=3.10"]),
         (
@@ -207,7 +212,10 @@ def test_a_run_that_was_killed_leaves_no_half_environment(
         ),
         (
             {"dependencies": [{"pip": ["numpy<2", "pyarrow==26.0.1"]}]},
-            ["python ended with exit code 1", "pyarrow requires NumPy 2.0"],
+            [
+                "python, building an environment, ended with exit code 1",
+                "pyarrow requires NumPy 2.0",
+            ],
         ),
         ({"dependencies": [{"pip": ["-e ./mine"]}]}, ["-e ./mine", "put it on an index"]),
     ],
@@ -247,7 +255,7 @@ CONDA = """#!{python}
 import subprocess, sys
 (target,) = [word.removeprefix("--prefix=") for word in sys.argv if word.startswith("--prefix=")]
 print("asked for", sys.argv[1:])
-subprocess.run(["uv", "venv", "--python", {python!r}, target], check=True)
+subprocess.run([{uv!r}, "venv", "--python", {python!r}, target], check=True)
 """
 
 
@@ -257,7 +265,7 @@ def test_conda_packages_come_from_conda(
     # No conda channel can be reached from here: this one makes the folder that conda would.
     program = tmp_path / "bin" / "micromamba"
     program.parent.mkdir()
-    program.write_text(CONDA.format(python=sys.executable))
+    program.write_text(CONDA.format(python=sys.executable, uv=UV))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     conda = {
