@@ -20,7 +20,7 @@ from prefect_dask.task_runners import PrefectDaskFuture
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.flow.cluster import open_members
-from prefect_parallel.flow.members import Members
+from prefect_parallel.flow.members import CONNECTED, Members
 from prefect_parallel.flow.news import seconds_between
 from prefect_parallel.flow.node import NodePlugin, process_mini_batches
 from prefect_parallel.flow.node_folder import RunPlace
@@ -32,6 +32,8 @@ WINDOW_PER_SLOT = 4
 """So many task runs are submitted ahead for each slot, so that none waits for the driver."""
 
 SMALLEST_WINDOW = 100
+
+SCHEDULER_GONE = "the Dask scheduler is gone; go on with --resume when there is one"
 
 
 class Nodes:
@@ -62,6 +64,9 @@ class Nodes:
         if future.status == "error":
             # Dask could not run it, e.g. because it killed one node after the other.
             self._happenings.put(TaskRunBroken(str(future.exception())))
+        elif future.status != "finished":
+            # Nobody but Dask cancels a task, when its client has given up.
+            self._happenings.put(TaskRunBroken(SCHEDULER_GONE))
         self._happenings.put(TaskRunEnded())
 
 
@@ -115,7 +120,8 @@ def open_nodes(
         yield Nodes(key, happenings)
     finally:
         members.unregister(key)
-        client.unsubscribe_topic(key)
+        if client.status == CONNECTED:
+            client.unsubscribe_topic(key)
 
 
 def _happening(news: dict[str, Any]) -> Happening:

@@ -53,7 +53,9 @@ class Network:
 def network() -> Iterator[Network]:
     """Lay the cable, and take it away again."""
     name = f"pp{os.getpid()}"
-    it = Network(name, "10.213.7.1", "10.213.7.2")
+    # Several sessions of tests may run on a machine.
+    net = f"10.213.{os.getpid() % 256}"
+    it = Network(name, f"{net}.1", f"{net}.2")
     try:
         for command in (
             f"netns add {name}",

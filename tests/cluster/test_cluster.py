@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
@@ -16,6 +17,7 @@ from pydantic import SecretStr
 from prefect_parallel.blocks import Compute
 from tests.cluster.conftest import SECRET, Cluster, write_job
 from tests.cluster.network import network
+from tests.e2e.conftest import COMMAND, write_pipeline
 from tests.remote.conftest import Store
 
 SCRIPT = """
@@ -264,14 +266,50 @@ def test_an_input_that_nodes_do_not_see(
     assert f"it does not see the input {job.pipeline.folder}/data" in said
 
 
-def test_a_scheduler_that_is_not_there(server: str, s3: Store, tmp_path: Path) -> None:
-    compute = Compute(address="tcp://127.0.0.1:9")
-    job = write_job(tmp_path, server, s3, compute, SLOW, files=2)
-    os.environ["DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"] = "2s"
+def test_a_scheduler_that_is_killed_and_a_run_directory_that_nodes_see(
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "3s")
+    seeing = Cluster(tmp_path)
+    name = f"it-{uuid4().hex}"
+    Compute(address=seeing.address).save(name)
+    script = SLOW.replace("read()", "name")
+    it = write_pipeline(tmp_path, server, script, files=8, compute=name)
     try:
-        said = job.pipeline.run(expect=1)
+        seeing.start_scheduler()
+        seeing.start_workers("one")
+        process = it.start()
+        until = time.monotonic() + 90
+        while not list(it.step.glob("parts/*.part")):
+            assert time.monotonic() < until, "no part comes"
+            time.sleep(0.1)
+        seeing.processes["scheduler"].kill()
+        said, _ = process.communicate(timeout=120)
+        assert process.returncode == 1, said
+        assert "the Dask scheduler is gone; go on with --resume when there is one" in said
+        assert "Traceback" not in said
+
+        seeing.start_scheduler()
+        seeing.start_workers("other")
+        resumed = [*COMMAND, "run", str(it.file), "--resume", "run"]
+        done = subprocess.run(
+            resumed, cwd=it.folder, env=it.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert " of 8 mini-batches are reused" in done.stdout
+        assert len(it.output.read_text().splitlines()) == 8
+        assert (it.step / "logs" / "user" / "stdout" / "node-other").is_dir()
     finally:
-        del os.environ["DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"]
+        seeing.close()
+
+
+def test_a_scheduler_that_is_not_there(
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "2s")
+    name = f"it-{uuid4().hex}"
+    Compute(address="tcp://127.0.0.1:9").save(name)
+    said = write_pipeline(tmp_path, server, SLOW, compute=name).run(expect=1)
     assert "no Dask cluster: tcp://127.0.0.1:9" in said
     assert "Traceback" not in said
 
