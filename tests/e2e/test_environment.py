@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,7 +68,7 @@ def with_environment(pipeline: Any, cache: Path) -> Any:
 
 
 def built_folders(cache: Path) -> list[Path]:
-    return [path for path in cache.iterdir() if path.is_dir() and not path.is_symlink()]
+    return [path for path in cache.glob("*") if path.is_dir() and not path.is_symlink()]
 
 
 def test_what_is_not_met_is_one_warning(with_environment: Any) -> None:
@@ -97,9 +96,13 @@ def test_what_is_not_met_is_one_warning(with_environment: Any) -> None:
 
 
 def test_processes_run_on_what_was_built_and_find_nothing_else(
-    with_environment: Any, cache: Path
+    with_environment: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     it: Pipeline = with_environment(OLD)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    cache = tmp_path / "cache" / "prefect-parallel" / "environments"
+    # As if the driver found its own packages by the environment.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     said = it.run("--environment", "build")
     assert "warning" not in said
     assert "the environment of step step: Resolved" in said
@@ -111,10 +114,8 @@ def test_processes_run_on_what_was_built_and_find_nothing_else(
     assert eval(found) == [str(next((folder / "python" / "lib").glob("python3*/site-packages")))]
 
     # It is there: nothing is built again.
-    started = time.monotonic()
     again = it.run("--environment", "build", "--output-dir", "again")
     assert "Resolved" not in again
-    assert time.monotonic() - started < 60
     assert built_folders(cache) == [folder]
 
 
