@@ -121,6 +121,8 @@ class NodeTaskRunner(DaskTaskRunner):
             dependencies=inputs,
             key=f"{task.name}-{task_run_id}",
             pure=False,
+            # In the order in which they are submitted; Dask shuffles those of a tenth of a second.
+            fifo_timeout="0s",
         )
         return PrefectDaskFuture(wrapped_future=future, task_run_id=task_run_id)
 

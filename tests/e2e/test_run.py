@@ -232,6 +232,8 @@ def test_neighbours_share_a_task_run_above_a_limit_and_are_retried_alone(
     assert it.output.read_text() == "".join(f"{number:03d}.txt\n" for number in range(40))
     said = it.said().splitlines()
     assert [said.count(f"running {number:03d}.txt") for number in range(3)] == [1, 2, 1]
+    in_order = list(dict.fromkeys(line for line in said if line.startswith("running")))
+    assert in_order == sorted(in_order)
     _, _, of_step = newest_runs(server)
     names = [run.name for run in of_step if run.name.startswith("mini-batch")]
     assert 5 <= len(names) <= 10
