@@ -241,7 +241,7 @@ class Job:
 
     def wait_for_parts(self, count: int) -> None:
         until = time.monotonic() + 90
-        while sum(name.startswith("parts/") for name in self.stored()) < count:
+        while sum("/steps/step/parts/" in name for name in self.store.names()) < count:
             assert time.monotonic() < until, "no part comes"
             time.sleep(0.2)
 

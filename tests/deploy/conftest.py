@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,7 +29,9 @@ class Api:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, **self.variables, "PREFECT_API_URL": self.url}
+        # Where the programs of this interpreter are, even if its environment is not activated.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {**os.environ, "PATH": path, **self.variables, "PREFECT_API_URL": self.url}
 
     def command(self, *words: object, expect: int = 0) -> str:
         """Run `prefect-parallel` to its end; gives what it said."""
@@ -114,6 +117,10 @@ def pool(server: str) -> str:
 
 
 @pytest.fixture
-def api(server: str, pool: str, tmp_path: Path) -> Api:
+def api(server: str, pool: str, tmp_path: Path) -> Iterator[Api]:
     """The server of the session, without workers."""
-    return Api(server, tmp_path, {"XDG_CACHE_HOME": str(tmp_path / "cache")})
+    api = Api(server, tmp_path, {"XDG_CACHE_HOME": str(tmp_path / "cache")})
+    yield api
+    # Runs that are scheduled would be taken for new ones by other tests.
+    for deployment in api.post("deployments/filter"):
+        api.delete(f"deployments/{deployment['id']}")

@@ -61,12 +61,12 @@ LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
 def test_refused_with_the_place(
     text: str, place: tuple[int | None, int | None], words: str
 ) -> None:
-    before = time.monotonic()
+    before = time.process_time()
     first = problems(text)[0]
     assert (first.line, first.column) == place
     assert words in str(first)
     assert first.file == "x.yml"
-    assert time.monotonic() - before < 1
+    assert time.process_time() - before < 1
 
 
 def test_tabs_are_named() -> None:

@@ -56,10 +56,13 @@ class Store:
         filesystem, root = fsspec.core.url_to_fs(self.url, **self.options)
         filesystem.pipe_file(f"{root}/{path}", content)
 
-    def files(self) -> dict[str, bytes]:
+    def names(self) -> list[str]:
         filesystem, root = fsspec.core.url_to_fs(self.url, use_listings_cache=False, **self.options)
-        found = filesystem.find(root)
-        return {name[len(root) + 1 :]: filesystem.cat_file(name) for name in found}
+        return [name[len(root) + 1 :] for name in filesystem.find(root)]
+
+    def files(self) -> dict[str, bytes]:
+        filesystem, root = fsspec.core.url_to_fs(self.url, **self.options)
+        return {name: filesystem.cat_file(f"{root}/{name}") for name in self.names()}
 
 
 def free_port() -> int:
