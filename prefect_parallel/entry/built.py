@@ -33,6 +33,9 @@ _CHECK = f"import sys; sys.tracebacklimit = 0; import {', '.join(NEEDED.values()
 
 POLL_SECONDS = 0.1
 
+SYSTEM_CERTIFICATES = {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}
+"""Has uv trust what the machine trusts, as pip does; older versions know the second name."""
+
 LAST_LINES = 40
 """How much of what a tool said stands in the error message."""
 
@@ -176,7 +179,7 @@ class _Tools:
             pid = self._spawner.start(
                 command,
                 folder=self._folder,
-                environment=os.environ,
+                environment={**SYSTEM_CERTIFICATES, **os.environ},
                 stdout=self._log,
                 stderr=self._log,
             )
