@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tarfile
 import tempfile
@@ -129,7 +128,7 @@ def _fetch(place: Location, sha256: str, folder: Path) -> None:
         except tarfile.TarError as error:
             raise SnapshotFailed(f"{place.path} cannot be unpacked: {error}") from error
         try:
-            os.rename(unpacked, folder)  # noqa: PTH104 - Path.rename is no better
+            unpacked.rename(folder)
         except OSError:
             # Another was quicker.
             if not folder.exists():

@@ -31,13 +31,23 @@ def background_server() -> psutil.Process | None:
 def api_url(server: psutil.Process, *, seconds: float) -> str | None:
     """The URL of its API, once it answers; None if it ends, or does not within so many seconds."""
     until = time.monotonic() + seconds
-    while time.monotonic() < until and server.is_running():
-        for port in _ports(server):
-            url = f"http://127.0.0.1:{port}/api"
-            if _is_healthy(url):
-                return url
-        time.sleep(POLL_SECONDS)
+    with httpx.Client(timeout=HEALTH_SECONDS) as client:
+        while time.monotonic() < until and server.is_running():
+            for port in _ports(server):
+                url = f"http://127.0.0.1:{port}/api"
+                if is_healthy(client, url):
+                    return url
+            time.sleep(POLL_SECONDS)
     return None
+
+
+def is_healthy(client: httpx.Client, url: str) -> bool:
+    """Whether a server answers at the URL of an API."""
+    try:
+        answer = client.get(f"{url}/health")
+    except httpx.HTTPError:
+        return False
+    return answer.status_code == httpx.codes.OK
 
 
 def _ports(server: psutil.Process) -> list[int]:
@@ -51,11 +61,3 @@ def _ports(server: psutil.Process) -> list[int]:
         return []
     listening = (each for each in connections if each.status == psutil.CONN_LISTEN)
     return sorted({each.laddr.port for each in listening})
-
-
-def _is_healthy(url: str) -> bool:
-    try:
-        answer = httpx.get(f"{url}/health", timeout=HEALTH_SECONDS)
-    except httpx.HTTPError:
-        return False
-    return answer.status_code == httpx.codes.OK

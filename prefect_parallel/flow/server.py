@@ -27,7 +27,12 @@ from prefect.settings import (
 
 from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.background_server import api_url, background_server
+from prefect_parallel.flow.background_server import (
+    HEALTH_SECONDS,
+    api_url,
+    background_server,
+    is_healthy,
+)
 from prefect_parallel.flow.delivery import deliver_events_and_logs
 from prefect_parallel.flow.progress import Observer
 
@@ -138,13 +143,10 @@ def _free_port() -> int:
 def _wait_until_healthy(url: str, pid: int, log: Path) -> None:
     limit = max(STARTUP_SECONDS, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value())
     until = time.monotonic() + limit
-    with httpx.Client(timeout=2.0) as client:
+    with httpx.Client(timeout=HEALTH_SECONDS) as client:
         while time.monotonic() < until and psutil.pid_exists(pid):
-            try:
-                if client.get(f"{url}/health").status_code == httpx.codes.OK:
-                    return
-            except httpx.TransportError:
-                pass
+            if is_healthy(client, url):
+                return
             time.sleep(0.1)
     raise ServerFailed(
         f"no Prefect server came up within {limit:g} s, or it ended; its last words:\n"
