@@ -136,18 +136,10 @@ async def _close(dask_worker: distributed.Worker, key: str, grace: float) -> Non
 
 
 def assemble_nodes(limit: float, canceled: Event) -> str | None:
-    """Start the step's cluster, or connect to it, and wait until nodes are there.
-
-    Args:
-        limit: Seconds in which the first must come.
-        canceled: Ends the waiting.
-
-    Returns:
-        What to tell if they are fewer than wanted.
+    """Start the step's cluster, or connect to it, and let its `Members` assemble.
 
     Raises:
         NoCluster: There is none.
-        NoNode: None came.
     """
     return open_members(_runner()).assemble(limit, canceled)
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.remote.conftest import free_port
+
 BINARIES = Path("/usr/lib/postgresql")
 USER = "postgres"
 STARTUP_SECONDS = 30.0
@@ -76,12 +78,6 @@ def postgres(folder: Path) -> Iterator[str]:
         server.send_signal(2)
         server.wait(STARTUP_SECONDS)
         log.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _folder() -> Path | None:

@@ -17,6 +17,7 @@ import yaml
 from tests.deploy import postgres
 from tests.deploy.conftest import Api, started, wait_until
 from tests.e2e.conftest import write_pipeline
+from tests.remote.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
 IRIS = ROOT / "examples" / "iris_batch_prediction"
@@ -58,11 +59,11 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     if why := postgres.missing():
         pytest.skip(why)
     # PostgreSQL's user must get there; pytest's folders are the user's alone.
-    folder = Path("/tmp") / f"prefect-parallel-{postgres.free_port()}"
+    folder = Path("/tmp") / f"prefect-parallel-{free_port()}"
     folder.mkdir(mode=0o755)
     database = folder / "database"
     database.mkdir()
-    port = postgres.free_port()
+    port = free_port()
     api = Api(
         f"http://127.0.0.1:{port}/api",
         tmp_path_factory.mktemp("production"),

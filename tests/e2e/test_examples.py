@@ -12,8 +12,8 @@ import httpx
 import pytest
 import yaml
 
-from prefect_parallel.flow.server import _free_port
 from tests.e2e.conftest import COMMAND
+from tests.remote.conftest import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 IRIS = EXAMPLES / "iris_batch_prediction"
@@ -85,7 +85,7 @@ def test_a_server_that_was_left_in_the_background_is_found(
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
     command = [sys.executable, "-m", "prefect", "server"]
-    port = str(_free_port())
+    port = str(free_port())
     subprocess.run([*command, "start", "--background", "--port", port], check=True)
     try:
         run("iris_batch_prediction", tmp_path, None)

@@ -415,14 +415,19 @@ def own_server(tmp_path: Path, server: str) -> Iterator[OwnServer]:
     own.close()
 
 
+def start_and_lose_the_server(it: Pipeline, server: OwnServer) -> subprocess.Popen[str]:
+    it.server = server.url
+    process = it.start()
+    wait_for(lambda: parts(it) == 3)
+    server.kill()
+    return process
+
+
 def test_the_api_server_may_go_away_for_a_while(
     pipeline: Any, tmp_path: Path, own_server: OwnServer
 ) -> None:
     it = waiting(pipeline, tmp_path)
-    it.server = own_server.url
-    process = it.start()
-    wait_for(lambda: parts(it) == 3)
-    own_server.kill()
+    process = start_and_lose_the_server(it, own_server)
     (tmp_path / "go").touch()
     time.sleep(30)
     own_server.start()
@@ -441,10 +446,7 @@ def test_an_api_server_that_is_gone_for_good_ends_the_run_which_can_be_resumed(
     # By default Prefect tries for a minute, each time that it has something to say.
     monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "0")
     it = waiting(pipeline, tmp_path)
-    it.server = own_server.url
-    process = it.start()
-    wait_for(lambda: parts(it) == 3)
-    own_server.kill()
+    process = start_and_lose_the_server(it, own_server)
     (tmp_path / "go").touch()
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 1, said
