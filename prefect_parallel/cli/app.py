@@ -19,6 +19,7 @@ from prefect_parallel.errors import (
     PrefectParallelError,
     UnknownCompute,
 )
+from prefect_parallel.flow.groups import MAX_TASK_RUNS
 from prefect_parallel.layout import UnusableRunDirectory
 
 EXIT_COMPLETED = 0
@@ -51,7 +52,7 @@ def run(
     set_: Set = None,
     datastores: Store = None,
     strict: Annotated[bool, Parameter(negative=())] = False,
-    max_task_runs: Annotated[int, Parameter(validator=Number(gte=1))] = 1000,
+    max_task_runs: Annotated[int, Parameter(validator=Number(gte=1))] = MAX_TASK_RUNS,
     environment: Literal["this", "build"] = "this",
     verbose: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:

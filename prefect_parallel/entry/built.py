@@ -40,6 +40,15 @@ LAST_LINES = 40
 """How much of what a tool said stands in the error message."""
 
 
+def interpreter_for(environment: Environment | None) -> Interpreter:
+    """What processes of a step run on here: what its environment is built to, else this Python.
+
+    Raises:
+        EnvironmentNotBuilt: A tool is missing, or failed.
+    """
+    return Interpreter.own() if environment is None else built(environment)
+
+
 def built(environment: Environment, on_line: Callable[[str], None] = lambda _: None) -> Interpreter:
     """The interpreter of an environment, which is built if this machine does not have it.
 

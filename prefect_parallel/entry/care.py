@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from prefect_parallel.entry.built import built
+from prefect_parallel.entry.built import interpreter_for
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.gpus import Gpus, devices_of_this_node
 from prefect_parallel.entry.interpreter import Interpreter
@@ -43,7 +43,7 @@ class ProcessCare:
         with self._lock:
             if self._ready is None:
                 looked_up = self._look_up(self._config.environment_templates)
-                self._ready = self._interpreter(), looked_up
+                self._ready = interpreter_for(self._config.environment), looked_up
             return self._ready[0]
 
     def variables(self, name: ProcessName) -> dict[str, str]:
@@ -72,7 +72,3 @@ class ProcessCare:
     def close(self) -> None:
         """Called when all processes have ended."""
         self._log_cap.close()
-
-    def _interpreter(self) -> Interpreter:
-        environment = self._config.environment
-        return Interpreter.own() if environment is None else built(environment)

@@ -12,7 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from prefect_parallel.entry.built import built
+from prefect_parallel.entry.built import built, interpreter_for
 from prefect_parallel.entry.environment import NEEDED, Environment
 from prefect_parallel.entry.interpreter import Interpreter
 from prefect_parallel.errors import EnvironmentNotBuilt
@@ -63,8 +63,7 @@ class Environments:
 
     def interpreter(self, step: Step) -> Interpreter:
         """What a step's command finds as `python`, on this machine."""
-        environment = self.of(step)
-        return Interpreter.own() if environment is None else built(environment)
+        return interpreter_for(self.of(step))
 
 
 class BuiltEnvironments(Environments):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from prefect_parallel.data import MiniBatch, Piece
+if TYPE_CHECKING:
+    from prefect_parallel.data import MiniBatch, Piece
 
 MAX_TASK_RUNS = 1000
 """Up to so many mini-batches are task runs of their own by default; above, neighbours share one.

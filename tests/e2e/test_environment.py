@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from prefect_parallel.entry.built import SYSTEM_CERTIFICATES
 from tests.e2e.conftest import COMMAND, Pipeline
 from tests.e2e.test_invalid import change
 from tests.e2e.test_run import wait_for
@@ -39,7 +40,10 @@ def skip_without_index() -> None:
     if UV is None:
         pytest.skip("uv is not installed: pip install 'prefect-parallel[environments]'")
     command = [UV, "pip", "compile", "-"]
-    answer = subprocess.run(command, input="six", capture_output=True, text=True, check=False)
+    environment = {**SYSTEM_CERTIFICATES, **os.environ}
+    answer = subprocess.run(
+        command, input="six", env=environment, capture_output=True, text=True, check=False
+    )
     if answer.returncode != 0:
         pytest.skip(f"uv finds no package index: {answer.stderr}")
 
