@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
 
 from prefect_parallel.deploy import schedule_file  # noqa: F401 - for its models
 from prefect_parallel.job.model import Model
 from tests.data.test_golden import DIFFERENCES as OF_TABLES
 from tests.job.test_golden import DIFFERENCES as OF_PIPELINES
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+
+LOADED = re.compile(r"""<(?:script|img|iframe|link rel="stylesheet")[^>]*?(?:src|href)="([^"]*)""")
+"""What a browser loads with a page, without being asked."""
 
 
 def test_every_difference_from_the_reference_is_listed() -> None:
@@ -32,3 +42,30 @@ def models(of: type[Model] = Model) -> Iterator[type[Model]]:
     for model in of.__subclasses__():
         yield model
         yield from models(model)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, as `mkdocs build --strict` makes it."""
+    pytest.importorskip("mkdocs", reason="mkdocs is not installed: pip install -e '.[docs]'")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
+    pages = sorted(site.rglob("*.html"))
+    assert len(pages) > len(list(DOCS.glob("*.md")))
+    for page in pages:
+        loaded = LOADED.findall(page.read_text())
+        assert loaded, page
+        assert [url for url in loaded if urlsplit(url).netloc] == [], page
+
+
+def test_links_to_elsewhere_are_well_formed() -> None:
+    for page in DOCS.rglob("*.md"):
+        for url in re.findall(r"\]\((\w+:[^)]*)\)", page.read_text()):
+            parts = urlsplit(url)
+            assert (parts.scheme, "." in parts.netloc, " " in url) == ("https", True, False), url
