@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
+from prefect_parallel.cli.version import versions
 from prefect_parallel.errors import (
     EnvironmentNotBuilt,
     InvalidFile,
@@ -37,8 +37,15 @@ _NOTHING_RAN = (InvalidInput, UnknownCompute, UnusableRunDirectory, EnvironmentN
 app = App(
     name="prefect-parallel",
     help="Azure Machine Learning's parallel job, on Prefect and Dask, without Azure.",
-    version=lambda: importlib.metadata.version("prefect-parallel"),
+    version=versions,
+    version_format="plaintext",
     help_epilogue="Exit status: 0 completed, 1 failed or canceled, 2 invalid (nothing ran).",
+)
+app.register_install_completion_command(
+    help="""Have the shell complete commands, options and the names of files.
+
+    Example: prefect-parallel --install-completion --shell zsh
+    """
 )
 
 

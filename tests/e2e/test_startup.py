@@ -15,7 +15,14 @@ SLOW = ("prefect", "prefect_dask", "dask", "distributed", "bokeh")
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["run", "--help"], ["validate", EXAMPLE], ["plan", EXAMPLE], ["schema"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["run", "--help"],
+        ["validate", EXAMPLE],
+        ["plan", EXAMPLE],
+        ["schema"],
+    ],
     ids=lambda arguments: str(arguments[0]),
 )
 def test_a_command_that_runs_nothing_does_not_import_prefect(arguments: list[object]) -> None:
