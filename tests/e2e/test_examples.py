@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +38,30 @@ def run(example: str, folder: Path, server: str | None, *overrides: str) -> Path
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return folder / "run"
+
+
+def run_as_its_readme_says(example: str, folder: Path, server: str) -> Path:
+    """Run what stands indented in an example's README; gives the folder of the run's steps."""
+    clone = folder / "a clone, 'quoted' ü"
+    copy = shutil.copytree(EXAMPLES / example, clone / "examples" / example)
+    readme = (copy / "README.md").read_text(encoding="utf-8")
+    commands = [line for line in readme.splitlines() if line.startswith("    ")]
+    ended = subprocess.run(
+        ["bash", "-euc", "\n".join(commands)],
+        cwd=clone,
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PREFECT_API_URL": server,
+        },
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    [steps] = clone.rglob("runs/*/steps")
+    return steps
 
 
 def result_of(directory: Path, step: str) -> dict[str, object]:
@@ -117,3 +143,20 @@ def test_many_models(tmp_path: Path, server: str) -> None:
     sales = list(csv.DictReader((EXAMPLES / "many_models" / "sales.csv").open()))
     pairs = {(row["store"], row["brand"]) for row in sales}
     assert {(row["store"], row["brand"]) for row in summary} == pairs
+
+
+def test_document_keywords(tmp_path: Path, server: str) -> None:
+    describe = run_as_its_readme_says("document_keywords", tmp_path, server) / "describe"
+    lines = (describe / "outputs/described/documents.jsonl").read_text().splitlines()
+    described = [json.loads(line) for line in lines]
+    documents = EXAMPLES / "document_keywords" / "documents"
+    files = sorted(documents.rglob("*.txt"))
+    readable = [file for file in files if file.name != "fete.txt"]
+    assert len(readable) == len(files) - 1
+    assert [(each["language"], each["year"], each["document"]) for each in described] == [
+        file.relative_to(documents).parts for file in readable
+    ]
+    keywords = {each["document"]: each["keywords"] for each in described}
+    assert keywords["bienen.txt"] == ["schule", "bienen", "honig"]
+    [failed] = (describe / "logs/failed_mini_batches.jsonl").read_text().splitlines()
+    assert "language=french, year=2025" in json.loads(failed)["inputs"]
