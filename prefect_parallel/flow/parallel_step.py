@@ -17,7 +17,7 @@ from prefect_parallel.flow.artifacts import StepArtifacts
 from prefect_parallel.flow.cluster import task_runner_on
 from prefect_parallel.flow.elsewhere import Elsewhere
 from prefect_parallel.flow.groups import groups
-from prefect_parallel.flow.members import Wanted
+from prefect_parallel.flow.membership import Wanted
 from prefect_parallel.flow.metrics import log_to_mlflow, metrics_of, show_metrics
 from prefect_parallel.flow.news import CANNOT_WRITE
 from prefect_parallel.flow.nodes import assemble_nodes, open_nodes
