@@ -83,10 +83,12 @@ def pipeline(func: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
             ),
         )
 
+
         @pipeline(display_name="nightly scores")
         def nightly(rows):
             scoring = score(rows=rows)
             return {"scores": scoring.outputs.scores}
+
 
         job = nightly(rows=Input(type="mltable", path="./rows"))
         ```
