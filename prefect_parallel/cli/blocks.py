@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from prefect_parallel.blocks.documents import Saved, apply, read_documents, saved
+from prefect_parallel.flow.progress import Observer
 from prefect_parallel.flow.server import prefect_server
 
 
@@ -19,7 +20,7 @@ def apply_blocks(file: Path) -> None:
         NoBlocks: The server does not answer.
     """
     documents = read_documents(file)
-    with prefect_server():
+    with prefect_server(Observer()):
         _print(apply(documents))
 
 
@@ -29,7 +30,7 @@ def list_blocks() -> None:
     Raises:
         NoBlocks: The server does not answer.
     """
-    with prefect_server():
+    with prefect_server(Observer()):
         _print(saved())
 
 

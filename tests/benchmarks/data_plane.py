@@ -151,9 +151,10 @@ def _server() -> Iterator[None]:
     """A warm Prefect server, with a home of its own."""
     with tempfile.TemporaryDirectory() as home:
         os.environ["PREFECT_HOME"] = home
+        from prefect_parallel.flow.progress import Observer
         from prefect_parallel.flow.server import prefect_server
 
-        with prefect_server():
+        with prefect_server(Observer()):
             yield
 
 
