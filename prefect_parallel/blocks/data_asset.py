@@ -49,7 +49,7 @@ class DataAsset(Block):
         description="Its type in the pipeline.", examples=["uri_file", "uri_folder", "mltable"]
     )
     path: str = Field(
-        description="URL, azureml://datastores/<name>/paths/<path>, or an absolute local path."
+        description="URL, `azureml://datastores/<name>/paths/<path>`, or an absolute local path."
     )
 
     @property

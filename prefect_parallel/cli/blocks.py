@@ -8,7 +8,6 @@ from pathlib import Path
 from rich.console import Console
 
 from prefect_parallel.blocks.documents import Saved, apply, read_documents, saved
-from prefect_parallel.flow.progress import Observer
 from prefect_parallel.flow.server import prefect_server
 
 
@@ -20,7 +19,7 @@ def apply_blocks(file: Path) -> None:
         NoBlocks: The server does not answer.
     """
     documents = read_documents(file)
-    with prefect_server(Observer()):
+    with prefect_server():
         _print(apply(documents))
 
 
@@ -30,7 +29,7 @@ def list_blocks() -> None:
     Raises:
         NoBlocks: The server does not answer.
     """
-    with prefect_server(Observer()):
+    with prefect_server():
         _print(saved())
 
 

@@ -27,8 +27,8 @@ from prefect_parallel.entry.config import ProcessName
 from prefect_parallel.entry.script import Script, load_script, offer_entry_script, script_traceback
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
 from prefect_parallel.flow.environments import Environments
+from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.placeholders import look_up
-from prefect_parallel.flow.progress import Observer
 from prefect_parallel.flow.run import Run
 from prefect_parallel.flow.server import prefect_server
 from prefect_parallel.job import Data, OutputOf, ParallelStep, load_pipeline
@@ -149,7 +149,7 @@ def _looked_up(step: ParallelStep) -> dict[str, str]:
     """What only a Prefect server knows."""
     if not step.environment_templates:
         return {}
-    with prefect_server(Observer()):
+    with prefect_server():
         return look_up(step.environment_templates)
 
 

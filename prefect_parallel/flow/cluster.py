@@ -9,7 +9,8 @@ from distributed import Security
 
 from prefect_parallel.blocks import Compute
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.members import Members, Wanted
+from prefect_parallel.flow.members import Members
+from prefect_parallel.flow.membership import Wanted
 from prefect_parallel.flow.task_runner import NodeTaskRunner
 
 

@@ -30,11 +30,11 @@ from prefect_parallel.flow.groups import MAX_TASK_RUNS
 from prefect_parallel.flow.known_names import with_blocks
 from prefect_parallel.flow.lock import hold
 from prefect_parallel.flow.metrics import show_metrics
+from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.parallel_step import parallel_step_flow
 from prefect_parallel.flow.parameters import give_parameters
 from prefect_parallel.flow.pipeline_flow import PipelineFlow
 from prefect_parallel.flow.placeholders import check_placeholders
-from prefect_parallel.flow.progress import Observer
 from prefect_parallel.flow.run import Run
 from prefect_parallel.flow.runs import UploadFailed, runs_at
 from prefect_parallel.job import (

@@ -87,10 +87,9 @@ def _find_assets() -> dict[str, dict[str, Asset]]:
 @contextmanager
 def _server() -> Iterator[None]:
     """The server that is configured; else one, as long as it is needed, with the blocks of here."""
-    from prefect_parallel.flow.progress import Observer
     from prefect_parallel.flow.server import prefect_server
 
-    with prefect_server(Observer()):
+    with prefect_server():
         yield
 
 

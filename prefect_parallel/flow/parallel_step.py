@@ -17,13 +17,14 @@ from prefect_parallel.flow.artifacts import StepArtifacts
 from prefect_parallel.flow.cluster import task_runner_on
 from prefect_parallel.flow.elsewhere import Elsewhere
 from prefect_parallel.flow.groups import groups
-from prefect_parallel.flow.members import Wanted
+from prefect_parallel.flow.membership import Wanted
 from prefect_parallel.flow.metrics import log_to_mlflow, metrics_of, show_metrics
 from prefect_parallel.flow.news import CANNOT_WRITE
 from prefect_parallel.flow.nodes import assemble_nodes, open_nodes
-from prefect_parallel.flow.progress import Failures, Progress, StepEnd
+from prefect_parallel.flow.progress import Progress
 from prefect_parallel.flow.result_page import result_page
 from prefect_parallel.flow.run import Run
+from prefect_parallel.flow.step_end import Failures, StepEnd
 from prefect_parallel.flow.step_plan import StepPlan, limits_of, plan_step
 from prefect_parallel.flow.task_runner import NodeTaskRunner
 from prefect_parallel.flow.thresholds import Thresholds

@@ -1,14 +1,11 @@
-"""How far a step is: counted from the events that nodes send, shown by an observer."""
+"""How far a step is: counted from the events that nodes send."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
-from prefect_parallel.output.job_result import Status
 from prefect_parallel.output.part import Record
 from prefect_parallel.output.root_cause import root_cause
 
@@ -100,76 +97,3 @@ class Progress:
 
     def __str__(self) -> str:
         return f"{self.done} of {self.mini_batches} mini-batches done, {self.failed} failed"
-
-
-@dataclass(frozen=True)
-class Failures:
-    """Mini-batches that failed of one root cause.
-
-    Attributes:
-        cause: The error, with `…` for what differs.
-        count: How many there are.
-        example: The error of one of them.
-        repeat: What to type to run one of them again.
-    """
-
-    cause: str
-    count: int
-    example: str
-    repeat: str
-
-    def __str__(self) -> str:
-        such_as = "" if self.example == self.cause else f", such as {self.example}"
-        return f"{self.cause}{such_as}"
-
-
-@dataclass(frozen=True)
-class StepEnd:
-    """What became of a step.
-
-    Attributes:
-        status: Completed, Failed or Canceled.
-        reason: Why, in one sentence.
-        output: The aggregated output, else the folder of the step's outputs; None for neither.
-        log: The file to look into first; None if there is nowhere to write to.
-        failures: Of the mini-batches that failed, the most frequent causes first.
-        metrics_for_parent: Metrics that the pipeline's run shows, too.
-    """
-
-    status: Status
-    reason: str
-    output: Path | None
-    log: Path | None
-    failures: tuple[Failures, ...] = ()
-    metrics_for_parent: Mapping[str, float] = field(default_factory=dict)
-
-
-class Observer:
-    """Is told what happens in a run; this one keeps quiet.
-
-    Its methods may be called from several threads at a time, one for each step that runs.
-    """
-
-    def waiting(self, what: str) -> None:
-        """The run waits for something, e.g. `the Prefect server`."""
-
-    def shown_at(self, ui: str) -> None:
-        """The run can be looked at in the Prefect UI that was found at this address."""
-
-    def warned(self, text: str) -> None:
-        """Something about the run that may not be what was meant, before any step starts."""
-
-    def noted(self, step: str, text: str) -> None:
-        """Something worth knowing about a step, e.g. how much of it is reused."""
-
-    def command_started(self, step: str) -> None:
-        """A command step runs its command."""
-
-    def step_started(self, step: str, progress: Progress, slots: str) -> None:
-        """A parallel step is about to run its mini-batches, e.g. on `2 nodes x 4 slots`."""
-
-    def step_progressed(self, step: str, progress: Progress) -> None:
-        """Some mini-batch's attempt has ended, or some time has passed."""
-
-    def step_ended(self, step: str, end: StepEnd) -> None:
-        """A step is over."""

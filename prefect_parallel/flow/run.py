@@ -16,8 +16,9 @@ from prefect_parallel.data.listing import files_at
 from prefect_parallel.flow.computes import Computes
 from prefect_parallel.flow.environments import Environments
 from prefect_parallel.flow.groups import MAX_TASK_RUNS
-from prefect_parallel.flow.progress import Observer, StepEnd
+from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.runs import Runs
+from prefect_parallel.flow.step_end import StepEnd
 from prefect_parallel.job import CommandStep, Data, Literal, Missing, OutputOf, ParallelStep
 from prefect_parallel.job.expressions import find
 from prefect_parallel.layout import RunDirectory

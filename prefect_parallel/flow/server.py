@@ -34,7 +34,7 @@ from prefect_parallel.flow.background_server import (
     is_healthy,
 )
 from prefect_parallel.flow.delivery import deliver_events_and_logs
-from prefect_parallel.flow.progress import Observer
+from prefect_parallel.flow.observer import Observer
 
 STARTUP_SECONDS = 180.0
 """A cold database migrates for over 30 s on a small machine."""
@@ -52,12 +52,16 @@ class ServerGone(PrefectParallelError):
 
 
 @contextmanager
-def prefect_server(observer: Observer) -> Iterator[str]:
+def prefect_server(observer: Observer | None = None) -> Iterator[str]:
     """The URL of the API of a server: the one configured, the one in the background, or a new one.
+
+    Args:
+        observer: Is told what is waited for.
 
     Raises:
         ServerFailed: There is none, and none could be started.
     """
+    observer = observer or Observer()
     if configured := PREFECT_API_URL.value():
         yield configured
     elif (background := background_server()) and (url := _wait_for(background, observer)):

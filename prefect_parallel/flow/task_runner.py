@@ -36,15 +36,10 @@ from prefect.tasks import Task
 from prefect.utilities.engine import collect_task_run_inputs_sync
 from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
+from prefect_parallel.flow.chosen_workers import ChosenWorkers
 from prefect_parallel.flow.foundations import check_foundations
-from prefect_parallel.flow.members import (
-    AllWorkers,
-    ChosenWorkers,
-    Members,
-    NodePart,
-    Wanted,
-    begin_in_slot,
-)
+from prefect_parallel.flow.members import AllWorkers, Members, NodePart
+from prefect_parallel.flow.membership import Wanted, begin_in_slot
 
 check_foundations()
 

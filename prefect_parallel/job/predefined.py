@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from prefect_parallel.job.expressions import fill, find, keep_given
@@ -16,34 +16,123 @@ MIN_PREFIX = 10
 
 
 @dataclass(frozen=True)
-class PredefinedArguments:
-    """The arguments that set the run itself; times in seconds.
+class Argument:
+    """What a predefined argument takes.
 
     Attributes:
-        error_threshold: Failed items that are ignored; -1 for any number.
-        allowed_failed_percent: Failed mini-batches that are ignored, in percent.
-        task_overhead_timeout: To load a mini-batch and hand it to `run`.
-        progress_update_timeout: Without any progress of the job; None if not given.
-        first_task_creation_timeout: From the job's start to its first `run`.
-        copy_logs_to_parent: Whether the logs are copied to the run's own folder.
-        resource_monitor_interval: Between two samples; 0 for none.
-        append_row_dataframe_header: Whether an aggregated CSV gets a header.
-        metrics_name_prefix: Put before the names of metrics.
-        push_metrics_to_parent: Whether the pipeline's run gets the metrics too.
-        profiling_module: "cProfile" or None.
+        allowed: For messages.
+        read: From text to the value; None if it is not allowed.
+        about: What it sets, for the reference.
     """
 
-    error_threshold: int = -1
-    allowed_failed_percent: float = 100
-    task_overhead_timeout: float = 600
-    progress_update_timeout: float | None = None
-    first_task_creation_timeout: float = 600
-    copy_logs_to_parent: bool = False
-    resource_monitor_interval: int = 600
-    append_row_dataframe_header: bool = False
-    metrics_name_prefix: str | None = None
-    push_metrics_to_parent: bool = False
-    profiling_module: str | None = None
+    allowed: str
+    read: Callable[[str], Any]
+    about: str
+
+
+def _whole(low: int) -> Callable[[str], int | None]:
+    def read(text: str) -> int | None:
+        if not re.fullmatch(r"[-+]?\d+", text, re.ASCII):
+            return None
+        return int(text) if low <= int(text) <= INT_MAX else None
+
+    return read
+
+
+def _number(text: str) -> float | None:
+    if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text, re.ASCII):
+        return None
+    return int(text) if re.fullmatch(r"[-+]?\d+", text) else float(text)
+
+
+def _percent(text: str) -> float | None:
+    number = _number(text)
+    return number if number is not None and 0 <= number <= 100 else None
+
+
+def _seconds(text: str) -> float | None:
+    number = _number(text)
+    return number if number is not None and 0 < number <= MAX_TIMEOUT else None
+
+
+def _flag(text: str) -> bool | None:
+    return {"true": True, "false": False}.get(text.lower())
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _profiler(text: str) -> str | None:
+    return text if text == "cProfile" else None
+
+
+def _argument(default: Any, about: str, allowed: str, read: Callable[[str], Any]) -> Any:
+    return field(default=default, metadata={"argument": Argument(allowed, read, about)})
+
+
+_SECONDS = (f"seconds, more than 0, at most {MAX_TIMEOUT}", _seconds)
+_FLAG = ("True or False", _flag)
+
+
+@dataclass(frozen=True)
+class PredefinedArguments:
+    """The arguments that set the run itself; None if not given and of no default."""
+
+    error_threshold: int = _argument(
+        -1,
+        "So many failed items are ignored, -1: any number. Wins over the step's key of that name.",
+        "a whole number of failed items, -1 or more",
+        _whole(-1),
+    )
+    allowed_failed_percent: float = _argument(
+        100,
+        "So many failed mini-batches are ignored, in percent of all.",
+        "a percentage from 0 to 100",
+        _percent,
+    )
+    task_overhead_timeout: float = _argument(
+        600, "How long it may take to load a mini-batch and hand it to `run`.", *_SECONDS
+    )
+    progress_update_timeout: float | None = _argument(
+        None,
+        "How long no attempt may end before the step fails. Left out, it follows from the other"
+        " timeouts: the longest that a healthy step can stay silent.",
+        *_SECONDS,
+    )
+    first_task_creation_timeout: float = _argument(
+        600, "How long it may take from the step's start to its first `run`.", *_SECONDS
+    )
+    copy_logs_to_parent: bool = _argument(
+        False, "Whether the step's logs are copied to the run's own `logs`, too.", *_FLAG
+    )
+    resource_monitor_interval: int = _argument(
+        600,
+        "Seconds between two samples of what nodes and processes use; 0: none.",
+        "a whole number of seconds, 0 (off) or more",
+        _whole(0),
+    )
+    append_row_dataframe_header: bool = _argument(
+        False, "Whether an aggregated CSV begins with the names of the columns.", *_FLAG
+    )
+    metrics_name_prefix: str | None = _argument(
+        None, "Put before the names of the step's metrics.", "text", _text
+    )
+    push_metrics_to_parent: bool = _argument(
+        False, "Whether the pipeline's flow run shows the step's metrics, too.", *_FLAG
+    )
+    profiling_module: str | None = _argument(
+        None,
+        "What measures where the time of `init` and `run` goes, into"
+        " `logs/sys/perf/<node>/<process>.prof`.",
+        "cProfile",
+        _profiler,
+    )
+
+
+ARGUMENTS: Mapping[str, Argument] = {
+    each.name: each.metadata["argument"] for each in fields(PredefinedArguments)
+}
 
 
 class WrongArgument(ValueError):
@@ -120,14 +209,14 @@ def parse_predefined(
             continue
         if not separator:
             if position == len(words) or words[position].startswith("--"):
-                wrong(WrongArgument(argument, "no value follows it", _ALLOWED[name]))
+                wrong(WrongArgument(argument, "no value follows it", ARGUMENTS[name].allowed))
                 continue
             text = words[position]
             position += 1
         text = fill(text, values)
-        value = _READERS[name](text)
+        value = ARGUMENTS[name].read(text)
         if value is None:
-            wrong(WrongArgument(argument, f"found {text!r}", _ALLOWED[name]))
+            wrong(WrongArgument(argument, f"found {text!r}", ARGUMENTS[name].allowed))
         else:
             given[name] = value
     return replace(PredefinedArguments(), **given), set(given)
@@ -137,72 +226,7 @@ def _predefined(argument: str) -> str | None:
     if not argument.startswith("--"):
         return None
     name = argument[2:]
-    if name in _READERS:
+    if name in ARGUMENTS:
         return name
-    matches = [full for full in _READERS if full.startswith(name)]
+    matches = [full for full in ARGUMENTS if full.startswith(name)]
     return matches[0] if len(name) >= MIN_PREFIX and len(matches) == 1 else None
-
-
-def _whole(low: int) -> Callable[[str], int | None]:
-    def read(text: str) -> int | None:
-        if not re.fullmatch(r"[-+]?\d+", text, re.ASCII):
-            return None
-        return int(text) if low <= int(text) <= INT_MAX else None
-
-    return read
-
-
-def _number(text: str) -> float | None:
-    if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text, re.ASCII):
-        return None
-    return int(text) if re.fullmatch(r"[-+]?\d+", text) else float(text)
-
-
-def _percent(text: str) -> float | None:
-    number = _number(text)
-    return number if number is not None and 0 <= number <= 100 else None
-
-
-def _seconds(text: str) -> float | None:
-    number = _number(text)
-    return number if number is not None and 0 < number <= MAX_TIMEOUT else None
-
-
-def _flag(text: str) -> bool | None:
-    return {"true": True, "false": False}.get(text.lower())
-
-
-def _text(text: str) -> str:
-    return text
-
-
-def _profiler(text: str) -> str | None:
-    return text if text == "cProfile" else None
-
-
-_READERS: dict[str, Callable[[str], Any]] = {
-    "error_threshold": _whole(-1),
-    "allowed_failed_percent": _percent,
-    "task_overhead_timeout": _seconds,
-    "progress_update_timeout": _seconds,
-    "first_task_creation_timeout": _seconds,
-    "copy_logs_to_parent": _flag,
-    "resource_monitor_interval": _whole(0),
-    "append_row_dataframe_header": _flag,
-    "metrics_name_prefix": _text,
-    "push_metrics_to_parent": _flag,
-    "profiling_module": _profiler,
-}
-_ALLOWED = {
-    "error_threshold": "a whole number of failed items, -1 or more",
-    "allowed_failed_percent": "a percentage from 0 to 100",
-    "task_overhead_timeout": f"seconds, more than 0, at most {MAX_TIMEOUT}",
-    "progress_update_timeout": f"seconds, more than 0, at most {MAX_TIMEOUT}",
-    "first_task_creation_timeout": f"seconds, more than 0, at most {MAX_TIMEOUT}",
-    "copy_logs_to_parent": "True or False",
-    "resource_monitor_interval": "a whole number of seconds, 0 (off) or more",
-    "append_row_dataframe_header": "True or False",
-    "metrics_name_prefix": "text",
-    "push_metrics_to_parent": "True or False",
-    "profiling_module": "cProfile",
-}

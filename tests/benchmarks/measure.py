@@ -79,10 +79,9 @@ def warm_server(home: Path) -> Iterator[tuple[str, psutil.Process]]:
     os.environ["DO_NOT_TRACK"] = "1"
     os.environ.pop("PREFECT_API_URL", None)
 
-    from prefect_parallel.flow.progress import Observer
     from prefect_parallel.flow.server import prefect_server
 
-    with prefect_server(Observer()) as url:
+    with prefect_server() as url:
         (process,) = (
             child
             for child in psutil.Process().children(recursive=True)

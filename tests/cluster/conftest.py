@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psutil
 import pytest
 import yaml
 from distributed import Client
@@ -96,6 +97,22 @@ class Cluster:
         with self.client() as client:
             found = client.run(look)
             return {name: found[address] for name, address in self.addresses().items()}
+
+    def entry_processes(self) -> list[psutil.Process]:
+        """Those of all workers."""
+        return [
+            child
+            for process in self.processes.values()
+            for child in psutil.Process(process.pid).children(recursive=True)
+            if "prefect_parallel.entry.process" in " ".join(child.cmdline())
+        ]
+
+    def refuse_leftovers(self, patience: float = 0) -> None:
+        """Fail if workers have anything of this project, after so many seconds."""
+        until = time.monotonic() + patience
+        while any(self.plugins().values()) or self.entry_processes():
+            assert time.monotonic() < until, (self.plugins(), self.entry_processes())
+            time.sleep(0.2)
 
     def client(self) -> Client:
         security = None

@@ -15,7 +15,7 @@ from prefect_parallel import load_pipeline
 from prefect_parallel.blocks import Compute
 from prefect_parallel.flow.cluster import task_runner_on
 from prefect_parallel.flow.computes import Computes
-from prefect_parallel.flow.members import Wanted
+from prefect_parallel.flow.membership import Wanted
 from tests.e2e.conftest import Pipeline, write_pipeline
 
 SCRIPT = """

@@ -12,7 +12,8 @@ from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_parallel import compile_pipeline
-from prefect_parallel.flow.progress import Observer, StepEnd
+from prefect_parallel.flow.observer import Observer
+from prefect_parallel.flow.step_end import StepEnd
 
 
 class Ends(Observer):

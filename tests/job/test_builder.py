@@ -55,7 +55,7 @@ def make() -> PipelineJob:
         task=RunFunction(
             code="./code",
             entry_script="entry.py",
-            environment=Environment(image="any/image"),
+            environment=Environment(image="any/image", properties={"a": "b"}, datastore="any"),
             program_arguments="--limit ${{inputs.limit}} $[[--note ${{inputs.note}}]]",
             append_row_to="${{outputs.rows}}",
         ),

@@ -39,7 +39,16 @@ class Input:
 
 @dataclass(kw_only=True)
 class Output:
-    """An output of a step or of the pipeline."""
+    """An output of a step or of the pipeline.
+
+    Attributes:
+        type: A data type.
+        path: Where the author wants it; here it is in the run directory all the same.
+        mode: How a step writes it.
+        name: What it would be registered as in Azure; no meaning here, as its version has none.
+        version: Beside a name.
+        description: For people.
+    """
 
     type: str = "uri_folder"
     path: str | os.PathLike[str] | None = None
@@ -51,7 +60,19 @@ class Output:
 
 @dataclass(kw_only=True)
 class Environment:
-    """An environment in place; here, steps run in the environment that runs the pipeline."""
+    """An environment in place; steps run in the one that runs the pipeline, if it is not built.
+
+    Attributes:
+        name: For people.
+        version: Beside a name.
+        description: For people.
+        image: Of a container; changes nothing here.
+        build: The context of a container; changes nothing here.
+        conda_file: What it has to have: the path of a conda file, or its content.
+        tags: For people.
+        properties: No meaning here.
+        datastore: No meaning here.
+    """
 
     name: str | None = None
     version: str | None = None
@@ -66,7 +87,16 @@ class Environment:
 
 @dataclass(kw_only=True)
 class RunFunction:
-    """What a parallel step runs over each mini-batch."""
+    """What a parallel step runs over each mini-batch.
+
+    Attributes:
+        code: The folder of the entry script, or the script itself.
+        entry_script: Its path below that folder.
+        program_arguments: What it finds in `sys.argv`; some of it sets the run itself.
+        model: No meaning here.
+        append_row_to: Where what `run` returns goes, e.g. `${{outputs.scores}}`.
+        environment: An `Environment`, or the name of one: `azureml:NAME`.
+    """
 
     code: str | os.PathLike[str] | None = None
     entry_script: str | None = None

@@ -65,6 +65,33 @@ def pipeline(func: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
         What takes the pipeline's inputs and returns a `PipelineJob`; it raises InvalidPipeline
         if that has mistakes. An input that is None is not given. Settings, and the types, modes
         and paths of outputs may still be set on the job.
+
+    Example:
+        ```python
+        from prefect_parallel import Input, Output, RunFunction, parallel_run_function, pipeline
+
+        score = parallel_run_function(
+            inputs={"rows": Input(type="mltable", mode="direct")},
+            outputs={"scores": Output(type="uri_file")},
+            input_data="${{inputs.rows}}",
+            mini_batch_size="10kb",
+            task=RunFunction(
+                code="./script",
+                entry_script="score.py",
+                environment="azureml:anything:1",
+                append_row_to="${{outputs.scores}}",
+            ),
+        )
+
+
+        @pipeline(display_name="nightly scores")
+        def nightly(rows):
+            scoring = score(rows=rows)
+            return {"scores": scoring.outputs.scores}
+
+
+        job = nightly(rows=Input(type="mltable", path="./rows"))
+        ```
     """
     if func is None:
         return lambda func: _Maker(func, settings)

@@ -76,6 +76,9 @@ class Writer:
         return str(getattr(source, "type", ""))
 
 
+_ONLY_IN_PYTHON = ("datastore", "properties")
+"""Of an environment: arguments that azure-ai-ml takes, and that are keys of no YAML."""
+
 _BINDINGS = (PipelineInput, StepOutput)
 
 
@@ -156,7 +159,8 @@ def _plain(value: Any) -> Any:
         task = {key: _plain(part) for key, part in vars(value).items()}
         return without_none({"type": "run_function", **task})
     if isinstance(value, Environment):
-        return without_none({key: _plain(part) for key, part in vars(value).items()})
+        parts = {key: part for key, part in vars(value).items() if key not in _ONLY_IN_PYTHON}
+        return without_none({key: _plain(part) for key, part in parts.items()})
     if isinstance(value, PipelineInput):
         return f"${{{{parent.inputs.{value.name}}}}}"
     if isinstance(value, os.PathLike):

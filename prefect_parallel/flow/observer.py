@@ -1,0 +1,37 @@
+"""Who is told how a run goes."""
+
+from __future__ import annotations
+
+from prefect_parallel.flow.progress import Progress
+from prefect_parallel.flow.step_end import StepEnd
+
+
+class Observer:
+    """Is told what happens in a run; this one keeps quiet.
+
+    Its methods may be called from several threads at a time, one for each step that runs.
+    """
+
+    def waiting(self, what: str) -> None:
+        """The run waits for something, e.g. `the Prefect server`."""
+
+    def shown_at(self, ui: str) -> None:
+        """The run can be looked at in the Prefect UI that was found at this address."""
+
+    def warned(self, text: str) -> None:
+        """Something about the run that may not be what was meant, before any step starts."""
+
+    def noted(self, step: str, text: str) -> None:
+        """Something worth knowing about a step, e.g. how much of it is reused."""
+
+    def command_started(self, step: str) -> None:
+        """A command step runs its command."""
+
+    def step_started(self, step: str, progress: Progress, slots: str) -> None:
+        """A parallel step is about to run its mini-batches, e.g. on `2 nodes x 4 slots`."""
+
+    def step_progressed(self, step: str, progress: Progress) -> None:
+        """Some mini-batch's attempt has ended, or some time has passed."""
+
+    def step_ended(self, step: str, end: StepEnd) -> None:
+        """A step is over."""

@@ -1,0 +1,22 @@
+"""The pages of `docs/reference`, made of the code; `python -m tools.reference` writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tools.reference import arguments, blocks, commands, index, python
+
+FOLDER = Path(__file__).parents[2] / "docs" / "reference"
+
+_PAGES = {
+    "program_arguments.md": arguments.page,
+    "commands.md": commands.page,
+    "blocks.md": blocks.page,
+    "python.md": python.page,
+}
+
+
+def pages() -> dict[str, str]:
+    """File name to text."""
+    made = {name: page() for name, page in _PAGES.items()}
+    return {"index.md": index.page(made), **made}

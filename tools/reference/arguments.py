@@ -1,0 +1,37 @@
+"""The page of predefined program arguments."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from prefect_parallel.job.predefined import ARGUMENTS, MIN_PREFIX, PredefinedArguments
+from tools.reference.markdown import code, document, fenced, table
+
+_INTRO = f"""\
+In `task.program_arguments` of a parallel step, these set the run itself. The script gets them, too,
+with all others: it should parse with `parse_known_args`. A shorter form will do, from {MIN_PREFIX}
+letters on, where it can mean only one of them; `--name=value` is the same as `--name value`, and
+what follows a bare `--` is the script's alone."""
+
+_EXAMPLE = """\
+program_arguments: >-
+  --model ${{inputs.model}}
+  --allowed_failed_percent 5
+  --append_row_dataframe_header True
+"""
+
+
+def page() -> str:
+    defaults = PredefinedArguments()
+    rows = []
+    for field in fields(PredefinedArguments):
+        argument = ARGUMENTS[field.name]
+        default = getattr(defaults, field.name)
+        shown = "" if default is None else code(default)
+        rows.append((code(f"--{field.name}"), argument.allowed, shown, argument.about))
+    return document(
+        "Predefined program arguments",
+        _INTRO,
+        fenced("yaml", _EXAMPLE),
+        table(("argument", "value", "default", ""), rows),
+    )

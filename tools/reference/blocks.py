@@ -1,0 +1,40 @@
+"""The page of Prefect blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prefect.blocks.core import Block
+from pydantic.fields import FieldInfo
+
+from prefect_parallel.blocks.documents import OF_THIS_PACKAGE
+from tools.reference.markdown import code, docstring, document, example, prose, table
+
+_INTRO = """\
+Blocks tell what the `azureml:` names in a pipeline stand for;
+[`prefect-parallel blocks apply FILE`](commands.md#prefect-parallel-blocks-apply) saves those of a
+Python file. [Blocks and clusters](../clusters.md) tells which name means which, and
+[remote data](../remote_data.md) where data may be."""
+
+
+def page() -> str:
+    return document("Blocks", _INTRO, *(part for kind in OF_THIS_PACKAGE for part in _block(kind)))
+
+
+def _block(kind: type[Block]) -> Iterator[str]:
+    doc = docstring(kind)
+    own = {name: info for name, info in kind.model_fields.items() if name not in Block.model_fields}
+    yield f"## {kind.get_block_type_name()}"
+    yield prose(doc)
+    yield example(doc)
+    yield table(("field", "default", ""), (_field(name, info) for name, info in own.items()))
+
+
+def _field(name: str, info: FieldInfo) -> tuple[str, str, str]:
+    about = info.description or ""
+    if info.examples:
+        about += f" E.g. {', '.join(map(code, info.examples))}."
+    if info.is_required():
+        about += " **Must be given.**"
+    has_default = not (info.is_required() or info.default is None or info.default_factory)
+    return code(name), code(info.default) if has_default else "", about
