@@ -1,7 +1,8 @@
-"""Every error that this package raises on purpose.
+"""Errors that several parts raise, and how all of them speak.
 
-The text of each is meant for the person who wrote the pipeline: what was found and where, what is
-allowed, what to do. The command line prints it as it stands, without a traceback.
+Every error that this package raises on purpose is a `PrefectParallelError`. Its text is meant for
+the person who wrote the pipeline: what was found and where, what is allowed, what to do. The
+command line prints it as it stands, without a traceback.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 
 def nearest(word: str, known: Collection[str]) -> str | None:
@@ -18,8 +20,40 @@ def nearest(word: str, known: Collection[str]) -> str | None:
     return f"did you mean {by_folded[matches[0]]}?" if matches else None
 
 
+class Advice(TypedDict):
+    """What may stand in the place of something that is wrong, and what to do."""
+
+    allowed: str | None
+    hint: str | None
+
+
+def instead_of(word: str, known: Collection[str]) -> Advice:
+    """What to use instead of a word that is not known."""
+    return {"allowed": ", ".join(known) or None, "hint": nearest(word, known)}
+
+
 class PrefectParallelError(Exception):
-    """Base of all of them."""
+    """Base of all of them.
+
+    Args:
+        message: What was found, and where.
+        allowed: What may stand there.
+        hint: What to do, e.g. the nearest known name.
+    """
+
+    def __init__(
+        self, message: str = "", *, allowed: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(_advised(message, allowed, hint))
+
+
+def _advised(message: str, allowed: str | None, hint: str | None) -> str:
+    lines = [
+        message,
+        *([f"allowed: {allowed}"] if allowed else ()),
+        *([f"hint: {hint}"] if hint else ()),
+    ]
+    return "\n    ".join(lines)
 
 
 @dataclass(frozen=True)
@@ -47,11 +81,7 @@ class Problem:
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
         text = ": ".join(part for part in (place, self.key, self.message) if part)
-        if self.allowed:
-            text += f"\n    allowed: {self.allowed}"
-        if self.hint:
-            text += f"\n    hint: {self.hint}"
-        return text
+        return _advised(text, self.allowed, self.hint)
 
 
 class InvalidFile(PrefectParallelError):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prefect_parallel.data.convert import Conversion
 from prefect_parallel.data.mini_batch import MiniBatch, Piece
 from prefect_parallel.data.path_columns import PathColumns
-from prefect_parallel.errors import InvalidInput
+from prefect_parallel.errors import InvalidInput, nearest
 
 # The values of the keys, as text; None is a null.
 Key = tuple[str | None, ...]
@@ -26,11 +25,11 @@ def check_keys(name: str, keys: Sequence[str], columns: Iterable[str]) -> None:
         if key in keys[:position]:
             raise InvalidInput(f"{name}: partition key {key!r} is given twice")
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            text = f"{name}: partition key {key!r} is not a column of the input"
-            text += f"\n    allowed: {', '.join(known) or 'none: its files give no columns'}"
-            text += f"\n    hint: did you mean {near[0]}?" if near else ""
-            raise InvalidInput(text)
+            raise InvalidInput(
+                f"{name}: partition key {key!r} is not a column of the input",
+                allowed=", ".join(known) or "none: its files give no columns",
+                hint=nearest(key, known),
+            )
 
 
 def key_of_path(path_columns: PathColumns, keys: Sequence[str]) -> Callable[[str], Key]:

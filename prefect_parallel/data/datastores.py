@@ -13,7 +13,6 @@ assets:
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect_parallel.data.shapes import TEXT, Fields, Named, Plain, Report, compose
-from prefect_parallel.errors import InvalidFile, InvalidInput, Problem
+from prefect_parallel.errors import InvalidFile, InvalidInput, Problem, nearest
 
 LATEST = "latest"
 
@@ -138,14 +137,12 @@ class Datastores:
         name, version, label = match.groups()
         versions = self.assets.get(name)
         if versions is None:
-            raise InvalidInput(_unknown(text, f"asset {name!r}", name, self.assets, "assets"))
+            raise _unknown(text, f"asset {name!r}", name, self.assets, "assets")
         if label == LATEST and versions:
             return versions[_latest(versions)]
         wanted = version or f"@{label}"
         if wanted not in versions:
-            raise InvalidInput(
-                _unknown(text, f"version {wanted!r} of {name}", wanted, versions, "versions")
-            )
+            raise _unknown(text, f"version {wanted!r} of {name}", wanted, versions, "versions")
         return versions[wanted]
 
     def place(self, url: str) -> tuple[str, Mapping[str, Any]]:
@@ -162,13 +159,14 @@ class Datastores:
         match = _DATASTORE.fullmatch(url)
         if match is None:
             raise InvalidInput(
-                f"{url}: cannot be understood\n    allowed: azureml://datastores/<name>/paths/"
-                "<path>, azureml:<asset>:<version>, azureml:<asset>@latest"
+                f"{url}: cannot be understood",
+                allowed="azureml://datastores/<name>/paths/<path>, azureml:<asset>:<version>,"
+                " azureml:<asset>@latest",
             )
         name, path = match.groups()
         store = self.stores.get(name)
         if store is None:
-            raise InvalidInput(_unknown(url, f"datastore {name!r}", name, self.stores, "stores"))
+            raise _unknown(url, f"datastore {name!r}", name, self.stores, "stores")
         return f"{store.url.rstrip('/')}/{path or ''}", store.storage_options
 
 
@@ -193,14 +191,10 @@ def _latest(versions: Collection[str]) -> str:
     return list(versions)[-1]
 
 
-def _unknown(text: str, what: str, name: str, known: Collection[str], kind: str) -> str:
-    lines = [f"{text}: no {what} is known"]
-    lines.append(
-        f"    allowed: {', '.join(known)}" if known else f"    allowed: no {kind} are known"
+def _unknown(text: str, what: str, name: str, known: Collection[str], kind: str) -> InvalidInput:
+    where_from = None if known else "--datastores FILE tells what azureml: names stand for"
+    return InvalidInput(
+        f"{text}: no {what} is known",
+        allowed=", ".join(known) or f"no {kind} are known",
+        hint=nearest(name, known) or where_from,
     )
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        lines.append(f"    hint: did you mean {near[0]}?")
-    elif not known:
-        lines.append("    hint: --datastores FILE tells what azureml: names stand for")
-    return "\n".join(lines)

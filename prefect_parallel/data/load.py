@@ -47,7 +47,7 @@ def load_table(location: str, datastores: Datastores | None = None) -> Table:
     """
     place = Location.parse(location, datastores=datastores or NO_DATASTORES)
     if MLTable.load(place).read_step is None:
-        raise InvalidInput(f"{location}: is a list of files\n    hint: use load_files()")
+        raise InvalidInput(f"{location}: is a list of files", hint="use load_files()")
     return Table(place, "mltable")
 
 
@@ -72,7 +72,7 @@ def load_files(location: str, datastores: Datastores | None = None) -> FileColle
     if not place.holds_mltable():
         return FileCollection(place, "uri_folder")
     if MLTable.load(place).read_step is not None:
-        raise InvalidInput(f"{location}: is a table\n    hint: use load_table()")
+        raise InvalidInput(f"{location}: is a table", hint="use load_table()")
     return FileCollection(place, "mltable")
 
 

@@ -102,11 +102,11 @@ def make_plan(
         raise InvalidInput(f"{place.path}: no such file or folder")
     if is_folder != (type == "uri_folder"):
         is_, other = ("folder", "uri_folder") if is_folder else ("file", "uri_file")
-        raise InvalidInput(f"{place.path}: is a {is_}\n    hint: its type is {other}")
+        raise InvalidInput(f"{place.path}: is a {is_}", hint=f"its type is {other}")
     if isinstance(split, ByKeys):
         raise InvalidInput(
-            f"{place.path}: partition_keys need columns, and a {type} gives none\n"
-            "    hint: an MLTable's extract_columns_from_partition_format takes them from paths"
+            f"{place.path}: partition_keys need columns, and a {type} gives none",
+            hint="an MLTable's extract_columns_from_partition_format takes them from paths",
         )
     if type == "uri_file":
         return _plan_files(lambda: iter([place.file()]), split.files, fetch)

@@ -180,7 +180,7 @@ def _driver(url: str, storage_options: Mapping[str, Any]) -> tuple[AbstractFileS
         extra = _EXTRAS.get(scheme)
         install = f"pip install 'prefect-parallel[{extra}]'" if extra else str(error)
         raise InvalidInput(
-            f"{url}: what reads {scheme}:// is not installed\n    hint: {install}"
+            f"{url}: what reads {scheme}:// is not installed", hint=install
         ) from error
     except (ValueError, TypeError) as error:
         raise InvalidInput(f"{url}: cannot be opened: {error}") from error

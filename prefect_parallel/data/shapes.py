@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import Any, Protocol
 
 import yaml
 
-from prefect_parallel.errors import Problem
+from prefect_parallel.errors import Problem, nearest
 
 _TAG = "tag:yaml.org,2002:"
 
@@ -325,11 +324,10 @@ def unknown(
     report: Report,
 ) -> None:
     """Reports a name that nothing is known by, with the nearest one that is."""
-    near = difflib.get_close_matches(name or "", list(known), n=1)
     report.add(
         node,
         join(key, name or "?"),
         f"unknown name {name!r}" if name is not None else "a key must be a text",
         "one of " + ", ".join(known),
-        f"did you mean {near[0]}?" if near else None,
+        nearest(name or "", list(known)),
     )

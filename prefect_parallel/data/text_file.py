@@ -217,8 +217,8 @@ class TextFile:
                 data.decode("utf-8")
         except UnicodeDecodeError as error:
             raise UnreadableMiniBatch(
-                f"{self.path}: byte {at + error.start} is not {self.encoding}: {error.reason}\n"
-                "    hint: set `encoding` of the read transformation to what the file is in"
+                f"{self.path}: byte {at + error.start} is not {self.encoding}: {error.reason}",
+                hint="set `encoding` of the read transformation to what the file is in",
             ) from error
         return data
 

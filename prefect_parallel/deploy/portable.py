@@ -11,9 +11,9 @@ import yaml
 from prefect_parallel.flow.snapshot import take_snapshot
 from prefect_parallel.job import PipelineJob
 from prefect_parallel.job.components import Component
+from prefect_parallel.job.local_paths import LocalPath, paths_of_job, paths_of_step
 from prefect_parallel.job.locations import is_local
 from prefect_parallel.job.ports import DataInput
-from prefect_parallel.job.rebase import LocalPath, paths_of_job, paths_of_step
 from prefect_parallel.job.requirements import requirements_in
 
 PIPELINE_FILE = "pipeline.yml"

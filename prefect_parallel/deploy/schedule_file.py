@@ -16,7 +16,8 @@ from prefect_parallel.job.load import job_from
 from prefect_parallel.job.model import Model, Reading, problems_of, tag
 from prefect_parallel.job.overrides import apply_overrides, merge
 from prefect_parallel.job.pipeline import PipelineJob
-from prefect_parallel.job.values import Anything, ChoiceRule, Text, TextOrNull
+from prefect_parallel.job.rules import ChoiceRule
+from prefect_parallel.job.values import Anything, Text, TextOrNull
 from prefect_parallel.job.yaml_file import read_document
 
 

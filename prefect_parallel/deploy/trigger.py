@@ -13,7 +13,8 @@ from pydantic import ValidationInfo, field_validator, model_validator
 
 from prefect_parallel.deploy.time_zone import iana_zone, nearest_zone
 from prefect_parallel.job.model import Model
-from prefect_parallel.job.values import ChoiceRule, FixedCount, Rule, shown, wrong
+from prefect_parallel.job.rules import ChoiceRule, Rule, shown, wrong
+from prefect_parallel.job.values import FixedCount
 
 WEEK_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 FREQUENCIES = ("minute", "hour", "day", "week", "month")

@@ -1,15 +1,15 @@
-"""Component files, and what of them counts for a step that names one."""
+"""Component files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import Field, ValidationError
 
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.document import Document, Key
+from prefect_parallel.job.document import Document, KeyPath
 from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.locations import kind_of
 from prefect_parallel.job.model import Model, Reading, problems_of
@@ -17,24 +17,12 @@ from prefect_parallel.job.parts import (
     CommandResources,
     Distribution,
     EnvironmentValue,
-    RetrySettings,
     Task,
 )
 from prefect_parallel.job.ports import DeclaredInput, DeclaredOutput
-from prefect_parallel.job.steps import (
-    ParallelComponentStepModel,
-    ParallelSettings,
-)
-from prefect_parallel.job.values import (
-    Anything,
-    ChoiceRule,
-    Count,
-    Flag,
-    LooseText,
-    Name,
-    Text,
-    shown,
-)
+from prefect_parallel.job.rules import ChoiceRule, shown
+from prefect_parallel.job.steps import ParallelSettings
+from prefect_parallel.job.values import Anything, Count, Flag, LooseText, Name, Text
 from prefect_parallel.job.yaml_file import read_document
 
 COMPONENT_TYPES = ("parallel", "command")
@@ -95,7 +83,6 @@ _UNBOUND = (
     "logging_level",
     "instance_count",
 )
-_T = TypeVar("_T")
 
 
 @dataclass
@@ -104,10 +91,10 @@ class Component:
 
     document: Document
     model: AnyComponent
-    ignored: list[tuple[Key, ...]]
+    ignored: list[KeyPath]
 
 
-def open_component(named: str, pipeline: Document, step_path: tuple[Key, ...]) -> Document:
+def open_component(named: str, pipeline: Document, step_path: KeyPath) -> Document:
     """The component file that a step names.
 
     Args:
@@ -175,9 +162,7 @@ def read_component(document: Document, wanted_type: str | None) -> Component:
 
 def _bindings_in(document: Document, model: AnyComponent) -> list[Problem]:
     """Expressions in settings: a component cannot know the inputs of a pipeline."""
-    found: list[tuple[tuple[Key, ...], Any]] = [
-        ((name,), getattr(model, name, None)) for name in _UNBOUND
-    ]
+    found: list[tuple[KeyPath, Any]] = [((name,), getattr(model, name, None)) for name in _UNBOUND]
     if model.resources is not None:
         found.append((("resources", "instance_count"), model.resources.instance_count))
     return [
@@ -185,76 +170,3 @@ def _bindings_in(document: Document, model: AnyComponent) -> list[Problem]:
         for keys, value in found
         if whole(value)
     ]
-
-
-@dataclass(frozen=True)
-class InForce:
-    """The settings of a step that count: its own, else its component's.
-
-    Which of the two wins follows azure-ai-ml, setting by setting: for some of them a zero or an
-    empty value on the step means "as in the component".
-    """
-
-    mini_batch_size: int | str | None
-    partition_keys: list[str] | None
-    max_concurrency_per_instance: int | str | None
-    mini_batch_error_threshold: int | str | None
-    error_threshold: int | str | None
-    retry_settings: RetrySettings | None
-    logging_level: str | None
-    input_data: str | None
-    instance_count: int | str | None
-    task: Task | None
-
-
-def in_force(step: ParallelSettings, component: ParallelComponentModel | None) -> InForce:
-    """The settings of a parallel step, its component's included."""
-    lent: ParallelSettings = component or ParallelSettings()
-    task = getattr(step, "task", None)
-    if component and task is None:
-        task = component.task
-        if component.code is not None:
-            task = task.model_copy(update={"code": component.code})
-    return InForce(
-        mini_batch_size=_unless_empty(step.mini_batch_size, lent.mini_batch_size),
-        partition_keys=_unless_empty(step.partition_keys, lent.partition_keys),
-        max_concurrency_per_instance=_unless_empty(
-            step.max_concurrency_per_instance, lent.max_concurrency_per_instance
-        ),
-        mini_batch_error_threshold=_unless_empty(
-            step.mini_batch_error_threshold, lent.mini_batch_error_threshold
-        ),
-        error_threshold=_given(step.error_threshold, lent.error_threshold),
-        retry_settings=_retry_settings(step.retry_settings, lent.retry_settings),
-        logging_level=_given(step.logging_level, lent.logging_level),
-        input_data=_unless_empty(step.input_data, lent.input_data),
-        instance_count=_instance_count(step, component),
-        task=task,
-    )
-
-
-def _given(own: _T, lent: _T) -> _T:
-    return lent if own is None else own
-
-
-def _unless_empty(own: _T, lent: _T) -> _T:
-    return lent if not own and lent is not None else own
-
-
-def _retry_settings(own: RetrySettings | None, lent: RetrySettings | None) -> RetrySettings | None:
-    empty = own is None or (own.max_retries is None and own.timeout is None)
-    return _unless_empty(None if empty else own, lent)
-
-
-def _instance_count(
-    step: ParallelSettings, component: ParallelComponentModel | None
-) -> int | str | None:
-    """From the step itself, or its resources, which replace the component's even when empty."""
-    if isinstance(step, ParallelComponentStepModel) and step.instance_count is not None:
-        return step.instance_count
-    if step.resources is not None:
-        return step.resources.instance_count
-    if component is None:
-        return None
-    lent = component.resources.instance_count if component.resources else None
-    return _given(component.instance_count, lent)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from prefect_parallel.errors import Problem
 
 Key: TypeAlias = str | int
-Path_: TypeAlias = tuple[Key, ...]
+KeyPath: TypeAlias = tuple[Key, ...]
 Place: TypeAlias = tuple[int, int]
 """1-based line and column."""
 
@@ -24,7 +24,7 @@ class Section(dict[str, Any]):
         value_places: Where each value stands.
     """
 
-    def __init__(self, path: Path_ = ()) -> None:
+    def __init__(self, path: KeyPath = ()) -> None:
         super().__init__()
         self.path = path
         self.key_places: dict[str, Place] = {}
@@ -41,7 +41,7 @@ class Section(dict[str, Any]):
 class Items(list[Any]):
     """A list of the file."""
 
-    def __init__(self, path: Path_ = ()) -> None:
+    def __init__(self, path: KeyPath = ()) -> None:
         super().__init__()
         self.path = path
         self.places: list[Place] = []
@@ -74,10 +74,10 @@ class Document:
     file: str | None
     folder: Path
     data: Section
-    prefix: Path_ = ()
-    origins: dict[Path_, str] = field(default_factory=dict)
+    prefix: KeyPath = ()
+    origins: dict[KeyPath, str] = field(default_factory=dict)
 
-    def place(self, path: Path_, *, of_key: bool = False) -> Place | None:
+    def place(self, path: KeyPath, *, of_key: bool = False) -> Place | None:
         """Where the value at the path stands, or the nearest thing above it that is there."""
         place: Place | None = None
         node: Any = self.data
@@ -99,7 +99,7 @@ class Document:
 
     def problem(
         self,
-        path: Path_,
+        path: KeyPath,
         message: str,
         *,
         allowed: str | None = None,
@@ -127,7 +127,7 @@ def document_of(data: dict[str, Any], folder: Path) -> Document:
     return Document(None, folder, _section_of(data, ()))
 
 
-def _section_of(data: Any, path: Path_) -> Any:
+def _section_of(data: Any, path: KeyPath) -> Any:
     if isinstance(data, dict):
         section = Section(path)
         for key, value in data.items():

@@ -11,17 +11,6 @@ from dataclasses import dataclass
 
 _EXPRESSION = re.compile(r"\$\{\{([^{}]*)\}\}")
 
-FORMS = (
-    "${{inputs.NAME}}",
-    "${{outputs.NAME}}",
-    "${{parent.inputs.NAME}}",
-    "${{parent.outputs.NAME}}",
-    "${{parent.jobs.STEP.outputs.NAME}}",
-    "${{parent.jobs.STEP.inputs.NAME}}",
-    "${{name}}",
-    "${{default_datastore}}",
-)
-
 
 @dataclass(frozen=True)
 class Expression:
@@ -48,7 +37,7 @@ class Expression:
 
     @property
     def form(self) -> str | None:
-        """Which of FORMS it has; None if it has none of them."""
+        """As `${{parent.inputs.NAME}}`, with NAME and STEP for names; None if none is like it."""
         match self.words:
             case ("inputs" | "outputs" as side, _):
                 return f"${{{{{side}.NAME}}}}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect_parallel.errors import Problem
-from prefect_parallel.job.document import Key
+from prefect_parallel.job.document import KeyPath
 from prefect_parallel.job.script_check import check_script
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Findings:
 
     def at(
         self,
-        path: tuple[Key, ...],
+        path: KeyPath,
         message: str,
         *,
         allowed: str | None = None,
@@ -37,7 +37,7 @@ class Findings:
     def in_step(
         self,
         step: str,
-        keys: tuple[Key, ...],
+        keys: KeyPath,
         message: str,
         *,
         allowed: str | None = None,
@@ -52,22 +52,13 @@ class Findings:
         else:
             self.at(("jobs", step, *keys), message, allowed=allowed, hint=hint)
 
-    def is_own(self, step: str, keys: tuple[Key, ...]) -> bool:
+    def is_own(self, step: str, keys: KeyPath) -> bool:
         """Whether the step sets that itself."""
         return keys[0] in self.job.document.data["jobs"][step]
 
     def script(self, file: Path) -> None:
         """Mistakes in an entry script, which stand in the script itself."""
-        for problem in check_script(file):
-            self.problems.append(
-                Problem(
-                    problem.message,
-                    self.shown(file),
-                    problem.line,
-                    problem.column,
-                    hint=problem.hint,
-                )
-            )
+        self.problems += check_script(file, self.shown(file))
 
     def shown(self, file: Path) -> str:
         """A file as the user would type it."""

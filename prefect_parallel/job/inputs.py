@@ -9,15 +9,16 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from prefect_parallel.errors import nearest
-from prefect_parallel.job.document import Key
+from prefect_parallel.errors import instead_of, nearest
+from prefect_parallel.job.document import KeyPath
 from prefect_parallel.job.expressions import Expression, fill, find, malformed, whole
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.locations import is_local, location_of, misfit
 from prefect_parallel.job.pipeline import PipelineJob
 from prefect_parallel.job.ports import DataInput, DeclaredInput, Output, as_type
 from prefect_parallel.job.resolved import Data, Input, Literal, Missing, OutputOf
-from prefect_parallel.job.values import DATA_TYPES, literal_type, shown
+from prefect_parallel.job.rules import shown
+from prefect_parallel.job.values import DATA_TYPES, literal_type
 
 DEFAULT_INPUT_MODE = "ro_mount"
 MAX_DETOURS = 20
@@ -44,7 +45,7 @@ class Inputs:
                 findings.at(
                     ("inputs", name),
                     "the pipeline has no such input",
-                    hint=nearest(name, job.inputs),
+                    **instead_of(name, job.inputs),
                 )
         self.of_pipeline: dict[str, Input] = {
             name: self._of_pipeline(name, value, values, complete)
@@ -92,8 +93,7 @@ class Inputs:
                 self._findings.at(
                     ("jobs", step, "inputs", name),
                     "the component declares no such input",
-                    allowed=", ".join(declared) or None,
-                    hint=nearest(name, declared),
+                    **instead_of(name, declared),
                     of_key=True,
                 )
         return {
@@ -121,7 +121,7 @@ class Inputs:
         declared: DeclaredInput | None,
         seen: frozenset[tuple[str, str]],
     ) -> Input:
-        path: tuple[Key, ...] = ("jobs", step, "inputs", name)
+        path: KeyPath = ("jobs", step, "inputs", name)
         lent_mode = declared.mode if declared else None
         if isinstance(value, DataInput):
             if declared and declared.type not in DATA_TYPES:
@@ -160,9 +160,7 @@ class Inputs:
                 return self._data(path, lent_mode, data, value, self._job.folder)
         return self._as_declared(path, Literal(value, literal_type(value)), declared)
 
-    def _as_declared(
-        self, path: tuple[Key, ...], value: Input, declared: DeclaredInput | None
-    ) -> Input:
+    def _as_declared(self, path: KeyPath, value: Input, declared: DeclaredInput | None) -> Input:
         if declared is None or isinstance(value, Missing):
             return value
         if isinstance(value, Literal):
@@ -178,7 +176,7 @@ class Inputs:
             self._findings.at(path, "found data", allowed=f"a value of type {declared.type}")
         return value
 
-    def _check_limits(self, path: tuple[Key, ...], value: Any, declared: DeclaredInput) -> None:
+    def _check_limits(self, path: KeyPath, value: Any, declared: DeclaredInput) -> None:
         if declared.enum is not None:
             named = [as_type(item, declared.type) for item in declared.enum]
             if value not in named:
@@ -196,7 +194,7 @@ class Inputs:
         self,
         step: str,
         name: str,
-        path: tuple[Key, ...],
+        path: KeyPath,
         expression: Expression,
         seen: frozenset[tuple[str, str]],
     ) -> Input:
@@ -208,15 +206,13 @@ class Inputs:
                 findings.at(
                     path,
                     f"{expression}: the pipeline has no input {there}",
-                    allowed=", ".join(job.inputs) or None,
-                    hint=nearest(there, job.inputs),
+                    **instead_of(there, job.inputs),
                 )
             case ("parent", "jobs", other, "outputs" | "inputs", _) if other not in job.step_names:
                 findings.at(
                     path,
                     f"{expression}: there is no step {other}",
-                    allowed=", ".join(job.step_names),
-                    hint=nearest(other, job.step_names),
+                    **instead_of(other, job.step_names),
                 )
             case ("parent", "jobs", other, "outputs", there):
                 if not job.is_read(other):
@@ -227,8 +223,7 @@ class Inputs:
                 findings.at(
                     path,
                     f"{expression}: the step {other} has no output {there}",
-                    allowed=", ".join(outputs) or None,
-                    hint=nearest(there, outputs),
+                    **instead_of(there, outputs),
                 )
             case ("parent", "jobs", other, "inputs", _) if not job.is_read(other):
                 return Missing()
@@ -249,8 +244,7 @@ class Inputs:
                     findings.at(
                         path,
                         f"{expression}: the step {other} is given no input {there}",
-                        allowed=", ".join(given) or None,
-                        hint=nearest(there, given),
+                        **instead_of(there, given),
                     )
             case ("inputs", there):
                 findings.at(
@@ -266,7 +260,7 @@ class Inputs:
                 )
         return Missing()
 
-    def _filled(self, path: tuple[Key, ...], text: str) -> str:
+    def _filled(self, path: KeyPath, text: str) -> str:
         """Text with the pipeline's literals put in."""
         if broken := malformed(text):
             self._findings.at(path, f"an expression is not closed: {broken}")
@@ -298,7 +292,7 @@ class Inputs:
 
     def _data(
         self,
-        path: tuple[Key, ...],
+        path: KeyPath,
         lent_mode: str | None,
         written: DataInput,
         text: str,

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from prefect_parallel.errors import InvalidPipeline, Problem
 from prefect_parallel.job.components import Component, open_component, read_component
-from prefect_parallel.job.document import Document, Key, Section, dotted
+from prefect_parallel.job.document import Document, KeyPath, Section, dotted
 from prefect_parallel.job.model import Reading, problems_of
 from prefect_parallel.job.overrides import apply_overrides
 from prefect_parallel.job.pipeline import PipelineJob
@@ -97,7 +97,7 @@ def _guess_type(step: Section) -> None:
 def _ignored(reading: Reading, components: dict[str, Component]) -> list[str]:
     paths = [dotted(path) for path in reading.ignored]
     for component in components.values():
-        prefix: tuple[Key, ...] = component.document.prefix
+        prefix: KeyPath = component.document.prefix
         paths += [dotted((*prefix, *path)) for path in component.ignored]
     return list(dict.fromkeys(paths))
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
-from prefect_parallel.errors import Problem, nearest
-from prefect_parallel.job.document import Document, Key, Section
-from prefect_parallel.job.values import shown
+from prefect_parallel.errors import Problem, instead_of
+from prefect_parallel.job.document import Document, Key, KeyPath, Section
+from prefect_parallel.job.rules import shown
 
 _MISSING_HINTS: dict[Key, str] = {
     "environment": "steps run in the environment that runs the pipeline; "
@@ -31,7 +31,7 @@ class Reading:
 
     document: Document
     problems: list[Problem] = field(default_factory=list)
-    ignored: list[tuple[Key, ...]] = field(default_factory=list)
+    ignored: list[KeyPath] = field(default_factory=list)
 
 
 class Model(BaseModel):
@@ -54,7 +54,7 @@ class Model(BaseModel):
             return data
         reading = info.context
         assert isinstance(reading, Reading)
-        known = cls.known_keys()
+        known = sorted(cls.known_keys())
         kept: dict[str, Any] = {}
         for key, value in data.items():
             path = (*data.path, key)
@@ -63,8 +63,7 @@ class Model(BaseModel):
                     reading.document.problem(
                         path,
                         "unknown key",
-                        allowed=", ".join(sorted(known)),
-                        hint=nearest(key, known),
+                        **instead_of(key, known),
                         of_key=True,
                     )
                 )
@@ -91,7 +90,7 @@ def tag(name: str) -> str:
     return _TAG + name
 
 
-def path_of(location: Sequence[int | str]) -> tuple[Key, ...]:
+def path_of(location: Sequence[int | str]) -> KeyPath:
     """Keys of the file, from where pydantic says that an error is."""
     return tuple(key for key in location if key != "[key]" and not str(key).startswith(_TAG))
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from prefect_parallel.errors import InvalidPipeline, Problem, nearest
-from prefect_parallel.job.document import Document, Items, Path_, Section, Typed, dotted
+from prefect_parallel.job.document import Document, Items, KeyPath, Section, Typed, dotted
 from prefect_parallel.job.yaml_file import MAX_DEPTH, parse_document
 
 MAX_DIGITS = 10
@@ -70,7 +70,7 @@ def _apply(document: Document, argument: str) -> None:
     if len(keys) > MAX_DEPTH:
         raise InvalidPipeline([Problem(f"nested deeper than {MAX_DEPTH} levels", name)])
     node: Any = document.data
-    path: Path_ = ()
+    path: KeyPath = ()
     for key in keys[:-1]:
         node = _step_into(node, path, key, name)
         path = (*path, key)
@@ -85,7 +85,7 @@ def _apply(document: Document, argument: str) -> None:
     document.origins[full_path] = name
 
 
-def _step_into(node: Section | Items, path: Path_, key: str, name: str) -> Section | Items:
+def _step_into(node: Section | Items, path: KeyPath, key: str, name: str) -> Section | Items:
     child = _child(node, key)
     # A mapping that the file does not have is made; a step never is: its name is misspelt.
     if child is None and isinstance(node, Section) and path != ("jobs",):
@@ -100,7 +100,7 @@ def _step_into(node: Section | Items, path: Path_, key: str, name: str) -> Secti
     )
 
 
-def _value(old: Any, path: Path_, text: str, document: Document, name: str) -> Any:
+def _value(old: Any, path: KeyPath, text: str, document: Document, name: str) -> Any:
     if text.startswith(("{", "[")):
         value = parse_document(f"{{value: {text}}}", name, document.folder).data["value"]
         _move(value, path)
@@ -120,7 +120,7 @@ def _child(node: Section | Items, key: str) -> Any:
     return node[int(key)] if is_index and int(key) < len(node) else None
 
 
-def _move(value: Any, path: Path_) -> None:
+def _move(value: Any, path: KeyPath) -> None:
     """Tell a tree where it stands now."""
     if isinstance(value, (Section, Items)):
         value.path = path

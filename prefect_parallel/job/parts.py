@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Discriminator, Tag, ValidationInfo, field_validator
 
 from prefect_parallel.job.model import Model, tag
+from prefect_parallel.job.rules import ChoiceRule, Rule, shown, wrong
 from prefect_parallel.job.values import (
     Anything,
-    ChoiceRule,
     CondaFile,
     Count,
     EnvironmentName,
@@ -19,12 +19,9 @@ from prefect_parallel.job.values import (
     Flag,
     LooseText,
     Retries,
-    Rule,
     Text,
     Texts,
     Timeout,
-    shown,
-    wrong,
 )
 
 Services = dict[str, dict[str, Anything]]

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import yaml
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 
-from prefect_parallel.job.components import Component, InForce, ParallelComponentModel, in_force
+from prefect_parallel.job.components import Component, ParallelComponentModel
 from prefect_parallel.job.document import Document
 from prefect_parallel.job.expressions import whole
+from prefect_parallel.job.in_force import InForce, in_force
+from prefect_parallel.job.local_paths import make_paths_absolute
 from prefect_parallel.job.model import Model
 from prefect_parallel.job.parts import Identity, Services
 from prefect_parallel.job.ports import DataInput, DescribedInput, NamedOutput, PipelineInputValue
-from prefect_parallel.job.rebase import make_paths_absolute
+from prefect_parallel.job.rules import ChoiceRule
 from prefect_parallel.job.steps import (
     ParallelComponentStepModel,
     ParallelStepModel,
@@ -24,7 +26,6 @@ from prefect_parallel.job.steps import (
 )
 from prefect_parallel.job.values import (
     Anything,
-    ChoiceRule,
     ComputeName,
     DatastoreName,
     Flag,

@@ -16,6 +16,7 @@ from pydantic_core import CoreSchema
 
 from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.model import Model, tag
+from prefect_parallel.job.rules import ChoiceRule, Rule, wrong
 from prefect_parallel.job.values import (
     DATA_TYPES,
     INPUT_MODES,
@@ -23,16 +24,13 @@ from prefect_parallel.job.values import (
     MLTABLE_MODES,
     OUTPUT_MODES,
     AssetName,
-    ChoiceRule,
     DataType,
     Flag,
     LiteralValue,
     LooseText,
-    Rule,
     Scalar,
     Text,
     literal_type,
-    wrong,
 )
 
 InputMode = Annotated[str, ChoiceRule(MLTABLE_MODES, any_case=True)]

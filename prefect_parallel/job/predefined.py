@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from prefect_parallel.job.expressions import fill, find, keep_given
-from prefect_parallel.job.values import INT_MAX, MAX_TIMEOUT
+from prefect_parallel.job.rules import INT_MAX
+from prefect_parallel.job.values import MAX_TIMEOUT
 
 MIN_PREFIX = 10
 """Letters that a shortened predefined argument must have: `--first` is the script's own."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prefect_parallel.job.document import Path_
-from prefect_parallel.job.values import shown
+from prefect_parallel.job.document import KeyPath
+from prefect_parallel.job.rules import shown
 
 _SPEC = re.compile(
     r"(?:[\w./-]+::)?(?P<name>\w[\w.-]*)(?P<constraint>\s*[=<>!~].*|\s+[\d*].*)?", re.ASCII
@@ -26,7 +26,7 @@ MAX_INCLUDES = 20
 class WrongRequirement(Exception):
     """What stands at a path of a conda file cannot stand there."""
 
-    def __init__(self, path: Path_, message: str, allowed: str | None = None) -> None:
+    def __init__(self, path: KeyPath, message: str, allowed: str | None = None) -> None:
         super().__init__(message)
         self.path = path
         self.message = message
@@ -99,7 +99,7 @@ def requirements_in(data: Mapping[str, Any], source: str, folder: Path) -> Requi
     specs: list[CondaSpec] = []
     lines: list[str] = []
     for number, item in _items(data, ("dependencies",)):
-        path: Path_ = ("dependencies", number)
+        path: KeyPath = ("dependencies", number)
         if isinstance(item, Mapping) and set(item) == {"pip"}:
             for place, line in _items(item, (*path, "pip")):
                 of_line = (*path, "pip", place)
@@ -118,20 +118,20 @@ def requirements_in(data: Mapping[str, Any], source: str, folder: Path) -> Requi
     )
 
 
-def _items(holder: Mapping[str, Any], path: Path_) -> Iterator[tuple[int, Any]]:
+def _items(holder: Mapping[str, Any], path: KeyPath) -> Iterator[tuple[int, Any]]:
     value = holder.get(str(path[-1]))
     if value is not None and not isinstance(value, list):
         raise WrongRequirement(path, f"found {shown(value)}", "a list")
     return enumerate(value or [])
 
 
-def _text(value: Any, path: Path_) -> str:
+def _text(value: Any, path: KeyPath) -> str:
     if not isinstance(value, str):
         raise WrongRequirement(path, f"found {shown(value)}", "text, or `pip: [...]`")
     return str(value)
 
 
-def _lines(line: str, path: Path_, folder: Path, depth: int = 0) -> list[str]:
+def _lines(line: str, path: KeyPath, folder: Path, depth: int = 0) -> list[str]:
     """A line for pip, or those of the requirements file that it names."""
     line = _COMMENT.sub("", line).strip()
     include = _INCLUDE.fullmatch(line)

@@ -16,10 +16,9 @@ from prefect_parallel.job.inputs import Inputs
 from prefect_parallel.job.pipeline import PipelineJob
 from prefect_parallel.job.resolve_command import CommandResolver
 from prefect_parallel.job.resolve_parallel import ParallelResolver
+from prefect_parallel.job.resolve_step import output_mode
 from prefect_parallel.job.resolved import CommandStep, OutputSpec, ParallelStep, ResolvedJob
 from prefect_parallel.job.steps import ParallelComponentStepModel, ParallelStepModel
-
-DEFAULT_OUTPUT_MODE = "rw_mount"
 
 
 def resolve(job: PipelineJob, values: Mapping[str, Any]) -> ResolvedJob:
@@ -64,17 +63,13 @@ def _resolve(
         continue_on_step_failure=settings.continue_on_step_failure,
         default_datastore=(settings.default_datastore or "").removeprefix("azureml:") or None,
         outputs={
-            name: OutputSpec(output.type or "uri_folder", _mode(output.mode), output.path)
+            name: OutputSpec(output.type or "uri_folder", output_mode(output.mode), output.path)
             for name, output in job.outputs.items()
         },
         steps=steps,
         graph=graph,
     )
     return resolved, findings.problems
-
-
-def _mode(mode: str | None) -> str:
-    return DEFAULT_OUTPUT_MODE if mode in (None, "mount") else str(mode)
 
 
 def _in_order(graph: dict[str, set[str]], findings: Findings) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect_parallel.job.components import CommandComponentModel
 from prefect_parallel.job.expressions import keep_given
-from prefect_parallel.job.resolve_step import StepResolver, environment_of
+from prefect_parallel.job.resolve_step import StepResolver
 from prefect_parallel.job.resolved import (
     CommandStep,
     missing_keys,
@@ -30,21 +30,18 @@ class CommandResolver(StepResolver):
         # The step's own `command` and `code` do not count beside a component.
         folder = self.component.document.folder if self.component else self.job.folder
         assert command is not None
+        common = self.common(environment, ("environment",))
         self.check_text(("command",), command)
         try:
             check_command(keep_given(command, set(missing_keys(self.inputs))))
         except UnsafeCommand as error:
             self.findings.in_step(self.name, ("command",), str(error))
-        requirements = self.requirements(environment, ("environment",))
         timeout = None
         if model.limits is not None:
             timeout = self.setting(("limits", "timeout"), model.limits.timeout, Timeout)
         return CommandStep(
-            **self.common(),
+            **common,
             command=command,
             code=self.local_code(code, ("code",), folder) if code is not None else None,
-            **self.environment_variables(),
-            environment=environment_of(environment),
-            requirements=requirements,
             timeout=timeout,
         )

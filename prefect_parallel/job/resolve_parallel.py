@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from prefect_parallel.errors import nearest
-from prefect_parallel.job.components import InForce
-from prefect_parallel.job.document import Key
+from prefect_parallel.job.document import KeyPath
 from prefect_parallel.job.expressions import find, keep_given, whole
+from prefect_parallel.job.in_force import InForce
 from prefect_parallel.job.locations import kind_of
 from prefect_parallel.job.origins import origins
 from prefect_parallel.job.parts import RetrySettings, Task
@@ -19,7 +19,7 @@ from prefect_parallel.job.predefined import (
     parse_predefined,
     split_arguments,
 )
-from prefect_parallel.job.resolve_step import StepResolver, environment_of
+from prefect_parallel.job.resolve_step import StepResolver
 from prefect_parallel.job.resolved import (
     AppendRowTo,
     Data,
@@ -49,9 +49,9 @@ class ParallelResolver(StepResolver):
         retry = settings.retry_settings or RetrySettings()
         task = settings.task
         assert task is not None
+        common = self.common(task.environment, ("task", "environment"))
         keys = self._check_keys(settings)
         code, script = self._code_and_script(task)
-        requirements = self.requirements(task.environment, ("task", "environment"))
         arguments = task.program_arguments or ""
         predefined, given = self._predefined(arguments)
         threshold = self.setting(("error_threshold",), settings.error_threshold, Threshold)
@@ -73,7 +73,7 @@ class ParallelResolver(StepResolver):
         if code is None or script is None or input_name is None:
             return None
         return ParallelStep(
-            **self.common(),
+            **common,
             input_name=input_name,
             mini_batch_size=size or None,
             partition_keys=keys,
@@ -84,11 +84,8 @@ class ParallelResolver(StepResolver):
             max_retries=DEFAULT_MAX_RETRIES if retries is None else retries,
             timeout=timeout or DEFAULT_TIMEOUT,
             logging_level=level or DEFAULT_LOGGING_LEVEL,
-            **self.environment_variables(),
             code=code,
             entry_script=script,
-            environment=environment_of(task.environment),
-            requirements=requirements,
             program_arguments=arguments,
             predefined=predefined,
             append_row_to=append,
@@ -106,7 +103,7 @@ class ParallelResolver(StepResolver):
             )
         return tuple(keys)
 
-    def _count_keys(self) -> tuple[Key, ...]:
+    def _count_keys(self) -> KeyPath:
         at_step = getattr(self.model, "instance_count", None) is not None
         return ("instance_count",) if at_step else ("resources", "instance_count")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from prefect_parallel.errors import InvalidPipeline, nearest
-from prefect_parallel.job.document import Key, Path_, dotted
+from prefect_parallel.errors import InvalidPipeline, instead_of, nearest
+from prefect_parallel.job.document import KeyPath, dotted
 from prefect_parallel.job.expressions import fill, find, keep_given, malformed, whole
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.inputs import Inputs
@@ -28,8 +28,6 @@ from prefect_parallel.job.resolved import (
 )
 from prefect_parallel.job.yaml_file import read_document
 
-DEFAULT_OUTPUT_MODE = "rw_mount"
-
 
 class StepResolver:
     """Makes one step; what is wrong with it goes to the findings."""
@@ -44,7 +42,13 @@ class StepResolver:
         self.inputs = inputs.of_step(name)
         self.outputs = self._outputs()
 
-    def common(self) -> dict[str, Any]:
+    def common(self, environment: Environment | str | None, keys: KeyPath) -> dict[str, Any]:
+        """The fields of a `ResolvedStep`.
+
+        Args:
+            environment: The one in force.
+            keys: Where it stands below its step.
+        """
         lent = self.component.model if self.component else None
         return {
             "name": self.name,
@@ -56,6 +60,9 @@ class StepResolver:
             "inputs": self.inputs,
             "outputs": self.outputs,
             "compute": self._compute(),
+            **self._environment_variables(),
+            "environment": _plain(environment),
+            "requirements": self._requirements(environment, keys),
         }
 
     def _compute(self) -> str | None:
@@ -77,8 +84,7 @@ class StepResolver:
                 self.findings.at(
                     ("jobs", self.name, "outputs", name),
                     "the component declares no such output",
-                    allowed=", ".join(declared) or None,
-                    hint=nearest(name, declared),
+                    **instead_of(name, declared),
                     of_key=True,
                 )
         return {
@@ -103,8 +109,7 @@ class StepResolver:
                 self.findings.at(
                     path,
                     f"{expression}: the pipeline has no output {bound}",
-                    allowed=", ".join(self.job.outputs) or None,
-                    hint=nearest(bound, self.job.outputs),
+                    **instead_of(bound, self.job.outputs),
                 )
             value = self.job.outputs.get(bound, Output())
         if value.path is not None:
@@ -115,10 +120,9 @@ class StepResolver:
                         f"{expression} cannot stand here",
                         allowed="${{name}} and ${{default_datastore}}",
                     )
-        mode = value.mode or lent_mode
         return OutputSpec(
             of_type or value.type or "uri_folder",
-            DEFAULT_OUTPUT_MODE if mode in (None, "mount") else mode,
+            output_mode(value.mode or lent_mode),
             self._output_path(value.path),
             bound,
         )
@@ -129,7 +133,7 @@ class StepResolver:
             return path
         return fill(path, {"default_datastore": store.removeprefix("azureml:")})
 
-    def setting(self, keys: tuple[Key, ...], value: Any, kind: Any) -> Any:
+    def setting(self, keys: KeyPath, value: Any, kind: Any) -> Any:
         """A setting's value: as it is, or the pipeline input that it is bound to."""
         if not isinstance(value, str) or whole(value) is None:
             return value
@@ -148,7 +152,7 @@ class StepResolver:
             )
             return None
 
-    def pipeline_literal(self, keys: tuple[Key, ...], text: str) -> str | None:
+    def pipeline_literal(self, keys: KeyPath, text: str) -> str | None:
         expression = whole(text)
         assert expression is not None
         if expression.form != "${{parent.inputs.NAME}}":
@@ -172,7 +176,7 @@ class StepResolver:
         )
         return None
 
-    def environment_variables(self) -> dict[str, Any]:
+    def _environment_variables(self) -> dict[str, Any]:
         """Those with a value, and those whose value names something that Prefect keeps.
 
         Only what the author wrote is a template: not what comes as the value of an input.
@@ -198,14 +202,14 @@ class StepResolver:
                 self._check_template(keys, text)
         return {"environment_variables": values, "environment_templates": templates}
 
-    def _check_template(self, keys: tuple[Key, ...], text: str) -> None:
+    def _check_template(self, keys: KeyPath, text: str) -> None:
         if (wrong := malformed_placeholder(text)) is not None:
             near = nearest(wrong, ("prefect.blocks", "prefect.variables"))
             self.findings.in_step(
                 self.name, keys, f"found {{{{ {wrong} }}}}", allowed=ALLOWED, hint=near
             )
 
-    def check_text(self, keys: tuple[Key, ...], text: str) -> None:
+    def check_text(self, keys: KeyPath, text: str) -> None:
         """See that each expression of arguments or a command names something of the step."""
         if broken := malformed(text):
             self.findings.in_step(self.name, keys, f"an expression is not closed: {broken}")
@@ -236,8 +240,7 @@ class StepResolver:
                     self.name,
                     keys,
                     f"{expression}: the step has no {side} {expression.name}",
-                    allowed=", ".join(known) or None,
-                    hint=nearest(expression.name, known),
+                    **instead_of(expression.name, known),
                 )
         for expression in find(given):
             missing = isinstance(self.inputs.get(expression.name), Missing)
@@ -260,7 +263,7 @@ class StepResolver:
             return self.job.folder
         return self.component.document.folder
 
-    def local_code(self, code: str, keys: tuple[Key, ...], folder: Path) -> Path | None:
+    def local_code(self, code: str, keys: KeyPath, folder: Path) -> Path | None:
         if code.startswith(("git+", "azureml:")) or "://" in code:
             self.findings.in_step(
                 self.name,
@@ -276,8 +279,8 @@ class StepResolver:
         self.findings.in_step(self.name, keys, f"there is no {location}")
         return None
 
-    def requirements(
-        self, environment: Environment | str | None, keys: tuple[Key, ...]
+    def _requirements(
+        self, environment: Environment | str | None, keys: KeyPath
     ) -> Requirements | None:
         """What an environment's conda file asks for; None if it has none, or a wrong one."""
         if not isinstance(environment, Environment):
@@ -301,11 +304,9 @@ class StepResolver:
             )
             return None
 
-    def _requirements_of_file(
-        self, name: str, folder: Path, keys: tuple[Key, ...]
-    ) -> Requirements | None:
+    def _requirements_of_file(self, name: str, folder: Path, keys: KeyPath) -> Requirements | None:
         file = folder / name
-        above: Path_ = ("jobs", self.name)
+        above: KeyPath = ("jobs", self.name)
         if self.component is not None and not self.findings.is_own(self.name, keys):
             above = self.component.document.prefix
         try:
@@ -324,7 +325,12 @@ class StepResolver:
             return None
 
 
-def environment_of(environment: Environment | str | None) -> str | dict[str, Any] | None:
+def output_mode(written: str | None) -> str:
+    """The mode of an output; `mount` is an older name of the default."""
+    return "rw_mount" if written in (None, "mount") else str(written)
+
+
+def _plain(environment: Environment | str | None) -> str | dict[str, Any] | None:
     if isinstance(environment, Environment):
         return environment.model_dump(exclude_unset=True)
     if environment is None or environment.startswith("azureml://"):

@@ -108,23 +108,13 @@ def missing_keys(inputs: Mapping[str, Input]) -> Iterable[str]:
     return [f"inputs.{name}" for name, value in inputs.items() if isinstance(value, Missing)]
 
 
-@dataclass(frozen=True)
-class ParallelStep:
-    """A parallel step.
+@dataclass(frozen=True, kw_only=True)
+class ResolvedStep:
+    """What both kinds of steps have.
 
     Attributes:
-        input_name: The major input's name.
-        mini_batch_size: Files, or bytes of a table; None for the default of its kind.
-        max_concurrency_per_instance: Slots of a node; None: the node decides.
-        error_threshold: Failed items ignored; the program argument, if there is one.
-        timeout: Of one `run`, in seconds.
         environment_templates: Variables whose values name what Prefect keeps, secrets among it.
-        code: Absolute local folder, or the one file that is the code.
         requirements: Of the environment's conda file; None if there is none.
-        program_arguments: As written.
-        predefined: Those of them that set the run itself, with their defaults.
-        origins: Where each setting comes from: `YAML`, `component`, `program argument`, `override`
-            or `default`.
     """
 
     name: str
@@ -133,23 +123,42 @@ class ParallelStep:
     tags: dict[str, Any]
     inputs: dict[str, Input]
     outputs: dict[str, OutputSpec]
+    compute: str | None
+    environment_variables: dict[str, str]
+    environment_templates: dict[str, str]
+    environment: str | dict[str, Any] | None
+    requirements: Requirements | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelStep(ResolvedStep):
+    """A parallel step.
+
+    Attributes:
+        input_name: The major input's name.
+        mini_batch_size: Files, or bytes of a table; None for the default of its kind.
+        max_concurrency_per_instance: Slots of a node; None: the node decides.
+        error_threshold: Failed items ignored; the program argument, if there is one.
+        timeout: Of one `run`, in seconds.
+        code: Absolute local folder, or the one file that is the code.
+        program_arguments: As written.
+        predefined: Those of them that set the run itself, with their defaults.
+        origins: Where each setting comes from: `YAML`, `component`, `program argument`, `override`
+            or `default`.
+    """
+
     input_name: str
     mini_batch_size: int | None
     partition_keys: tuple[str, ...]
     instance_count: int
     max_concurrency_per_instance: int | None
-    compute: str | None
     mini_batch_error_threshold: int
     error_threshold: int
     max_retries: int
     timeout: int
     logging_level: str
-    environment_variables: dict[str, str]
-    environment_templates: dict[str, str]
     code: Path
     entry_script: str
-    environment: str | dict[str, Any] | None
-    requirements: Requirements | None
     program_arguments: str
     predefined: PredefinedArguments
     append_row_to: AppendRowTo | None
@@ -175,32 +184,19 @@ class ParallelStep:
         )
 
 
-@dataclass(frozen=True)
-class CommandStep:
+@dataclass(frozen=True, kw_only=True)
+class CommandStep(ResolvedStep):
     """A command step.
 
     Attributes:
         command: As written.
         code: Absolute local folder or file, copied to where the command runs.
-        environment_templates: Variables whose values name what Prefect keeps, secrets among it.
-        requirements: Of the environment's conda file; None if there is none.
         timeout: In seconds; None for no limit.
     """
 
-    name: str
-    display_name: str
-    description: str | None
-    tags: dict[str, Any]
-    inputs: dict[str, Input]
-    outputs: dict[str, OutputSpec]
-    compute: str | None
     command: str
     code: Path | None
-    environment_variables: dict[str, str]
-    environment_templates: dict[str, str]
-    environment: str | dict[str, Any] | None
-    requirements: Requirements | None = None
-    timeout: int | None = None
+    timeout: int | None
 
     def shell_command(self, values: Mapping[str, str]) -> str:
         """What `bash -c` runs; no value in it can be read as code.

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from prefect_parallel.job.document import Document, Items, Path_, Section, document_of
+from prefect_parallel.job.document import Document, Items, KeyPath, Section, document_of
 from prefect_parallel.job.model import Reading, path_of
 from prefect_parallel.job.pipeline import PipelineJob
 
@@ -34,7 +34,7 @@ class Salvaged:
 
     job: PipelineJob
     unread: set[str] = field(default_factory=set)
-    broken: set[Path_] = field(default_factory=set)
+    broken: set[KeyPath] = field(default_factory=set)
 
     def is_touched(self, key: str) -> bool:
         """Whether a finding at a key may come of what was taken out."""
@@ -51,7 +51,7 @@ def salvage(document: Document, error: ValidationError) -> Salvaged | None:
     """Read what can be read; None if too little is left."""
     data = _copy(document.data)
     unread: set[str] = set()
-    broken: set[Path_] = set()
+    broken: set[KeyPath] = set()
     for _ in range(_ROUNDS):
         for line in error.errors(include_url=False, include_input=False, include_context=False):
             path = path_of(line["loc"])
@@ -71,7 +71,7 @@ def salvage(document: Document, error: ValidationError) -> Salvaged | None:
     return None
 
 
-def _mend(data: dict[str, Any], path: Path_, *, missing: bool) -> bool:
+def _mend(data: dict[str, Any], path: KeyPath, *, missing: bool) -> bool:
     """Take out or replace what stands at the path; False if that cannot be done."""
     if path[0] == "jobs" and len(path) < 3:
         return False

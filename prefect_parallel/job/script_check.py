@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True)
-class ScriptProblem:
-    """What is wrong with a script, and in which line."""
-
-    message: str
-    line: int | None = None
-    column: int | None = None
-    hint: str | None = None
+from prefect_parallel.errors import Problem
 
 
-def check_script(script: Path) -> list[ScriptProblem]:
-    """See that the script parses and has `init` and `run`; nothing of it is run."""
+def check_script(script: Path, shown_as: str) -> list[Problem]:
+    """See that the script parses and has `init` and `run`; nothing of it is run.
+
+    Args:
+        script: The file.
+        shown_as: Its name in messages.
+    """
     try:
         tree = ast.parse(script.read_bytes(), str(script))
     except SyntaxError as error:
-        return [ScriptProblem(f"syntax error: {error.msg}", error.lineno, error.offset)]
+        return [Problem(f"syntax error: {error.msg}", shown_as, error.lineno, error.offset)]
     except (ValueError, OSError) as error:
-        return [ScriptProblem(f"cannot be read: {error}")]
+        return [Problem(f"cannot be read: {error}", shown_as)]
     names = set(_names(tree.body))
     if "*" in names:
         return []
     return [
-        ScriptProblem(
+        Problem(
             f"the entry script has no function {name}",
+            shown_as,
             hint=f"add `def {signature}:` at the top level",
         )
         for name, signature in (("init", "init()"), ("run", "run(mini_batch)"))

@@ -22,9 +22,9 @@ from prefect_parallel.job.parts import (
     Task,
 )
 from prefect_parallel.job.ports import CommandOutputValue, InputValue, OutputValue
+from prefect_parallel.job.rules import ChoiceRule
 from prefect_parallel.job.values import (
     Anything,
-    ChoiceRule,
     Count,
     FixedCount,
     Level,

@@ -27,7 +27,7 @@ from yaml.events import (
 from yaml.resolver import Resolver
 
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.document import Date, Document, Items, Path_, Place, Section, dotted
+from prefect_parallel.job.document import Date, Document, Items, KeyPath, Place, Section, dotted
 
 # What aliases may add to a file, in values. Pipelines share a step or two; a file that multiplies
 # itself ("billion laughs") passes this at once.
@@ -40,7 +40,7 @@ _RESOLVER = Resolver()
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read_document(file: Path, shown_as: str | None = None, prefix: Path_ = ()) -> Document:
+def read_document(file: Path, shown_as: str | None = None, prefix: KeyPath = ()) -> Document:
     """Read a YAML 1.1 file.
 
     Args:
@@ -70,7 +70,7 @@ def read_document(file: Path, shown_as: str | None = None, prefix: Path_ = ()) -
     return parse_document(text, name, file.parent.absolute(), prefix)
 
 
-def parse_document(text: str, name: str, folder: Path, prefix: Path_ = ()) -> Document:
+def parse_document(text: str, name: str, folder: Path, prefix: KeyPath = ()) -> Document:
     """The same for text that is at hand.
 
     Raises:
@@ -98,7 +98,7 @@ def parse_scalar(text: str) -> Any:
     return str(value) if isinstance(value, Date) else value
 
 
-def _unreadable(name: str, file: Path, error: OSError, prefix: Path_) -> Problem:
+def _unreadable(name: str, file: Path, error: OSError, prefix: KeyPath) -> Problem:
     hint = None
     if isinstance(error, FileNotFoundError):
         there = sorted(path.name for path in file.parent.glob("*.y*ml"))[:5]
@@ -124,7 +124,7 @@ def _scalar(tag: str, value: str) -> Any:
 class _Builder:
     """Plain values from the parser's events, with where each stood."""
 
-    def __init__(self, text: str, name: str, prefix: Path_) -> None:
+    def __init__(self, text: str, name: str, prefix: KeyPath) -> None:
         self.text = text
         self.name = name
         self.prefix = prefix
@@ -161,7 +161,7 @@ class _Builder:
             line = self.text.count("\n", 0, error.position) + 1
             self._fail_at((line, 1), f"not YAML: {error.reason} ({error.character!r})")
 
-    def _value(self, event: Event, events: Iterator[Event], path: Path_) -> Any:
+    def _value(self, event: Event, events: Iterator[Event], path: KeyPath) -> Any:
         if len(path) > MAX_DEPTH:
             self._fail(event, f"nested deeper than {MAX_DEPTH} levels")
         value: Any
@@ -180,7 +180,7 @@ class _Builder:
             self.anchors[event.anchor] = value
         return value
 
-    def _scalar(self, event: ScalarEvent, path: Path_) -> Any:
+    def _scalar(self, event: ScalarEvent, path: KeyPath) -> Any:
         tag = event.tag
         if tag is None or tag == "!":
             # A quoted value is text; of a plain one, YAML 1.1's patterns tell what it is.
@@ -197,7 +197,7 @@ class _Builder:
             self._add(_place(event), path, f"{event.value!r} is not a YAML {kind}")
             return event.value
 
-    def _mapping(self, events: Iterator[Event], path: Path_) -> Section:
+    def _mapping(self, events: Iterator[Event], path: KeyPath) -> Section:
         section = Section(path)
         merged: list[tuple[Place, Any]] = []
         for event in events:
@@ -207,7 +207,7 @@ class _Builder:
             key = self._value(event, events, (*path, "?"))
             value_event = next(events)
             value_place = _place(value_event)
-            child: Path_ = (*path, key) if isinstance(key, str) else path
+            child: KeyPath = (*path, key) if isinstance(key, str) else path
             merges = isinstance(event, ScalarEvent) and event.value == "<<" and event.implicit[0]
             value = self._value(value_event, events, path if merges else child)
             if merges:
@@ -234,7 +234,7 @@ class _Builder:
                     copy = self._copy(child, (*section.path, key), place)
                     section.put(key, copy, (source.key_places[key], source.value_places[key]))
 
-    def _sequence(self, events: Iterator[Event], path: Path_) -> Items:
+    def _sequence(self, events: Iterator[Event], path: KeyPath) -> Items:
         items = Items(path)
         for event in events:
             if isinstance(event, CollectionEndEvent):
@@ -243,12 +243,12 @@ class _Builder:
             items.append(self._value(event, events, (*path, len(items))))
         return items
 
-    def _alias(self, event: AliasEvent, path: Path_) -> Any:
+    def _alias(self, event: AliasEvent, path: KeyPath) -> Any:
         if event.anchor not in self.anchors:
             self._fail(event, f"the alias *{event.anchor} has no anchor &{event.anchor} before it")
         return self._copy(self.anchors[event.anchor], path, _place(event))
 
-    def _copy(self, value: Any, path: Path_, place: Place) -> Any:
+    def _copy(self, value: Any, path: KeyPath, place: Place) -> Any:
         self.aliased += 1
         if self.aliased > MAX_ALIASED_VALUES or len(path) > MAX_DEPTH:
             self._fail_at(
@@ -272,12 +272,12 @@ class _Builder:
         return value
 
     def _check_tag(
-        self, event: MappingStartEvent | SequenceStartEvent, kind: str, path: Path_
+        self, event: MappingStartEvent | SequenceStartEvent, kind: str, path: KeyPath
     ) -> None:
         if event.tag not in (None, "!", _PREFIX + kind):
             self._refuse_tag(event, event.tag, path)
 
-    def _refuse_tag(self, event: Event, tag: str, path: Path_) -> None:
+    def _refuse_tag(self, event: Event, tag: str, path: KeyPath) -> None:
         shown = "!!" + tag.removeprefix(_PREFIX) if tag.startswith(_PREFIX) else tag
         self._add(
             _place(event), path, f"the tag {shown} is not allowed", allowed="values without tags"
@@ -286,7 +286,7 @@ class _Builder:
     def _add(
         self,
         place: Place,
-        path: Path_,
+        path: KeyPath,
         message: str,
         *,
         allowed: str | None = None,

@@ -106,7 +106,7 @@ def test_values_replace_pipeline_inputs(folder: Folder) -> None:
         ({"deep": 1}, "inputs.deep", "a value of type boolean"),
         ({"stock": 1}, "inputs.stock", "a path or URL"),
         ({"stock": "nowhere"}, "inputs.stock", None),
-        ({"raws": 3}, "inputs.raws", None),
+        ({"raws": 3}, "inputs.raws", "rows, share, label, deep, stock"),
     ],
 )
 def test_values_that_do_not_fit(

@@ -101,8 +101,8 @@ class Delta(Parquet):
             from deltalake.exceptions import DeltaError
         except ImportError as error:
             raise InvalidInput(
-                f"{shown}: Delta tables need the package deltalake\n"
-                "    hint: pip install 'prefect-parallel[delta]'"
+                f"{shown}: Delta tables need the package deltalake",
+                hint="pip install 'prefect-parallel[delta]'",
             ) from error
         try:
             table = deltalake.DeltaTable(folder, version=self._version)

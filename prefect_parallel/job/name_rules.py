@@ -1,0 +1,87 @@
+"""What names must be: of steps, their inputs and outputs, and assets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from prefect_parallel.job.rules import Rule, shown, wrong
+
+_ASSET = re.compile(r"azureml:(?!\$\{\{)[^\s].*")
+
+
+@dataclass(frozen=True)
+class StepNameRule(Rule):
+    """A step's name: it becomes a folder, and part of expressions."""
+
+    def check(self, value: Any) -> str:
+        name = str(value)
+        if re.fullmatch(r"[a-z_][a-z0-9_]*", name):
+            return name
+        better = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")
+        hint = f"call it {better}" if re.fullmatch(r"[a-z_][a-z0-9_]*", better) else None
+        raise wrong(
+            f"{shown(name)} is no name for a step",
+            allowed="lower-case letters, digits and underscores, not a digit first",
+            hint=hint,
+        )
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"pattern": "^[a-z_][a-z0-9_]*$"}
+
+
+@dataclass(frozen=True)
+class NameRule(Rule):
+    """The name of an input or output: part of expressions and, for outputs, a file's name."""
+
+    def check(self, value: Any) -> str:
+        name = str(value)
+        if name.isidentifier():
+            return name
+        raise wrong(
+            f"{shown(name)} is no name for an input or output",
+            allowed="letters, digits and underscores, not a digit first",
+        )
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"pattern": r"^[^\W\d]\w*$"}
+
+
+@dataclass(frozen=True)
+class AssetNameRule(Rule):
+    """The name that an output is registered under."""
+
+    def check(self, value: Any) -> str:
+        if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,255}", value):
+            return str(value)
+        raise wrong(
+            f"found {shown(value)}",
+            allowed="up to 255 letters from a to z, digits, dashes and underscores",
+        )
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,255}$"}
+
+
+@dataclass(frozen=True)
+class AssetRule(Rule):
+    """`azureml:NAME`, or one of some other words."""
+
+    what: str
+    words: tuple[str, ...] = ()
+
+    def check(self, value: Any) -> str:
+        if isinstance(value, str) and value.lower() in self.words:
+            return value.lower()
+        if not isinstance(value, str) or not _ASSET.fullmatch(value):
+            hint = None
+            if isinstance(value, str) and re.fullmatch(r"[\w.@:-]+", value):
+                hint = f"write azureml:{value}"
+            also = "".join(f", or {word}" for word in self.words)
+            raise wrong(f"found {shown(value)}", allowed=f"azureml:{self.what}{also}", hint=hint)
+        return str(value)
+
+    def json_schema(self) -> dict[str, Any]:
+        name = {"type": "string", "pattern": "^azureml:."}
+        return {"anyOf": [name, {"enum": list(self.words)}]} if self.words else name
