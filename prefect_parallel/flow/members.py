@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
@@ -83,6 +84,11 @@ class AllWorkers(Members):
         return Client.submit(self._client, function, *args, **arguments)
 
     def assemble(self, limit: float, canceled: threading.Event) -> str | None:
+        # Of tasks that are there before the first worker runs, Dask starts any first.
+        try:
+            self._client.wait_for_workers(1, timeout=limit)
+        except asyncio.TimeoutError:
+            raise NoNode(f"no node started within {limit:g} s") from None
         return None
 
     def register(self, plugin: NodePart) -> None:
