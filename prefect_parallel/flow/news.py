@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from dataclasses import asdict
 
 from distributed import Worker
 
@@ -54,7 +54,9 @@ class News:
         with self._lock:
             events, self._events, self._is_due = self._events, [], False
         if events:
-            self._worker.log_event(self._topic, {"attempts": [asdict(each) for each in events]})
+            # As text, which takes little of the Dask scheduler's memory: it keeps a topic's last
+            # thousand messages.
+            self._worker.log_event(self._topic, {"attempts": json.dumps(events)})
 
     def tell_broken(self, reason: str) -> None:
         """Tell that a task run cannot go on, so that the step has failed."""

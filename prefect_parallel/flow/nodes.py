@@ -28,7 +28,7 @@ from prefect_parallel.flow.progress import AttemptEvent
 from prefect_parallel.flow.task_runner import NodeTaskRunner
 from prefect_parallel.flow.watch import Happening, RunStarted, TaskRunBroken, TaskRunEnded
 
-WINDOW_PER_SLOT = 4
+WINDOW_PER_SLOT = 2
 """So many task runs are submitted ahead for each slot, so that none waits for the driver."""
 
 SMALLEST_WINDOW = 100
@@ -126,7 +126,7 @@ def open_nodes(
 
 def _happening(news: dict[str, Any]) -> Happening:
     if "attempts" in news:
-        return [AttemptEvent(**each) for each in news["attempts"]]
+        return [AttemptEvent(*each) for each in json.loads(news["attempts"])]
     return TaskRunBroken(news["broken"]) if "broken" in news else RunStarted()
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from prefect_parallel.output.part import Record
 from prefect_parallel.output.root_cause import root_cause
 
 
-@dataclass(frozen=True)
-class AttemptEvent:
+class AttemptEvent(NamedTuple):
     """What a node tells the driver when an attempt has ended.
 
     Attributes:
-        index: The mini-batch's.
+        mini_batch: Its index.
         final: Whether no other attempt follows.
         succeeded: How many items did.
         failed_items: How many did not.
@@ -23,7 +22,7 @@ class AttemptEvent:
         started_at: Seconds since the epoch.
     """
 
-    index: int
+    mini_batch: int
     final: bool
     succeeded: int
     failed_items: int
@@ -33,7 +32,7 @@ class AttemptEvent:
     @classmethod
     def of(cls, record: Record, *, last_attempt: bool) -> AttemptEvent:
         return cls(
-            index=record.index,
+            mini_batch=record.index,
             final=last_attempt or record.error is None,
             succeeded=record.succeeded,
             failed_items=record.failed_items,
@@ -68,8 +67,8 @@ class Progress:
 
     def add(self, event: AttemptEvent) -> None:
         """Count an attempt in."""
-        if event.final and not self._final[event.index]:
-            self._final[event.index] = True
+        if event.final and not self._final[event.mini_batch]:
+            self._final[event.mini_batch] = True
             self.done += 1
             self.items += event.succeeded + event.failed_items
             self.failed_items += event.failed_items
