@@ -69,3 +69,26 @@ def test_links_to_elsewhere_are_well_formed() -> None:
         for url in re.findall(r"\]\((\w+:[^)]*)\)", page.read_text()):
             parts = urlsplit(url)
             assert (parts.scheme, "." in parts.netloc, " " in url) == ("https", True, False), url
+
+
+def test_links_to_files_of_the_repository_lead_somewhere() -> None:
+    """Those of the site are looked at when it is built."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("examples/*/README.md")]
+    links = [
+        page.parent / link
+        for page in pages
+        for link in re.findall(r"\]\(([^):#]+)(?:#[^)]*)?\)", page.read_text())
+    ]
+    assert len(links) > 10
+    assert [str(link) for link in links if not link.exists()] == []
+
+
+def test_what_contributing_names_is_there() -> None:
+    said = re.findall(r"`([^`\n]+)`", (DOCS / "contributing.md").read_text())
+    files = {name for name in said if name.endswith((".py", ".yml")) and "feather" not in name}
+    homes = (ROOT, ROOT / "prefect_parallel", ROOT / "prefect_parallel" / "data")
+    assert [name for name in files if not any((home / name).exists() for home in homes)] == []
+    code = "".join(file.read_text() for file in ROOT.glob("prefect_parallel/**/*.py"))
+    names = {name for name in said if re.fullmatch(r"_?[A-Z]\w+", name)}
+    assert len(names) > 8
+    assert [name for name in names if not re.search(rf"\b{name}\b", code)] == []

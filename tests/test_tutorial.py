@@ -26,6 +26,8 @@ SERVER = "http://127.0.0.1:4200/api"
 """In its place the tests' server is used, which is there already."""
 STARTS_SERVER = "prefect server start --background\n"
 IN_ANOTHER_TERMINAL = "prefect worker start --pool laptop\n"
+AFTER_CTRL_C = "prefect deployment delete"
+"""What comes after the end of that; a worker whose pool is gone makes it anew."""
 
 FAILS = {"prefect-parallel validate pipeline.yml --set": 2, "prefect-parallel debug": 1}
 """Commands that are meant to fail, by how they begin, and their exit status."""
@@ -75,13 +77,14 @@ def commands_of(page: str) -> list[Command]:
 
 def shell_script(commands: list[Command], said: Path, server: str) -> str:
     """All commands in one shell, so that `cd` and `export` last."""
-    # With job control, what is in the background can be ended as by Ctrl-C.
-    lines = ["set -m", "trap 'kill -INT $(jobs -p); wait' EXIT"]
+    lines = []
     for number, command in enumerate(commands):
         (said / f"{number}.in").write_text(command.typed)
         text = command.text.replace(SERVER, server)
         if command.text == IN_ANOTHER_TERMINAL:
             text = text.replace("\n", " &\n")
+        elif command.text.startswith(AFTER_CTRL_C):
+            lines.append("kill -KILL %1; wait")
         lines.append(
             f"{{\n{text}}} < {said}/{number}.in > {said}/{number}.out 2>&1\n"
             f"echo $? > {said}/{number}.status"
