@@ -13,7 +13,7 @@ from prefect_parallel.deploy.trigger import Trigger
 from prefect_parallel.errors import InvalidFile, nearest
 from prefect_parallel.job.document import Document, Section, dotted
 from prefect_parallel.job.load import job_from
-from prefect_parallel.job.model import Model, Reading, problems_of, tag
+from prefect_parallel.job.model import Model, Reading, optional, problems_of, tag
 from prefect_parallel.job.overrides import apply_overrides, merge
 from prefect_parallel.job.pipeline import PipelineJob
 from prefect_parallel.job.rules import ChoiceRule
@@ -25,23 +25,28 @@ class InvalidSchedule(InvalidFile):
     """A schedule file has mistakes."""
 
 
+_CHANGE = optional("In place of the pipeline's; a mapping key by key.")
+
+
 class CreateJobModel(Model):
     """What to run, and with what changed; the changes are checked where they are put."""
 
-    type: Annotated[str, ChoiceRule(("pipeline",), any_case=True)] = "pipeline"
-    job: Text
-    name: Anything = None
-    display_name: Anything = None
-    description: Anything = None
-    experiment_name: Anything = None
-    tags: Anything = None
-    properties: Anything = None
-    identity: Anything = None
-    services: Anything = None
-    compute: Anything = None
-    settings: Anything = None
-    inputs: Anything = None
-    outputs: Anything = None
+    type: Annotated[str, ChoiceRule(("pipeline",), any_case=True)] = Field(
+        default="pipeline", description="The kind of job."
+    )
+    job: Text = Field(description="The pipeline's file.", examples=["./pipeline.yml"])
+    name: Anything = _CHANGE
+    display_name: Anything = _CHANGE
+    description: Anything = _CHANGE
+    experiment_name: Anything = _CHANGE
+    tags: Anything = _CHANGE
+    properties: Anything = _CHANGE
+    identity: Anything = _CHANGE
+    services: Anything = _CHANGE
+    compute: Anything = _CHANGE
+    settings: Anything = _CHANGE
+    inputs: Anything = _CHANGE
+    outputs: Anything = _CHANGE
 
 
 def _create_job_kind(value: Any) -> str:
@@ -59,14 +64,21 @@ class ScheduleModel(Model):
 
     no_meaning: ClassVar[frozenset[str]] = frozenset({"display_name", "properties"})
 
-    schema_: Anything = Field(None, alias="$schema")
-    name: Text | None = None
+    schema_: Anything = Field(
+        default=None, alias="$schema", description="Where editors find a schema."
+    )
+    name: Text | None = optional("The deployment's; by default after the pipeline's file.")
     display_name: Text | None = None
-    description: Text | None = None
-    tags: dict[str, TextOrNull] = Field(default_factory=dict)
+    description: Text | None = optional("The deployment's.")
+    tags: dict[str, TextOrNull] = Field(
+        default_factory=dict, description="The deployment's.", examples=[{"owner": "sales"}]
+    )
     properties: dict[str, TextOrNull] | None = None
-    trigger: Trigger
-    create_job: CreateJob
+    trigger: Trigger = Field(description="When it runs.")
+    create_job: CreateJob = Field(
+        description="What runs: the pipeline's file, or that and what is another in it.",
+        examples=["./pipeline.yml", {"job": "./pipeline.yml", "inputs": {"rows": 5}}],
+    )
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
-from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from prefect_parallel.deploy.time_zone import iana_zone, nearest_zone
-from prefect_parallel.job.model import Model
-from prefect_parallel.job.rules import ChoiceRule, Rule, shown, wrong
+from prefect_parallel.job.model import Model, optional
+from prefect_parallel.job.rules import ChoiceRule, Rule, wrong
 from prefect_parallel.job.values import FixedCount
 
 WEEK_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -41,7 +41,11 @@ class MomentRule(Rule):
                 return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", value.strip()))
             except ValueError:
                 pass
-        raise wrong(f"found {shown(value)}", allowed="a date and time, as 2026-03-01T06:30:00")
+        raise self.refused(value)
+
+    @property
+    def allowed(self) -> str:
+        return "a date and time, as 2026-03-01T06:30:00"
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,12 @@ class ZoneRule(Rule):
     def check(self, value: Any) -> str:
         zone = iana_zone(value) if isinstance(value, str) else None
         if zone is None:
-            raise wrong(
-                f"found {shown(value)}",
-                allowed="a time zone, as Pacific Standard Time or America/Los_Angeles",
-                hint=nearest_zone(value) if isinstance(value, str) else None,
-            )
+            raise self.refused(value, nearest_zone(value) if isinstance(value, str) else None)
         return zone
+
+    @property
+    def allowed(self) -> str:
+        return "a time zone, as Pacific Standard Time or America/Los_Angeles"
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,13 @@ class CronRule(Rule):
                 pass
             else:
                 return text
-        raise wrong(
-            f"found {shown(value)}",
-            allowed="five fields: minute, hour, day of the month, month, day of the week;"
-            ' as "30 6 * * MON-FRI"',
+        raise self.refused(value)
+
+    @property
+    def allowed(self) -> str:
+        return (
+            "five fields: minute, hour, day of the month, month, day of the week;"
+            ' as "30 6 * * MON-FRI"'
         )
 
 
@@ -91,11 +98,12 @@ class NumbersRule(Rule):
         for number in numbers:
             whole = isinstance(number, int) and not isinstance(number, bool)
             if not whole or not self.low <= number <= self.high:
-                raise wrong(
-                    f"found {shown(number)}",
-                    allowed=f"whole numbers from {self.low} to {self.high}",
-                )
+                raise self.refused(number)
         return tuple(sorted(set(numbers)))
+
+    @property
+    def allowed(self) -> str:
+        return f"whole numbers from {self.low} to {self.high}"
 
 
 @dataclass(frozen=True)
@@ -107,27 +115,49 @@ class WeekDaysRule(Rule):
         days = {day.check(each) for each in (value if isinstance(value, list) else [value])}
         return tuple(sorted(days, key=WEEK_DAYS.index))
 
+    @property
+    def allowed(self) -> str:
+        return ", ".join(WEEK_DAYS)
+
 
 class Pattern(Model):
     """When a job runs on the days that a recurrence falls on, and on which of them."""
 
-    hours: Annotated[tuple[int, ...], NumbersRule(0, 23)]
-    minutes: Annotated[tuple[int, ...], NumbersRule(0, 59)]
-    week_days: Annotated[tuple[str, ...], WeekDaysRule()] = ()
-    month_days: Annotated[tuple[int, ...], NumbersRule(1, 31)] = ()
+    hours: Annotated[tuple[int, ...], NumbersRule(0, 23)] = Field(
+        description="At which hours, one or a list.", examples=[2, [2, 14]]
+    )
+    minutes: Annotated[tuple[int, ...], NumbersRule(0, 59)] = Field(
+        description="At which minutes of each of these hours."
+    )
+    week_days: Annotated[tuple[str, ...], WeekDaysRule()] = Field(
+        default=(), description="On which days of the week.", examples=[["monday", "friday"]]
+    )
+    month_days: Annotated[tuple[int, ...], NumbersRule(1, 31)] = Field(
+        default=(), description="On which days of the month."
+    )
 
 
 class Trigger(Model):
     """A cron or a recurrence trigger."""
 
-    type: Annotated[str, ChoiceRule(tuple(_KEYS), any_case=True)]
-    start_time: Annotated[datetime, MomentRule()] | None = None
-    end_time: Annotated[datetime, MomentRule()] | None = None
-    time_zone: Annotated[str, ZoneRule()] = DEFAULT_ZONE
-    expression: Annotated[str, CronRule()] | None = None
-    frequency: Annotated[str, ChoiceRule(FREQUENCIES, any_case=True)] | None = None
-    interval: FixedCount | None = None
-    schedule: Pattern | None = None
+    type: Annotated[str, ChoiceRule(tuple(_KEYS), any_case=True)] = Field(
+        description="The kind of trigger."
+    )
+    start_time: Annotated[datetime, MomentRule()] | None = optional("Nothing runs before.")
+    end_time: Annotated[datetime, MomentRule()] | None = optional("Nothing runs after.")
+    time_zone: Annotated[str, ZoneRule()] = Field(
+        default=DEFAULT_ZONE, description="Of all times here, by Windows's name or IANA's."
+    )
+    expression: Annotated[str, CronRule()] | None = optional(
+        "Of a cron trigger: when it runs.", examples=["30 6 * * MON-FRI"]
+    )
+    frequency: Annotated[str, ChoiceRule(FREQUENCIES, any_case=True)] | None = optional(
+        "Of a recurrence: what it counts."
+    )
+    interval: FixedCount | None = optional("Of a recurrence: it runs once in so many.")
+    schedule: Pattern | None = optional(
+        "Of a recurrence by day, week or month: when it runs on such a day."
+    )
 
     @field_validator("expression", "frequency", "interval", "schedule")
     @classmethod

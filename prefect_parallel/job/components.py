@@ -12,7 +12,7 @@ from prefect_parallel.errors import InvalidPipeline, Problem
 from prefect_parallel.job.document import Document, KeyPath
 from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.locations import kind_of
-from prefect_parallel.job.model import Model, Reading, problems_of
+from prefect_parallel.job.model import Model, Reading, optional, problems_of
 from prefect_parallel.job.parts import (
     CommandResources,
     Distribution,
@@ -26,6 +26,7 @@ from prefect_parallel.job.values import Anything, Count, Flag, LooseText, Name, 
 from prefect_parallel.job.yaml_file import read_document
 
 COMPONENT_TYPES = ("parallel", "command")
+_KIND = Field(description="The kind of step that it is for.")
 
 
 class ComponentModel(Model):
@@ -34,27 +35,37 @@ class ComponentModel(Model):
     no_meaning: ClassVar[frozenset[str]] = frozenset(
         {"is_deterministic", "properties", "environment_variables"}
     )
-    schema_: Text | None = Field(None, alias="$schema")
+    schema_: Text | None = Field(
+        default=None, alias="$schema", description="Where editors find a schema."
+    )
     type: Text
-    name: Anything = None
-    version: LooseText | None = None
-    display_name: Text | None = None
-    description: Text | None = None
-    tags: dict[str, Anything] | None = None
+    name: Anything = optional("For people.")
+    version: LooseText | None = optional("For people.")
+    display_name: Text | None = optional("For people.")
+    description: Text | None = optional("For people.")
+    tags: dict[str, Anything] | None = optional("For people.")
     properties: dict[str, Anything] | None = None
     is_deterministic: Flag | None = None
     environment_variables: Anything = None
-    inputs: dict[Name, DeclaredInput] = Field(default_factory=dict)
-    outputs: dict[Name, DeclaredOutput] = Field(default_factory=dict)
-    code: Text | None = None
+    inputs: dict[Name, DeclaredInput] = Field(
+        default_factory=dict,
+        description="What a step gives it.",
+        examples=[{"depth": {"type": "integer", "default": 3, "min": 1}}],
+    )
+    outputs: dict[Name, DeclaredOutput] = Field(
+        default_factory=dict,
+        description="What it makes.",
+        examples=[{"scores": {"type": "uri_file"}}],
+    )
+    code: Text | None = optional("The folder, or file, of the code; wins over the task's.")
 
 
 class ParallelComponentModel(ComponentModel, ParallelSettings):
     """A parallel component."""
 
-    type: Annotated[str, ChoiceRule(("parallel",), any_case=True)]
-    task: Task
-    instance_count: Count | None = None
+    type: Annotated[str, ChoiceRule(("parallel",), any_case=True)] = _KIND
+    task: Task = Field(description="What runs over each mini-batch.")
+    instance_count: Count | None = optional("In place of `resources.instance_count`.")
 
 
 class CommandComponentModel(ComponentModel):
@@ -62,10 +73,12 @@ class CommandComponentModel(ComponentModel):
 
     no_meaning: ClassVar[frozenset[str]] = ComponentModel.no_meaning | {"distribution"}
 
-    type: Annotated[str, ChoiceRule(("command",), any_case=True)]
-    command: Text
-    environment: EnvironmentValue
-    resources: CommandResources | None = None
+    type: Annotated[str, ChoiceRule(("command",), any_case=True)] = _KIND
+    command: Text = Field(description="What `bash` runs.")
+    environment: EnvironmentValue = Field(
+        description="What the command needs, in place or by its name in Azure ML."
+    )
+    resources: CommandResources | None = optional("A command step runs on one node.")
     distribution: Distribution | None = None
     environment_variables: dict[str, Anything] | None = None
 

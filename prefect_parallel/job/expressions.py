@@ -11,6 +11,18 @@ from dataclasses import dataclass
 
 _EXPRESSION = re.compile(r"\$\{\{([^{}]*)\}\}")
 
+FORMS = {
+    "${{inputs.NAME}}": "An input of the step: a value, or a path.",
+    "${{outputs.NAME}}": "An output of the step: the path to write to.",
+    "${{parent.inputs.NAME}}": "An input of the pipeline.",
+    "${{parent.outputs.NAME}}": "An output of the pipeline: an output of the step is bound to it.",
+    "${{parent.jobs.STEP.outputs.NAME}}": "An output of another step, which then runs first.",
+    "${{parent.jobs.STEP.inputs.NAME}}": "What another step is given.",
+    "${{name}}": "The run's name, in the path of an output.",
+    "${{default_datastore}}": "`settings.default_datastore`, in the path of an output.",
+}
+"""All that there are, and what each stands for."""
+
 
 @dataclass(frozen=True)
 class Expression:

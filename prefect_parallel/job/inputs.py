@@ -15,12 +15,18 @@ from prefect_parallel.job.expressions import Expression, fill, find, malformed, 
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.locations import is_local, location_of, misfit
 from prefect_parallel.job.pipeline import PipelineJob
-from prefect_parallel.job.ports import DataInput, DeclaredInput, Output, as_type
+from prefect_parallel.job.ports import (
+    DEFAULT_DATA_TYPE,
+    DEFAULT_INPUT_MODE,
+    DataInput,
+    DeclaredInput,
+    Output,
+    as_type,
+)
 from prefect_parallel.job.resolved import Data, Input, Literal, Missing, OutputOf
 from prefect_parallel.job.rules import shown
 from prefect_parallel.job.values import DATA_TYPES, literal_type
 
-DEFAULT_INPUT_MODE = "ro_mount"
 MAX_DETOURS = 20
 """Inputs of other steps that an input may lead through."""
 
@@ -216,7 +222,7 @@ class Inputs:
                 )
             case ("parent", "jobs", other, "outputs", there):
                 if not job.is_read(other):
-                    return OutputOf(other, there, "uri_folder", DEFAULT_INPUT_MODE)
+                    return OutputOf(other, there, DEFAULT_DATA_TYPE, DEFAULT_INPUT_MODE)
                 outputs = output_names(job, other)
                 if there in outputs:
                     return OutputOf(other, there, outputs[there], DEFAULT_INPUT_MODE)
@@ -315,7 +321,7 @@ def output_names(job: PipelineJob, step: str) -> dict[str, str]:
     for name, value in job.jobs[step].outputs.items():
         bound = whole(value) if isinstance(value, str) else None
         own = job.outputs.get(bound.name) if bound else value
-        types[name] = (own.type if isinstance(own, Output) else None) or "uri_folder"
+        types[name] = (own.type if isinstance(own, Output) else None) or DEFAULT_DATA_TYPE
     return types
 
 

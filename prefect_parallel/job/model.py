@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 from prefect_parallel.errors import Problem, instead_of
 from prefect_parallel.job.document import Document, Key, KeyPath, Section
@@ -17,6 +26,21 @@ _MISSING_HINTS: dict[Key, str] = {
     "any name will do: azureml:NAME",
     "type": "write `type: pipeline` on top, `type: run_function` in a task",
 }
+
+
+_WITHOUT_MEANING = "A key of Azure ML's; it has no meaning here."
+
+
+def optional(about: str, *, default: Any = None, examples: list[Any] | None = None) -> Any:
+    """A key that may be left out. It is then None in its model, so that a component's may count.
+
+    Args:
+        about: What it does; editors show it, and the reference.
+        default: What counts in the end.
+        examples: Values that it may have.
+    """
+    more = {} if default is None else {"default": default}
+    return Field(None, description=about, examples=examples, json_schema_extra=more)
 
 
 @dataclass
@@ -46,6 +70,16 @@ class Model(BaseModel):
     @classmethod
     def known_keys(cls) -> list[str]:
         return [info.alias or name for name, info in cls.model_fields.items()]
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        made = handler(schema)
+        keys = handler.resolve_ref_schema(made)["properties"]
+        for name in cls.no_meaning & keys.keys():
+            keys[name]["description"] = _WITHOUT_MEANING
+        return made
 
     @model_validator(mode="before")
     @classmethod

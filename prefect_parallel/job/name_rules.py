@@ -23,9 +23,13 @@ class StepNameRule(Rule):
         hint = f"call it {better}" if re.fullmatch(r"[a-z_][a-z0-9_]*", better) else None
         raise wrong(
             f"{shown(name)} is no name for a step",
-            allowed="lower-case letters, digits and underscores, not a digit first",
+            allowed=self.allowed,
             hint=hint,
         )
+
+    @property
+    def allowed(self) -> str:
+        return "lower-case letters, digits and underscores, not a digit first"
 
     def json_schema(self) -> dict[str, Any]:
         return {"pattern": "^[a-z_][a-z0-9_]*$"}
@@ -39,10 +43,11 @@ class NameRule(Rule):
         name = str(value)
         if name.isidentifier():
             return name
-        raise wrong(
-            f"{shown(name)} is no name for an input or output",
-            allowed="letters, digits and underscores, not a digit first",
-        )
+        raise wrong(f"{shown(name)} is no name for an input or output", allowed=self.allowed)
+
+    @property
+    def allowed(self) -> str:
+        return "letters, digits and underscores, not a digit first"
 
     def json_schema(self) -> dict[str, Any]:
         return {"pattern": r"^[^\W\d]\w*$"}
@@ -55,10 +60,11 @@ class AssetNameRule(Rule):
     def check(self, value: Any) -> str:
         if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,255}", value):
             return str(value)
-        raise wrong(
-            f"found {shown(value)}",
-            allowed="up to 255 letters from a to z, digits, dashes and underscores",
-        )
+        raise self.refused(value)
+
+    @property
+    def allowed(self) -> str:
+        return "up to 255 letters from a to z, digits, dashes and underscores"
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,255}$"}
@@ -78,9 +84,12 @@ class AssetRule(Rule):
             hint = None
             if isinstance(value, str) and re.fullmatch(r"[\w.@:-]+", value):
                 hint = f"write azureml:{value}"
-            also = "".join(f", or {word}" for word in self.words)
-            raise wrong(f"found {shown(value)}", allowed=f"azureml:{self.what}{also}", hint=hint)
+            raise self.refused(value, hint)
         return str(value)
+
+    @property
+    def allowed(self) -> str:
+        return f"azureml:{self.what}" + "".join(f", or {word}" for word in self.words)
 
     def json_schema(self) -> dict[str, Any]:
         name = {"type": "string", "pattern": "^azureml:."}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Discriminator, Tag, ValidationInfo, field_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
-from prefect_parallel.job.model import Model, tag
-from prefect_parallel.job.rules import ChoiceRule, Rule, shown, wrong
+from prefect_parallel.job.model import Model, optional, tag
+from prefect_parallel.job.rules import ChoiceRule, Rule, wrong
 from prefect_parallel.job.values import (
     Anything,
     CondaFile,
@@ -24,6 +24,11 @@ from prefect_parallel.job.values import (
     Timeout,
 )
 
+# Spec section 4.
+DEFAULT_INSTANCE_COUNT = 1
+DEFAULT_MAX_RETRIES = 2
+DEFAULT_TIMEOUT = 60
+
 Services = dict[str, dict[str, Anything]]
 """Services of a job: name -> settings. They have no meaning here."""
 
@@ -31,8 +36,13 @@ Services = dict[str, dict[str, Anything]]
 class RetrySettings(Model):
     """How often a mini-batch is tried again, and how long one `run` may take."""
 
-    max_retries: Retries | None = None
-    timeout: Timeout | None = None
+    max_retries: Retries | None = optional(
+        "How often a mini-batch whose attempt failed is tried again.", default=DEFAULT_MAX_RETRIES
+    )
+    timeout: Timeout | None = optional(
+        "Seconds that one `run` may take; then its process is ended, with all that it started.",
+        default=DEFAULT_TIMEOUT,
+    )
 
 
 class Resources(Model):
@@ -49,7 +59,9 @@ class Resources(Model):
         }
     )
 
-    instance_count: Count | None = None
+    instance_count: Count | None = optional(
+        "The number of nodes that the step runs on.", default=DEFAULT_INSTANCE_COUNT
+    )
     instance_type: Text | None = None
     shm_size: Text | None = None
     docker_args: Texts | None = None
@@ -73,21 +85,27 @@ class InlineCommandResources(CommandResources):
 class Build(Model):
     """A Docker context."""
 
-    path: Text
-    dockerfile_path: Text | None = None
+    path: Text = Field(description="The folder of the context.")
+    dockerfile_path: Text | None = optional("Its Dockerfile.")
 
 
 class Environment(Model):
-    """An environment in place. Steps run in the environment that runs the pipeline."""
+    """What a step needs; it runs on the Python that runs the pipeline, unless one is built."""
 
-    name: Text | None = None
-    version: LooseText | None = None
-    image: Text | None = None
-    conda_file: CondaFile | None = None
-    build: Build | None = None
-    os_type: Annotated[str, ChoiceRule(("linux", "windows"), any_case=True)] | None = None
-    description: Text | None = None
-    tags: dict[str, Anything] | None = None
+    name: Text | None = optional("For people.")
+    version: LooseText | None = optional("Beside the name, for people.")
+    image: Text | None = optional("A container's image; changes nothing here.")
+    conda_file: CondaFile | None = optional(
+        "The path of a conda file, or what would stand in it. What of it is not met is a warning;"
+        " `--environment build` builds it.",
+        examples=["./conda.yml", {"dependencies": ["python=3.12", {"pip": ["xgboost>=2"]}]}],
+    )
+    build: Build | None = optional("A Docker context; changes nothing here.")
+    os_type: Annotated[str, ChoiceRule(("linux", "windows"), any_case=True)] | None = optional(
+        "Changes nothing here."
+    )
+    description: Text | None = optional("For people.")
+    tags: dict[str, Anything] | None = optional("For people.")
 
 
 def _environment_kind(value: Any) -> str:
@@ -106,12 +124,33 @@ class Task(Model):
 
     no_meaning: ClassVar[frozenset[str]] = frozenset({"model"})
 
-    type: Annotated[str, ChoiceRule(("run_function", "function", "model"), any_case=True)]
-    code: Text | None = None
-    entry_script: Text | None = None
-    program_arguments: Text | None = None
-    append_row_to: Text | None = None
-    environment: EnvironmentValue
+    type: Annotated[str, ChoiceRule(("run_function", "function", "model"), any_case=True)] = Field(
+        description="The kind of task. A `model` is refused: write a `run_function` that loads it."
+    )
+    code: Text | None = optional(
+        "The folder of the entry script, or the script itself. The script's working directory is a"
+        " snapshot of it.",
+        examples=["./script"],
+    )
+    entry_script: Text | None = optional(
+        "The Python file with `init`, `run` and `shutdown`, below `code`; must be given.",
+        examples=["score.py"],
+    )
+    program_arguments: Text | None = optional(
+        "What the script finds in `sys.argv`, cut into words as by a shell. Predefined ones set the"
+        " run itself.",
+        examples=["--model ${{inputs.model}} --error_threshold 5"],
+    )
+    append_row_to: Text | None = optional(
+        "Where what `run` returned is put together, in the input's order: an output, or a file"
+        " below it. Its name decides the format: `.parquet`, `.jsonl`, else text. Left out, only"
+        " numbers are kept.",
+        examples=["${{outputs.scores}}", "${{outputs.folder}}/scores.parquet"],
+    )
+    environment: EnvironmentValue = Field(
+        description="What the script needs, in place or by its name in Azure ML.",
+        examples=["azureml:scoring:1"],
+    )
     model: Text | None = None
 
 
@@ -133,16 +172,18 @@ _DISTRIBUTION_KEYS = {
 class Distribution(Model):
     """The processes of a command step in Azure. Here a command is one process on one node."""
 
-    type: Annotated[str, ChoiceRule(tuple(_DISTRIBUTION_KEYS), any_case=True)]
-    process_count_per_instance: Count | None = None
-    worker_count: Count | None = None
-    parameter_server_count: Count | None = None
-    port: Count | None = None
-    address: Text | None = None
-    include_dashboard: Flag | None = None
-    dashboard_port: Count | None = None
-    head_node_additional_args: Text | None = None
-    worker_node_additional_args: Text | None = None
+    type: Annotated[str, ChoiceRule(tuple(_DISTRIBUTION_KEYS), any_case=True)] = Field(
+        description="What distributes the command."
+    )
+    process_count_per_instance: Count | None = optional("Of PyTorch and MPI.")
+    worker_count: Count | None = optional("Of TensorFlow.")
+    parameter_server_count: Count | None = optional("Of TensorFlow.")
+    port: Count | None = optional("Of Ray.")
+    address: Text | None = optional("Of Ray.")
+    include_dashboard: Flag | None = optional("Of Ray.")
+    dashboard_port: Count | None = optional("Of Ray.")
+    head_node_additional_args: Text | None = optional("Of Ray.")
+    worker_node_additional_args: Text | None = optional("Of Ray.")
 
     @field_validator("*")
     @classmethod
@@ -163,20 +204,25 @@ class QueueSettings(Model):
             ChoiceRule(("spot", "basic", "standard", "premium", "null"), any_case=True),
         ]
         | None
-    ) = None
-    priority: Annotated[str, ChoiceRule(("low", "medium", "high"), any_case=True)] | None = None
+    ) = optional("What it may cost.")
+    priority: Annotated[str, ChoiceRule(("low", "medium", "high"), any_case=True)] | None = (
+        optional("What may overtake it.")
+    )
+
+
+_LIMIT = "Seconds that the command may take; then it is ended, with all that it started."
 
 
 class Limits(Model):
     """What ends a command step."""
 
-    timeout: Timeout | None = None
+    timeout: Timeout | None = optional(_LIMIT)
 
 
 class InlineLimits(Limits):
     """The same of a command step in place, where it takes no expression."""
 
-    timeout: FixedTimeout | None = None
+    timeout: FixedTimeout | None = optional(_LIMIT)
 
 
 _CAMEL_WORDS = re.compile(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])")
@@ -192,7 +238,11 @@ class _IdentityRule(Rule):
         name = _CAMEL_WORDS.sub("_", value).lower() if isinstance(value, str) else value
         if name in self.names:
             return "managed_identity" if name == "managed" else str(name)
-        raise wrong(f"found {shown(value)}", allowed=", ".join(self.names))
+        raise self.refused(value)
+
+    @property
+    def allowed(self) -> str:
+        return ", ".join(self.names)
 
     def json_schema(self) -> dict[str, Any]:
         camel = ("AMLToken", "UserIdentity", "Managed", "ManagedIdentity")
@@ -202,10 +252,10 @@ class _IdentityRule(Rule):
 class Identity(Model):
     """Who a step runs as in Azure. Here everything runs as the user who started it."""
 
-    type: Annotated[str, _IdentityRule()]
-    client_id: Text | None = None
-    object_id: Text | None = None
-    msi_resource_id: Text | None = None
+    type: Annotated[str, _IdentityRule()] = Field(description="Whose it is.")
+    client_id: Text | None = optional("Of a managed identity.")
+    object_id: Text | None = optional("Of a managed identity.")
+    msi_resource_id: Text | None = optional("Of a managed identity.")
 
     @field_validator("client_id", "object_id", "msi_resource_id")
     @classmethod

@@ -15,7 +15,7 @@ from prefect_parallel.job.document import Document
 from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.in_force import InForce, in_force
 from prefect_parallel.job.local_paths import make_paths_absolute
-from prefect_parallel.job.model import Model
+from prefect_parallel.job.model import Model, optional
 from prefect_parallel.job.parts import Identity, Services
 from prefect_parallel.job.ports import DataInput, DescribedInput, NamedOutput, PipelineInputValue
 from prefect_parallel.job.rules import ChoiceRule
@@ -49,9 +49,15 @@ class Settings(Model):
         {"force_rerun", "continue_on_failed_optional_input"}
     )
 
-    default_compute: ComputeName | None = None
-    default_datastore: DatastoreName | None = None
-    continue_on_step_failure: Flag = False
+    default_compute: ComputeName | None = optional(
+        "The compute of steps that name none.", examples=["azureml:cpu-cluster"]
+    )
+    default_datastore: DatastoreName | None = optional(
+        "What `${{default_datastore}}` stands for.", examples=["azureml:sales"]
+    )
+    continue_on_step_failure: Flag = Field(
+        default=False, description="Whether steps that do not need a failed one still run."
+    )
     force_rerun: Flag | None = None
     continue_on_failed_optional_input: Flag | None = None
 
@@ -81,9 +87,10 @@ class Parameter:
 
 
 class PipelineJob(Model):
-    """A pipeline job, as it is written; what its component files hold is kept beside it.
+    """A pipeline of steps, as it is written.
 
-    Made by `load_pipeline`, or by the builder. Two are equal when the same is written in them.
+    What its component files hold is kept beside it. Made by `load_pipeline`, or by the builder. Two
+    are equal when the same is written in them.
     """
 
     no_meaning: ClassVar[frozenset[str]] = frozenset(
@@ -99,20 +106,35 @@ class PipelineJob(Model):
             "log_files",
         }
     )
-    schema_: Anything = Field(None, alias="$schema")
-    type: Annotated[str, ChoiceRule(("pipeline",))]
+    schema_: Anything = Field(
+        default=None, alias="$schema", description="Where editors find a schema."
+    )
+    type: Annotated[str, ChoiceRule(("pipeline",))] = Field(description="The kind of job.")
     name: Text | None = None
-    display_name: Text | None = None
+    display_name: Text | None = optional(
+        "What flow runs and run directories are called; by default after the file."
+    )
     experiment_name: Text | None = None
-    description: Text | None = None
-    tags: dict[str, TextOrNull] = Field(default_factory=dict)
+    description: Text | None = optional("For people: of the flow.")
+    tags: dict[str, TextOrNull] = Field(
+        default_factory=dict, description="Those of the flow run.", examples=[{"owner": "sales"}]
+    )
     properties: dict[str, TextOrNull] | None = None
-    compute: Text | None = None
+    compute: Text | None = optional("The compute of steps that name none; wins over the settings'.")
     identity: Identity | None = None
-    settings: Settings = Field(default_factory=Settings)
-    inputs: dict[Name, PipelineInputValue] = Field(default_factory=dict)
-    outputs: dict[Name, NamedOutput] = Field(default_factory=dict)
-    jobs: dict[StepName, StepModel]
+    settings: Settings = Field(default_factory=Settings, description="Settings for all steps.")
+    inputs: dict[Name, PipelineInputValue] = Field(
+        default_factory=dict,
+        description="What a run is given: values and data. They are the flow's parameters, of which"
+        " the Prefect UI makes a form.",
+        examples=[{"rows": 5, "model": {"type": "uri_folder", "path": "./model"}}],
+    )
+    outputs: dict[Name, NamedOutput] = Field(
+        default_factory=dict, description="What the pipeline makes; steps' outputs are bound to it."
+    )
+    jobs: dict[StepName, StepModel] = Field(
+        description="The steps. Each runs once those are done whose outputs it reads."
+    )
     services: Services | None = None
     id: Anything = None
     status: Anything = None

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     Discriminator,
+    Field,
     GetJsonSchemaHandler,
     Tag,
     ValidationInfo,
@@ -15,7 +16,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from prefect_parallel.job.expressions import whole
-from prefect_parallel.job.model import Model, tag
+from prefect_parallel.job.model import Model, optional, tag
 from prefect_parallel.job.rules import ChoiceRule, Rule, wrong
 from prefect_parallel.job.values import (
     DATA_TYPES,
@@ -33,13 +34,17 @@ from prefect_parallel.job.values import (
     literal_type,
 )
 
+DEFAULT_DATA_TYPE = "uri_folder"
+DEFAULT_INPUT_MODE = "ro_mount"
+DEFAULT_OUTPUT_MODE = "rw_mount"
+
 InputMode = Annotated[str, ChoiceRule(MLTABLE_MODES, any_case=True)]
 OutputMode = Annotated[str, ChoiceRule(OUTPUT_MODES, any_case=True)]
 DeclaredType = Annotated[str, ChoiceRule((*LITERAL_TYPES, *DATA_TYPES))]
 
 
 def _check_mode(mode: str | None, info: ValidationInfo) -> str | None:
-    of_type = info.data.get("type") or "uri_folder"
+    of_type = info.data.get("type") or DEFAULT_DATA_TYPE
     modes = MLTABLE_MODES if of_type == "mltable" else INPUT_MODES
     if mode is not None and mode not in modes:
         raise wrong(f"found {mode!r} for a {of_type}", allowed=", ".join(modes))
@@ -49,18 +54,37 @@ def _check_mode(mode: str | None, info: ValidationInfo) -> str | None:
 class DataInput(Model):
     """Data for a step. Its path may be an expression."""
 
-    type: DataType = "uri_folder"
-    path: Text | None = None
-    mode: InputMode | None = None
+    no_meaning: ClassVar[frozenset[str]] = frozenset({"datastore"})
+
+    type: DataType = Field(
+        default=DEFAULT_DATA_TYPE,
+        description="A file, a folder, a table or list of files, or a model.",
+    )
+    path: Text | None = optional(
+        "A local path, a URL, or an expression.",
+        examples=[
+            "./rows",
+            "s3://bucket/rows",
+            "azureml://datastores/sales/paths/rows",
+            "azureml:rows:1",
+            "${{parent.inputs.rows}}",
+        ],
+    )
+    mode: InputMode | None = optional(
+        "How the script gets it: as a local path (`ro_mount`, `download`); as the URI that it is"
+        " (`direct`); an mltable also as the files that it stands for (`eval_mount`,"
+        " `eval_download`).",
+        default=DEFAULT_INPUT_MODE,
+    )
     datastore: Text | None = None
 
     check_mode = field_validator("mode")(_check_mode)
 
 
 class DescribedInput(DataInput):
-    """Data for a pipeline. Forms show its description."""
+    """Data for a pipeline."""
 
-    description: Text | None = None
+    description: Text | None = optional("Of an input of the pipeline: the form for a run shows it.")
 
 
 class Output(Model):
@@ -68,9 +92,14 @@ class Output(Model):
 
     no_meaning: ClassVar[frozenset[str]] = frozenset({"name", "version"})
 
-    type: DataType | None = None
-    mode: OutputMode | None = None
-    path: Text | None = None
+    type: DataType | None = optional("What it is.", default=DEFAULT_DATA_TYPE)
+    mode: OutputMode | None = optional(
+        "How Azure ML writes it; here, steps write into the run directory.",
+        default=DEFAULT_OUTPUT_MODE,
+    )
+    path: Text | None = optional(
+        "Where Azure ML puts it; here, it is in the run directory whatever stands here."
+    )
     name: AssetName | None = None
     version: LooseText | None = None
 
@@ -106,11 +135,12 @@ class _BindingRule(Rule):
     def check(self, value: Any) -> str:
         expression = whole(value)
         if expression is None or expression.form != "${{parent.outputs.NAME}}":
-            raise wrong(
-                f"found {value!r}",
-                allowed="a mapping with `type`, `mode` and `path`, or ${{parent.outputs.NAME}}",
-            )
+            raise self.refused(value)
         return str(value)
+
+    @property
+    def allowed(self) -> str:
+        return "a mapping with `type`, `mode` and `path`, or ${{parent.outputs.NAME}}"
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": "string", "pattern": r"^\s*\$\{\{\s*parent\.outputs\..*\}\}\s*$"}
@@ -152,14 +182,19 @@ CommandOutputValue = Annotated[
 class DeclaredInput(Model):
     """An input of a component."""
 
-    type: DeclaredType
-    default: Scalar | None = None
-    optional: Flag = False
-    description: Text | None = None
-    min: Scalar | None = None
-    max: Scalar | None = None
-    enum: list[Text] | None = None
-    mode: InputMode | None = None
+    type: DeclaredType = Field(description="A kind of value, or of data.")
+    default: Scalar | None = Field(default=None, description="What counts if a step gives none.")
+    optional: Flag = Field(
+        default=False,
+        description="Whether a step may leave it out; `$[[...]]` around it then goes away.",
+    )
+    description: Text | None = Field(default=None, description="For people.")
+    min: Scalar | None = Field(default=None, description="The smallest number it may be.")
+    max: Scalar | None = Field(default=None, description="The largest number it may be.")
+    enum: list[Text] | None = Field(default=None, description="All that it may be.")
+    mode: InputMode | None = Field(
+        default=None, description="How the script gets data, unless the step says it."
+    )
 
     check_mode = field_validator("mode")(_check_mode)
 
@@ -195,9 +230,9 @@ class DeclaredInput(Model):
 class DeclaredOutput(Model):
     """An output of a component."""
 
-    type: DataType
-    mode: OutputMode | None = None
-    description: Text | None = None
+    type: DataType = Field(description="What it is.")
+    mode: OutputMode | None = optional("As of a step's output.", default=DEFAULT_OUTPUT_MODE)
+    description: Text | None = optional("For people.")
 
 
 def as_type(value: Any, of_type: str) -> Any:

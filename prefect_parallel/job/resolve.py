@@ -14,6 +14,7 @@ from prefect_parallel.errors import InvalidPipeline, Problem
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.inputs import Inputs
 from prefect_parallel.job.pipeline import PipelineJob
+from prefect_parallel.job.ports import DEFAULT_DATA_TYPE
 from prefect_parallel.job.resolve_command import CommandResolver
 from prefect_parallel.job.resolve_parallel import ParallelResolver
 from prefect_parallel.job.resolve_step import output_mode
@@ -63,7 +64,9 @@ def _resolve(
         continue_on_step_failure=settings.continue_on_step_failure,
         default_datastore=(settings.default_datastore or "").removeprefix("azureml:") or None,
         outputs={
-            name: OutputSpec(output.type or "uri_folder", output_mode(output.mode), output.path)
+            name: OutputSpec(
+                output.type or DEFAULT_DATA_TYPE, output_mode(output.mode), output.path
+            )
             for name, output in job.outputs.items()
         },
         steps=steps,

@@ -12,7 +12,13 @@ from prefect_parallel.job.expressions import find, keep_given, whole
 from prefect_parallel.job.in_force import InForce
 from prefect_parallel.job.locations import kind_of
 from prefect_parallel.job.origins import origins
-from prefect_parallel.job.parts import RetrySettings, Task
+from prefect_parallel.job.parts import (
+    DEFAULT_INSTANCE_COUNT,
+    DEFAULT_MAX_RETRIES,
+    DEFAULT_TIMEOUT,
+    RetrySettings,
+    Task,
+)
 from prefect_parallel.job.predefined import (
     PredefinedArguments,
     WrongArgument,
@@ -29,14 +35,9 @@ from prefect_parallel.job.resolved import (
     literal_values,
     missing_keys,
 )
+from prefect_parallel.job.steps import DEFAULT_LOGGING_LEVEL, DEFAULT_THRESHOLD
 from prefect_parallel.job.values import Count, Level, Retries, Size, Threshold, Timeout
 
-# Spec section 4.
-DEFAULT_INSTANCE_COUNT = 1
-DEFAULT_THRESHOLD = -1
-DEFAULT_MAX_RETRIES = 2
-DEFAULT_TIMEOUT = 60
-DEFAULT_LOGGING_LEVEL = "INFO"
 MAJOR_INPUT_TYPES = ("uri_file", "uri_folder", "mltable")
 
 

@@ -18,7 +18,7 @@ from prefect_parallel.job.locations import kind_of
 from prefect_parallel.job.parts import Environment
 from prefect_parallel.job.pipeline import PipelineJob
 from prefect_parallel.job.placeholders import ALLOWED, malformed_placeholder, placeholders
-from prefect_parallel.job.ports import Output
+from prefect_parallel.job.ports import DEFAULT_DATA_TYPE, DEFAULT_OUTPUT_MODE, Output
 from prefect_parallel.job.requirements import Requirements, WrongRequirement, requirements_in
 from prefect_parallel.job.resolved import (
     Literal,
@@ -121,7 +121,7 @@ class StepResolver:
                         allowed="${{name}} and ${{default_datastore}}",
                     )
         return OutputSpec(
-            of_type or value.type or "uri_folder",
+            of_type or value.type or DEFAULT_DATA_TYPE,
             output_mode(value.mode or lent_mode),
             self._output_path(value.path),
             bound,
@@ -327,7 +327,7 @@ class StepResolver:
 
 def output_mode(written: str | None) -> str:
     """The mode of an output; `mount` is an older name of the default."""
-    return "rw_mount" if written in (None, "mount") else str(written)
+    return DEFAULT_OUTPUT_MODE if written in (None, "mount") else str(written)
 
 
 def _plain(environment: Environment | str | None) -> str | dict[str, Any] | None:

@@ -59,6 +59,18 @@ def _quoted(value: Any) -> str | None:
 class Rule:
     """What a key's value must be. Subclasses are put into `Annotated`."""
 
+    bindable: bool = False
+    """Whether an expression may stand there, too."""
+
+    @property
+    def allowed(self) -> str:
+        """What is, for messages and the reference."""
+        raise NotImplementedError
+
+    def refused(self, value: Any, hint: str | None = None) -> PydanticCustomError:
+        """The error for a value that is not allowed."""
+        return wrong(f"found {shown(value)}", allowed=self.allowed, hint=hint)
+
     def check(self, value: Any) -> Any:
         """The value as it counts.
 
@@ -99,7 +111,11 @@ class TextRule(Rule):
             return str(value)
         if value is None and self.nullable:
             return None
-        raise wrong(f"found {shown(value)}", allowed="text", hint=_quoted(value))
+        raise self.refused(value, _quoted(value))
+
+    @property
+    def allowed(self) -> str:
+        return "text"
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": ["string", "null"] if self.nullable else "string"}
@@ -119,7 +135,7 @@ class WholeRule(Rule):
             return str(value)
         number = self._number(value)
         if number is None or not self.low <= number <= self.high:
-            raise wrong(f"found {shown(value)}", allowed=self.allowed)
+            raise self.refused(value)
         return number
 
     @staticmethod
@@ -151,17 +167,21 @@ class WholeRule(Rule):
 class SizeRule(Rule):
     """A mini-batch size, in files or bytes: digits, with kb, mb or gb. It must be quoted."""
 
+    bindable: bool = True
+
     def check(self, value: Any) -> int | str:
-        allowed = 'a string of digits, e.g. "10" files, or of digits and kb, mb or gb, e.g. "10kb"'
         if not isinstance(value, str):
-            hint = f'quote it: "{value}"' if isinstance(value, int) else None
-            raise wrong(f"found {shown(value)}", allowed=allowed, hint=hint)
+            raise self.refused(value, f'quote it: "{value}"' if isinstance(value, int) else None)
         if whole(value):
             return str(value)
         match = _SIZE.fullmatch(value)
         if match is None:
-            raise wrong(f"found {shown(value)}", allowed=allowed)
+            raise self.refused(value)
         return int(match[1]) * _FACTORS[(match[2] or "").lower()]
+
+    @property
+    def allowed(self) -> str:
+        return 'a string of digits, e.g. "10" files, or of digits and kb, mb or gb, e.g. "10kb"'
 
     def written(self, value: Any) -> Any:
         return None if value is None else str(value)
@@ -184,12 +204,14 @@ class ChoiceRule(Rule):
             return str(value)
         name = value.lower() if self.any_case and isinstance(value, str) else value
         if not isinstance(name, str) or name not in self.names:
-            raise wrong(
-                f"found {shown(value)}",
-                allowed=", ".join(self.names),
-                hint=nearest(value, self.names) if isinstance(value, str) else None,
+            raise self.refused(
+                value, nearest(value, self.names) if isinstance(value, str) else None
             )
         return str(name)
+
+    @property
+    def allowed(self) -> str:
+        return ", ".join(self.names)
 
     def json_schema(self) -> dict[str, Any]:
         names: dict[str, Any] = {"enum": list(self.names)}
@@ -212,7 +234,11 @@ class FlagRule(Rule):
             return True
         if word in ("false", "no", "off", "0"):
             return False
-        raise wrong(f"found {shown(value)}", allowed="true or false")
+        raise self.refused(value)
+
+    @property
+    def allowed(self) -> str:
+        return "true or false"
 
     def json_schema(self) -> dict[str, Any]:
         return {"enum": [True, False, "true", "false", "yes", "no", "on", "off", 0, 1]}
@@ -226,11 +252,10 @@ class ScalarRule(Rule):
         if isinstance(value, Typed):
             value = parse_scalar(value)
         if isinstance(value, float) and not math.isfinite(value):
-            raise wrong(f"found {shown(value)}", allowed=self.allowed, hint=_quoted(value))
+            raise self.refused(value, _quoted(value))
         if isinstance(value, (str, bool, int, float)) and not isinstance(value, Date):
             return value
-        hint = _quoted(value) if isinstance(value, Date) else None
-        raise wrong(f"found {shown(value)}", allowed=self.allowed, hint=hint)
+        raise self.refused(value, _quoted(value) if isinstance(value, Date) else None)
 
     @property
     def allowed(self) -> str:
@@ -273,6 +298,10 @@ class AnythingRule(Rule):
             return parse_scalar(value)
         return str(value) if isinstance(value, Date) else value
 
+    @property
+    def allowed(self) -> str:
+        return "anything"
+
     def json_schema(self) -> dict[str, Any]:
         return {}
 
@@ -286,8 +315,12 @@ class TextsRule(Rule):
         if isinstance(value, list):
             return [text.check(item) for item in value]
         if isinstance(value, dict):
-            raise wrong(f"found {shown(value)}", allowed="text, or a list of texts")
+            raise self.refused(value)
         return text.check(value)
+
+    @property
+    def allowed(self) -> str:
+        return "text, or a list of texts"
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": ["string", "array"], "items": {"type": "string"}}
@@ -300,7 +333,11 @@ class CondaFileRule(Rule):
     def check(self, value: Any) -> Any:
         if isinstance(value, dict) or (isinstance(value, str) and not isinstance(value, Date)):
             return value
-        raise wrong(f"found {shown(value)}", allowed="a path, or a mapping")
+        raise self.refused(value)
+
+    @property
+    def allowed(self) -> str:
+        return "a path, or a mapping"
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": ["string", "object"]}
@@ -313,7 +350,11 @@ class LooseTextRule(Rule):
     def check(self, value: Any) -> str:
         if isinstance(value, (str, bool, int, float)):
             return str(value)
-        raise wrong(f"found {shown(value)}", allowed="text")
+        raise self.refused(value)
+
+    @property
+    def allowed(self) -> str:
+        return "text"
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": ["string", "number", "boolean"]}

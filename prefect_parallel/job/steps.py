@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Discriminator, Field, Tag
 
-from prefect_parallel.job.model import Model, tag
+from prefect_parallel.job.model import Model, optional, tag
 from prefect_parallel.job.parts import (
     CommandResources,
     Distribution,
@@ -37,23 +37,59 @@ from prefect_parallel.job.values import (
     Threshold,
 )
 
+# Spec section 4.
+DEFAULT_THRESHOLD = -1
+DEFAULT_LOGGING_LEVEL = "INFO"
+
 STEP_TYPES = ("parallel", "command")
-_PARALLEL = Annotated[str, ChoiceRule(("parallel",), any_case=True)]
-_COMMAND = Annotated[str, ChoiceRule(("command",), any_case=True)]
+_KIND = Field(description="The kind of step; may be left out where other keys tell it.")
+_PARALLEL = Annotated[str, ChoiceRule(("parallel",), any_case=True), _KIND]
+_COMMAND = Annotated[str, ChoiceRule(("command",), any_case=True), _KIND]
+_COMPONENT = Field(
+    description="The file that the rest is in; what stands here wins.", examples=["./score.yml"]
+)
+_VARIABLES: Any = Field(
+    default_factory=dict,
+    description="Of the script's or command's process. `{{ prefect.blocks.secret.NAME }}` in a"
+    " value stands for what Prefect keeps.",
+    examples=[{"TOKEN": "{{ prefect.blocks.secret.my-token }}"}],
+)
 
 
 class ParallelSettings(Model):
     """What a parallel step and a parallel component have in common."""
 
-    mini_batch_size: Size | None = None
-    partition_keys: list[Text] | None = None
-    max_concurrency_per_instance: Count | None = None
-    mini_batch_error_threshold: Threshold | None = None
-    error_threshold: Threshold | None = None
-    retry_settings: RetrySettings | None = None
-    logging_level: Level | None = None
-    input_data: Text | None = None
-    resources: Resources | None = None
+    input_data: Text | None = optional(
+        "The input that is split into mini-batches; must be given.", examples=["${{inputs.rows}}"]
+    )
+    mini_batch_size: Size | None = optional(
+        "What one `run` gets: so many files, 10 by default; of a table, about so many bytes, 1 MB"
+        " by default.",
+        examples=["100", "10kb"],
+    )
+    partition_keys: list[Text] | None = optional(
+        "Names of columns: what has the same values in them is one mini-batch. They win over"
+        " `mini_batch_size`.",
+        examples=[["store", "brand"]],
+    )
+    resources: Resources | None = optional("The nodes.")
+    max_concurrency_per_instance: Count | None = optional(
+        "The slots of a node: so many mini-batches run at a time. By default 1 on a node with GPUs,"
+        " else as many as it has cores."
+    )
+    retry_settings: RetrySettings | None = optional("What a failed attempt is followed by.")
+    mini_batch_error_threshold: Threshold | None = optional(
+        "So many failed mini-batches are ignored; with one more, the step fails at once. -1: any"
+        " number.",
+        default=DEFAULT_THRESHOLD,
+    )
+    error_threshold: Threshold | None = optional(
+        "The same of failed items. The program argument `--error_threshold` wins.",
+        default=DEFAULT_THRESHOLD,
+    )
+    logging_level: Level | None = optional(
+        "From which level on the script's log is kept.", default=DEFAULT_LOGGING_LEVEL
+    )
 
 
 class Step(Model):
@@ -65,24 +101,41 @@ class Step(Model):
 
     type: Text
     name: Text | None = None
-    display_name: Text | None = None
-    description: Text | None = None
+    display_name: Text | None = optional("For people.")
+    description: Text | None = optional("For people.")
     experiment_name: Text | None = None
-    tags: dict[str, Anything] | None = None
+    tags: dict[str, Anything] | None = optional("For people.")
     properties: dict[str, TextOrNull] | None = None
-    compute: Text | None = None
+    compute: Text | None = optional(
+        "The `Compute` block of this name; `serverless`, or a name without a block: this machine."
+        " By default the pipeline's.",
+        examples=["azureml:cpu-cluster"],
+    )
     identity: Identity | None = None
     services: Anything = None
-    inputs: dict[Name, InputValue] = Field(default_factory=dict)
-    outputs: dict[Name, OutputValue] = Field(default_factory=dict)
+    inputs: dict[Name, InputValue] = Field(
+        default_factory=dict,
+        description="What the step reads: values, data, inputs of the pipeline, outputs of steps.",
+        examples=[
+            {
+                "rows": {"type": "mltable", "path": "./rows", "mode": "direct"},
+                "model": "${{parent.jobs.train.outputs.model}}",
+            }
+        ],
+    )
+    outputs: dict[Name, OutputValue] = Field(
+        default_factory=dict,
+        description="What the step makes.",
+        examples=[{"scores": {"type": "uri_file"}, "report": "${{parent.outputs.report}}"}],
+    )
 
 
 class ParallelStepModel(Step, ParallelSettings):
     """A parallel step in place."""
 
     type: _PARALLEL = "parallel"
-    environment_variables: dict[str, Text] = Field(default_factory=dict)
-    task: Task
+    environment_variables: dict[str, Text] = _VARIABLES
+    task: Task = Field(description="What runs over each mini-batch.")
 
 
 class ParallelComponentStepModel(Step, ParallelSettings):
@@ -95,14 +148,22 @@ class ParallelComponentStepModel(Step, ParallelSettings):
     }
 
     type: _PARALLEL = "parallel"
-    component: Text
+    component: Text = _COMPONENT
     comment: Text | None = None
-    environment_variables: dict[str, Text] = Field(default_factory=dict)
-    task: Task | None = None
-    instance_count: FixedCount | None = None
+    environment_variables: dict[str, Text] = _VARIABLES
+    task: Task | None = optional("What runs over each mini-batch, in place of the component's.")
+    instance_count: FixedCount | None = optional("Wins over `resources.instance_count`.")
     instance_type: Text | None = None
     shm_size: Text | None = None
     docker_args: Texts | None = None
+
+
+_COMMAND_TEXT = Field(
+    description="What `bash` runs. What expressions stand for is put in so that it can never be"
+    " read as code.",
+    examples=["python train.py --data ${{inputs.rows}} --to ${{outputs.model}}"],
+)
+_CODE = optional("The folder, or file, whose snapshot is the command's working directory.")
 
 
 class CommandSettings(Step):
@@ -112,7 +173,7 @@ class CommandSettings(Step):
 
     type: _COMMAND = "command"
     services: Services | None = None
-    environment_variables: dict[str, Scalar] = Field(default_factory=dict)
+    environment_variables: dict[str, Scalar] = _VARIABLES
     distribution: Distribution | None = None
     queue_settings: QueueSettings | None = None
 
@@ -120,13 +181,20 @@ class CommandSettings(Step):
 class CommandStepModel(CommandSettings):
     """A command step in place."""
 
-    tags: dict[str, TextOrNull] | None = None
-    outputs: dict[Name, CommandOutputValue] = Field(default_factory=dict)
-    command: Text
-    code: Text | None = None
-    environment: EnvironmentValue
-    resources: InlineCommandResources | None = None
-    limits: InlineLimits | None = None
+    tags: dict[str, TextOrNull] | None = optional("For people.")
+    outputs: dict[Name, CommandOutputValue] = Field(
+        default_factory=dict,
+        description="What the step makes; text binds it to an output of the pipeline.",
+        examples=[{"report": {"type": "uri_folder"}}],
+    )
+    command: Text = _COMMAND_TEXT
+    code: Text | None = _CODE
+    environment: EnvironmentValue = Field(
+        description="What the command needs, in place or by its name in Azure ML.",
+        examples=["azureml:training:1"],
+    )
+    resources: InlineCommandResources | None = optional("A command step runs on one node.")
+    limits: InlineLimits | None = optional("What ends it.")
 
 
 class CommandComponentStepModel(CommandSettings):
@@ -134,13 +202,13 @@ class CommandComponentStepModel(CommandSettings):
 
     no_meaning: ClassVar[frozenset[str]] = CommandSettings.no_meaning | {"command", "code"}
 
-    component: Text
+    component: Text = _COMPONENT
     comment: Text | None = None
     command: Text | None = None
     code: Text | None = None
-    environment: EnvironmentValue | None = None
-    resources: CommandResources | None = None
-    limits: Limits | None = None
+    environment: EnvironmentValue | None = optional("In place of the component's.")
+    resources: CommandResources | None = optional("A command step runs on one node.")
+    limits: Limits | None = optional("What ends it.")
 
 
 def step_type(step: Any) -> str | None:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
+from prefect_parallel.deploy import schedule_file  # noqa: F401 - for its models
+from prefect_parallel.job.components import ComponentModel
+from prefect_parallel.job.model import Model
 from prefect_parallel.job.schema import json_schema
+from prefect_parallel.job.steps import Step
 
 from .conftest import PIPELINE
 
 CASES = Path(__file__).parents[1] / "golden" / "pipelines"
 # What no schema can know: names that point nowhere, files, and what stands in other files.
 BEYOND = {"undefined-reference", "missing-file", "missing-input", "missing-compute"}
+
+
+BASES = (Step, ComponentModel)
+"""Models that nothing in a file is read by."""
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +60,25 @@ def test_what_it_refuses(validator: jsonschema.Draft202012Validator) -> None:
     ):
         assert old in PIPELINE
         assert not validator.is_valid(yaml.safe_load(PIPELINE.replace(old, new))), new
+
+
+def test_every_key_is_told_of() -> None:
+    keys = [
+        (model, name, info)
+        for model in models(Model)
+        for name, info in model.model_fields.items()
+        if name not in model.no_meaning and model not in BASES
+    ]
+    assert len(keys) > 150
+    assert [(model, name) for model, name, info in keys if not info.description] == []
+    defs = json_schema()["$defs"]
+    step = defs["ParallelStepModel"]["properties"]
+    assert step["mini_batch_size"]["description"].startswith("What one `run` gets")
+    assert "no meaning" in step["experiment_name"]["description"]
+    assert defs["RetrySettings"]["properties"]["timeout"]["default"] == 60
+
+
+def models(of: type[Model]) -> Iterator[type[Model]]:
+    for model in of.__subclasses__():
+        yield model
+        yield from models(model)

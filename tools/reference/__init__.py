@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.reference import arguments, blocks, commands, index, python
+from tools.reference import arguments, blocks, commands, index, pipeline, python, schedule
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
 _PAGES = {
+    "pipeline.md": pipeline.page,
     "program_arguments.md": arguments.page,
     "commands.md": commands.page,
+    "schedule.md": schedule.page,
     "blocks.md": blocks.page,
     "python.md": python.page,
 }

@@ -8,10 +8,10 @@ from prefect_parallel.job.predefined import ARGUMENTS, MIN_PREFIX, PredefinedArg
 from tools.reference.markdown import code, document, fenced, table
 
 _INTRO = f"""\
-In `task.program_arguments` of a parallel step, these set the run itself. The script gets them, too,
-with all others: it should parse with `parse_known_args`. A shorter form will do, from {MIN_PREFIX}
-letters on, where it can mean only one of them; `--name=value` is the same as `--name value`, and
-what follows a bare `--` is the script's alone."""
+In [`task.program_arguments`](pipeline.md#task) of a parallel step, these set the run itself. The
+script gets them, too, with all others: it should parse with `parse_known_args`. A shorter form will
+do, from {MIN_PREFIX} letters on, where it can mean only one of them; `--name=value` is the same as
+`--name value`, and what follows a bare `--` is the script's alone."""
 
 _EXAMPLE = """\
 program_arguments: >-

@@ -1,0 +1,100 @@
+"""The page of the keys of pipeline YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prefect_parallel.job.components import CommandComponentModel, ParallelComponentModel
+from prefect_parallel.job.expressions import FORMS
+from prefect_parallel.job.model import Model
+from prefect_parallel.job.name_rules import NameRule, StepNameRule
+from prefect_parallel.job.parts import Build, Environment, Limits, Resources, RetrySettings, Task
+from prefect_parallel.job.pipeline import PipelineJob, Settings
+from prefect_parallel.job.ports import (
+    DataInput,
+    DeclaredInput,
+    DeclaredOutput,
+    DescribedInput,
+    Output,
+)
+from prefect_parallel.job.steps import (
+    CommandComponentStepModel,
+    CommandStepModel,
+    ParallelComponentStepModel,
+    ParallelSettings,
+    ParallelStepModel,
+)
+from tools.reference.markdown import code, docstring, document, link, table
+from tools.reference.models import Headings, keys_table
+
+_HEADINGS: Headings = {
+    ParallelStepModel: "Parallel step",
+    Task: "Task",
+    RetrySettings: "Retry settings",
+    Resources: "Resources",
+    DataInput: "Data",
+    Output: "Output",
+    Environment: "Environment",
+    Build: "Build",
+    ParallelComponentStepModel: "Parallel step by a component",
+    CommandStepModel: "Command step",
+    Limits: "Limits",
+    CommandComponentStepModel: "Command step by a component",
+    PipelineJob: "Pipeline",
+    Settings: "Settings",
+    ParallelComponentModel: "Parallel component",
+    CommandComponentModel: "Command component",
+    DeclaredInput: "Declared input",
+    DeclaredOutput: "Declared output",
+}
+
+_AS_OF_A_STEP: dict[type[Model], tuple[type[Model], type[Model]]] = {
+    ParallelComponentStepModel: (ParallelStepModel, ParallelStepModel),
+    ParallelComponentModel: (ParallelStepModel, ParallelSettings),
+    CommandComponentStepModel: (CommandStepModel, CommandStepModel),
+}
+"""The step that a model has keys of, and the model which these are from."""
+
+_INTRO = f"""\
+A pipeline is a YAML file: [some keys of its own](#pipeline), and below `jobs` its steps,
+[parallel](#parallel-step) and [command](#command-step) ones, which stand there or in
+[component](#parallel-component) files. Relative paths count from the file that they stand in. An
+unknown key, a wrong value and a key with nothing behind it are mistakes that
+[`prefect-parallel validate`](commands.md#prefect-parallel-validate) names;
+[`prefect-parallel schema`](commands.md#prefect-parallel-schema) prints what editors check and
+complete with.
+
+A step's name has {StepNameRule().allowed}; that of an input or output has {NameRule().allowed}."""
+
+_EXPRESSIONS = """\
+Of program arguments and commands, a part in `$[[...]]` goes away with the optional input in it:
+`$[[--note ${{inputs.note}}]]`. Blanks inside the braces are free."""
+
+
+def page() -> str:
+    sections = [part for model in _HEADINGS for part in _section(model)]
+    forms = table(("expression", "stands for"), ((code(form), FORMS[form]) for form in FORMS))
+    return document("Pipeline YAML", _INTRO, *sections, "## Expressions", forms, _EXPRESSIONS)
+
+
+def _section(model: type[Model]) -> Iterator[str]:
+    yield f"## {_HEADINGS[model]}"
+    yield docstring(model).short_description or ""
+    shared = _shared_keys(model)
+    yield keys_table(DescribedInput if model is DataInput else model, _HEADINGS, but=shared)
+    if shared:
+        heading = _HEADINGS[_AS_OF_A_STEP[model][0]]
+        step = link(heading[0].lower() + heading[1:], heading)
+        yield f"As of a {step}: {', '.join(map(code, shared))}."
+
+
+def _shared_keys(model: type[Model]) -> list[str]:
+    """The keys that a step has, too, and that mean the same there."""
+    if model not in _AS_OF_A_STEP:
+        return []
+    step = _AS_OF_A_STEP[model][1]
+    return [
+        key
+        for key in step.model_fields
+        if key in model.model_fields and key not in model.no_meaning - step.no_meaning
+    ]
