@@ -1,4 +1,4 @@
-"""The README does what it says: its example runs, and its links lead somewhere."""
+"""The README's example runs as it stands."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ ROOT = Path(__file__).parents[1]
 
 FILE = re.compile(r"```(?:yaml|python)\n# (\S+)\n(.*?)```", re.DOTALL)
 """A block that shows a file: its path, then what is in it."""
-
-LINK = re.compile(r"\]\(([^)#]+)")
 
 
 def test_its_example_runs(tmp_path: Path, server: str) -> None:
@@ -42,10 +40,3 @@ def test_its_example_runs(tmp_path: Path, server: str) -> None:
     assert [json.loads(line) for line in lines.splitlines()] == [
         {"review": f"{number:02d}.txt", "score": 2 - number} for number in range(25)
     ]
-
-
-def test_links_lead_somewhere() -> None:
-    for page in [*ROOT.glob("*.md"), *ROOT.glob("examples/**/README.md")]:
-        for target in LINK.findall(page.read_text()):
-            if not target.startswith("http"):
-                assert (page.parent / target).exists(), f"{page.name}: {target}"
