@@ -13,26 +13,24 @@ from pathlib import Path
 from rich.console import Console
 
 from prefect_parallel.data import (
-    ByKeys,
-    BySize,
     Datastores,
     MiniBatch,
     MiniBatchContext,
     Plan,
     Reader,
     open_reader,
-    plan,
 )
 from prefect_parallel.entry.config import ProcessName
 from prefect_parallel.entry.script import Script, load_script, offer_entry_script, script_traceback
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
 from prefect_parallel.flow.environments import Environments
+from prefect_parallel.flow.major_input import major_input, split_input
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.placeholders import look_up
-from prefect_parallel.flow.run import Run
 from prefect_parallel.flow.server import prefect_server
-from prefect_parallel.job import Data, OutputOf, ParallelStep, load_pipeline
-from prefect_parallel.layout import RunDirectory
+from prefect_parallel.flow.step_data import StepData
+from prefect_parallel.job import OutputOf, ParallelStep, load_pipeline
+from prefect_parallel.layout import RunDirectory, StepDirectory
 
 DEBUGGED = ProcessName("node-0", "debug")
 
@@ -68,25 +66,20 @@ def debug_mini_batch(
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     found = _step(file, overrides, step)
     scratch = Path(tempfile.mkdtemp(prefix="prefect-parallel-debug-"))
-    ours = Run(RunDirectory(scratch), Observer(), datastores=datastores)
-    theirs = (
-        ours
-        if run is None
-        else Run(RunDirectory(run.absolute()), Observer(), datastores=datastores)
-    )
+    ours = StepData(found, RunDirectory(scratch), datastores)
+    theirs = ours if run is None else StepData(found, RunDirectory(run.absolute()), datastores)
     planned = _plan(found, theirs, has_run=run is not None)
     batch = _mini_batch(planned, mini_batch)
-    for warning in Environments().prepare([found], ours.observer):
+    for warning in Environments().prepare([found], Observer()):
         console.print(f"warning: {warning}; debugging takes place in this one")
     console.print(f"mini-batch {mini_batch}: {batch.describe()}")
-    console.print(f"outputs go to {ours.directory.step(step).outputs}")
-    ours.make_outputs(found)
-    fetched = ours.fetched(found)
-    arguments = found.arguments(theirs.input_values(found, fetched) | ours.output_values(found))
-    for place in theirs.to_fetch(found):
-        fetched.input(place)
-    _enter(found, arguments, ours)
-    reader = open_reader(planned.reader, datastores, fetched)
+    console.print(f"outputs go to {ours.directory.outputs}")
+    ours.make_outputs()
+    arguments = found.arguments(theirs.input_values(ours.fetched) | ours.output_values())
+    for place in theirs.to_fetch():
+        ours.fetched.input(place)
+    _enter(found, arguments, ours.directory)
+    reader = open_reader(planned.reader, datastores, ours.fetched)
     return _call(lambda: _attempt(found, reader, batch, console), use_pdb=use_pdb)
 
 
@@ -99,22 +92,14 @@ def _step(file: Path, overrides: Sequence[str], name: str) -> ParallelStep:
     return found
 
 
-def _plan(step: ParallelStep, run: Run, *, has_run: bool) -> Plan:
-    source = step.inputs[step.input_name]
-    assert isinstance(source, (Data, OutputOf)), "checked when the job was resolved"
+def _plan(step: ParallelStep, data: StepData, *, has_run: bool) -> Plan:
+    source = major_input(step)
     if isinstance(source, OutputOf) and not has_run:
         raise CannotDebug(
             f"the input of {step.name} is an output of {source.step}: name a run that has it,"
             " with --run"
         )
-    split = ByKeys(step.partition_keys) if step.partition_keys else BySize(step.mini_batch_size)
-    return plan(
-        run.location(source),
-        type=source.type,
-        mode=source.mode,
-        split=split,
-        datastores=run.datastores,
-    )
+    return split_input(step, data.location(source), data.datastores)
 
 
 def _mini_batch(planned: Plan, index: int) -> MiniBatch:
@@ -125,12 +110,11 @@ def _mini_batch(planned: Plan, index: int) -> MiniBatch:
     return found
 
 
-def _enter(step: ParallelStep, arguments: list[str], run: Run) -> None:
+def _enter(step: ParallelStep, arguments: list[str], directory: StepDirectory) -> None:
     """Make this process what an entry process is, with the code itself instead of a snapshot."""
     import logging
 
     logging.basicConfig(level=step.logging_level)
-    directory = run.directory.step(step.name)
     offer_entry_script(
         logger=logging.getLogger("entry_script"),
         log_dir=directory.user,

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from prefect_parallel.data import ByKeys, BySize, Datastores, MiniBatch, plan
+from prefect_parallel.data import Datastores, MiniBatch
 from prefect_parallel.entry.gpus import default_slots
+from prefect_parallel.flow.major_input import major_input, split_input
 from prefect_parallel.flow.unmet import unmet
-from prefect_parallel.job import CommandStep, Data, OutputOf, ParallelStep, load_pipeline
+from prefect_parallel.job import CommandStep, Data, ParallelStep, load_pipeline
 
 
 def plan_pipeline(file: Path, overrides: Sequence[str], datastores: Datastores) -> None:
@@ -43,11 +44,11 @@ def _command(step: CommandStep) -> Iterator[tuple[str, str]]:
 
 
 def _parallel(step: ParallelStep, datastores: Datastores) -> Iterator[tuple[str, str]]:
-    source = step.inputs[step.input_name]
+    source = major_input(step)
     if isinstance(source, Data):
         yield "input", source.location
         yield from _split(step, source, datastores)
-    elif isinstance(source, OutputOf):
+    else:
         yield "input", f"output {source.output} of step {source.step}"
         yield "mini-batches", f"known when {source.step} has run"
     slots = step.max_concurrency_per_instance or default_slots()
@@ -62,17 +63,13 @@ def _parallel(step: ParallelStep, datastores: Datastores) -> Iterator[tuple[str,
 
 
 def _split(step: ParallelStep, source: Data, datastores: Datastores) -> Iterator[tuple[str, str]]:
-    keys = step.partition_keys
-    split = ByKeys(keys) if keys else BySize(step.mini_batch_size)
-    planned = plan(
-        source.location, type=source.type, mode=source.mode, split=split, datastores=datastores
-    )
+    planned = split_input(step, source.location, datastores)
     amounts, unit, known = array.array("q"), "", True
     for mini_batch in planned.mini_batches:
         amount = _amount(mini_batch)
         amounts.append(amount or 0)
         unit, known = mini_batch.unit, known and amount is not None
-    by = f"by {', '.join(keys)}" if keys else "by size"
+    by = f"by {', '.join(step.partition_keys)}" if step.partition_keys else "by size"
     yield "mini-batches", f"{len(amounts)}, {by}"
     if known:
         middle = statistics.median_low(amounts)

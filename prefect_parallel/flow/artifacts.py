@@ -1,11 +1,10 @@
-"""What a step shows on its page in the Prefect UI: progress, settings, result."""
+"""What a step shows on its page in the Prefect UI: settings, progress, result, metrics."""
 
 from __future__ import annotations
 
-import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any, cast
 from uuid import UUID
@@ -17,6 +16,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from prefect_parallel.blocks.names import block_name
 from prefect_parallel.flow.flow_run import NO_ANSWER, asking_once
 from prefect_parallel.flow.progress import Progress
 from prefect_parallel.job import ParallelStep
@@ -30,7 +30,6 @@ class StepArtifacts:
 
     def __init__(self, step: ParallelStep) -> None:
         self._step = step
-        self._key = re.sub(r"[^a-z0-9]+", "-", step.name.lower()).strip("-")
         self._progress: UUID | None = None
         self._updated = 0.0
 
@@ -41,9 +40,9 @@ class StepArtifacts:
             {"setting": name, "value": str(value), "from": origins[name]}
             for name, value in sorted(settings.items())
         ]
-        tell(
+        _tell(
             lambda: create_table_artifact(
-                table=rows, key=f"{self._key}-settings", description="Settings in force"
+                table=rows, key=_key(self._step.name, "settings"), description="Settings in force"
             )
         )
 
@@ -60,29 +59,46 @@ class StepArtifacts:
 
     def _show_progress(self, percent: float, text: str) -> None:
         if self._progress is None:
-            self._progress = tell(
+            self._progress = _tell(
                 lambda: create_progress_artifact(
-                    progress=percent, key=f"{self._key}-progress", description=text
+                    progress=percent, key=_key(self._step.name, "progress"), description=text
                 )
             )
         else:
             update_id = self._progress
-            tell(lambda: update_progress_artifact(update_id, percent, description=text))
+            _tell(lambda: update_progress_artifact(update_id, percent, description=text))
 
     def show_result(self, page: str) -> None:
         """What came of the step, as Markdown."""
-        tell(
+        _tell(
             lambda: create_markdown_artifact(
-                page, key=f"{self._key}-result", description="What came of it, and what failed"
+                page,
+                key=_key(self._step.name, "result"),
+                description="What came of it, and what failed",
             )
         )
+
+
+def show_metrics(step: str, metrics: Mapping[str, float]) -> None:
+    """Add a table of a step's metrics to the flow run that is running: the step's or its parent."""
+    rows = [{"metric": name, "value": value} for name, value in metrics.items()]
+    _tell(
+        lambda: create_table_artifact(
+            table=rows, key=_key(step, "metrics"), description=f"Of step {step}"
+        )
+    )
+
+
+def _key(step: str, what: str) -> str:
+    """Keys of artifacts are made of what names of blocks are."""
+    return f"{block_name(step)}-{what}"
 
 
 _is_away = threading.Event()
 """Set while the server does not answer: it is asked once then, for each time takes a minute."""
 
 
-def tell(create: Callable[[], Any]) -> UUID | None:
+def _tell(create: Callable[[], Any]) -> UUID | None:
     """Send an artifact; what a run does must not depend on the server taking it."""
     try:
         with asking_once() if _is_away.is_set() else nullcontext():

@@ -15,8 +15,7 @@ from prefect_parallel.flow.placeholders import look_up
 from prefect_parallel.flow.run import Run
 from prefect_parallel.flow.snapshot import take_snapshot
 from prefect_parallel.flow.step_end import StepEnd
-from prefect_parallel.job import CommandStep, Data, OutputOf
-from prefect_parallel.layout import StepDirectory
+from prefect_parallel.job import CommandStep
 from prefect_parallel.output.fingerprint import of_code, of_json
 
 POLL_SECONDS = 0.1
@@ -43,7 +42,7 @@ def command_step_flow(step: CommandStep, run: Run) -> Flow[[], None]:
     """The flow that runs one command step."""
 
     def run_step() -> Any:
-        return run.end_step(step.name, _run(step, run))
+        return run.end_step(step.name, _CommandStep(step, run).run())
 
     return Flow(
         run_step,
@@ -55,107 +54,114 @@ def command_step_flow(step: CommandStep, run: Run) -> Flow[[], None]:
     )
 
 
-def _run(step: CommandStep, run: Run) -> StepEnd:
-    directory = run.directory.step(step.name)
-    log = directory.command_log
-    outputs = run.outputs_folder(step)
-    try:
-        _take_code(step, run)
-        command = step.shell_command(run.values(step))
-        fingerprint = _fingerprint(step, run, command)
-        if run.resumes and _has_completed(directory, fingerprint):
-            return StepEnd("Completed", "completed in an earlier run", outputs, log)
-        _clear(step, run)
-        run.observer.command_started(step.name)
-        for place in run.to_fetch(step):
-            run.fetched(step).input(place)
-        exit_ = _execute(command, directory.code, step, run, log)
-        if exit_.status != 0:
-            reason = f"the command ended with {exit_}; its last words:\n{_last_lines(log)}"
-            return StepEnd("Failed", reason, None, log)
-        directory.completed.write_text(fingerprint)
-    except CommandCanceled as error:
-        return StepEnd("Canceled", str(error), None, log)
-    except PrefectParallelError as error:
-        return StepEnd("Failed", str(error), None, log)
-    finally:
-        shutil.rmtree(directory.fetched, ignore_errors=True)
-    return StepEnd("Completed", "the command succeeded", outputs, log)
+class _CommandStep:
+    """One run of one command step."""
 
+    def __init__(self, step: CommandStep, run: Run) -> None:
+        self._step = step
+        self._run = run
+        self._data = run.data_of(step)
+        self._directory = self._data.directory
+        self._log = self._directory.command_log
 
-def _take_code(step: CommandStep, run: Run) -> None:
-    directory = run.directory.step(step.name)
-    directory.root.mkdir(parents=True, exist_ok=True)
-    if step.code is None:
-        directory.code.mkdir(exist_ok=True)
-    else:
-        take_snapshot(step.code, directory.code, leave_out=run.directory.all_runs)
-
-
-def _fingerprint(step: CommandStep, run: Run, command: str) -> str:
-    data = {
-        name: run.fingerprint(source)
-        for name, source in step.inputs.items()
-        if isinstance(source, (Data, OutputOf))
-    }
-    code = of_code(run.directory.step(step.name).code)
-    environment = run.environments.of(step)
-    variables = [step.environment_variables, step.environment_templates]
-    return of_json([command, code, *variables, environment and environment.key, data])
-
-
-def _has_completed(directory: StepDirectory, fingerprint: str) -> bool:
-    return directory.completed.exists() and directory.completed.read_text() == fingerprint
-
-
-def _clear(step: CommandStep, run: Run) -> None:
-    """Make the folders that the command finds, without what an earlier run left in them."""
-    directory = run.directory.step(step.name)
-    directory.completed.unlink(missing_ok=True)
-    if directory.outputs.exists():
-        shutil.rmtree(directory.outputs)
-    directory.logs.mkdir(parents=True, exist_ok=True)
-    run.make_outputs(step)
-
-
-def _execute(command: str, folder: Path, step: CommandStep, run: Run, log: Path) -> Exit:
-    """Run the command to its end.
-
-    Raises:
-        CommandFailed: It could not be started, or passed its limit.
-        CommandCanceled: The run was canceled.
-    """
-    spawner = Spawner()
-    try:
-        pid = spawner.start(
-            ["bash", "-c", command],
-            folder=folder,
-            environment=_variables(step, run),
-            stdout=log,
-            stderr=log,
-        )
-        until = None if step.timeout is None else time.monotonic() + step.timeout
-        while (exit_ := spawner.poll(pid)) is None:
-            if run.canceled.is_set():
-                spawner.end(pid, grace=GRACE_SECONDS)
-                raise CommandCanceled("the run was canceled")
-            if until is not None and time.monotonic() > until:
-                spawner.end(pid, grace=GRACE_SECONDS)
+    def run(self) -> StepEnd:
+        try:
+            self._take_code()
+            command = self._step.shell_command(self._data.values())
+            fingerprint = self._fingerprint(command)
+            if self._run.resumes and self._has_completed(fingerprint):
+                return self._completed("completed in an earlier run")
+            self._clear()
+            self._run.observer.command_started(self._step.name)
+            self._fetch()
+            exit_ = self._execute(command)
+            if exit_.status != 0:
                 raise CommandFailed(
-                    f"the command took longer than limits.timeout: {step.timeout} s"
+                    f"the command ended with {exit_}; its last words:\n{_last_lines(self._log)}"
                 )
-            time.sleep(POLL_SECONDS)
-        return exit_
-    except OSError as error:
-        raise CommandFailed(f"the command could not be started: {error}") from error
-    finally:
-        spawner.close()
+            self._directory.completed.write_text(fingerprint)
+            return self._completed("the command succeeded")
+        except CommandCanceled as error:
+            return StepEnd("Canceled", str(error), None, self._log)
+        except PrefectParallelError as error:
+            return StepEnd("Failed", str(error), None, self._log)
+        finally:
+            shutil.rmtree(self._directory.fetched, ignore_errors=True)
 
+    def _take_code(self) -> None:
+        directory = self._directory
+        directory.root.mkdir(parents=True, exist_ok=True)
+        if self._step.code is None:
+            directory.code.mkdir(exist_ok=True)
+        else:
+            leave_out = self._run.directory.all_runs
+            take_snapshot(self._step.code, directory.code, leave_out=leave_out)
 
-def _variables(step: CommandStep, run: Run) -> dict[str, str]:
-    """The command's environment, in which `python` is the interpreter of the step."""
-    given = {**step.environment_variables, **look_up(step.environment_templates)}
-    return run.environments.interpreter(step).variables(given)
+    def _fingerprint(self, command: str) -> str:
+        step = self._step
+        code = of_code(self._directory.code)
+        environment = self._run.environments.of(step)
+        variables = [step.environment_variables, step.environment_templates]
+        key = environment and environment.key
+        return of_json([command, code, *variables, key, self._data.fingerprints()])
+
+    def _has_completed(self, fingerprint: str) -> bool:
+        completed = self._directory.completed
+        return completed.exists() and completed.read_text() == fingerprint
+
+    def _completed(self, reason: str) -> StepEnd:
+        return StepEnd("Completed", reason, self._data.outputs_folder, self._log)
+
+    def _clear(self) -> None:
+        """Make the folders that the command finds, without what an earlier run left in them."""
+        directory = self._directory
+        directory.completed.unlink(missing_ok=True)
+        if directory.outputs.exists():
+            shutil.rmtree(directory.outputs)
+        directory.logs.mkdir(parents=True, exist_ok=True)
+        self._data.make_outputs()
+
+    def _fetch(self) -> None:
+        for place in self._data.to_fetch():
+            self._data.fetched.input(place)
+
+    def _execute(self, command: str) -> Exit:
+        """Run the command to its end.
+
+        Raises:
+            CommandFailed: It could not be started, or passed its limit.
+            CommandCanceled: The run was canceled.
+        """
+        timeout = self._step.timeout
+        spawner = Spawner()
+        try:
+            pid = spawner.start(
+                ["bash", "-c", command],
+                folder=self._directory.code,
+                environment=self._variables(),
+                stdout=self._log,
+                stderr=self._log,
+            )
+            until = None if timeout is None else time.monotonic() + timeout
+            while (exit_ := spawner.poll(pid)) is None:
+                if self._run.canceled.is_set():
+                    spawner.end(pid, grace=GRACE_SECONDS)
+                    raise CommandCanceled("the run was canceled")
+                if until is not None and time.monotonic() > until:
+                    spawner.end(pid, grace=GRACE_SECONDS)
+                    raise CommandFailed(f"the command took longer than limits.timeout: {timeout} s")
+                time.sleep(POLL_SECONDS)
+            return exit_
+        except OSError as error:
+            raise CommandFailed(f"the command could not be started: {error}") from error
+        finally:
+            spawner.close()
+
+    def _variables(self) -> dict[str, str]:
+        """The command's environment, in which `python` is the interpreter of the step."""
+        step = self._step
+        given = {**step.environment_variables, **look_up(step.environment_templates)}
+        return self._run.environments.interpreter(step).variables(given)
 
 
 def _last_lines(log: Path) -> str:

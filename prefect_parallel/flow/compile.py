@@ -22,6 +22,7 @@ from prefect.states import Cancelled, Completed
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.artifacts import show_metrics
 from prefect_parallel.flow.command_step import command_step_flow
 from prefect_parallel.flow.computes import Computes
 from prefect_parallel.flow.environments import Choice, environments
@@ -29,7 +30,6 @@ from prefect_parallel.flow.flow_run import is_canceled, tag_flow_run
 from prefect_parallel.flow.groups import MAX_TASK_RUNS
 from prefect_parallel.flow.known_names import with_blocks
 from prefect_parallel.flow.lock import hold
-from prefect_parallel.flow.metrics import show_metrics
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.parallel_step import parallel_step_flow
 from prefect_parallel.flow.parameters import give_parameters
@@ -126,8 +126,8 @@ def compile_pipeline(
             datastores=known,
             runs=runs,
             computes=_computes(resolved, strict=strict),
-            max_task_runs=max_task_runs,
             environments=environments(environment),
+            max_task_runs=max_task_runs,
         )
         return _PipelineRun(job, values, resolved, run, flow_run.id).run()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from prefect_parallel.flow.archive import pack
 from prefect_parallel.flow.node_folder import RunPlace
 from prefect_parallel.flow.run import Run
-from prefect_parallel.flow.runs import Listing
 from prefect_parallel.job import ParallelStep
 
 
@@ -13,12 +15,10 @@ class Elsewhere:
     """The run store between the driver of a step and its nodes; nothing, where there is none."""
 
     def __init__(self, step: ParallelStep, run: Run) -> None:
-        self._step = step
         self._run = run
-        self._directory = run.directory.step(step.name)
-        on_cluster = not run.computes.place_of(step).is_this_machine
-        self._store = run.runs.store(run.directory) if on_cluster else None
-        self._known: Listing | None = None
+        self._data = run.data_of(step)
+        self._directory = self._data.directory
+        self._store = self._data.store
 
     def resume(self) -> None:
         """Bring here what nodes stored for a driver that was not there any more.
@@ -29,35 +29,38 @@ class Elsewhere:
         if self._store is not None and self._run.resumes:
             self._run.runs.collect(self._directory)
 
-    def prepare(self) -> RunPlace:
-        """Let nodes have what they need, once the code is there; gives the way to it.
+    @contextmanager
+    def offered(self) -> Iterator[RunPlace]:
+        """Let nodes have what they need, once the code is there; in the end, take what they stored.
+
+        Gives the way to it.
 
         Raises:
             UploadFailed: The store cannot be written to.
+            DownloadFailed: It cannot be read.
         """
+        if self._store is None:
+            yield self._place(None)
+            return
+        runs = self._run.runs
+        pack(self._directory.code, self._directory.code_archive)
+        # Takes away the parts that do not hold any more, too.
+        runs.upload(self._run.directory, self._data.step.name)
+        known = runs.listing(self._directory)
         root = self._directory.root.relative_to(self._run.directory.root)
-        place = RunPlace(
+        try:
+            yield self._place(self._store.join(root.as_posix()).path)
+        finally:
+            runs.collect(self._directory, known)
+
+    def _place(self, store: str | None) -> RunPlace:
+        return RunPlace(
             token_file=str(self._run.directory.token_file),
             token=self._run.directory.token_file.read_text(),
-            store=None if self._store is None else self._store.join(root.as_posix()).path,
-            inputs=tuple(self._run.local_inputs(self._step)),
+            store=store,
+            inputs=tuple(self._data.local_inputs()),
             folders=tuple(
                 path.relative_to(self._directory.root).as_posix()
-                for path in self._run.output_folders(self._step)
+                for path in self._data.output_folders()
             ),
         )
-        if self._store is not None:
-            pack(self._directory.code, self._directory.code_archive)
-            # Takes away the parts that do not hold any more, too.
-            self._run.runs.upload(self._run.directory, self._step.name)
-            self._known = self._run.runs.listing(self._directory)
-        return place
-
-    def collect(self) -> None:
-        """Bring here what nodes stored since, if they were to.
-
-        Raises:
-            DownloadFailed: The store cannot be read.
-        """
-        if self._known is not None:
-            self._run.runs.collect(self._directory, self._known)

@@ -1,15 +1,11 @@
-"""A step's metrics: in the Prefect UI, and in MLflow where that is set up."""
+"""A step's metrics, and MLflow, where that is set up."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import re
 from collections.abc import Mapping
 
-from prefect.artifacts import create_table_artifact
-
-from prefect_parallel.flow.artifacts import tell
 from prefect_parallel.output.job_result import JobResult
 
 
@@ -22,17 +18,6 @@ def metrics_of(result: JobResult, prefix: str | None) -> dict[str, float]:
         "items_per_second": result.items["total"] / max(result.duration_seconds, 1e-3),
     }
     return {f"{prefix or ''}{name}": value for name, value in values.items()}
-
-
-def show_metrics(step: str, metrics: Mapping[str, float]) -> None:
-    """Add a table of a step's metrics to the flow run that is running."""
-    key = re.sub(r"[^a-z0-9]+", "-", step.lower()).strip("-")
-    rows = [{"metric": name, "value": value} for name, value in metrics.items()]
-    tell(
-        lambda: create_table_artifact(
-            table=rows, key=f"{key}-metrics", description=f"Of step {step}"
-        )
-    )
 
 
 def log_to_mlflow(run_name: str, metrics: Mapping[str, float]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prefect_parallel.data import BySize, Datastores, Location, plan
 from prefect_parallel.errors import InvalidInput
+from prefect_parallel.flow.major_input import major_input
 from prefect_parallel.job import Data, ParallelStep, ResolvedJob
 
 
@@ -39,7 +40,7 @@ def check_inputs(job: ResolvedJob, datastores: Datastores) -> None:
     check_names(job, datastores)
     for step in job.steps.values():
         if isinstance(step, ParallelStep):
-            source = step.inputs[step.input_name]
+            source = major_input(step)
             if isinstance(source, Data):
                 plan(
                     source.location,

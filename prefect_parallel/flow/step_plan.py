@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from prefect_parallel.data import ByKeys, BySize, MiniBatch, Plan, plan
+from prefect_parallel.data import MiniBatch, Plan
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.groups import Work
+from prefect_parallel.flow.major_input import major_input, split_input
 from prefect_parallel.flow.run import Run
 from prefect_parallel.flow.snapshot import take_snapshot
-from prefect_parallel.flow.watch import Limits
-from prefect_parallel.job import Data, OutputOf, ParallelStep
+from prefect_parallel.flow.step_data import aggregated_output
+from prefect_parallel.job import ParallelStep
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.fingerprint import of_code, of_json
 from prefect_parallel.output.formats import format_for
@@ -76,20 +77,13 @@ def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
     Raises:
         InvalidInput: The input cannot be split.
     """
-    directory = run.directory.step(step.name)
-    source = step.inputs[step.input_name]
-    assert isinstance(source, (Data, OutputOf)), "checked when the job was resolved"
-    planned = plan(
-        run.location(source),
-        type=source.type,
-        mode=source.mode,
-        split=ByKeys(step.partition_keys) if step.partition_keys else BySize(step.mini_batch_size),
-        work_folder=str(directory.grouped),
-        datastores=run.datastores,
-    )
+    data = run.data_of(step)
+    directory = data.directory
+    location = data.location(major_input(step))
+    planned = split_input(step, location, run.datastores, work_folder=str(directory.grouped))
     # What a run that was killed has left may be of another version.
     shutil.rmtree(directory.fetched, ignore_errors=True)
-    run.make_outputs(step)
+    data.make_outputs()
     directory.parts.mkdir(parents=True, exist_ok=True)
     take_snapshot(step.code, directory.code, leave_out=run.directory.all_runs)
     return _compare(planned, _config(step, run, planned, slots), directory, resumes=run.resumes)
@@ -127,18 +121,6 @@ def _add(checksum: int, mini_batch: MiniBatch) -> int:
     return zlib.crc32(repr(mini_batch).encode(errors="surrogateescape"), checksum)
 
 
-def limits_of(step: ParallelStep) -> Limits:
-    """How long the step may keep silent.
-
-    By default as long as a healthy one can: a process starts, loads its mini-batch, runs it and
-    writes its part, and each takes just about as long as it may.
-    """
-    predefined = step.predefined
-    first = predefined.first_task_creation_timeout
-    silent = first + step.timeout + 2 * predefined.task_overhead_timeout
-    return Limits(first, predefined.progress_update_timeout or silent)
-
-
 def _reason_to_run(
     mini_batch: MiniBatch, config: EntryConfig, directory: StepDirectory
 ) -> str | None:
@@ -158,17 +140,13 @@ def _reason_to_run(
 
 
 def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryConfig:
-    directory = run.directory.step(step.name)
-    output = run.aggregated_output(step)
+    data = run.data_of(step)
+    directory = data.directory
+    output = aggregated_output(step, directory)
     environment = run.environments.of(step)
-    arguments = step.arguments(run.values(step))
+    arguments = step.arguments(data.values())
     # A step of the "many models" kind stores its own output and returns [].
     held_to_count = not (step.partition_keys and output is None)
-    side_inputs = {
-        name: run.fingerprint(source)
-        for name, source in step.inputs.items()
-        if name != step.input_name and isinstance(source, (Data, OutputOf))
-    }
     return EntryConfig(
         step_directory=str(directory.root),
         code=str(directory.code),
@@ -181,7 +159,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
         input_name=step.input_name,
         reader=planned.reader,
         datastores=run.datastores.to_json(),
-        fetch=tuple(place.path for place in run.to_fetch(step)),
+        fetch=tuple(place.path for place in data.to_fetch()),
         output_file=None if output is None else output.name,
         held_to_count=held_to_count,
         slots=slots,
@@ -200,7 +178,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
                 "environment_templates": step.environment_templates,
                 "environment": environment and environment.key,
                 "reader": planned.reader,
-                "side_inputs": side_inputs,
+                "side_inputs": data.fingerprints(but=step.input_name),
                 "format": None if output is None else type(format_for(output.name)).__name__,
                 "held_to_count": held_to_count,
             }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from prefect_parallel.job import ParallelStep
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -18,6 +20,14 @@ class Thresholds:
     mini_batch_error_threshold: int
     error_threshold: int
     allowed_failed_percent: float
+
+    @classmethod
+    def of(cls, step: ParallelStep) -> Thresholds:
+        return cls(
+            step.mini_batch_error_threshold,
+            step.predefined.error_threshold,
+            step.predefined.allowed_failed_percent,
+        )
 
     def exceeded(self, *, failed: int, failed_items: int, mini_batches: int) -> str | None:
         """Which threshold is passed, as a clause; None if none is."""

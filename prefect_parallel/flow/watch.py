@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.progress import AttemptEvent, Progress
 from prefect_parallel.flow.thresholds import Thresholds
+from prefect_parallel.job import ParallelStep
 from prefect_parallel.output.aggregate import Totals
 
 TICK_SECONDS = 0.5
@@ -68,6 +69,18 @@ class Limits:
 
     first_task_creation_timeout: float
     progress_update_timeout: float
+
+    @classmethod
+    def of(cls, step: ParallelStep) -> Limits:
+        """Those of a step.
+
+        By default it may keep silent as long as a healthy one can: a process starts, loads its
+        mini-batch, runs it and writes its part, and each takes just about as long as it may.
+        """
+        predefined = step.predefined
+        first = predefined.first_task_creation_timeout
+        silent = first + step.timeout + 2 * predefined.task_overhead_timeout
+        return cls(first, predefined.progress_update_timeout or silent)
 
 
 class Watch:

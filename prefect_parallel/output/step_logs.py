@@ -37,10 +37,12 @@ class StepLogs:
 
     def __init__(self, directory: StepDirectory, step: str) -> None:
         self._directory = directory
-        self._progress = (0.0, "")
-        directory.logs.mkdir(parents=True, exist_ok=True)
-        directory.job_log.parent.mkdir(parents=True, exist_ok=True)
         self._step = step
+        self._progress = (0.0, "")
+
+    def begin(self) -> None:
+        """Make the folders, and a readme that tells of all that may come."""
+        self._directory.job_log.parent.mkdir(parents=True, exist_ok=True)
         self._write_readme(FILES)
 
     def job(self, text: str) -> None:

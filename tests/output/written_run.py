@@ -29,6 +29,7 @@ class WrittenRun:
         self.directory.job_file.write_text("description: a test\njobs: {score: {}, after: {}}\n")
         self.step = self.directory.step("score")
         self._step_logs = StepLogs(self.step, "score")
+        self._step_logs.begin()
         self._logs = NodeLogs(self.step)
         self._last: dict[int, Record] = {}
         self._clock = START

@@ -1,0 +1,158 @@
+"""The inputs and outputs of a step in a run: where they are, and what changes when they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from prefect_parallel.data import Datastores, Fetched, Location
+from prefect_parallel.data.listing import files_at
+from prefect_parallel.job import CommandStep, Data, OutputOf, ParallelStep
+from prefect_parallel.job.expressions import find
+from prefect_parallel.layout import RunDirectory, StepDirectory
+from prefect_parallel.output.fingerprint import of_data, of_json
+
+PARALLEL_RUN_OUTPUT = "parallel_run_step.txt"
+"""The aggregated output's name inside an output of type `uri_folder`, as in Azure."""
+
+Source: TypeAlias = Data | OutputOf
+
+
+@dataclass(frozen=True)
+class StepData:
+    """What a step reads and writes.
+
+    Attributes:
+        step: The step.
+        run: The run's directory.
+        datastores: What `azureml:` names of data stand for.
+        store: Where outputs of earlier steps are read from, by nodes that may not see the
+            directory; None: the directory.
+    """
+
+    step: ParallelStep | CommandStep
+    run: RunDirectory
+    datastores: Datastores
+    store: Location | None = None
+
+    @property
+    def directory(self) -> StepDirectory:
+        return self.run.step(self.step.name)
+
+    @property
+    def fetched(self) -> Fetched:
+        """The copies of remote data that are made while the step runs."""
+        return Fetched(self.directory.fetched)
+
+    def values(self) -> dict[str, str]:
+        """What `inputs.x` and `outputs.x` stand for in the step's arguments, if they are data."""
+        return self.input_values(self.fetched) | self.output_values()
+
+    def input_values(self, fetched: Fetched) -> dict[str, str]:
+        """The same for inputs, with the place where copies of remote data are."""
+        return {
+            f"inputs.{name}": self._as_given(source, fetched) for name, source in self._sources()
+        }
+
+    def output_values(self) -> dict[str, str]:
+        return {f"outputs.{name}": str(self.directory.output(name)) for name in self.step.outputs}
+
+    def to_fetch(self) -> list[Location]:
+        """The remote inputs whose local copies stand in the step's arguments, or its command."""
+        step = self.step
+        text = step.command if isinstance(step, CommandStep) else step.program_arguments
+        named = {each.name for each in find(text) if each.form == "${{inputs.NAME}}"}
+        places = [
+            self.place(source)
+            for name, source in self._sources()
+            if name in named and source.mode != "direct"
+        ]
+        return [place for place in places if place.is_remote]
+
+    def local_inputs(self) -> list[str]:
+        """Paths on this machine, or on one that its nodes share with it, that the step reads."""
+        places = [self.place(source) for _, source in self._sources()]
+        return [place.path for place in places if not place.is_remote]
+
+    def fingerprints(self, *, but: str | None = None) -> dict[str, str]:
+        """What changes when the inputs do, by their names.
+
+        Args:
+            but: The input that is left out.
+
+        Raises:
+            InvalidInput: Remote data cannot be looked at.
+        """
+        return {name: self._fingerprint(source) for name, source in self._sources() if name != but}
+
+    def output_folders(self) -> list[Path]:
+        """The folders that the step may write into."""
+        return [
+            path.parent if specification.type == "uri_file" else path
+            for name, specification in self.step.outputs.items()
+            for path in [self.directory.output(name)]
+        ]
+
+    def make_outputs(self) -> None:
+        for folder in self.output_folders():
+            folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def outputs_folder(self) -> Path | None:
+        """The folder that holds the step's outputs; None if it has none."""
+        return self.directory.outputs if self.step.outputs else None
+
+    def location(self, source: Source) -> str:
+        """Where data is, as a local path, URL or `azureml:` name."""
+        if isinstance(source, Data):
+            return source.location
+        output = self.run.step(source.step).output(source.output)
+        if self.store is None:
+            return str(output)
+        return self.store.join(output.relative_to(self.run.root).as_posix()).path
+
+    def place(self, source: Source) -> Location:
+        """The same, once names are looked up.
+
+        Raises:
+            InvalidInput: An `azureml:` name is not known.
+        """
+        return Location.parse(self.location(source), datastores=self.datastores)
+
+    def _sources(self) -> Iterator[tuple[str, Source]]:
+        """The inputs that are data."""
+        for name, source in self.step.inputs.items():
+            if isinstance(source, (Data, OutputOf)):
+                yield name, source
+
+    def _as_given(self, source: Source, fetched: Fetched) -> str:
+        """What a script gets: with `direct`, the URI as it stands."""
+        place = self.place(source)
+        if not place.is_remote:
+            return place.path
+        if source.mode == "direct":
+            return self.location(source)
+        return str(fetched.path_of_input(place))
+
+    def _fingerprint(self, source: Source) -> str:
+        """A URL that the script itself opens is not looked at."""
+        place = self.place(source)
+        if not place.is_remote:
+            return of_data(Path(place.path))
+        if source.mode == "direct":
+            return of_json(place.path)
+        return of_json([[file.path, file.size, file.version] for file in files_at(place)])
+
+
+def aggregated_output(step: ParallelStep, directory: StepDirectory) -> Path | None:
+    """The file that `append_row_to` names; None if rows are only counted."""
+    if step.append_row_to is None:
+        return None
+    path = directory.output(step.append_row_to.output)
+    if step.append_row_to.subpath:
+        return path / step.append_row_to.subpath
+    if step.outputs[step.append_row_to.output].type == "uri_file":
+        return path
+    return path / PARALLEL_RUN_OUTPUT

@@ -1,0 +1,174 @@
+"""Tells how a step goes and what came of it: logs, observer, Prefect UI, MLflow."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from datetime import datetime, timezone
+
+from prefect_parallel.flow.artifacts import StepArtifacts, show_metrics
+from prefect_parallel.flow.metrics import log_to_mlflow, metrics_of
+from prefect_parallel.flow.progress import Progress
+from prefect_parallel.flow.result_page import result_page
+from prefect_parallel.flow.run import Run
+from prefect_parallel.flow.step_data import aggregated_output
+from prefect_parallel.flow.step_end import Failures, StepEnd
+from prefect_parallel.flow.step_plan import StepPlan
+from prefect_parallel.flow.thresholds import Thresholds
+from prefect_parallel.job import ParallelStep
+from prefect_parallel.output.aggregate import Totals, count, records
+from prefect_parallel.output.debug_command import debug_command
+from prefect_parallel.output.job_result import JobResult, Status
+from prefect_parallel.output.step_logs import StepLogs
+
+
+class StepReporter:
+    """Of one run of one parallel step."""
+
+    def __init__(self, step: ParallelStep, run: Run) -> None:
+        self._step = step
+        self._run = run
+        self._data = run.data_of(step)
+        self._directory = self._data.directory
+        self._logs = StepLogs(self._directory, step.name)
+        self._artifacts = StepArtifacts(step)
+        self._progress = Progress(0)
+        self._started_at = datetime.now(timezone.utc)
+
+    def begin(self) -> None:
+        """Make the folder of logs.
+
+        Raises:
+            OSError: It cannot be written to.
+        """
+        self._logs.begin()
+
+    def planned(self, plan: StepPlan, slots: str) -> Progress:
+        """Tell what is planned, and how much of it an earlier run has done.
+
+        Args:
+            plan: The plan.
+            slots: What it runs on, e.g. `2 nodes x 4 slots`.
+
+        Returns:
+            What to count in from now on.
+        """
+        total = plan.mini_batches
+        reused = total - plan.work.mini_batches
+        for note in (f"planned {total} mini-batches for {slots}", *plan.notes):
+            self._logs.job(note)
+        if self._run.resumes:
+            why = ", ".join(f"{count} {reason}" for reason, count in plan.reasons.items())
+            self.noted(f"{reused} of {total} mini-batches are reused" + (why and f"; {why}"))
+        self._progress = Progress(total, plan.unit, reused=reused)
+        self._run.observer.step_started(self._step.name, self._progress, slots)
+        self._artifacts.show_settings()
+        return self._progress
+
+    def noted(self, text: str) -> None:
+        """Tell something worth knowing."""
+        self._logs.job(text)
+        self._run.observer.noted(self._step.name, text)
+
+    def waiting(self, what: str) -> None:
+        self._run.observer.waiting(f"{self._step.name}: {what}")
+
+    def progressed(self) -> None:
+        """Tell how far the step is, as far as that is news."""
+        self._run.observer.step_progressed(self._step.name, self._progress)
+        self._logs.progress(str(self._progress))
+        self._artifacts.show_progress(self._progress)
+
+    def completed(self, totals: Totals) -> StepEnd:
+        return self._end("Completed", _completed(totals), totals)
+
+    def stopped(self, status: Status, reason: str) -> StepEnd:
+        """Tell what came of a step that was canceled, or has failed."""
+        return self._end(status, reason, count(self._directory, self._progress.mini_batches))
+
+    def _end(self, status: Status, reason: str, totals: Totals) -> StepEnd:
+        self._progress.settle(done=totals.mini_batches, failed=totals.failed)
+        output = aggregated_output(self._step, self._directory)
+        result = JobResult.of(
+            status=status,
+            reason=_with_traceback_file(reason, totals),
+            mini_batches=self._progress.mini_batches,
+            totals=totals,
+            thresholds=Thresholds.of(self._step).to_json(),
+            started_at=self._started_at,
+            ended_at=datetime.now(timezone.utc),
+            output=output if status == "Completed" else None,
+            logs=self._directory.logs,
+        )
+        failures = self._failures(totals)
+        metrics = metrics_of(result, self._step.predefined.metrics_name_prefix)
+        try:
+            self._show(metrics)
+            self._write(result, totals)
+            self._artifacts.show_progress(self._progress, last=True)
+            page = result_page(result, totals, failures, self._directory.job_result)
+            self._artifacts.show_result(page)
+        except OSError as error:
+            reason = f"{result.reason}; and its logs cannot be written: {error}"
+            return StepEnd("Failed", reason, output=None, log=None)
+        return StepEnd(
+            status,
+            result.reason,
+            (output or self._data.outputs_folder) if status == "Completed" else None,
+            self._directory.job_result,
+            failures,
+            metrics if self._step.predefined.push_metrics_to_parent else {},
+        )
+
+    def _show(self, metrics: Mapping[str, float]) -> None:
+        show_metrics(self._step.name, metrics)
+        problem = log_to_mlflow(f"{self._run.directory.root.name}/{self._step.name}", metrics)
+        if problem is not None:
+            self._logs.job(problem)
+
+    def _write(self, result: JobResult, totals: Totals) -> None:
+        self._logs.progress(str(self._progress), last=True)
+        any_failed = totals.failed > 0
+        looked_at = records(self._directory, self._progress.mini_batches) if any_failed else ()
+        self._logs.failed_mini_batches(looked_at, self._debug_command)
+        for column, values in totals.values_set_to_null.items():
+            self._logs.job(f"column {column}: {values} values did not fit its type and became null")
+        self._logs.job(f"{result.status}: {result.reason}")
+        result.write(self._directory.job_result)
+        self._logs.close()
+        if self._step.predefined.copy_logs_to_parent:
+            copy = self._run.directory.logs / self._step.name
+            shutil.copytree(self._directory.logs, copy, dirs_exist_ok=True)
+
+    def _failures(self, totals: Totals) -> tuple[Failures, ...]:
+        return tuple(
+            Failures(
+                cause,
+                count,
+                totals.examples[cause].error or "",
+                self._debug_command(totals.examples[cause].index),
+            )
+            for cause, count in totals.causes.most_common()
+        )
+
+    def _debug_command(self, mini_batch: int) -> str:
+        datastores = self._run.datastores.file
+        return debug_command(self._run.directory, self._step.name, mini_batch, datastores)
+
+
+def _completed(totals: Totals) -> str:
+    if totals.failed == 0:
+        return f"{totals.mini_batches} of {totals.mini_batches} mini-batches succeeded"
+    text = (
+        f"{totals.failed} of {totals.mini_batches} mini-batches failed and were ignored,"
+        " within the thresholds"
+    )
+    first = totals.first_failure
+    return text if first is None else f"{text}; the first failed with {first.error}"
+
+
+def _with_traceback_file(reason: str, totals: Totals) -> str:
+    first = totals.first_failure
+    if first is None or first.traceback_file is None or "full traceback" in reason:
+        return reason
+    return f"{reason} (full traceback: {first.traceback_file})"
