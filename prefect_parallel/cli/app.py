@@ -11,20 +11,10 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
+from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID, NOTHING_RAN
 from prefect_parallel.cli.version import versions
-from prefect_parallel.errors import (
-    EnvironmentNotBuilt,
-    InvalidFile,
-    InvalidInput,
-    PrefectParallelError,
-    UnknownCompute,
-)
+from prefect_parallel.errors import InvalidFile, PrefectParallelError
 from prefect_parallel.flow.groups import MAX_TASK_RUNS
-from prefect_parallel.layout import UnusableRunDirectory
-
-EXIT_COMPLETED = 0
-EXIT_FAILED = 1
-EXIT_INVALID = 2
 
 File: TypeAlias = Annotated[Path, Parameter(name=["--file", "-f"])]
 
@@ -32,7 +22,7 @@ Set: TypeAlias = Annotated[list[str] | None, Parameter(name="--set", negative=()
 
 Store: TypeAlias = Annotated[Path | None, Parameter(name="--datastores")]
 
-_NOTHING_RAN = (InvalidInput, UnknownCompute, UnusableRunDirectory, EnvironmentNotBuilt)
+Environment: TypeAlias = Literal["this", "build"]
 
 app = App(
     name="prefect-parallel",
@@ -60,7 +50,7 @@ def run(
     datastores: Store = None,
     strict: Annotated[bool, Parameter(negative=())] = False,
     max_task_runs: Annotated[int, Parameter(validator=Number(gte=1))] = MAX_TASK_RUNS,
-    environment: Literal["this", "build"] = "this",
+    environment: Environment = "this",
     verbose: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Run a pipeline and wait for its end.
@@ -114,7 +104,7 @@ def validate(*files: Path, set_: Set = None, datastores: Store = None) -> int:
     """
     from prefect_parallel.cli.validate import validate_pipelines
 
-    return EXIT_COMPLETED if validate_pipelines(files, set_ or [], datastores) else EXIT_INVALID
+    return COMPLETED if validate_pipelines(files, set_ or [], datastores) else INVALID
 
 
 @app.command
@@ -162,7 +152,7 @@ def debug(
     """
     from prefect_parallel.cli.datastores import known_datastores
     from prefect_parallel.cli.debug import debug_mini_batch
-    from prefect_parallel.cli.finished import finished_run
+    from prefect_parallel.cli.earlier_run import earlier_run
 
     known = known_datastores(datastores)
     succeeded = debug_mini_batch(
@@ -170,11 +160,11 @@ def debug(
         set_ or [],
         step=step,
         mini_batch=mini_batch,
-        run=None if run is None else finished_run(output_dir, run, known),
+        run=None if run is None else earlier_run(output_dir, run, known),
         datastores=known,
         use_pdb=pdb,
     )
-    return EXIT_COMPLETED if succeeded else EXIT_FAILED
+    return COMPLETED if succeeded else FAILED
 
 
 @app.command
@@ -186,6 +176,7 @@ def logs(
     failed: Annotated[bool, Parameter(negative=())] = False,
     follow: Annotated[bool, Parameter(negative=())] = False,
     output_dir: str = "runs",
+    datastores: Store = None,
 ) -> None:
     """Print what the script of a step printed and logged, or why it failed.
 
@@ -198,13 +189,14 @@ def logs(
         failed: Only the errors, with their full tracebacks.
         follow: Go on with what comes, until the step has ended.
         output_dir: The folder that the run directory is in.
+        datastores: As for `run`.
     """
-    from prefect_parallel.cli.finished import finished_run
+    from prefect_parallel.cli.datastores import known_datastores
+    from prefect_parallel.cli.earlier_run import earlier_run
     from prefect_parallel.cli.logs import print_logs
 
-    print_logs(
-        finished_run(output_dir, name), step=step, process=process, failed=failed, follow=follow
-    )
+    directory = earlier_run(output_dir, name, known_datastores(datastores))
+    print_logs(directory, step=step, process=process, failed=failed, follow=follow)
 
 
 @app.command
@@ -213,6 +205,7 @@ def report(
     *,
     open_: Annotated[bool, Parameter(name="--open", negative=())] = False,
     output_dir: str = "runs",
+    datastores: Store = None,
 ) -> None:
     """Write logs/report.html of a run: timeline, speed, resources, failures by root cause.
 
@@ -222,11 +215,13 @@ def report(
         name: The run's name.
         open_: Show it in the browser.
         output_dir: The folder that the run directory is in.
+        datastores: As for `run`.
     """
-    from prefect_parallel.cli.finished import finished_run
+    from prefect_parallel.cli.datastores import known_datastores
+    from prefect_parallel.cli.earlier_run import earlier_run
     from prefect_parallel.cli.report import report_run
 
-    report_run(finished_run(output_dir, name), opens=open_)
+    report_run(earlier_run(output_dir, name, known_datastores(datastores)), opens=open_)
 
 
 @app.command
@@ -246,7 +241,7 @@ def deploy(
     output_dir: str = "runs",
     datastores: Store = None,
     strict: Annotated[bool, Parameter(negative=())] = False,
-    environment: Literal["this", "build"] = "this",
+    environment: Environment = "this",
 ) -> None:
     """Make a deployment of a pipeline on the Prefect server. Doing it again updates it.
 
@@ -350,15 +345,14 @@ def _status() -> int:
     try:
         status = app(result_action="return_value", exit_on_error=False)
     except CycloptsError:
-        return EXIT_INVALID
+        return INVALID
     except InvalidFile as error:
         console.print(f"[bold red]invalid:[/] {len(error.problems)} to mend, nothing ran")
         for problem in error.problems:
             console.print(str(problem), markup=False, soft_wrap=True)
-        return EXIT_INVALID
+        return INVALID
     except PrefectParallelError as error:
         console.print("[bold red]error:[/]", end=" ")
         console.print(str(error), markup=False, soft_wrap=True)
-        nothing_ran = isinstance(error, _NOTHING_RAN)
-        return EXIT_INVALID if nothing_ran else EXIT_FAILED
-    return status if isinstance(status, int) else EXIT_COMPLETED
+        return INVALID if isinstance(error, NOTHING_RAN) else FAILED
+    return status if isinstance(status, int) else COMPLETED

@@ -8,9 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.lock import held_since
 from prefect_parallel.layout import RunDirectory, StepDirectory
 from prefect_parallel.output.run_log import existing_run
 
@@ -119,12 +118,8 @@ class _Printer:
 
 def _goes_on(run: RunDirectory, step: StepDirectory) -> bool:
     """Whether the run has a driver, and the step has not ended since that one took over."""
-    try:
-        driver = run.lock_file.read_text()
-        since = run.lock_file.stat().st_mtime
-    except FileNotFoundError:
-        return False
-    if not driver.isdecimal() or not psutil.pid_exists(int(driver)):
+    since = held_since(run)
+    if since is None:
         return False
     ends = (step.job_result, step.completed)
     return not any(path.exists() and path.stat().st_mtime >= since for path in ends)

@@ -9,15 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from prefect_parallel.cli.exit_status import COMPLETED, FAILED, NOTHING_RAN
 from prefect_parallel.data import Datastores
-from prefect_parallel.errors import EnvironmentNotBuilt, InvalidPipeline
 from prefect_parallel.job import load_pipeline
 
 if TYPE_CHECKING:
     from prefect_parallel.flow.environments import Choice
-
-EXIT_COMPLETED = 0
-EXIT_FAILED = 1
 
 
 def run_pipeline(
@@ -57,7 +54,6 @@ def run_pipeline(
     from prefect_parallel.cli.display import display
     from prefect_parallel.cli.report import report_at_end
     from prefect_parallel.flow.compile import compile_pipeline, default_run_name
-    from prefect_parallel.flow.computes import Computes
     from prefect_parallel.flow.lock import refuse_held
     from prefect_parallel.flow.node_template import NodeTemplate
     from prefect_parallel.flow.preflight import check_inputs
@@ -75,8 +71,6 @@ def run_pipeline(
     check_inputs(resolved, datastores)
     with display() as shown, prefect_server(shown):
         shown.ignored(job.ignored)
-        if strict:
-            Computes.of(resolved).refuse_missing()
         flow = compile_pipeline(
             job,
             output_dir=output_dir,
@@ -92,7 +86,7 @@ def run_pipeline(
             state = cast(State[None], flow(return_state=True))
         except KeyboardInterrupt:
             # The second one: now. All other processes end with this one.
-            os._exit(EXIT_FAILED)
+            os._exit(FAILED)
         except httpx.TransportError as error:
             raise ServerGone(
                 f"the Prefect server at {PREFECT_API_URL.value()} does not answer any more:"
@@ -100,7 +94,7 @@ def run_pipeline(
                 f"    hint: once there is a server, go on with --resume {name}"
             ) from error
     failure = state.result(raise_on_failure=False)
-    if isinstance(failure, (InvalidPipeline, EnvironmentNotBuilt)):
+    if isinstance(failure, NOTHING_RAN):
         raise failure
     if shown.has_results or not isinstance(failure, UploadFailed):
         shown.summary(state, directory.root, runs.shown)
@@ -109,7 +103,7 @@ def run_pipeline(
         raise failure
     # The report, too.
     runs.upload(directory)
-    return EXIT_COMPLETED if state.is_completed() else EXIT_FAILED
+    return COMPLETED if state.is_completed() else FAILED
 
 
 def _quieten_prefect_and_dask() -> None:

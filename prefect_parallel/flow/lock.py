@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
+
 from prefect_parallel.layout import RunDirectory, UnusableRunDirectory
 
 
@@ -14,6 +16,20 @@ def refuse_held(directory: RunDirectory) -> None:
     """Raise UnusableRunDirectory if another process holds a run directory now."""
     with hold(directory):
         return
+
+
+def held_since(directory: RunDirectory) -> float | None:
+    """When the process took over that holds a run directory, in seconds since the epoch.
+
+    Returns:
+        None if it is gone, or there was none.
+    """
+    try:
+        holder = directory.lock_file.read_text()
+        since = directory.lock_file.stat().st_mtime
+    except FileNotFoundError:
+        return None
+    return since if holder.isdecimal() and psutil.pid_exists(int(holder)) else None
 
 
 @contextmanager

@@ -56,9 +56,11 @@ def write_job(folder: Path, server: str, store: Store) -> Pipeline:
     return it
 
 
-def run(it: Pipeline, *arguments: str, command: str = "run", expect: int = 0) -> str:
+def run(
+    it: Pipeline, *arguments: str, command: str = "run", of: str | None = None, expect: int = 0
+) -> str:
     done = subprocess.run(
-        [*COMMAND, command, str(it.file), "--datastores", "stores.yml", *arguments],
+        [*COMMAND, command, of or str(it.file), "--datastores", "stores.yml", *arguments],
         cwd=it.folder,
         env={**it.environment, "XDG_CACHE_HOME": str(it.folder / "cache")},
         capture_output=True,
@@ -99,6 +101,9 @@ def test_a_run_that_is_elsewhere_and_goes_on_there(tmp_path: Path, server: str, 
     debugged = run(it, "--step", "step", "--mini-batch", "2", "--no-pdb", command="debug")
     assert "['dogs 3 v1']" in debugged
     assert "4, by size" in run(it, command="plan")
+    earlier = ("--output-dir", remote)
+    assert "s3://some/where" in run(it, "--step", "look", *earlier, command="logs", of="first")
+    assert str(here) in run(it, *earlier, command="report", of="first").replace("\n", "")
 
     # Another machine, on which the same paths lead to the same places.
     shutil.rmtree(it.folder / "cache")

@@ -1,20 +1,17 @@
-"""The directory of an earlier run."""
+"""The directory of a run that was begun before."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from prefect_parallel.cli.datastores import known_datastores
 from prefect_parallel.data import Datastores
 from prefect_parallel.flow.runs import runs_at
 
 
-def finished_run(output_dir: str, name: str, datastores: Datastores | None = None) -> Path:
+def earlier_run(output_dir: str, name: str, datastores: Datastores) -> Path:
     """Where it is here; one on remote storage is downloaded, if it is not here.
 
     Raises:
         UnusableRunDirectory: There is no such run on remote storage.
     """
-    return (
-        runs_at(output_dir, datastores or known_datastores(None)).directory(name, resumes=True).root
-    )
+    return runs_at(output_dir, datastores).directory(name, resumes=True).root
