@@ -30,7 +30,7 @@ from prefect_parallel.deploy.schedule_file import ScheduleFile
 from prefect_parallel.deploy.schedule_options import schedule_of
 from prefect_parallel.deploy.snapshots import PULL_STEP
 from prefect_parallel.errors import InvalidPipeline, PrefectParallelError, Problem
-from prefect_parallel.flow.compile import UNFIT_FOR_FLOW_NAMES
+from prefect_parallel.flow.prefect_names import prefect_name, prefect_tags
 from prefect_parallel.job import PipelineJob, load_pipeline
 
 
@@ -140,12 +140,11 @@ def _check_values(job: PipelineJob, values: dict[str, Any], *, is_scheduled: boo
 def _name(job: PipelineJob, options: Options, schedule: ScheduleFile | None) -> str:
     assert job.path is not None
     name = options.name or (schedule and schedule.model.name) or job.path.stem
-    return UNFIT_FOR_FLOW_NAMES.sub("-", name)
+    return prefect_name(name)
 
 
 def _tags(options: Options, schedule: ScheduleFile | None) -> list[str]:
-    lent = schedule.model.tags if schedule else {}
-    return [*options.tags, *(f"{key}:{value}" for key, value in lent.items())]
+    return [*options.tags, *prefect_tags(schedule.model.tags if schedule else {})]
 
 
 def _job_variables(arguments: Sequence[str]) -> dict[str, Any]:

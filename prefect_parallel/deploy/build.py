@@ -15,6 +15,7 @@ from prefect_parallel.deploy.deployment import Deployment
 from prefect_parallel.deploy.portable import ENTRYPOINT, PIPELINE_FILE, write_portable
 from prefect_parallel.deploy.snapshots import PULL_STEP, put_snapshot
 from prefect_parallel.flow.compile import compile_pipeline
+from prefect_parallel.flow.prefect_names import prefect_tags
 from prefect_parallel.job import PipelineJob
 
 VERSION_DIGITS = 12
@@ -73,7 +74,6 @@ def build_deployment(
     pull: dict[str, Any] = {"snapshot": snapshot.path, "sha256": snapshot.sha256}
     if datastores is not None:
         pull["datastores"] = datastores
-    own_tags = [f"{key}:{value}" for key, value in job.tags.items()]
     return Deployment(
         name=name,
         flow_name=flow.name,
@@ -84,6 +84,6 @@ def build_deployment(
         entrypoint=ENTRYPOINT,
         version=snapshot.sha256[:VERSION_DIGITS],
         schedule=schedule,
-        tags=sorted({*own_tags, *tags}),
+        tags=sorted({*prefect_tags(job.tags), *tags}),
         job_variables=job_variables,
     )

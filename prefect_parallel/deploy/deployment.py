@@ -74,7 +74,7 @@ class Deployment:
     version: str
     schedule: SCHEDULE_TYPES | None = None
     tags: Sequence[str] = ()
-    job_variables: dict[str, str] = field(default_factory=dict)
+    job_variables: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

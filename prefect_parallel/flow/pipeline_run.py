@@ -1,0 +1,166 @@
+"""The life of a pipeline's run: its steps, each as soon as those that it depends on are done."""
+
+from __future__ import annotations
+
+import contextvars
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from graphlib import TopologicalSorter
+from typing import Any
+from uuid import UUID, uuid4
+
+from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
+from prefect.flows import Flow
+from prefect.logging import get_run_logger
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.states import Cancelled, Completed
+
+from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.artifacts import show_metrics
+from prefect_parallel.flow.command_step import command_step_flow
+from prefect_parallel.flow.flow_run import is_canceled, tag_flow_run
+from prefect_parallel.flow.lock import hold
+from prefect_parallel.flow.parallel_step import parallel_step_flow
+from prefect_parallel.flow.placeholders import check_placeholders
+from prefect_parallel.flow.prefect_names import prefect_tags
+from prefect_parallel.flow.run import Run
+from prefect_parallel.flow.runs import UploadFailed
+from prefect_parallel.job import ParallelStep, PipelineJob, ResolvedJob
+
+CANCEL_POLL_SECONDS = 2.0
+"""How late a cancellation from the Prefect UI is noticed."""
+
+
+class PipelineFailed(PrefectParallelError):
+    """Some step has failed; the text says which, and why."""
+
+
+class PipelineRun:
+    """One run of a pipeline: its steps, each as soon as those that it depends on are done."""
+
+    def __init__(
+        self,
+        job: PipelineJob,
+        values: dict[str, Any],
+        resolved: ResolvedJob,
+        run: Run,
+        flow_run: UUID,
+    ) -> None:
+        self._job = job
+        self._values = values
+        self._resolved = resolved
+        self._run = run
+        self._runs = run.runs
+        self._flow_run = flow_run
+        self._server_is_away = False
+
+    def run(self) -> State[None]:
+        self._prepare()
+        if not self._run.resumes:
+            self._run.directory.make()
+        tag_flow_run(self._flow_run, prefect_tags(self._job.tags))
+        with hold(self._run.directory):
+            self._run.directory.token_file.write_text(uuid4().hex)
+            text = self._job.to_yaml(values=self._values, absolute_paths=True)
+            self._run.directory.job_file.write_text(text, encoding="utf-8")
+            # Storage that cannot be written to is found out before anything runs.
+            self._runs.upload(self._run.directory)
+            try:
+                self._run_steps()
+            finally:
+                self._runs.upload(self._run.directory)
+        return self._state()
+
+    def _prepare(self) -> None:
+        """Do what must go well before anything is run, or left in the run directory."""
+        steps = self._resolved.steps.values()
+        check_placeholders(self._job, steps)
+        of_environments = self._run.environments.prepare(steps, self._run.observer)
+        for warning in (self._run.computes.warning, *of_environments):
+            if warning is not None:
+                get_run_logger().warning(warning)
+                self._run.observer.warned(warning)
+
+    def _run_steps(self) -> None:
+        order = TopologicalSorter(self._resolved.graph)
+        order.prepare()
+        running: dict[Future[State[None]], str] = {}
+        with ThreadPoolExecutor(max_workers=len(self._resolved.steps) or 1) as threads:
+            try:
+                ready = order.get_ready()
+                while running or ready:
+                    running |= {self._start(threads, name): name for name in ready}
+                    ended = wait(running, timeout=CANCEL_POLL_SECONDS, return_when=FIRST_COMPLETED)
+                    for future in ended.done:
+                        self._finish(future, running.pop(future), order)
+                    self._look_for_cancellation()
+                    ready = () if self._run.canceled.is_set() else order.get_ready()
+            except (KeyboardInterrupt, TerminationSignal):
+                self._run.canceled.set()
+            except BaseException:
+                # A mistake of ours: no step may go on by itself.
+                self._run.canceled.set()
+                raise
+
+    def _look_for_cancellation(self) -> None:
+        canceled = is_canceled(self._flow_run)
+        if canceled:
+            self._run.canceled.set()
+        was_away, self._server_is_away = self._server_is_away, canceled is None
+        if self._server_is_away and not was_away:
+            self._run.observer.waiting("the Prefect server, which does not answer; work goes on")
+
+    def _start(self, threads: ThreadPoolExecutor, name: str) -> Future[State[None]]:
+        step = self._resolved.steps[name]
+        if isinstance(step, ParallelStep):
+            flow = parallel_step_flow(step, self._run)
+        else:
+            flow = command_step_flow(step, self._run)
+        # Prefect finds the pipeline's run, as the parent, in the context.
+        context = contextvars.copy_context()
+        return threads.submit(context.run, self._run_step, name, flow)
+
+    def _run_step(self, name: str, flow: Flow[[], None]) -> State[None]:
+        state = _run_flow(flow)
+        try:
+            self._runs.upload(self._run.directory, name)
+        except UploadFailed as error:
+            # At the end of the run it is tried once more.
+            self._run.observer.noted(name, str(error))
+        return state
+
+    def _finish(
+        self, future: Future[State[None]], name: str, order: TopologicalSorter[str]
+    ) -> None:
+        state = future.result()
+        end = self._run.ended.get(name)
+        if end is None and state.is_completed():
+            # A flow run that is retried does not run those of its subflows that are completed.
+            order.done(name)
+            return
+        if end is None:
+            raise PrefectParallelError(f"step {name} broke off: {state.message}")
+        if end.metrics_for_parent:
+            show_metrics(name, end.metrics_for_parent)
+        if end.status == "Completed":
+            order.done(name)
+        elif not self._resolved.continue_on_step_failure:
+            self._run.canceled.set()
+
+    def _state(self) -> State[None]:
+        ended = self._run.ended
+        failed = [
+            f"step {name}: {end.reason}" for name, end in ended.items() if end.status == "Failed"
+        ]
+        if failed:
+            # Raised and not returned: Prefect retries a flow only for an exception.
+            raise PipelineFailed("; ".join(failed))
+        if self._run.canceled.is_set():
+            return Cancelled(message="the run was canceled")
+        return Completed(message=f"all {len(ended)} steps completed")
+
+
+def _run_flow(flow: Flow[[], None]) -> State[None]:
+    # The pipeline's run has a heartbeat, in this same process. To end one takes up to a second.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        return flow(return_state=True)
