@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import ProcessName
-from prefect_parallel.entry.handle import Failure
+from prefect_parallel.entry.entry_process import Failure
 from prefect_parallel.layout import StepDirectory
+from prefect_parallel.output import moment
 from prefect_parallel.output.part import Record
 
 ATTEMPTS_HEADER = "started_at\tmini_batch\tattempt\titems\tsucceeded\tseconds\tresult\n"
@@ -56,7 +56,7 @@ class NodeLogs:
         path = name.logs(self._directory).attempts
         items = "?" if record.items is None else str(record.items)
         cells = [
-            _time(record.started_at),
+            moment.written(record.started_at),
             str(record.index),
             str(record.attempt),
             items,
@@ -84,7 +84,9 @@ class NodeLogs:
 
     def _error(self, name: ProcessName, what: str, failure: Failure) -> str:
         path = name.logs(self._directory).errors
-        head = f"{_time(time.time())} {name.node} {name.process}: {what}: {failure.error}\n"
+        head = (
+            f"{moment.written(time.time())} {name.node} {name.process}: {what}: {failure.error}\n"
+        )
         _append(path, f"{head}{failure.traceback}\n")
         _append(self._directory.error_summary, head)
         return str(path.relative_to(self._directory.root))
@@ -94,8 +96,3 @@ def _append(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         file.write(text)
-
-
-def _time(seconds: float) -> str:
-    moment = datetime.fromtimestamp(seconds, timezone.utc)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,7 +6,6 @@ import csv
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import psutil
 
 from prefect_parallel.entry.gpus import ask_nvidia_smi
 from prefect_parallel.layout import PerfLogs
+from prefect_parallel.output import moment
 
 FIRST_SECONDS = 0.1
 """What the first sample's rates are measured over."""
@@ -92,15 +92,15 @@ class ResourceMonitor:
 
     def _sample(self, before: _Counters, gpus: list[str]) -> _Counters:
         now = _Counters()
-        moment = _time(now.seconds)
+        sampled_at = moment.written(now.seconds)
         usage = _gpu_usage() if gpus else {}
         columns = [*_NODE_COLUMNS, *(f"gpu{gpu}_{name}" for gpu in gpus for name in _GPU_COLUMNS)]
         gpu_cells = [cell for gpu in gpus for cell in usage.get(gpu, [""] * len(_GPU_COLUMNS))]
-        _append(self._logs.node, columns, [[moment, *now.since(before), *gpu_cells]])
-        _append(self._logs.processes, _PROCESS_COLUMNS, self._process_rows(moment))
+        _append(self._logs.node, columns, [[sampled_at, *now.since(before), *gpu_cells]])
+        _append(self._logs.processes, _PROCESS_COLUMNS, self._process_rows(sampled_at))
         return now
 
-    def _process_rows(self, moment: str) -> list[list[Any]]:
+    def _process_rows(self, sampled_at: str) -> list[list[Any]]:
         with self._lock:
             watched = dict(self._watched)
         rows = []
@@ -110,7 +110,7 @@ class ResourceMonitor:
                 with self._lock:
                     del self._watched[name]
             else:
-                rows.append([moment, name, *cells])
+                rows.append([sampled_at, name, *cells])
         return rows
 
 
@@ -218,8 +218,3 @@ def _append(path: Path, columns: Any, rows: list[list[Any]]) -> None:
 
 def _number(value: float) -> float:
     return round(value, 1)
-
-
-def _time(seconds: float) -> str:
-    moment = datetime.fromtimestamp(seconds, timezone.utc)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.care import LookUp, ProcessCare
 from prefect_parallel.entry.config import EntryConfig, ProcessName
-from prefect_parallel.entry.handle import EntryProcess, Failure, InitFailed
+from prefect_parallel.entry.entry_process import EntryProcess, Failure, InitFailed
 from prefect_parallel.entry.logs import NodeLogs
 from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.errors import PrefectParallelError

@@ -140,5 +140,5 @@ class Spawner:
             self._channel.send(request)
             answer = self._channel.receive()
         if answer is None:
-            raise ChildProcessError("the process that starts entry processes is gone")
+            raise ChildProcessError("the process that starts all others is gone")
         return answer

@@ -1,7 +1,7 @@
-"""The process behind `Spawner`: parent of all entry processes of a node.
+"""The process behind `Spawner`: parent of all that it starts, as the entry processes of a node.
 
 It is a subreaper, and so is each entry process: what an entry process forks stays below that one
-while it lives, and falls to this process when it dies. So every child that is not an entry process
+while it lives, and falls to this process when it dies. So every child that was not started here
 was left behind by a dead one, and is killed, however it tried to get away (setsid, double fork).
 Where the system knows no subreapers (macOS), the process group is killed instead.
 """
@@ -28,7 +28,7 @@ _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 class _Children:
-    """The entry processes that run, and how those that ended did."""
+    """The processes that run, and how those that ended did."""
 
     def __init__(self) -> None:
         self._running: dict[int, subprocess.Popen[bytes]] = {}
@@ -92,7 +92,7 @@ class _Children:
                 }
 
     def sweep(self) -> None:
-        """Kill what dead entry processes left behind, until nothing of it is left."""
+        """Kill what dead processes left behind, until nothing of it is left."""
         while strays := [
             child for child in psutil.Process().children() if child.pid not in self._running
         ]:

@@ -15,6 +15,7 @@ from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect.utilities.templating import resolve_block_document_references
 
 from prefect_parallel.errors import InvalidPipeline, PrefectParallelError, nearest
+from prefect_parallel.flow.flow_run import NO_ANSWER
 from prefect_parallel.job import CommandStep, ParallelStep, PipelineJob
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.placeholders import fill_placeholders, placeholders
@@ -74,7 +75,7 @@ async def _look_up_all(templates: Mapping[str, str]) -> dict[str, str]:
     try:
         async with get_client() as client:
             return {name: await _look_up(text, client) for name, text in templates.items()}
-    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+    except NO_ANSWER as error:
         # Not the error's own text: it may hold what the server said.
         names = ", ".join(templates)
         raise PrefectParallelError(

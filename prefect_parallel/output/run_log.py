@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import yaml
 
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.layout import RunDirectory, StepDirectory
+from prefect_parallel.output import moment
 
 SUCCEEDED = "succeeded"
 """How the log of attempts says that there was no error."""
@@ -196,7 +196,7 @@ def _attempts(path: Path, node: str, process: str) -> Iterator[Attempt]:
             yield Attempt(
                 node=node,
                 process=process,
-                started_at=_seconds(cells["started_at"]),
+                started_at=moment.read(cells["started_at"]),
                 mini_batch=int(cells["mini_batch"]),
                 attempt=int(cells["attempt"]),
                 items=None if cells["items"] == "?" else int(cells["items"]),
@@ -240,7 +240,7 @@ def _samples(path: Path) -> Iterator[Sample]:
     for row in csv.DictReader(line.replace("\0", "") for line in _lines(path)):
         try:
             yield Sample(
-                seconds=_seconds(row["time"]),
+                seconds=moment.read(row["time"]),
                 cpu_percent=float(row["cpu_percent"]),
                 memory_used=float(row["memory_used_bytes"]),
                 memory_total=float(row["memory_total_bytes"]),
@@ -255,7 +255,3 @@ def _yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _seconds(moment: str) -> float:
-    return datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
