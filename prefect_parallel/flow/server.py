@@ -90,13 +90,13 @@ def _own_server(observer: Observer) -> Iterator[str]:
                 "a Prefect server for this run; `prefect server start --background` saves this"
             )
             pid = spawner.start(
-                _command(port),
+                server_command(port),
                 folder=Path(folder),
                 environment=_environment(url),
                 stdout=log,
                 stderr=log,
             )
-            _wait_until_healthy(url, pid, log)
+            wait_until_healthy(url, pid, log)
             # Nobody is there to miss a heartbeat, and to end one takes up to a second.
             settings = {PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
             with temporary_settings(settings), _environment_variable(url):
@@ -109,7 +109,8 @@ def _own_server(observer: Observer) -> Iterator[str]:
             spawner.close()
 
 
-def _command(port: int) -> list[str]:
+def server_command(port: int) -> list[str]:
+    """What starts a server on this machine, in the foreground."""
     return [
         sys.executable,
         "-m",
@@ -144,7 +145,17 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_healthy(url: str, pid: int, log: Path) -> None:
+def wait_until_healthy(url: str, pid: int, log: Path) -> None:
+    """Wait for a server that was started.
+
+    Args:
+        url: Of its API.
+        pid: Its process id.
+        log: What it has printed.
+
+    Raises:
+        ServerFailed: It has ended, or does not answer in time.
+    """
     limit = max(STARTUP_SECONDS, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value())
     until = time.monotonic() + limit
     with httpx.Client(timeout=HEALTH_SECONDS) as client:

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,14 +97,6 @@ def started(
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)
-
-
-def wait_until(is_so: Callable[[], Any], seconds: float = 180) -> Any:
-    until = time.monotonic() + seconds
-    while not (found := is_so()):
-        assert time.monotonic() < until, f"not within {seconds} s"
-        time.sleep(0.2)
-    return found
 
 
 @pytest.fixture(scope="session")

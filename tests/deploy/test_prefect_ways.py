@@ -12,7 +12,8 @@ import pytest
 
 from prefect_parallel import compile_pipeline
 from prefect_parallel.flow.pipeline_flow import NotAtTopLevel
-from tests.deploy.conftest import Api, started, wait_until
+from tests.deploy.conftest import Api, started
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 IRIS = ROOT / "examples" / "iris_batch_prediction"

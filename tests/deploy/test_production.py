@@ -15,9 +15,10 @@ import pytest
 import yaml
 
 from tests.deploy import postgres
-from tests.deploy.conftest import Api, started, wait_until
+from tests.deploy.conftest import Api, started
 from tests.e2e.conftest import write_pipeline
 from tests.remote.conftest import free_port
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 IRIS = ROOT / "examples" / "iris_batch_prediction"

@@ -16,6 +16,13 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
+from prefect.client.schemas.objects import FlowRun, TaskRun
+from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from tests.waiting import wait_until
 
 CHROMIUM = shutil.which("chromium")
 
@@ -66,6 +73,19 @@ class Pipeline:
         assert process.returncode == expect, said
         return said
 
+    def change(self, path: str, value: object) -> None:
+        """Put a value into the file, or with None take it away, e.g. at `jobs.step.task.code`."""
+        job = yaml.safe_load(self.file.read_text())
+        *parents, key = path.split(".")
+        target = job
+        for parent in parents:
+            target = target[parent]
+        if value is None:
+            del target[key]
+        else:
+            target[key] = value
+        self.file.write_text(yaml.safe_dump(job, sort_keys=False))
+
     @property
     def step(self) -> Path:
         return self.folder / "runs" / "run" / "steps" / "step"
@@ -93,6 +113,25 @@ class Pipeline:
             except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
                 continue
         return found
+
+
+def newest_runs(server: str) -> tuple[FlowRun, FlowRun, list[TaskRun]]:
+    """The pipeline's run, its step's, and the step's task runs."""
+    with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=2)
+        step, pipeline = sorted(runs, key=lambda run: run.parent_task_run_id is None)
+        of_step = TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[step.id]))
+        found: list[TaskRun] = []
+
+        def recorded() -> bool:
+            found[:] = client.read_task_runs(
+                task_run_filter=of_step, sort=TaskRunSort.NAME_ASC, limit=200
+            )
+            return all(run.state and run.state.is_final() for run in found)
+
+        # The server records what it is told about task runs a little later.
+        wait_until(recorded, seconds=10)
+        return pipeline, step, found
 
 
 def nodes_of(driver: int) -> list[psutil.Process]:

@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from tests.e2e.conftest import Pipeline, nodes_of
-from tests.e2e.test_run import wait_for
+from tests.waiting import wait_until
 
 MINI_BATCHES = 150
 ATTEMPTS = 3
@@ -84,11 +84,11 @@ def disturb(process: subprocess.Popen[str], it: Pipeline, dice: random.Random) -
 
     node_after = dice.randrange(5, MINI_BATCHES // 3)
     driver_after = dice.randrange(MINI_BATCHES // 3, MINI_BATCHES // 2)
-    wait_for(lambda: done() >= node_after or process.poll() is not None)
+    wait_until(lambda: done() >= node_after or process.poll() is not None)
     with contextlib.suppress(psutil.NoSuchProcess):
         if running := nodes_of(process.pid):
             dice.choice(running).kill()
-    wait_for(lambda: done() >= driver_after or process.poll() is not None)
+    wait_until(lambda: done() >= driver_after or process.poll() is not None)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
 
@@ -120,7 +120,7 @@ def run_one(it: Pipeline, place: Path, dice: random.Random) -> None:
     overrides = ("--set", f"jobs.step.environment_variables.PLACE={place}")
     process = it.start(*overrides)
     disturb(process, it, dice)
-    wait_for(lambda: it.left_over() == [], seconds=5)
+    wait_until(lambda: it.left_over() == [], seconds=5)
     it.run("--resume", "run", *overrides)
     assert it.left_over() == []
     check(it, faults)

@@ -16,8 +16,7 @@ import yaml
 
 from prefect_parallel.entry.built import SYSTEM_CERTIFICATES
 from tests.e2e.conftest import COMMAND, Pipeline
-from tests.e2e.test_invalid import change
-from tests.e2e.test_run import wait_for
+from tests.waiting import wait_until
 
 TELL = """
     import sys
@@ -65,7 +64,7 @@ def with_environment(pipeline: Any, cache: Path) -> Any:
     def write(conda: dict[str, Any], script: str = TELL, **more: Any) -> Pipeline:
         it: Pipeline = pipeline(script, files=2, **more)
         (it.folder / "conda.yml").write_text(yaml.safe_dump(conda))
-        change(it, "jobs.step.task.environment", {"image": "any", "conda_file": "conda.yml"})
+        it.change("jobs.step.task.environment", {"image": "any", "conda_file": "conda.yml"})
         return it
 
     return write
@@ -138,7 +137,7 @@ def test_a_table_is_read_and_written_on_what_was_built(with_environment: Any) ->
     table.mkdir()
     (table / "rows.csv").write_text("a,name\n1,x\n2,ü\n")
     (table / "MLTable").write_text("paths: [{file: rows.csv}]\ntransformations: [read_delimited]\n")
-    change(it, "jobs.step.inputs.files", {"type": "mltable", "path": "./table", "mode": "direct"})
+    it.change("jobs.step.inputs.files", {"type": "mltable", "path": "./table", "mode": "direct"})
     it.run("--environment", "build")
     assert it.output.read_text() == "1,x,2\n2,ü,4\n"
 
@@ -155,8 +154,7 @@ def test_another_environment_redoes_parts(with_environment: Any) -> None:
 
 def test_a_command_s_python_is_that_of_its_environment(with_environment: Any) -> None:
     it: Pipeline = with_environment(OLD)
-    change(
-        it,
+    it.change(
         "jobs.step",
         {
             "type": "command",
@@ -193,10 +191,10 @@ def test_a_run_that_was_killed_leaves_no_half_environment(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     environments = tmp_path / "cache" / "prefect-parallel" / "environments"
     killed = it.start("--environment", "build")
-    wait_for(lambda: list(environments.glob("*/build.log")), seconds=120)
+    wait_until(lambda: list(environments.glob("*/build.log")), seconds=120)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.communicate()
-    wait_for(lambda: it.left_over() == [], seconds=5)
+    wait_until(lambda: it.left_over() == [], seconds=5)
     assert [path for path in environments.iterdir() if path.is_symlink()] == []
     it.run("--environment", "build")
     assert it.output.read_text().startswith("1.26.")

@@ -23,9 +23,10 @@ from prefect.states import Cancelling
 
 from prefect_parallel import compile_pipeline
 from prefect_parallel.entry.spawner import Spawner
-from prefect_parallel.flow import server as our_server
+from prefect_parallel.flow.server import server_command, wait_until_healthy
 from tests.e2e.conftest import COMMAND, Pipeline, nodes_of
-from tests.e2e.test_run import wait_for
+from tests.remote.conftest import free_port
+from tests.waiting import wait_until
 
 WAITS = """
     # Every call leaves a line; those from 003 on wait until there is a file "go".
@@ -70,10 +71,10 @@ def test_a_killed_driver_is_resumed_and_only_what_is_missing_is_done(
 ) -> None:
     it = waiting(pipeline, tmp_path)
     process = it.start()
-    wait_for(lambda: parts(it) == 3 and len(calls(tmp_path)) == 5)
+    wait_until(lambda: parts(it) == 3 and len(calls(tmp_path)) == 5)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    wait_for(lambda: it.left_over() == [], seconds=5)
+    wait_until(lambda: it.left_over() == [], seconds=5)
     assert not it.output.exists()
     (tmp_path / "go").touch()
     said = it.run("--resume", "run")
@@ -166,7 +167,7 @@ def test_data_that_changes_while_a_step_runs_is_an_error_and_not_a_loss(pipeline
 def test_a_run_that_is_running_is_not_resumed(pipeline: Any, tmp_path: Path) -> None:
     it = waiting(pipeline, tmp_path)
     process = it.start()
-    wait_for(lambda: parts(it) == 3)
+    wait_until(lambda: parts(it) == 3)
     said = it.run("--resume", "run", expect=2)
     assert f"is in use: process {process.pid} runs it" in said
     (tmp_path / "go").touch()
@@ -179,7 +180,7 @@ def test_a_run_that_is_running_is_not_resumed(pipeline: Any, tmp_path: Path) -> 
 def test_a_killed_node_loses_nothing(pipeline: Any, tmp_path: Path, nodes: int) -> None:
     it = waiting(pipeline, tmp_path, resources={"instance_count": nodes})
     process = it.start()
-    wait_for(lambda: parts(it) == 3 and len(calls(tmp_path)) >= 5)
+    wait_until(lambda: parts(it) == 3 and len(calls(tmp_path)) >= 5)
     running = nodes_of(process.pid)
     assert len(running) == nodes
     running[0].kill()
@@ -202,7 +203,7 @@ def test_ctrl_c_lets_running_mini_batches_end_and_calls_shutdown(pipeline: Any) 
         def shutdown(): print("shutdown")
     """)
     process = it.start()
-    wait_for(lambda: it.step.exists() and it.said().count("running") == 2)
+    wait_until(lambda: it.step.exists() and it.said().count("running") == 2)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 1, said
@@ -221,7 +222,7 @@ def test_ctrl_c_twice_ends_all_at_once(pipeline: Any) -> None:
             time.sleep(600)
     """)
     process = it.start()
-    wait_for(lambda: it.step.exists() and it.said().count("running") == 2)
+    wait_until(lambda: it.step.exists() and it.said().count("running") == 2)
     process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     before = time.monotonic()
@@ -229,13 +230,13 @@ def test_ctrl_c_twice_ends_all_at_once(pipeline: Any) -> None:
     process.communicate(timeout=30)
     assert time.monotonic() - before < 3
     assert process.returncode == 1
-    wait_for(lambda: it.left_over() == [], seconds=5)
+    wait_until(lambda: it.left_over() == [], seconds=5)
 
 
 def test_cancel_from_the_api(pipeline: Any, tmp_path: Path, server: str) -> None:
     it = waiting(pipeline, tmp_path)
     process = it.start()
-    wait_for(lambda: parts(it) == 3)
+    wait_until(lambda: parts(it) == 3)
     with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
         runs = client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=2)
         (run,) = (run for run in runs if run.parent_task_run_id is None)
@@ -326,7 +327,7 @@ def test_a_run_directory_that_cannot_be_written_to_any_more_is_one_clear_error(
 ) -> None:
     it = waiting(pipeline, tmp_path)
     process = it.start(launcher=AS_ANY_USER)
-    wait_for(lambda: parts(it) == 3 and len(calls(tmp_path)) == 5)
+    wait_until(lambda: parts(it) == 3 and len(calls(tmp_path)) == 5)
     trouble(it.step.parents[1])
     (tmp_path / "go").touch()
     said, _ = process.communicate(timeout=60)
@@ -377,20 +378,20 @@ class OwnServer:
         self._home.mkdir()
         _copy_database(Path(os.environ["PREFECT_HOME"]), self._home)
         self._log = folder / "server.log"
-        self._port = our_server._free_port()
+        self._port = free_port()
         self._servers = Spawner()
         self.url = f"http://127.0.0.1:{self._port}/api"
         self.start()
 
     def start(self) -> None:
         self._pid = self._servers.start(
-            our_server._command(self._port),
+            server_command(self._port),
             folder=self._home,
             environment={**os.environ, "PREFECT_HOME": str(self._home)},
             stdout=self._log,
             stderr=self._log,
         )
-        our_server._wait_until_healthy(self.url, self._pid, self._log)
+        wait_until_healthy(self.url, self._pid, self._log)
 
     def kill(self) -> None:
         self._servers.end(self._pid)
@@ -418,7 +419,7 @@ def own_server(tmp_path: Path, server: str) -> Iterator[OwnServer]:
 def start_and_lose_the_server(it: Pipeline, server: OwnServer) -> subprocess.Popen[str]:
     it.server = server.url
     process = it.start()
-    wait_for(lambda: parts(it) == 3)
+    wait_until(lambda: parts(it) == 3)
     server.kill()
     return process
 

@@ -6,24 +6,10 @@ import subprocess
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.e2e.conftest import COMMAND, Pipeline
 
 GOOD = "def init(): pass\ndef run(mini_batch): return mini_batch"
-
-
-def change(it: Pipeline, path: str, value: object) -> None:
-    job = yaml.safe_load(it.file.read_text())
-    *parents, key = path.split(".")
-    target = job
-    for parent in parents:
-        target = target[parent]
-    if value is None:
-        del target[key]
-    else:
-        target[key] = value
-    it.file.write_text(yaml.safe_dump(job, sort_keys=False))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +30,7 @@ def change(it: Pipeline, path: str, value: object) -> None:
 )
 def test_mistakes_in_the_file(pipeline: Any, path: str, value: object, said: list[str]) -> None:
     it: Pipeline = pipeline(GOOD)
-    change(it, path, value)
+    it.change(path, value)
     output = it.run(expect=2)
     assert all(part in output for part in said), output
     assert "Traceback" not in output
@@ -96,9 +82,9 @@ def test_a_file_that_is_not_there() -> None:
 
 def test_validate_names_all_mistakes_of_all_files(pipeline: Any) -> None:
     it: Pipeline = pipeline(GOOD, logging_level="debug", error_treshold=1)
-    change(it, "jobs.step.retry_settings.max_retries", -1)
-    change(it, "jobs.step.task.code", "./nowhere")
-    change(it, "jobs.step.inputs.files.type", "uri_foldr")
+    it.change("jobs.step.retry_settings.max_retries", -1)
+    it.change("jobs.step.task.code", "./nowhere")
+    it.change("jobs.step.inputs.files.type", "uri_foldr")
     ended = subprocess.run(
         [*COMMAND, "validate", str(it.file), "missing.yml"],
         capture_output=True,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import COMMAND, Pipeline, write_pipeline
-from tests.e2e.test_run import wait_for
+from tests.waiting import wait_until
 
 
 def logs(it: Pipeline, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -92,7 +92,7 @@ def test_follows_until_the_step_has_ended(pipeline: Any, tmp_path: Path) -> None
         """
     )
     run = it.start()
-    wait_for(lambda: it.step.exists() and it.said().count("before") == 2)
+    wait_until(lambda: it.step.exists() and it.said().count("before") == 2)
     said = tmp_path / "said.txt"
     with said.open("wb") as file:
         follower = subprocess.Popen(
@@ -100,7 +100,7 @@ def test_follows_until_the_step_has_ended(pipeline: Any, tmp_path: Path) -> None
             cwd=it.folder,
             stdout=file,
         )
-    wait_for(lambda: said.read_text().count("before") == 2)
+    wait_until(lambda: said.read_text().count("before") == 2)
     assert "after" not in said.read_text()
     gate.touch()
     assert follower.wait(timeout=60) == 0

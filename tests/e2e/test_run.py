@@ -14,13 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
-from prefect.client.schemas.objects import FlowRun, TaskRun
-from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tests.e2e.conftest import COMMAND, Pipeline
+from tests.e2e.conftest import COMMAND, Pipeline, newest_runs
+from tests.waiting import wait_until
 
 ECHO = """
     import os
@@ -28,32 +24,6 @@ ECHO = """
     def run(mini_batch): return [os.path.basename(path) for path in mini_batch]
     def shutdown(): print("shutdown", os.getpid())
 """
-
-
-def wait_for(condition: Any, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.05)
-
-
-def newest_runs(server: str) -> tuple[FlowRun, FlowRun, list[TaskRun]]:
-    """The pipeline's run, its step's, and the step's task runs."""
-    with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=2)
-        step, pipeline = sorted(runs, key=lambda run: run.parent_task_run_id is None)
-        of_step = TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[step.id]))
-        found: list[TaskRun] = []
-
-        def recorded() -> bool:
-            found[:] = client.read_task_runs(
-                task_run_filter=of_step, sort=TaskRunSort.NAME_ASC, limit=200
-            )
-            return all(run.state and run.state.is_final() for run in found)
-
-        # The server records what it is told about task runs a little later.
-        wait_for(recorded, seconds=10)
-        return pipeline, step, found
 
 
 def test_a_run_leaves_what_is_promised_and_shows_in_the_ui(pipeline: Any, server: str) -> None:
@@ -288,7 +258,7 @@ def test_a_signal_cancels_the_run_cleanly(pipeline: Any, number: signal.Signals)
         def run(mini_batch): time.sleep(600)
     """)
     process = it.start()
-    wait_for(lambda: it.step.exists() and len(it.said().split()) == 2)
+    wait_until(lambda: it.step.exists() and len(it.said().split()) == 2)
     process.send_signal(number)
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 1, said
@@ -310,10 +280,10 @@ def test_nothing_survives_a_killed_driver(pipeline: Any) -> None:
             time.sleep(600)
     """)
     process = it.start()
-    wait_for(lambda: it.step.exists() and it.said().count("running") == 2)
+    wait_until(lambda: it.step.exists() and it.said().count("running") == 2)
     assert len(it.left_over()) > 5
     os.kill(process.pid, signal.SIGKILL)
-    wait_for(lambda: it.left_over() == [], seconds=5)
+    wait_until(lambda: it.left_over() == [], seconds=5)
     process.communicate()
 
 
@@ -413,7 +383,7 @@ def test_what_a_script_prints_is_in_its_task_run_s_log_up_to_a_limit(
             each["message"] for each in httpx.post(f"{server}/logs/filter", json=of_run).json()
         )
 
-    wait_for(lambda: "scoring" in logged("mini-batch-1"), seconds=10)
+    wait_until(lambda: "scoring" in logged("mini-batch-1"), seconds=10)
     assert "loaded\nscoring 000.txt" in logged("mini-batch-0")
     long = logged("mini-batch-1")
     assert "scoring 001.txt\nxxx" in long

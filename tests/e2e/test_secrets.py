@@ -19,7 +19,6 @@ from prefect.variables import Variable
 from prefect_parallel import compile_pipeline
 from prefect_parallel.errors import InvalidPipeline
 from tests.e2e.conftest import COMMAND, Pipeline
-from tests.e2e.test_invalid import change
 
 MARK = "pa55-8c1f-word"
 """A part of the secret that looks the same in JSON, YAML and URLs."""
@@ -114,7 +113,7 @@ def test_what_changes_is_the_template_not_the_secret(pipeline: Any, server: str)
     with temporary_settings({PREFECT_API_URL: server}):
         Secret(value="another").save("my-token", overwrite=True)
     assert "2 of 2 mini-batches are reused" in it.run("--resume", "run")
-    change(it, "jobs.step.environment_variables.TOKEN", "{{ prefect.variables.my_region }}")
+    it.change("jobs.step.environment_variables.TOKEN", "{{ prefect.variables.my_region }}")
     assert "0 of 2 mini-batches are reused" in it.run("--resume", "run")
 
 
@@ -156,7 +155,7 @@ def test_the_value_of_an_input_is_no_template(pipeline: Any, server: str) -> Non
         files=1,
         environment_variables={"NAME": "${{parent.inputs.name}}"},
     )
-    change(it, "inputs", {"name": "nobody"})
+    it.change("inputs", {"name": "nobody"})
     with temporary_settings({PREFECT_API_URL: server}):
         flow = compile_pipeline(it.file, output_dir=it.folder / "runs", name="run")
         flow(name="{{ prefect.blocks.secret.my-token }}")
@@ -172,10 +171,10 @@ def test_a_flow_in_python_and_the_debugger_get_them(
     with temporary_settings({PREFECT_API_URL: server}):
         compile_pipeline(it.file, output_dir=it.folder / "runs", name="run")()
         assert it.output.read_text() == f"{told}\n"
-        change(it, "jobs.step.environment_variables.TOKEN", "{{ prefect.variables.no }}")
+        it.change("jobs.step.environment_variables.TOKEN", "{{ prefect.variables.no }}")
         with pytest.raises(InvalidPipeline, match="no variable 'no'"):
             compile_pipeline(it.file, output_dir=it.folder / "runs", name="bad")()
-    change(it, "jobs.step.environment_variables.TOKEN", VARIABLES["TOKEN"])
+    it.change("jobs.step.environment_variables.TOKEN", VARIABLES["TOKEN"])
     debug = ["debug", str(it.file), "--step", "step", "--mini-batch", "0", "--no-pdb"]
     ended = subprocess.run(
         [*COMMAND, *debug], env=it.environment, capture_output=True, text=True, check=True
