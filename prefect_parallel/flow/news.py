@@ -58,6 +58,10 @@ class News:
             # thousand messages.
             self._worker.log_event(self._topic, {"attempts": json.dumps(events)})
 
+    def tell_first_run(self) -> None:
+        """Tell that `run` is called."""
+        self._worker.log_event(self._topic, {"run_started": True})
+
     def tell_broken(self, reason: str) -> None:
         """Tell that a task run cannot go on, so that the step has failed."""
         self._worker.log_event(self._topic, {"broken": reason})

@@ -37,32 +37,13 @@ class MiniBatchFailed(PrefectParallelError):
     """At least one mini-batch of a task run failed in this attempt."""
 
 
-class NodePlugin(NodePart):
-    """Gives each Dask worker a step's entry pool, and takes it away again."""
+class Node:
+    """A node of one step: where it has the step's directory, its entry processes, what it tells."""
 
-    def __init__(
-        self, config: EntryConfig, place: RunPlace, key: str, seconds_between_news: float
-    ) -> None:
-        """Make the plugin of one step.
-
-        Args:
-            config: What the pool runs.
-            place: Where the step's directory is.
-            key: Tells the step apart from all others that a worker may serve.
-            seconds_between_news: How long the node keeps what it has to tell the driver.
-        """
-        self.name = key
-        self._config = config
-        self._place = place
-        self._folder: NodeFolder | None = None
-        self._pool: EntryPool | None = None
-        self._news: News | None = None
-        self._seconds_between_news = seconds_between_news
-
-    @property
-    def pool(self) -> EntryPool:
-        assert self._pool is not None, "set up by the worker"
-        return self._pool
+    def __init__(self, folder: NodeFolder, pool: EntryPool, news: News) -> None:
+        self.pool = pool
+        self._folder = folder
+        self._news = news
 
     def run(
         self, mini_batch: MiniBatch, attempt: int, *, last_attempt: bool, alone: bool
@@ -76,8 +57,6 @@ class NodePlugin(NodePart):
             alone: Whether it is all of its task run. If not, others of that may have been done
                 by another node, and need not be done again.
         """
-        assert self._folder is not None, "set up by the worker"
-        assert self._news is not None, "set up by the worker"
         try:
             if not alone:
                 self._folder.recall(mini_batch.index)
@@ -92,31 +71,56 @@ class NodePlugin(NodePart):
         self._news.add(AttemptEvent.of(record, last_attempt=last_attempt))
         return record
 
+    def close(self) -> None:
+        """End all that runs. Also sends the task runs' last events."""
+        self._news.tell()
+        self.pool.close()
+        self._folder.close()
+        deliver_events_and_logs()
+
+
+class NodePlugin(NodePart):
+    """Makes a Dask worker a node of a step, and ends that again."""
+
+    def __init__(
+        self, config: EntryConfig, place: RunPlace, key: str, seconds_between_news: float
+    ) -> None:
+        """Make the plugin of one step.
+
+        Args:
+            config: What the entry processes run.
+            place: Where the step's directory is.
+            key: Tells the step apart from all others that a worker may serve.
+            seconds_between_news: How long the node keeps what it has to tell the driver.
+        """
+        self.name = key
+        self._config = config
+        self._place = place
+        self._seconds_between_news = seconds_between_news
+        self._node: Node | None = None
+
+    @property
+    def node(self) -> Node:
+        assert self._node is not None, "set up by the worker"
+        return self._node
+
     async def setup(self, worker: Worker) -> None:
         """Called by the worker when it gets the plugin.
 
         Raises:
             RunNotSeen: It has no access to the run.
         """
-
-        def tell_first_run() -> None:
-            worker.log_event(self.name, {"run_started": True})
-
-        self._news = News(worker, self.name, self._seconds_between_news)
-        node = node_name(worker)
-        self._folder = await asyncio.to_thread(
-            open_folder, self._config, self._place, node, Path(worker.local_directory)
-        )
-        self._pool = EntryPool(self._folder.config, node, tell_first_run, look_up)
+        name = node_name(worker)
+        scratch = Path(worker.local_directory)
+        folder = await asyncio.to_thread(open_folder, self._config, self._place, name, scratch)
+        news = News(worker, self.name, self._seconds_between_news)
+        pool = EntryPool(folder.config, name, news.tell_first_run, look_up)
+        self._node = Node(folder, pool, news)
 
     async def teardown(self, worker: Worker) -> None:
-        """Called by the worker when the step is over. Also sends the task runs' last events."""
-        if self._news is not None:
-            self._news.tell()
-        if self._folder is not None:
-            await asyncio.to_thread(self.pool.close)
-            await asyncio.to_thread(self._folder.close)
-            await asyncio.to_thread(deliver_events_and_logs)
+        """Called by the worker when the step is over."""
+        if self._node is not None:
+            await asyncio.to_thread(self._node.close)
 
 
 def node_name(worker: Worker) -> str:
@@ -165,17 +169,17 @@ def process_mini_batches(key: str, group: str, first: int, last: int) -> int:
     assert context is not None
     attempt = context.task_run.run_count
     last_attempt = attempt > context.task.retries
-    plugin = cast(NodePlugin, get_worker().plugins[key])
+    node = cast(NodePlugin, get_worker().plugins[key]).node
     logger = get_run_logger()
     succeeded, failed = 0, list[Record]()
     printable = PRINTED_BYTES
     descriptors = json.loads(group)
     for descriptor in descriptors:
         mini_batch = MiniBatch.from_json(descriptor)
-        record = plugin.run(
+        record = node.run(
             mini_batch, attempt, last_attempt=last_attempt, alone=len(descriptors) == 1
         )
-        if printed := plugin.pool.take_printed(record, printable):
+        if printed := node.pool.take_printed(record, printable):
             logger.info(printed)
             printable = max(printable - len(printed), 0)
         succeeded += record.succeeded

@@ -132,7 +132,7 @@ def _happening(news: dict[str, Any]) -> Happening:
 
 async def _close(dask_worker: distributed.Worker, key: str, grace: float) -> None:
     plugin = cast(NodePlugin, dask_worker.plugins[key])
-    await asyncio.to_thread(plugin.pool.close, grace)
+    await asyncio.to_thread(plugin.node.pool.close, grace)
 
 
 def assemble_nodes(limit: float, canceled: Event) -> str | None:
