@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.output.part import BrokenPart, Record
 
 _ENTRY_PROCESS = ("-X", "faulthandler", "-m", "prefect_parallel.entry.process")
+
+_OVERHEAD = "task_overhead_timeout"
 
 SHUTDOWN_SECONDS = 10.0
 """How long a script's `shutdown` may take."""
@@ -37,6 +39,27 @@ class Failure:
     error: str
     traceback: str = ""
     items: int | None = None
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """Something that a process does.
+
+    Attributes:
+        doing: What.
+        seconds: How long it may take.
+        setting: The name of the setting that says so; empty for none.
+        answers: The events that may come then, beside `failed`.
+    """
+
+    doing: str
+    seconds: float
+    setting: str
+    answers: tuple[str, ...]
+
+    @property
+    def limit(self) -> str:
+        return f"{self.setting}: {self.seconds:g} s" if self.setting else f"{self.seconds:g} s"
 
 
 class InitFailed(PrefectParallelError):
@@ -106,54 +129,29 @@ class EntryProcess:
             attempt: 1 for the first.
             on_run: Called when `run` is.
         """
-        config = self._config
-        items: int | None = None
-        limit, doing = config.task_overhead_timeout, "loading the mini-batch"
-        setting = "task_overhead_timeout"
-        request = {"do": "attempt", "mini_batch": mini_batch.to_json(), "attempt": attempt}
-        try:
-            self._channel.send(request)
-        except OSError:
-            return self._died(doing, items)
+        overhead, timeout = self._config.task_overhead_timeout, self._config.timeout
         # Without items there is no run().
-        expected = ["loaded", "done", "failed"]
-        while True:
-            message = self._receive(limit, expected)
-            if message is None:
-                return self._died(doing, items)
-            event = message["event"]
-            if event == "timeout":
-                self.end()
-                return Failure(f"{doing} took longer than {setting}: {limit:g} s", items=items)
-            if event == "failed":
-                return Failure(message["error"], message["traceback"], items)
-            if event == "done":
-                return self._record(message["record"], mini_batch, attempt)
-            if event == "loaded":
-                items = message["items"]
-                on_run()
-                limit, doing, setting = config.timeout, "run()", "retry_settings.timeout"
-                expected = ["returned", "failed"]
-            elif event == "returned":
-                limit, doing = config.task_overhead_timeout, "writing the part"
-                setting = "task_overhead_timeout"
-                expected = ["done", "failed"]
+        loading = _Phase("loading the mini-batch", overhead, _OVERHEAD, ("loaded", "done"))
+        running = _Phase("run()", timeout, "retry_settings.timeout", ("returned",))
+        writing = _Phase("writing the part", overhead, _OVERHEAD, ("done",))
+        request = {"do": "attempt", "mini_batch": mini_batch.to_json(), "attempt": attempt}
+        message = self._ask(request, loading)
+        if not isinstance(message, Failure) and message["event"] == "loaded":
+            items = message["items"]
+            on_run()
+            message = self._next(running, items)
+            if not isinstance(message, Failure):
+                message = self._next(writing, items)
+        if isinstance(message, Failure):
+            return message
+        return self._record(message["record"], mini_batch, attempt)
 
     def shut_down(self) -> Failure | None:
         """Let the script clean up, then end the process."""
-        failure = None
-        try:
-            self._channel.send({"do": "shutdown"})
-        except OSError:
-            failure = self._died("shutdown()", None)
-        else:
-            message = self._receive(SHUTDOWN_SECONDS, ["ended", "failed"])
-            if message is not None and message["event"] == "timeout":
-                failure = Failure(f"shutdown() took longer than {SHUTDOWN_SECONDS:g} s")
-            elif message is not None and message["event"] == "failed":
-                failure = Failure(message["error"], message["traceback"])
+        ending = _Phase("shutdown()", SHUTDOWN_SECONDS, "", ("ended",))
+        answer = self._ask({"do": "shutdown"}, ending)
         self.end()
-        return failure
+        return answer if isinstance(answer, Failure) else None
 
     def end(self) -> str:
         """End the process with all that it started; says how it ended."""
@@ -167,34 +165,40 @@ class EntryProcess:
 
     def _start(self) -> Failure | None:
         limit = self._config.first_task_creation_timeout
-        try:
-            self._channel.send(
-                {
-                    "config": self._config.to_json(),
-                    "name": {"node": self.name.node, "process": self.name.process},
-                }
-            )
-        except OSError:
-            return self._died("starting", None)
-        message = self._receive(limit, ["ready", "failed"])
-        if message is None:
-            return self._died("init()", None)
-        if message["event"] == "timeout":
-            return Failure(f"init() took longer than first_task_creation_timeout: {limit:g} s")
-        if message["event"] == "failed":
-            return Failure(message["error"], message["traceback"])
-        return None
+        init = _Phase("init()", limit, "first_task_creation_timeout", ("ready",))
+        name = {"node": self.name.node, "process": self.name.process}
+        answer = self._ask({"config": self._config.to_json(), "name": name}, init)
+        return answer if isinstance(answer, Failure) else None
 
-    def _receive(self, seconds: float, expected: Collection[str]) -> dict[str, Any] | None:
-        """The next message; None if the process is gone."""
+    def _ask(self, request: dict[str, Any], phase: _Phase) -> dict[str, Any] | Failure:
+        """Have the process begin something; gives what it says first."""
         try:
-            message = self._channel.receive(time.monotonic() + seconds)
-            return None if message is None else checked(message, expected)
+            self._channel.send(request)
+        except OSError:
+            return self._died(phase, None)
+        return self._next(phase)
+
+    def _next(self, phase: _Phase, items: int | None = None) -> dict[str, Any] | Failure:
+        """What the process says next; why there is nothing, if it failed.
+
+        Args:
+            phase: What it does.
+            items: How many items the mini-batch holds, if that is known.
+        """
+        try:
+            message = self._channel.receive(time.monotonic() + phase.seconds)
+            if message is None:
+                return self._died(phase, items)
+            message = checked(message, (*phase.answers, "failed"))
         except TimeoutError:
-            return {"event": "timeout"}
+            self.end()
+            return Failure(f"{phase.doing} took longer than {phase.limit}", items=items)
         except ProtocolError as error:
             self.end()
-            return {"event": "failed", "error": _garbled(error), "traceback": ""}
+            return Failure(_garbled(error), items=items)
+        if message["event"] == "failed":
+            return Failure(message["error"], message["traceback"], items)
+        return message
 
     def _record(
         self, fields: dict[str, Any], mini_batch: MiniBatch, attempt: int
@@ -212,8 +216,8 @@ class EntryProcess:
             return Failure(_garbled("the record of another attempt"))
         return record
 
-    def _died(self, doing: str, items: int | None) -> Failure:
-        return Failure(f"the process ended during {doing}: {self.end()}", items=items)
+    def _died(self, phase: _Phase, items: int | None) -> Failure:
+        return Failure(f"the process ended during {phase.doing}: {self.end()}", items=items)
 
 
 def _garbled(what: object) -> str:
