@@ -268,6 +268,19 @@ def test_closing_the_pool_ends_what_runs(node: NodeFactory) -> None:
     assert not any(is_running(pid) for pid in pids)
 
 
+def test_a_process_that_dies_in_shutdown_is_told_of(node: NodeFactory) -> None:
+    started = node("""
+        import os
+        def init(): pass
+        def run(mini_batch): return mini_batch
+        def shutdown(): os._exit(5)
+    """)
+    run_all(started)
+    started.pool.close()
+    said = "outside any mini-batch: the process ended during shutdown(): exit code 5"
+    assert said in started.directory.error_summary.read_text()
+
+
 def test_a_mini_batch_that_has_succeeded_is_not_run_again(node: NodeFactory) -> None:
     started = node("""
         def init(): pass
