@@ -7,6 +7,11 @@ import tempfile
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is, not how good the code.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 # Before Prefect is imported by anything: it reads its settings then.
 _HOME = tempfile.TemporaryDirectory(prefix="prefect-parallel-tests-")
