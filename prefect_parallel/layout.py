@@ -14,7 +14,7 @@ class UnusableRunDirectory(PrefectParallelError):
 
 
 FROM_NODES = "from_nodes"
-"""Of a step's directory: what nodes elsewhere have of logs that all nodes write to."""
+"""The folder of `StepDirectory.from_nodes`."""
 
 
 def cache_folder(kind: str) -> Path:
@@ -61,6 +61,7 @@ class StepDirectory:
 
     @property
     def outputs(self) -> Path:
+        """What the step made: of each output a file or a folder, by its name."""
         return self.root / "outputs"
 
     def output(self, name: str) -> Path:
@@ -93,6 +94,7 @@ class StepDirectory:
 
     @property
     def parts(self) -> Path:
+        """What `run` returned, a file for each mini-batch: a resumed run takes them over."""
         return self.root / "parts"
 
     def part(self, index: int) -> Path:
@@ -108,6 +110,7 @@ class StepDirectory:
 
     @property
     def readme(self) -> Path:
+        """What there is in the other files."""
         return self.logs / "readme.txt"
 
     @property
@@ -138,6 +141,7 @@ class StepDirectory:
 
     @property
     def from_nodes(self) -> Path:
+        """What nodes elsewhere have of logs that all nodes write to, on its way there."""
         return self.root / FROM_NODES
 
     def log_of_node(self, log: Path, node: str) -> Path:
@@ -243,6 +247,7 @@ class RunDirectory:
 
     @property
     def job_file(self) -> Path:
+        """The pipeline as it ran, with what overrides and parameters put into it."""
         return self.root / "job.yml"
 
     @property

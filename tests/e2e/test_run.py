@@ -17,6 +17,7 @@ import pytest
 
 from tests.e2e.conftest import COMMAND, Pipeline, newest_runs
 from tests.waiting import wait_until
+from tools.reference.run_directory import log_files, run_files, step_files
 
 ECHO = """
     import os
@@ -24,6 +25,17 @@ ECHO = """
     def run(mini_batch): return [os.path.basename(path) for path in mini_batch]
     def shutdown(): print("shutdown", os.getpid())
 """
+
+
+def is_told_of(path: str) -> bool:
+    """Whether the reference has a file of a run, itself or by the folder that it is in."""
+    names = [
+        *run_files(),
+        *(f"steps/<step>/{name}" for name in step_files()),
+        *(f"steps/<step>/logs/{name}" for name in log_files()),
+    ]
+    patterns = [re.sub(r"<\w+>", "[^/]+", re.escape(name)) for name in names]
+    return any(re.fullmatch(f"{each}.*" if each[-1] == "/" else each, path) for each in patterns)
 
 
 def test_a_run_leaves_what_is_promised_and_shows_in_the_ui(pipeline: Any, server: str) -> None:
@@ -63,6 +75,7 @@ def test_a_run_leaves_what_is_promised_and_shows_in_the_ui(pipeline: Any, server
     }
     assert {"job.yml", "steps/step/outputs/out", "steps/step/code/script.py"} <= left
     assert {f"logs/step/{path}" for path in logs} <= left
+    assert [path for path in left if not is_told_of(path)] == []
     readme = (it.step / "logs" / "readme.txt").read_text()
     assert "sys/node/<node>/<process>.txt" in readme
     assert "user/error.txt" not in readme

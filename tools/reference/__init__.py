@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.reference import arguments, blocks, commands, index, pipeline, python, schedule
+from tools.reference import (
+    arguments,
+    blocks,
+    commands,
+    index,
+    pipeline,
+    python,
+    run_directory,
+    schedule,
+)
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -14,6 +23,7 @@ _PAGES = {
     "commands.md": commands.page,
     "schedule.md": schedule.page,
     "blocks.md": blocks.page,
+    "run_directory.md": run_directory.page,
     "python.md": python.page,
 }
 
