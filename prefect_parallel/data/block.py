@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -15,14 +16,21 @@ Column: TypeAlias = "pa.Array[Any] | list[Any]"
 
 @dataclass(frozen=True)
 class Block:
-    """Columns of the same length, by name, in their order."""
+    """Columns of the same length, by name, in their order.
+
+    Attributes:
+        values_set_to_null: Column to the number of values that did not fit its type, in all rows
+            that these come from.
+    """
 
     columns: dict[str, Column]
     rows: int
+    values_set_to_null: Counter[str] = field(default_factory=Counter)
 
     def slice(self, start: int, stop: int) -> Block:
         """The rows from `start` up to, not including, `stop`."""
-        return Block({n: c[start:stop] for n, c in self.columns.items()}, max(0, stop - start))
+        columns = {name: column[start:stop] for name, column in self.columns.items()}
+        return replace(self, columns=columns, rows=max(0, stop - start))
 
     def where(self, mask: pa.Array[Any]) -> Block:
         """The rows at which `mask`, an array of booleans, is true."""
@@ -30,20 +38,22 @@ class Block:
 
     def take(self, rows: pa.Array[Any]) -> Block:
         """These rows, an array of integers, in this order."""
-        return Block(
-            {
-                name: column.take(rows)
-                if isinstance(column, pa.Array)
-                else [column[row] for row in rows.to_pylist()]
-                for name, column in self.columns.items()
-            },
-            len(rows),
-        )
+        columns: dict[str, Column] = {
+            name: column.take(rows)
+            if isinstance(column, pa.Array)
+            else [column[row] for row in rows.to_pylist()]
+            for name, column in self.columns.items()
+        }
+        return replace(self, columns=columns, rows=len(rows))
 
     def select(self, names: Iterable[str]) -> Block:
         """Only these columns."""
-        return Block({name: self.columns[name] for name in names}, self.rows)
+        return replace(self, columns={name: self.columns[name] for name in names})
 
-    def with_columns(self, columns: dict[str, Column]) -> Block:
+    def with_columns(self, columns: Mapping[str, Column]) -> Block:
         """With some columns replaced, or added at the end."""
-        return Block({**self.columns, **columns}, self.rows)
+        return replace(self, columns={**self.columns, **columns})
+
+    def with_nulls(self, lost: Mapping[str, int]) -> Block:
+        """With more values counted that did not fit."""
+        return replace(self, values_set_to_null=self.values_set_to_null + Counter(lost))

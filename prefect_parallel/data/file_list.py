@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -68,7 +67,7 @@ class FileList:
             numbered = path_block([file.path for file in batch])
             numbered = numbered.with_columns({_NUMBER: pa.array(range(len(batch)))})
             try:
-                block, reached = steps.apply(numbered, entered, Counter())
+                block, reached = steps.apply(numbered, entered)
             except ValueError as error:
                 raise InvalidInput(f"{self._table.path}: {error}") from error
             entered = [before + more for before, more in zip(entered, reached, strict=True)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections import Counter
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, cast
 
 from prefect_parallel.data.block import Block
 from prefect_parallel.data.datastores import Datastores
@@ -16,12 +16,8 @@ from prefect_parallel.data.readers import READERS
 Facts = dict[str, Any]
 
 
-class Format(Protocol):
+class Format(ABC):
     """Reads files of one format.
-
-    It is made of the options of the read transformation, and of facts: a JSON object with what
-    planning found out about the table as a whole, which `survey` makes; and of the datastores that
-    URLs of files name.
 
     Attributes:
         unit: What pieces are measured in: `bytes` or `rows`.
@@ -29,11 +25,21 @@ class Format(Protocol):
         look_options: Options that are other while planning looks at the data.
     """
 
-    unit: str
-    keeps_types: bool
-    look_options: dict[str, Any]
+    unit: ClassVar[str]
+    keeps_types = False
+    look_options: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None: ...
+    def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
+        """Makes a reader.
+
+        Args:
+            options: Those of the read transformation.
+            facts: A JSON object with what planning found out about the table as a whole; what
+                `survey` returns.
+            datastores: Those that URLs of files name.
+        """
+        self._facts = facts
+        self._datastores = datastores
 
     def sources(self, table: MLTable, files: Iterable[File]) -> Iterable[File]:
         """The files that hold the rows, given those that `paths` names.
@@ -41,14 +47,14 @@ class Format(Protocol):
         Raises:
             InvalidInput: What `paths` names is no such table.
         """
-        ...
+        return files
 
+    @abstractmethod
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
         """Cuts files into pieces of about so many bytes, in order, without reading them whole.
 
         A file that cannot be looked at is one piece: reading it will say why.
         """
-        ...
 
     def survey(
         self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
@@ -64,25 +70,24 @@ class Format(Protocol):
             ValueError: The options do not fit the data.
             UnreadableMiniBatch: A file that decides about the whole table cannot be read.
         """
-        ...
+        return {}
 
-    def read(self, piece: Piece, path_columns: dict[str, Any], misfits: Counter[str]) -> Block:
+    @abstractmethod
+    def read(self, piece: Piece, path_columns: dict[str, Any]) -> Block:
         """The rows of a piece, before the transformations that follow.
 
         Args:
             piece: The piece.
             path_columns: What the file's path gives, one value each.
-            misfits: Column to the number of values that became null; added to.
         """
-        ...
 
-    def finish(self, block: Block, piece: Piece, misfits: Counter[str]) -> Block:
+    def finish(self, block: Block, piece: Piece) -> Block:
         """Gives each column one kind, after the transformations."""
-        ...
+        return block
 
+    @abstractmethod
     def count(self, piece: Piece) -> int:
         """The number of rows in a piece."""
-        ...
 
 
 # An option that is never in a file: reading is for planning, and may stop at a line that does not

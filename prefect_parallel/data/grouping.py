@@ -100,11 +100,11 @@ class Grouping:
             "schema": plan.reader["schema"],
         }
         lost: dict[str, int] = json.loads((folder / _LOST).read_text())
-        misfits = (
+        set_to_null = (
             f"{count} values of the column {name} did not fit its type and were set to null"
             for name, count in lost.items()
         )
-        return cls(folder, keys, reader, (cost, *misfits))
+        return cls(folder, keys, reader, (cost, *set_to_null))
 
     def mini_batches(self) -> Iterator[MiniBatch]:
         files: dict[int, File] = {}
@@ -141,7 +141,7 @@ def _group(plan: TablePlan, keys: Sequence[str], pieces: Sequence[Piece], folder
             size = sum({p.file.path: p.file.size or 0 for p in pieces}.values())
         buckets = min(_MOST_BUCKETS, 1 + size // _BUCKET_BYTES)
         lost = _scatter(plan, keys, pieces, making, buckets)
-        (making / _LOST).write_text(json.dumps({n: count for n, count in lost.items() if count}))
+        (making / _LOST).write_text(json.dumps(lost))
         groups: list[_Group] = []
         for bucket in range(buckets):
             groups.extend(_sort_bucket(making, bucket, keys))
@@ -165,7 +165,8 @@ def _scatter(
     with ExitStack() as stack:
         files: dict[int, BinaryIO] = {}
         for piece in pieces:
-            block = schema.align(table.piece(piece, lost)[0])
+            block = schema.align(table.piece(piece))
+            lost += block.values_set_to_null
             numbers = pa.array(np.arange(number, number + block.rows))
             number += block.rows
             found, key_of_row = _keys(block, keys)

@@ -130,14 +130,9 @@ class Table(_Input["pd.DataFrame"]):
 
         plan = self.plan(BySize())
         reader = TableReader(plan.reader, self._location.datastores)
-        blocks = []
-        lost: dict[str, int] = {}
-        for mini_batch in plan.mini_batches:
-            blocks.append(reader.block(mini_batch))
-            for name, count in reader.values_set_to_null.items():
-                lost[name] = lost.get(name, 0) + count
-        self.values_set_to_null = lost
+        blocks = [reader.block(mini_batch) for mini_batch in plan.mini_batches]
         block = join([*blocks, reader.no_rows()])
+        self.values_set_to_null = dict(block.values_set_to_null)
         frame: pd.DataFrame = reader.to_pandas(block)
         return frame if reader.format.keeps_types else nulls_to_objects(frame, block)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
-from prefect_parallel.data.block import Block
+from prefect_parallel.data.block import Block, Column
 from prefect_parallel.data.steps import PATH, Steps
 
 # What takes files away and gives them no columns.
@@ -31,10 +31,38 @@ class PathColumns:
     def of(self, path: str) -> dict[str, Any]:
         """One value each; `Path` first, if wanted."""
         if self._last[0] != path:
-            block, _ = self._steps.apply(path_block([path]), (), Counter())
+            block, _ = self._steps.apply(path_block([path]), ())
             columns = {n: c for n, c in block.columns.items() if n != PATH or self._include_path}
             self._last = path, columns
         return self._last[1]
+
+
+def put_in_front(path_columns: dict[str, Any], block: Block) -> Block:
+    """The columns that the path gives, then the block's.
+
+    Raises:
+        ValueError: The block has such a column already.
+    """
+    return replace(block, columns={**_spread(path_columns, block), **block.columns})
+
+
+def put_around(path_columns: dict[str, Any], block: Block) -> Block:
+    """`Path` in front of a block's columns, and the rest behind them.
+
+    Raises:
+        ValueError: The block has such a column already.
+    """
+    spread = _spread(path_columns, block)
+    lead = {name: spread.pop(name) for name in (PATH,) if name in spread}
+    return replace(block, columns={**lead, **block.columns, **spread})
+
+
+def _spread(path_columns: dict[str, Any], block: Block) -> dict[str, Column]:
+    """Each value as often as the block has rows."""
+    clash = next((name for name in path_columns if name in block.columns), None)
+    if clash is not None:
+        raise ValueError(f"the column {clash!r} is in the data and comes from the path, too")
+    return {name: pa.repeat(value[0], block.rows) for name, value in path_columns.items()}
 
 
 def path_block(paths: Sequence[str]) -> Block:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -72,9 +73,8 @@ class Schema:
                 # Else a file behind those that planning looked at is of a wider type: it stays.
                 column = column.cast(type_, safe=False)
             columns[name] = column
-        return Block(
-            {**columns, **{n: c for n, c in block.columns.items() if n not in columns}}, block.rows
-        )
+        others = {n: c for n, c in block.columns.items() if n not in columns}
+        return replace(block, columns={**columns, **others})
 
 
 def _common(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType | None:
@@ -103,7 +103,8 @@ def join(blocks: Sequence[Block]) -> Block:
             columns[name] = [value for part in parts for value in part]
         else:
             columns[name] = pa.concat_arrays(parts)
-    return Block(columns, sum(block.rows for block in aligned))
+    lost = sum((block.values_set_to_null for block in blocks), Counter[str]())
+    return Block(columns, sum(block.rows for block in blocks), lost)
 
 
 def _values(column: Column) -> list[Any]:

@@ -25,13 +25,8 @@ EXTRACT = "extract_columns_from_partition_format"
 class Step(Protocol):
     """One transformation."""
 
-    def apply(self, block: Block, misfits: Counter[str]) -> Block:
-        """The rows that it makes of some.
-
-        Args:
-            block: The rows.
-            misfits: Column to the number of values that became null; added to.
-        """
+    def apply(self, block: Block) -> Block:
+        """The rows that it makes of some."""
         ...
 
 
@@ -56,7 +51,7 @@ class KeepColumns:
     def __init__(self, options: Any) -> None:
         self._chosen = ChosenColumns(options)
 
-    def apply(self, block: Block, misfits: Counter[str]) -> Block:
+    def apply(self, block: Block) -> Block:
         kept = set(self._chosen.of(block))
         return block.select(n for n in block.columns if n in kept or n.startswith(HIDDEN))
 
@@ -65,7 +60,7 @@ class DropColumns:
     def __init__(self, options: Any) -> None:
         self._chosen = ChosenColumns(options)
 
-    def apply(self, block: Block, misfits: Counter[str]) -> Block:
+    def apply(self, block: Block) -> Block:
         dropped = set(self._chosen.of(block))
         return block.select(name for name in block.columns if name not in dropped)
 
@@ -76,20 +71,21 @@ class ConvertColumnTypes:
             (ChosenColumns(entry["columns"]), Conversion(entry["column_type"])) for entry in options
         ]
 
-    def apply(self, block: Block, misfits: Counter[str]) -> Block:
+    def apply(self, block: Block) -> Block:
         converted: dict[str, Column] = {}
+        lost: Counter[str] = Counter()
         for chosen, conversion in self._entries:
             for name in chosen.of(block):
-                converted[name], lost = conversion.convert(block.columns[name])
-                misfits[name] += lost
-        return block.with_columns(converted)
+                converted[name], count = conversion.convert(block.columns[name])
+                lost[name] += count
+        return block.with_columns(converted).with_nulls(lost)
 
 
 class Filter:
     def __init__(self, text: str) -> None:
         self._expression = Expression(text)
 
-    def apply(self, block: Block, misfits: Counter[str]) -> Block:
+    def apply(self, block: Block) -> Block:
         return block.where(self._expression.true_rows(block))
 
 
@@ -99,7 +95,7 @@ class ExtractColumns:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._format = PartitionFormat(options["partition_format"])
 
-    def apply(self, block: Block, misfits: Counter[str]) -> Block:
+    def apply(self, block: Block) -> Block:
         paths = block.columns.get(PATH)
         if not isinstance(paths, pa.Array):
             return block.with_columns({name: pa.nulls(block.rows) for name in self._format.columns})
@@ -144,7 +140,7 @@ class Steps:
     Attributes:
         counting: Those that count rows.
         countable: Whether numbers of rows alone tell what reaches each of these.
-        choose: Whether any chooses columns.
+        chooses: Whether any chooses columns.
     """
 
     def __init__(self, steps: Iterable[tuple[str, Any]]) -> None:
@@ -155,17 +151,14 @@ class Steps:
         self.countable = not any(
             is_filter and any(counts[at:]) for at, is_filter in enumerate(filters)
         )
-        self.choose = any(isinstance(step, (KeepColumns, DropColumns)) for step in self._steps)
+        self.chooses = any(isinstance(step, (KeepColumns, DropColumns)) for step in self._steps)
 
-    def apply(
-        self, block: Block, entered: Sequence[int], misfits: Counter[str]
-    ) -> tuple[Block, list[int]]:
+    def apply(self, block: Block, entered: Sequence[int]) -> tuple[Block, list[int]]:
         """Runs some rows through all steps.
 
         Args:
             block: The rows.
             entered: For each counting step, the number of rows that reach it before these.
-            misfits: Column to the number of values that became null; added to.
 
         Returns:
             What comes out; and how many of these rows reached each counting step.
@@ -177,7 +170,7 @@ class Steps:
                 reached.append(block.rows)
                 block = step.apply(block, first)
             else:
-                block = step.apply(block, misfits)
+                block = step.apply(block)
         return block, reached
 
     def count(self, rows: int, entered: Sequence[int]) -> tuple[int, list[int]]:

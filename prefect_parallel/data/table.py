@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -40,13 +39,13 @@ class TableReader:
         self._schema = Schema.from_json(reader["schema"]) if "schema" in reader else None
 
     def read(self, mini_batch: MiniBatch) -> pd.DataFrame:
-        return self.to_pandas(self.block(mini_batch))
+        block = self.block(mini_batch)
+        self.values_set_to_null = dict(block.values_set_to_null)
+        return self.to_pandas(block)
 
     def block(self, mini_batch: MiniBatch) -> Block:
         """The rows of a mini-batch, with the columns of the table."""
-        misfits: Counter[str] = Counter()
-        blocks = [self.piece(piece, misfits)[0] for piece in mini_batch.pieces]
-        self.values_set_to_null = {name: count for name, count in misfits.items() if count}
+        blocks = [self.piece(piece) for piece in mini_batch.pieces]
         if self._schema is not None:
             blocks = [self._schema.align(block) for block in blocks]
         return blocks[0] if len(blocks) == 1 else join(blocks)
@@ -56,10 +55,9 @@ class TableReader:
         empty = Block({}, 0)
         return self._schema.align(empty) if self._schema else empty
 
-    def piece(self, piece: Piece, misfits: Counter[str]) -> tuple[Block, list[int]]:
-        """The rows of a piece, and how many of its rows reached each counting step."""
-        block, reached = self.stepped(piece, misfits)
-        return self.finish(block, piece, misfits), reached
+    def piece(self, piece: Piece) -> Block:
+        """The rows of a piece."""
+        return self.finish(self.stepped(piece)[0], piece)
 
     def count(self, piece: Piece) -> int:
         """The number of a piece's rows, before the transformations."""
@@ -68,20 +66,20 @@ class TableReader:
         except (ValueError, OSError, pa.ArrowException) as error:
             raise UnreadableMiniBatch(f"{piece.file.path}: {error}") from error
 
-    def finish(self, block: Block, piece: Piece, misfits: Counter[str]) -> Block:
+    def finish(self, block: Block, piece: Piece) -> Block:
         """Gives each column one kind."""
         try:
-            return self.format.finish(block, piece, misfits)
+            return self.format.finish(block, piece)
         except (ValueError, pa.ArrowException) as error:
             raise UnreadableMiniBatch(f"{piece.file.path}: {error}") from error
 
-    def stepped(self, piece: Piece, misfits: Counter[str]) -> tuple[Block, list[int]]:
-        """Like `piece`, before each column has one kind."""
+    def stepped(self, piece: Piece) -> tuple[Block, list[int]]:
+        """The same before each column has one kind; and how many reached each counting step."""
         path = piece.file.path
         check_unchanged(piece.file, self._datastores)
         try:
-            block = self.format.read(piece, self.path_columns(path), misfits)
-            block, reached = self.steps.apply(block, piece.entered, misfits)
+            block = self.format.read(piece, self.path_columns(path))
+            block, reached = self.steps.apply(block, piece.entered)
         except (ValueError, OSError, pa.ArrowException) as error:
             raise UnreadableMiniBatch(f"{path}: {error}") from error
         return block, reached

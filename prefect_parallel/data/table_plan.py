@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -120,7 +119,7 @@ def _count(table: TableReader, piece: Piece) -> tuple[int, list[int]]:
     """How many rows of a piece come out of all steps, and how many reach each that counts."""
     if table.steps.countable:
         return table.steps.count(table.count(piece), piece.entered)
-    block, reached = table.stepped(piece, Counter())
+    block, reached = table.stepped(piece)
     return block.rows, reached
 
 
@@ -141,7 +140,7 @@ def _stepped(table: TableReader, look: Look) -> Iterator[tuple[Piece, Block]]:
     some = False
     for piece in look.pieces:
         try:
-            block, reached = table.stepped(replace(piece, entered=tuple(entered)), Counter())
+            block, reached = table.stepped(replace(piece, entered=tuple(entered)))
         except UnreadableMiniBatch as error:
             unreadable = unreadable or error
             continue
@@ -158,12 +157,12 @@ def _schema(table: TableReader, look: Look) -> Schema:
     unreadable: list[UnreadableMiniBatch] = []
     for piece, block in _stepped(table, look):
         try:
-            blocks.append(table.finish(block, piece, Counter()))
+            blocks.append(table.finish(block, piece))
         except UnreadableMiniBatch as error:
             unreadable.append(error)
     if unreadable and not blocks:
         raise unreadable[0]
     schema = Schema.of(blocks)
-    if table.steps.choose and not schema.types and any(block.rows for block in blocks):
+    if table.steps.chooses and not schema.types and any(block.rows for block in blocks):
         raise ValueError("the transformations leave no column of the table")
     return schema

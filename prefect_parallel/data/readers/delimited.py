@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from prefect_parallel.data import kinds
-from prefect_parallel.data.block import Block
+from prefect_parallel.data.block import Block, Column
 from prefect_parallel.data.cells import Cell, Dialect, blank_quoted
 from prefect_parallel.data.convert import Conversion
 from prefect_parallel.data.datastores import Datastores
-from prefect_parallel.data.format import LOOKING, Facts, Look
+from prefect_parallel.data.format import LOOKING, Facts, Format, Look
 from prefect_parallel.data.header import clean_names, extend_names
 from prefect_parallel.data.kinds import Kind
 from prefect_parallel.data.location import Location
 from prefect_parallel.data.mini_batch import File, Piece
-from prefect_parallel.data.mltable import MLTable
+from prefect_parallel.data.path_columns import put_in_front
 from prefect_parallel.data.sample import Sample
 from prefect_parallel.data.steps import PATH
 from prefect_parallel.data.text_file import ENCODINGS, TextFile
@@ -29,7 +28,7 @@ _HEAD = 4 * 1024
 _CHUNK = 1024 * 1024
 
 
-class Delimited:
+class Delimited(Format):
     """Reads delimited text.
 
     Facts: `header`, the names by position, as far as the first file gives them; `width`, how many
@@ -37,12 +36,10 @@ class Delimited:
     """
 
     unit = "bytes"
-    keeps_types = False
     look_options: ClassVar[dict[str, Any]] = {LOOKING: True}
 
     def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
-        self._facts = facts
-        self._datastores = datastores
+        super().__init__(options, facts, datastores)
         self._looking = options.get(LOOKING, False)
         self._encoding = ENCODINGS[options.get("encoding", "utf8")]
         self._dialect = Dialect(
@@ -62,9 +59,6 @@ class Delimited:
             if kind["kind"] == "override"
         }
         self._last_header: tuple[str, list[str]] = ("", [])
-
-    def sources(self, table: MLTable, files: Iterable[File]) -> Iterable[File]:
-        return files
 
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
         first = self._header == "from_first_file"
@@ -228,7 +222,7 @@ class Delimited:
         columns = self._dialect.columns(self._data(piece))
         return extend_names(self._names_of(piece.file, lead), len(columns)), columns
 
-    def read(self, piece: Piece, path_columns: dict[str, Any], misfits: Counter[str]) -> Block:
+    def read(self, piece: Piece, path_columns: dict[str, Any]) -> Block:
         data = self._data(piece)
         header = self._names_of(piece.file, len(path_columns))
         different = self._header == "all_files_different_headers"
@@ -244,16 +238,14 @@ class Delimited:
             rows = len(arrays[0]) if arrays else 0
         if not rows:
             columns = {}
-        spread = {
-            name: value if name == PATH else self._convert(name, value, Counter())
+        converted = {name: self._convert(name, value) for name, value in columns.items()}
+        block = Block({name: column for name, (column, _) in converted.items()}, rows)
+        block = block.with_nulls({name: lost for name, (_, lost) in converted.items()})
+        of_path = {
+            name: value if name == PATH else self._convert(name, value)[0]
             for name, value in path_columns.items()
         }
-        clash = next((name for name in spread if name in columns), None)
-        if clash is not None:
-            raise ValueError(f"the column {clash!r} is in the data and comes from the path, too")
-        lead = {name: pa.repeat(value[0], rows) for name, value in spread.items()}
-        converted = {name: self._convert(name, value, misfits) for name, value in columns.items()}
-        return Block({**lead, **converted}, rows)
+        return put_in_front(of_path, block)
 
     def _kind_of(self, name: str) -> Kind:
         return self._kinds.get(name, kinds.TEXT)
@@ -263,19 +255,14 @@ class Delimited:
         kind = self._kind_of(name)["kind"]
         return kinds.ARROW_TYPES[kind] if kind in ("int", "float", "boolean") else pa.string()
 
-    def _convert(self, name: str, values: pa.Array[Any], misfits: Counter[str]) -> pa.Array[Any]:
+    def _convert(self, name: str, values: pa.Array[Any]) -> tuple[Column, int]:
+        """The column of its kind, and how many of its values became null."""
         if not pa.types.is_string(values.type):
-            return values
+            return values, 0
         if name in self._conversions:
-            converted, lost = self._conversions[name].convert(values)
-            misfits[name] += lost
-            return converted
+            return self._conversions[name].convert(values)
         made = kinds.from_text(values, self._kind_of(name))
-        misfits[name] += made.null_count - values.null_count
-        return made
-
-    def finish(self, block: Block, piece: Piece, misfits: Counter[str]) -> Block:
-        return block
+        return made, made.null_count - values.null_count
 
     def count(self, piece: Piece) -> int:
         return self._dialect.count(self._data(piece))

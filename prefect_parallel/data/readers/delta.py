@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import datetime
 import tempfile
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -67,8 +66,8 @@ class Delta(Parquet):
             return {}
         return {"partitions": _to_text(self._partitions)}
 
-    def read(self, piece: Piece, path_columns: dict[str, Any], misfits: Counter[str]) -> Block:
-        block = super().read(piece, path_columns, misfits)
+    def read(self, piece: Piece, path_columns: dict[str, Any]) -> Block:
+        block = super().read(piece, path_columns)
         if self._partitions is None:
             return block
         if self._row_of is None:

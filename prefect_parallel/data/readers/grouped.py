@@ -3,51 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow as pa
 
 from prefect_parallel.data.block import Block, Column
-from prefect_parallel.data.datastores import Datastores
-from prefect_parallel.data.format import Facts, Look
+from prefect_parallel.data.format import Format
 from prefect_parallel.data.mini_batch import File, Piece
-from prefect_parallel.data.mltable import MLTable
 
 # Marks a column whose values are JSON texts: those of several kinds, and nested ones.
 _JSON = {b"prefect_parallel": b"json"}
 
 
-class Grouped:
+class Grouped(Format):
     """Reads what `grouping` wrote; never named in an MLTable file."""
 
     unit = "rows"
-    keeps_types = False
-    look_options: ClassVar[dict[str, Any]] = {}
-
-    def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
-        pass
-
-    def sources(self, table: MLTable, files: Iterable[File]) -> Iterable[File]:
-        return files
 
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
         return iter(())
 
-    def survey(
-        self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
-    ) -> Facts:
-        return {}
-
-    def read(self, piece: Piece, path_columns: dict[str, Any], misfits: Counter[str]) -> Block:
+    def read(self, piece: Piece, path_columns: dict[str, Any]) -> Block:
         stop = piece.stop or 0
         with pa.memory_map(piece.file.path) as file:
             table = pa.ipc.open_file(file).read_all()
             return from_arrow(table.slice(piece.start, stop - piece.start))
-
-    def finish(self, block: Block, piece: Piece, misfits: Counter[str]) -> Block:
-        return block
 
     def count(self, piece: Piece) -> int:
         return (piece.stop or 0) - piece.start

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
@@ -12,13 +11,12 @@ import pyarrow as pa
 
 from prefect_parallel.data.block import Block, Column
 from prefect_parallel.data.datastores import Datastores
-from prefect_parallel.data.format import LOOKING, Facts, Look
+from prefect_parallel.data.format import LOOKING, Facts, Format, Look
 from prefect_parallel.data.json_rows import parse, read_rows
 from prefect_parallel.data.kinds import INT64
 from prefect_parallel.data.location import Location
 from prefect_parallel.data.mini_batch import File, Piece
-from prefect_parallel.data.mltable import MLTable
-from prefect_parallel.data.steps import PATH
+from prefect_parallel.data.path_columns import put_around
 from prefect_parallel.data.text_file import ENCODINGS, TextFile
 from prefect_parallel.errors import UnreadableMiniBatch
 
@@ -43,7 +41,7 @@ _NUMBER = "number"
 _MIXED = "mixed"
 
 
-class JsonLines:
+class JsonLines(Format):
     """Reads JSON lines.
 
     Facts: `kinds` by column, and `files`: for each file that planning looked at, the columns whose
@@ -51,19 +49,14 @@ class JsonLines:
     """
 
     unit = "bytes"
-    keeps_types = False
     # A wrong line that planning meets is its mini-batch's failure, not the whole table's.
     look_options: ClassVar[dict[str, Any]] = {LOOKING: True, "invalid_lines": "drop"}
 
     def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
+        super().__init__(options, facts, datastores)
         self._looking = options.get(LOOKING, False)
         self._encoding = ENCODINGS[options.get("encoding", "utf8")]
         self._drops_invalid = options.get("invalid_lines", "error") == "drop"
-        self._facts = facts
-        self._datastores = datastores
-
-    def sources(self, table: MLTable, files: Iterable[File]) -> Iterable[File]:
-        return files
 
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
         for file in files:
@@ -108,12 +101,12 @@ class JsonLines:
         common = {name: common[name] for name in names if name in common}
         return {"kinds": common, "files": {path: kinds for path, kinds in others.items() if kinds}}
 
-    def read(self, piece: Piece, path_columns: dict[str, Any], misfits: Counter[str]) -> Block:
+    def read(self, piece: Piece, path_columns: dict[str, Any]) -> Block:
         data = self._data(piece)
         table = self._parse(data, piece)
         if table is not None and len(table):
             arrays = {name: table[name].combine_chunks() for name in table.column_names}
-            return add_path_columns(Block(arrays, len(table)), path_columns)
+            return put_around(path_columns, Block(arrays, len(table)))
         rows = self._rows(data, piece)
         names = dict.fromkeys(itertools.chain.from_iterable(rows))
         even = all(len(row) == len(names) for row in rows)
@@ -123,7 +116,7 @@ class JsonLines:
             else [row.get(name) for row in rows]
             for name in names
         }
-        return add_path_columns(Block(columns, len(rows)), path_columns)
+        return put_around(path_columns, Block(columns, len(rows)))
 
     def _data(self, piece: Piece) -> bytes:
         """The lines of a piece, in UTF-8."""
@@ -156,33 +149,19 @@ class JsonLines:
         kinds.update(self._facts.get("files", {}).get(piece.file.path, {}))
         return kinds
 
-    def finish(self, block: Block, piece: Piece, misfits: Counter[str]) -> Block:
+    def finish(self, block: Block, piece: Piece) -> Block:
         kinds = self._kinds_in(piece)
         finished: dict[str, Column] = {}
+        lost: dict[str, int] = {}
         for name, column in block.columns.items():
             if isinstance(column, list):
-                kind = kinds.get(name, _MIXED)
-                column, lost = _of_kind(column, _first_kind(column) if kind == _MIXED else kind)
-                misfits[name] += lost
-            finished[name] = column
-        return Block(finished, block.rows)
+                known = kinds.get(name, _MIXED)
+                kind = _first_kind(column) if known == _MIXED else known
+                finished[name], lost[name] = _of_kind(column, kind)
+        return block.with_columns(finished).with_nulls(lost)
 
     def count(self, piece: Piece) -> int:
         return len(self._rows(self._data(piece), piece))
-
-
-def add_path_columns(block: Block, path_columns: dict[str, Any]) -> Block:
-    """Puts `Path` in front of a block's columns, and the rest behind them.
-
-    Raises:
-        ValueError: The block has such a column already.
-    """
-    clash = next((name for name in path_columns if name in block.columns), None)
-    if clash is not None:
-        raise ValueError(f"the column {clash!r} is in the data and comes from the path, too")
-    spread = {name: pa.repeat(value[0], block.rows) for name, value in path_columns.items()}
-    lead = {name: spread.pop(name) for name in (PATH,) if name in spread}
-    return Block({**lead, **block.columns, **spread}, block.rows)
 
 
 def _first_kind(column: list[Any]) -> str | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,19 +12,18 @@ import pyarrow.parquet as pq
 
 from prefect_parallel.data.block import Block
 from prefect_parallel.data.datastores import Datastores
-from prefect_parallel.data.format import Facts, Look
+from prefect_parallel.data.format import Facts, Format
 from prefect_parallel.data.kinds import TIMESTAMP
 from prefect_parallel.data.location import Location
 from prefect_parallel.data.mini_batch import File, Piece
-from prefect_parallel.data.mltable import MLTable
-from prefect_parallel.data.readers.json_lines import add_path_columns
+from prefect_parallel.data.path_columns import put_around
 
 # A row group up to so many times the wanted size stays whole: slicing it means decoding it more
 # than once.
 _STAYS_WHOLE = 2
 
 
-class Parquet:
+class Parquet(Format):
     """Reads Parquet.
 
     Facts: `row_steps`, whether a transformation works row by row. As in the reference, the types
@@ -33,15 +31,11 @@ class Parquet:
     """
 
     unit = "rows"
-    look_options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
-        self._datastores = datastores
+        super().__init__(options, facts, datastores)
         self.keeps_types = not facts["row_steps"]
         self._last: tuple[tuple[str, int], Any] | None = None
-
-    def sources(self, table: MLTable, files: Iterable[File]) -> Iterable[File]:
-        return files
 
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
         for file in files:
@@ -53,12 +47,7 @@ class Parquet:
             for start, stop in _cut(metadata, amount):
                 yield Piece(file, start, stop)
 
-    def survey(
-        self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
-    ) -> Facts:
-        return {}
-
-    def read(self, piece: Piece, path_columns: dict[str, Any], misfits: Counter[str]) -> Block:
+    def read(self, piece: Piece, path_columns: dict[str, Any]) -> Block:
         with self._open(piece.file) as file:
             table = self._rows(file, piece)
         names = table.column_names
@@ -68,7 +57,7 @@ class Parquet:
         columns = {name: table[name].combine_chunks() for name in names}
         if not self.keeps_types:
             columns = {name: simplified(column) for name, column in columns.items()}
-        return add_path_columns(Block(columns, len(table)), path_columns)
+        return put_around(path_columns, Block(columns, len(table)))
 
     def _open(self, file: File) -> pq.ParquetFile:
         location = Location(file.path, self._datastores)
@@ -104,9 +93,6 @@ class Parquet:
         sliced = len(groups) == 1 and len(table) > rows
         self._last = ((path, groups[0]), table) if sliced else None
         return table
-
-    def finish(self, block: Block, piece: Piece, misfits: Counter[str]) -> Block:
-        return block
 
     def count(self, piece: Piece) -> int:
         if piece.stop is None:
