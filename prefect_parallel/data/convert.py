@@ -10,8 +10,8 @@ import pyarrow as pa
 from prefect_parallel.data import kinds
 from prefect_parallel.data.block import Column
 from prefect_parallel.data.cells import FALSE_WORDS, TRUE_WORDS
+from prefect_parallel.data.datetime_formats import parser
 from prefect_parallel.data.datetimes import moment
-from prefect_parallel.data.formats import parser
 from prefect_parallel.data.kinds import by_value
 
 _ZONE = "+00:00"

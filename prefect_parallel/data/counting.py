@@ -11,7 +11,7 @@ import pyarrow as pa
 from prefect_parallel.data.block import Block
 
 
-class CountingStep(ABC):
+class CountingTransform(ABC):
     """One of them; numbers of rows start at 0."""
 
     @abstractmethod
@@ -32,7 +32,7 @@ class CountingStep(ABC):
 
 
 @dataclass(frozen=True)
-class Skip(CountingStep):
+class Skip(CountingTransform):
     """`skip`."""
 
     count: int
@@ -48,7 +48,7 @@ class Skip(CountingStep):
 
 
 @dataclass(frozen=True)
-class Take(CountingStep):
+class Take(CountingTransform):
     """`take`."""
 
     count: int
@@ -64,7 +64,7 @@ class Take(CountingStep):
 
 
 @dataclass(frozen=True)
-class RandomSample(CountingStep):
+class RandomSample(CountingTransform):
     """`take_random_sample`: the draw of a row depends on its number and the seed alone."""
 
     probability: float

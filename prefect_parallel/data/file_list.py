@@ -13,7 +13,7 @@ from prefect_parallel.data.mini_batch import File
 from prefect_parallel.data.mltable import MLTable
 from prefect_parallel.data.path_columns import path_block
 from prefect_parallel.data.schema import join
-from prefect_parallel.data.steps import HIDDEN, Steps, make_step
+from prefect_parallel.data.transforms import HIDDEN, Transforms, make_transform
 from prefect_parallel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -32,16 +32,16 @@ class FileList:
         Raises:
             InvalidMLTable: One of its transformations cannot be made.
         """
-        for step in (*table.file_steps, *table.row_steps):
+        for each in (*table.file_transformations, *table.row_transformations):
             try:
-                make_step(step.name, step.options)
+                make_transform(*each.written)
             except ValueError as error:
-                raise table.problem(step, str(error)) from error
+                raise table.problem(each, str(error)) from error
         self._table = table
-        self._steps = [(step.name, step.options) for step in table.file_steps]
+        self._written = [each.written for each in table.file_transformations]
 
     def __iter__(self) -> Iterator[File]:
-        if not self._steps:
+        if not self._written:
             yield from self._table.files()
             return
         for files, _ in self.blocks():
@@ -60,18 +60,18 @@ class FileList:
         Raises:
             InvalidInput: A transformation does not fit the files.
         """
-        steps = Steps(self._steps)
-        entered = [0] * len(steps.counting)
+        transforms = Transforms(self._written)
+        entered = [0] * len(transforms.counting)
         files = self._table.files()
         while batch := list(itertools.islice(files, _BATCH)):
             numbered = path_block([file.path for file in batch])
             numbered = numbered.with_columns({_NUMBER: pa.array(range(len(batch)))})
             try:
-                block, reached = steps.apply(numbered, entered)
+                block, reached = transforms.apply(numbered, entered)
             except ValueError as error:
                 raise InvalidInput(f"{self._table.path}: {error}") from error
             entered = [before + more for before, more in zip(entered, reached, strict=True)]
             numbers = block.columns[_NUMBER]
             yield [batch[int(str(number))] for number in numbers], block
-            if steps.exhausted(entered):
+            if transforms.exhausted(entered):
                 return

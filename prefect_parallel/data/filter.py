@@ -14,8 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prefect_parallel.data.block import Block
-from prefect_parallel.data.kinds import INT64
-from prefect_parallel.data.values import (
+from prefect_parallel.data.filter_values import (
     Value,
     arithmetic,
     choose,
@@ -28,6 +27,7 @@ from prefect_parallel.data.values import (
     sign,
     starts_with,
 )
+from prefect_parallel.data.kinds import INT64
 
 # A column's name, then fields of nested objects.
 Reference: TypeAlias = tuple[str, ...]

@@ -57,14 +57,14 @@ class Format(ABC):
         """
 
     def survey(
-        self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
+        self, files: Iterable[File], look: Look, transformed: Iterable[tuple[Piece, Block]]
     ) -> Facts:
         """Finds out what all mini-batches have in common.
 
         Args:
             files: All that hold rows.
             look: The first part of the table.
-            stepped: The same as rows, after the transformations that follow.
+            transformed: The same as rows, after the transformations that follow.
 
         Raises:
             ValueError: The options do not fit the data.

@@ -26,10 +26,11 @@ from prefect_parallel.data.block import Block
 from prefect_parallel.data.by_key import Key, key_texts, key_value
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.readers.grouped import from_arrow, to_arrow
-from prefect_parallel.data.schema import Schema, join
-from prefect_parallel.data.steps import HIDDEN
+from prefect_parallel.data.schema import join
 from prefect_parallel.data.table import TableReader
 from prefect_parallel.data.table_plan import TablePlan
+from prefect_parallel.data.table_recipe import TableRecipe
+from prefect_parallel.data.transforms import HIDDEN
 
 # How much is read at a time, and how much of the input a bucket should hold: it is sorted in
 # memory.
@@ -59,13 +60,13 @@ class Grouping:
     """A table that lies sorted by key in a folder.
 
     Attributes:
-        reader: For `open_reader`.
+        recipe: How it is read.
         notes: What it cost, and which values did not fit.
     """
 
     folder: Path
     keys: tuple[str, ...]
-    reader: dict[str, Any]
+    recipe: TableRecipe
     notes: tuple[str, ...]
 
     @classmethod
@@ -81,7 +82,7 @@ class Grouping:
             UnreadableMiniBatch: A part of the table cannot be read.
         """
         pieces = list(plan.pieces(_READ_BYTES))
-        folder = work_folder / f"by_key_{_digest(plan.reader, keys, pieces)}"
+        folder = work_folder / f"by_key_{_digest(plan.recipe, keys, pieces)}"
         started = time.monotonic()
         if not (folder / _INDEX).exists():
             _group(plan, keys, pieces, folder)
@@ -90,21 +91,13 @@ class Grouping:
             f"grouping by {', '.join(keys)} read {size / 1e6:.1f} MB"
             f" in {time.monotonic() - started:.1f} s"
         )
-        reader = {
-            "kind": "table",
-            "format": "grouped",
-            "options": {},
-            "facts": {},
-            "file_steps": [],
-            "row_steps": [],
-            "schema": plan.reader["schema"],
-        }
+        recipe = TableRecipe("grouped", {}, {}, schema=plan.recipe.schema)
         lost: dict[str, int] = json.loads((folder / _LOST).read_text())
         set_to_null = (
             f"{count} values of the column {name} did not fit its type and were set to null"
             for name, count in lost.items()
         )
-        return cls(folder, keys, reader, (cost, *set_to_null))
+        return cls(folder, keys, recipe, (cost, *set_to_null))
 
     def mini_batches(self) -> Iterator[MiniBatch]:
         files: dict[int, File] = {}
@@ -119,9 +112,9 @@ class Grouping:
                 yield MiniBatch(index, (piece,), "rows", key_value(self.keys, tuple(key)))
 
 
-def _digest(reader: dict[str, Any], keys: Sequence[str], pieces: Iterable[Piece]) -> str:
+def _digest(recipe: TableRecipe, keys: Sequence[str], pieces: Iterable[Piece]) -> str:
     """Names a grouping by all that decides about it."""
-    hash_ = hashlib.sha256(json.dumps([reader, keys], sort_keys=True).encode())
+    hash_ = hashlib.sha256(json.dumps([recipe.to_json(), keys], sort_keys=True).encode())
     for piece in pieces:
         hash_.update(json.dumps(piece.to_json()).encode())
     return hash_.hexdigest()[:16]
@@ -159,8 +152,9 @@ def _scatter(
 ) -> Counter[str]:
     """Writes each row to the bucket of its key, and counts the values that became null."""
     lost: Counter[str] = Counter()
-    table = TableReader(plan.reader, plan.datastores)
-    schema = Schema.from_json(plan.reader["schema"])
+    table = TableReader(plan.recipe, plan.datastores)
+    schema = plan.recipe.schema
+    assert schema is not None
     number = 0
     with ExitStack() as stack:
         files: dict[int, BinaryIO] = {}

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prefect_parallel.data.formats import moment_in
+from prefect_parallel.data.datetime_formats import moment_in
 
 _ISO_TIMES = [f"{between}%H:%M:%S{end}" for between in "T " for end in ("", "%.f", "%z", "%.f%z")]
 _TIMES = [" %H:%M", " %H:%M:%S"]

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from prefect_parallel.data.cells import FALSE_WORDS, TRUE_WORDS
-from prefect_parallel.data.formats import parser
+from prefect_parallel.data.datetime_formats import parser
 from prefect_parallel.data.inferred_dates import by_arrow, formats_of
 
 Kind = dict[str, Any]

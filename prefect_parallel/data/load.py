@@ -46,7 +46,7 @@ def load_table(location: str, datastores: Datastores | None = None) -> Table:
         ```
     """
     place = Location.parse(location, datastores=datastores or NO_DATASTORES)
-    if MLTable.load(place).read_step is None:
+    if MLTable.load(place).read_transformation is None:
         raise InvalidInput(f"{location}: is a list of files", hint="use load_files()")
     return Table(place, "mltable")
 
@@ -71,7 +71,7 @@ def load_files(location: str, datastores: Datastores | None = None) -> FileColle
         return FileCollection(place, "uri_file")
     if not place.holds_mltable():
         return FileCollection(place, "uri_folder")
-    if MLTable.load(place).read_step is not None:
+    if MLTable.load(place).read_transformation is not None:
         raise InvalidInput(f"{location}: is a table", hint="use load_table()")
     return FileCollection(place, "mltable")
 
@@ -127,9 +127,10 @@ class Table(_Input["pd.DataFrame"]):
         """
         from prefect_parallel.data.schema import join
         from prefect_parallel.data.table import TableReader, nulls_to_objects
+        from prefect_parallel.data.table_recipe import TableRecipe
 
         plan = self.plan(BySize())
-        reader = TableReader(plan.reader, self._location.datastores)
+        reader = TableReader(TableRecipe.from_json(plan.reader), self._location.datastores)
         blocks = [reader.block(mini_batch) for mini_batch in plan.mini_batches]
         block = join([*blocks, reader.no_rows()])
         self.values_set_to_null = dict(block.values_set_to_null)

@@ -41,7 +41,7 @@ class Piece:
         file: The file.
         start: First byte (delimited, JSON lines) or row (Parquet, Delta) of the stretch.
         stop: The one behind its last; None: up to the end of the file.
-        entered: For each step of the table that counts rows (`skip`, `take`,
+        entered: For each transformation of the table that counts rows (`skip`, `take`,
             `take_random_sample`): how many rows of the table reach it before this piece's.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -24,8 +24,11 @@ from prefect_parallel.data.shapes import (
     one_of,
     unknown,
 )
-from prefect_parallel.data.transformations import READ_STEPS, STEPS
+from prefect_parallel.data.transformations import READ_TRANSFORMATIONS, TRANSFORMATIONS
 from prefect_parallel.errors import InvalidInput, InvalidMLTable, Problem
+
+# A transformation's name and its options.
+Written: TypeAlias = tuple[str, Any]
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,17 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Step:
+class Transformation:
     """One transformation."""
 
     name: str
     options: Any
     line: int
+
+    @property
+    def written(self) -> Written:
+        """Without its place."""
+        return self.name, self.options
 
 
 @dataclass(frozen=True)
@@ -53,12 +61,12 @@ class MLTable:
     Attributes:
         location: Of the file itself.
         entries: `paths`.
-        steps: `transformations`, in their order.
+        transformations: In their order.
     """
 
     location: Location
     entries: tuple[Entry, ...]
-    steps: tuple[Step, ...]
+    transformations: tuple[Transformation, ...]
 
     @classmethod
     def load(cls, location: Location) -> MLTable:
@@ -91,25 +99,26 @@ class MLTable:
         return self.location.path
 
     @property
-    def read_step(self) -> Step | None:
+    def read_transformation(self) -> Transformation | None:
         """The transformation that makes a table of the files; None: it is a list of files."""
-        return next((step for step in self.steps if step.name in READ_STEPS), None)
+        reading = (each for each in self.transformations if each.name in READ_TRANSFORMATIONS)
+        return next(reading, None)
 
     @property
-    def file_steps(self) -> tuple[Step, ...]:
+    def file_transformations(self) -> tuple[Transformation, ...]:
         """What works on the list of files."""
-        read = self.read_step
-        return self.steps[: self.steps.index(read)] if read else self.steps
+        every, read = self.transformations, self.read_transformation
+        return every[: every.index(read)] if read else every
 
     @property
-    def row_steps(self) -> tuple[Step, ...]:
+    def row_transformations(self) -> tuple[Transformation, ...]:
         """What works on the rows of the table."""
-        read = self.read_step
-        return self.steps[self.steps.index(read) + 1 :] if read else ()
+        every, read = self.transformations, self.read_transformation
+        return every[every.index(read) + 1 :] if read else ()
 
-    def problem(self, step: Step, message: str, allowed: str | None = None) -> InvalidMLTable:
+    def problem(self, at: Transformation, message: str) -> InvalidMLTable:
         """An error that points at a transformation."""
-        return InvalidMLTable([Problem(message, self.path, step.line, None, step.name, allowed)])
+        return InvalidMLTable([Problem(message, self.path, at.line, key=at.name)])
 
     def files(self) -> Iterator[File]:
         """All files that `paths` names, in its order.
@@ -131,7 +140,7 @@ class MLTable:
             file = location.file()
             if (file.size is None or not location.is_remote) and location.is_folder():
                 raise self._wrong(entry, "is a folder", "write `folder:` instead of `file:`")
-            if file.size is None and self.read_step:
+            if file.size is None and self.read_transformation:
                 raise self._wrong(entry, "does not exist or cannot be looked at")
             return iter([file])
         if not location.is_folder():
@@ -185,10 +194,10 @@ class _Parser:
             else {}
         )
         entries = tuple(self._entries(nodes.get("paths")))
-        steps = tuple(self._steps(nodes.get("transformations")))
+        transformations = tuple(self._transformations(nodes.get("transformations")))
         if self.report.problems:
             raise InvalidMLTable(self.report.problems)
-        return MLTable(self.location, entries, steps)
+        return MLTable(self.location, entries, transformations)
 
     def _entries(self, node: yaml.Node | None) -> Iterator[Entry]:
         if node is None:
@@ -219,7 +228,7 @@ class _Parser:
         elif any("**" in part and part != "**" for part in text.split("/")):
             self.report.add(node, key, f"in {text!r} ** is not a whole part of the path")
 
-    def _steps(self, node: yaml.Node | None) -> Iterator[Step]:
+    def _transformations(self, node: yaml.Node | None) -> Iterator[Transformation]:
         if node is None:
             return
         key = "transformations"
@@ -228,31 +237,32 @@ class _Parser:
             return
         reads = 0
         for position, child in enumerate(node.value):
-            step = self._step(child, f"{key}[{position}]")
-            if step is None:
+            transformation = self._transformation(child, f"{key}[{position}]")
+            if transformation is None:
                 continue
-            reads += step.name in READ_STEPS
+            reads += transformation.name in READ_TRANSFORMATIONS
             if reads == 2:
                 self.report.add(child, f"{key}[{position}]", "a second transformation that reads")
                 reads = 0
-            yield step
+            yield transformation
 
-    def _step(self, node: yaml.Node, key: str) -> Step | None:
+    def _transformation(self, node: yaml.Node, key: str) -> Transformation | None:
         line = node.start_mark.line + 1
         if isinstance(node, yaml.ScalarNode):
-            if node.value in READ_STEPS:
-                return Step(node.value, {}, line)
-            if node.value in STEPS:
+            if node.value in READ_TRANSFORMATIONS:
+                return Transformation(node.value, {}, line)
+            if node.value in TRANSFORMATIONS:
                 self.report.add(node, join(key, node.value), "its options are missing")
             else:
-                unknown(node, key, node.value, STEPS, self.report)
+                unknown(node, key, node.value, TRANSFORMATIONS, self.report)
             return None
         if not isinstance(node, yaml.MappingNode) or len(node.value) != 1:
             self.report.add(node, key, found(node), "a mapping with one transformation")
             return None
         ((name_node, options),) = node.value
         name = name_node.value if isinstance(name_node, yaml.ScalarNode) else None
-        if not isinstance(name, str) or name not in STEPS:
-            unknown(name_node, key, name, STEPS, self.report)
+        if not isinstance(name, str) or name not in TRANSFORMATIONS:
+            unknown(name_node, key, name, TRANSFORMATIONS, self.report)
             return None
-        return Step(name, STEPS[name].read(options, join(key, name), self.report), line)
+        value = TRANSFORMATIONS[name].read(options, join(key, name), self.report)
+        return Transformation(name, value, line)

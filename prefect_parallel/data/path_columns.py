@@ -9,18 +9,20 @@ from typing import Any
 import pyarrow as pa
 
 from prefect_parallel.data.block import Block, Column
-from prefect_parallel.data.steps import PATH, Steps
+from prefect_parallel.data.mltable import Written
+from prefect_parallel.data.transforms import PATH, Transforms
 
 # What takes files away and gives them no columns.
-_ROW_STEPS = ("filter", "skip", "take", "take_random_sample")
+_OF_ROWS = ("filter", "skip", "take", "take_random_sample")
 
 
 class PathColumns:
     """The columns that a file's path gives."""
 
-    def __init__(self, file_steps: Iterable[tuple[str, Any]], include_path: bool) -> None:
-        steps = [step for step in file_steps if step[0] not in _ROW_STEPS]
-        self._steps = Steps(steps)
+    def __init__(self, written: Iterable[Written], include_path: bool) -> None:
+        self._transforms = Transforms(
+            (name, options) for name, options in written if name not in _OF_ROWS
+        )
         self._include_path = include_path
         self._last: tuple[str, dict[str, Any]] = ("", {})
 
@@ -31,7 +33,7 @@ class PathColumns:
     def of(self, path: str) -> dict[str, Any]:
         """One value each; `Path` first, if wanted."""
         if self._last[0] != path:
-            block, _ = self._steps.apply(path_block([path]), ())
+            block, _ = self._transforms.apply(path_block([path]), ())
             columns = {n: c for n, c in block.columns.items() if n != PATH or self._include_path}
             self._last = path, columns
         return self._last[1]

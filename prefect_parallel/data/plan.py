@@ -94,7 +94,7 @@ def make_plan(
     fetch = mode != "direct"
     if type == "mltable":
         table = MLTable.load(place)
-        if table.read_step:
+        if table.read_transformation:
             return _plan_table(table, split, work_folder)
         return _plan_listed(table, split, fetch)
     is_folder = place.is_folder()
@@ -139,7 +139,7 @@ def _file_reader(fetch: bool) -> dict[str, Any]:
 
 def _plan_listed(table: MLTable, split: BySize | ByKeys, fetch: bool) -> Plan:
     """Plans the files that an MLTable lists."""
-    if isinstance(split, BySize) and not table.steps:
+    if isinstance(split, BySize) and not table.transformations:
         return _plan_files(table.files, split.files, fetch)
 
     from prefect_parallel.data.by_key import check_keys, group_pieces, key_of_path
@@ -150,7 +150,7 @@ def _plan_listed(table: MLTable, split: BySize | ByKeys, fetch: bool) -> Plan:
     if isinstance(split, BySize):
         return _plan_files(lambda: iter(files), split.files, fetch)
     keys = split.keys
-    columns = PathColumns([(step.name, step.options) for step in table.steps], include_path=False)
+    columns = PathColumns([each.written for each in table.transformations], include_path=False)
     check_keys(table.path, keys, columns.names)
     key_of = key_of_path(columns, keys)
     grouped = _Stream(lambda: group_pieces(map(Piece, files), keys, key_of, "files"))
@@ -162,7 +162,7 @@ def _plan_table(table: MLTable, split: BySize | ByKeys, work_folder: str | None)
 
     made = TablePlan.of(table)
     if isinstance(split, BySize):
-        return Plan("table", made.reader, _Stream(lambda: made.mini_batches(split.bytes)))
+        return Plan("table", made.recipe.to_json(), _Stream(lambda: made.mini_batches(split.bytes)))
 
     from prefect_parallel.data.by_key import check_keys, group_pieces, key_of_path
 
@@ -172,7 +172,7 @@ def _plan_table(table: MLTable, split: BySize | ByKeys, work_folder: str | None)
     if set(keys) <= set(path_columns.names):
         key_of = key_of_path(path_columns, keys)
         grouped = _Stream(lambda: group_pieces(made.pieces(_WHOLE), keys, key_of, made.unit))
-        return Plan("table", made.reader, grouped)
+        return Plan("table", made.recipe.to_json(), grouped)
 
     from prefect_parallel.data.grouping import Grouping
 
@@ -187,4 +187,4 @@ def _plan_table(table: MLTable, split: BySize | ByKeys, work_folder: str | None)
     def mini_batches(keep: object = temporary) -> Iterator[MiniBatch]:
         return grouping.mini_batches()
 
-    return Plan("table", grouping.reader, _Stream(mini_batches), grouping.notes)
+    return Plan("table", grouping.recipe.to_json(), _Stream(mini_batches), grouping.notes)

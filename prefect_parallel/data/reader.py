@@ -49,8 +49,9 @@ def open_reader(
     if reader["kind"] == "files":
         return FileReader(datastores, fetched if reader["fetch"] else None)
     from prefect_parallel.data.table import TableReader
+    from prefect_parallel.data.table_recipe import TableRecipe
 
-    return TableReader(reader, datastores)
+    return TableReader(TableRecipe.from_json(reader), datastores)
 
 
 class FileReader:

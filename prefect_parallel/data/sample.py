@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from prefect_parallel.data import kinds
 from prefect_parallel.data.kinds import Kind
-from prefect_parallel.data.steps import PATH
+from prefect_parallel.data.transforms import PATH
 
 
 class Sample:

@@ -13,8 +13,9 @@ from prefect_parallel.data.kinds import count_nulls
 from prefect_parallel.data.mini_batch import MiniBatch, Piece
 from prefect_parallel.data.path_columns import PathColumns
 from prefect_parallel.data.reader import check_unchanged
-from prefect_parallel.data.schema import Schema, join
-from prefect_parallel.data.steps import Steps
+from prefect_parallel.data.schema import join
+from prefect_parallel.data.table_recipe import TableRecipe
+from prefect_parallel.data.transforms import Transforms
 from prefect_parallel.errors import UnreadableMiniBatch
 
 if TYPE_CHECKING:
@@ -22,21 +23,15 @@ if TYPE_CHECKING:
 
 
 class TableReader:
-    """Reads mini-batches of a table.
+    """Reads mini-batches of a table."""
 
-    A plan's `reader` has, for tables: `format` and `options` of the read transformation, `facts`
-    of its format, `file_steps` and `row_steps` around it, and the `schema`.
-    """
-
-    def __init__(self, reader: dict[str, Any], datastores: Datastores = NO_DATASTORES) -> None:
+    def __init__(self, recipe: TableRecipe, datastores: Datastores = NO_DATASTORES) -> None:
         self.values_set_to_null: dict[str, int] = {}
         self._datastores = datastores
-        self.format = make_format(reader["format"], reader["options"], reader["facts"], datastores)
-        self.steps = Steps(reader["row_steps"])
-        self._path_columns = PathColumns(
-            reader["file_steps"], reader["options"].get("include_path_column", False)
-        )
-        self._schema = Schema.from_json(reader["schema"]) if "schema" in reader else None
+        self.format = make_format(recipe.format, recipe.options, recipe.facts, datastores)
+        self.transforms = Transforms(recipe.row_transformations)
+        self._path_columns = PathColumns(recipe.file_transformations, recipe.includes_path)
+        self._schema = recipe.schema
 
     def read(self, mini_batch: MiniBatch) -> pd.DataFrame:
         block = self.block(mini_batch)
@@ -57,7 +52,7 @@ class TableReader:
 
     def piece(self, piece: Piece) -> Block:
         """The rows of a piece."""
-        return self.finish(self.stepped(piece)[0], piece)
+        return self.finish(self.transformed(piece)[0], piece)
 
     def count(self, piece: Piece) -> int:
         """The number of a piece's rows, before the transformations."""
@@ -73,13 +68,13 @@ class TableReader:
         except (ValueError, pa.ArrowException) as error:
             raise UnreadableMiniBatch(f"{piece.file.path}: {error}") from error
 
-    def stepped(self, piece: Piece) -> tuple[Block, list[int]]:
-        """The same before each column has one kind; and how many reached each counting step."""
+    def transformed(self, piece: Piece) -> tuple[Block, list[int]]:
+        """The same before each column has one kind; and how many reached each that counts rows."""
         path = piece.file.path
         check_unchanged(piece.file, self._datastores)
         try:
             block = self.format.read(piece, self.path_columns(path))
-            block, reached = self.steps.apply(block, piece.entered)
+            block, reached = self.transforms.apply(block, piece.entered)
         except (ValueError, OSError, pa.ArrowException) as error:
             raise UnreadableMiniBatch(f"{path}: {error}") from error
         return block, reached

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from prefect_parallel.data.block import Block
 from prefect_parallel.data.datastores import Datastores
@@ -14,8 +13,9 @@ from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.mltable import MLTable
 from prefect_parallel.data.path_columns import PathColumns
 from prefect_parallel.data.schema import Schema
-from prefect_parallel.data.steps import EXTRACT
 from prefect_parallel.data.table import TableReader
+from prefect_parallel.data.table_recipe import TableRecipe
+from prefect_parallel.data.transforms import EXTRACT
 from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 
 
@@ -24,11 +24,11 @@ class TablePlan:
     """A table, looked at and ready to be split.
 
     Attributes:
-        reader: For `open_reader`.
+        recipe: How it is read.
         unit: What its pieces are measured in.
     """
 
-    reader: dict[str, Any]
+    recipe: TableRecipe
     unit: str
     files: Iterable[File]
     datastores: Datastores
@@ -41,51 +41,49 @@ class TablePlan:
             InvalidInput: Its rows cannot be read.
             InvalidMLTable: What its file says does not fit the data.
         """
-        read = table.read_step
+        read = table.read_transformation
         assert read is not None
         listed = FileList(table)
-        reader: dict[str, Any] = {
-            "kind": "table",
-            "format": read.name,
-            "options": read.options,
-            "facts": {"row_steps": _work_by_row(table)},
-            "file_steps": [(step.name, step.options) for step in table.file_steps],
-            "row_steps": [(step.name, step.options) for step in table.row_steps],
-        }
         stores = table.location.datastores
-        look_options = make_format(read.name, read.options, reader["facts"], stores).look_options
-        look_reader = {**reader, "options": {**read.options, **look_options}}
-        blank = TableReader(look_reader, stores)
-        format_ = blank.format
-        files = format_.sources(table, listed)
+        recipe = TableRecipe(
+            read.name,
+            read.options,
+            {"by_row": _work_by_row(table)},
+            tuple(each.written for each in table.file_transformations),
+            tuple(each.written for each in table.row_transformations),
+        )
+        format_ = make_format(read.name, read.options, recipe.facts, stores)
+        looking = replace(recipe, options={**read.options, **format_.look_options})
+        blank = TableReader(looking, stores)
+        files = blank.format.sources(table, listed)
         try:
-            look = Look(format_.pieces(files, Look.BYTES), blank.path_columns)
-            facts = format_.survey(files, look, _stepped(blank, look))
-            reader["facts"].update(facts)
-            reader["schema"] = _schema(TableReader(look_reader, stores), look).to_json()
+            look = Look(blank.format.pieces(files, Look.BYTES), blank.path_columns)
+            found = blank.format.survey(files, look, _transformed(blank, look))
+            facts = {**recipe.facts, **found}
+            schema = _schema(TableReader(replace(looking, facts=facts), stores), look)
         except UnreadableMiniBatch as error:
             raise InvalidInput(str(error)) from error
         except ValueError as error:
             raise table.problem(read, str(error)) from error
-        return cls(reader, format_.unit, files, stores)
+        return cls(replace(recipe, facts=facts, schema=schema), format_.unit, files, stores)
 
     def pieces(self, amount: int) -> Iterator[Piece]:
-        """Pieces of about so many bytes, with what counting steps need to know.
+        """Pieces of about so many bytes, with what counting transformations need to know.
 
         Raises:
-            InvalidInput: There are such steps, and a piece cannot be read.
+            InvalidInput: There are such, and a piece cannot be read.
         """
-        table = TableReader(self.reader, self.datastores)
+        table = TableReader(self.recipe, self.datastores)
         pieces = table.format.pieces(self.files, amount)
-        if not table.steps.counting:
+        if not table.transforms.counting:
             yield from pieces
             return
-        entered = [0] * len(table.steps.counting)
+        entered = [0] * len(table.transforms.counting)
         for piece in pieces:
-            if table.steps.exhausted(entered):
+            if table.transforms.exhausted(entered):
                 return
             placed = replace(piece, entered=tuple(entered))
-            if table.steps.settled(entered):
+            if table.transforms.settled(entered):
                 yield placed
                 continue
             try:
@@ -100,15 +98,15 @@ class TablePlan:
 
     def path_columns(self) -> PathColumns:
         """The columns that need no data to be read."""
-        steps = [*self.reader["file_steps"]]
-        includes_path = self.reader["options"].get("include_path_column", False)
-        if includes_path:
-            steps += [step for step in self.reader["row_steps"] if step[0] == EXTRACT]
-        return PathColumns(steps, includes_path)
+        written = self.recipe.file_transformations
+        if self.recipe.includes_path:
+            written += tuple(each for each in self.recipe.row_transformations if each[0] == EXTRACT)
+        return PathColumns(written, self.recipe.includes_path)
 
     def columns(self) -> list[str]:
         """The names of the columns that come out of all transformations."""
-        return list(Schema.from_json(self.reader["schema"]).types)
+        assert self.recipe.schema is not None
+        return list(self.recipe.schema.types)
 
     def mini_batches(self, amount: int) -> Iterator[MiniBatch]:
         for index, piece in enumerate(self.pieces(amount)):
@@ -116,31 +114,31 @@ class TablePlan:
 
 
 def _count(table: TableReader, piece: Piece) -> tuple[int, list[int]]:
-    """How many rows of a piece come out of all steps, and how many reach each that counts."""
-    if table.steps.countable:
-        return table.steps.count(table.count(piece), piece.entered)
-    block, reached = table.stepped(piece)
+    """How many rows of a piece come out, and how many reach each transformation that counts."""
+    if table.transforms.countable:
+        return table.transforms.count(table.count(piece), piece.entered)
+    block, reached = table.transformed(piece)
     return block.rows, reached
 
 
 def _work_by_row(table: MLTable) -> bool:
     """Whether a transformation works row by row, which unifies the types of Parquet."""
     by_row = ("filter", "skip", "take", "take_random_sample", "convert_column_types")
-    return any(step.name in by_row for step in table.row_steps)
+    return any(each.name in by_row for each in table.row_transformations)
 
 
-def _stepped(table: TableReader, look: Look) -> Iterator[tuple[Piece, Block]]:
+def _transformed(table: TableReader, look: Look) -> Iterator[tuple[Piece, Block]]:
     """The rows of a look, after the transformations; pieces that cannot be read are left out.
 
     Raises:
         UnreadableMiniBatch: None can be read.
     """
-    entered = [0] * len(table.steps.counting)
+    entered = [0] * len(table.transforms.counting)
     unreadable: UnreadableMiniBatch | None = None
     some = False
     for piece in look.pieces:
         try:
-            block, reached = table.stepped(replace(piece, entered=tuple(entered)))
+            block, reached = table.transformed(replace(piece, entered=tuple(entered)))
         except UnreadableMiniBatch as error:
             unreadable = unreadable or error
             continue
@@ -155,7 +153,7 @@ def _schema(table: TableReader, look: Look) -> Schema:
     """The columns that come out of all transformations."""
     blocks: list[Block] = []
     unreadable: list[UnreadableMiniBatch] = []
-    for piece, block in _stepped(table, look):
+    for piece, block in _transformed(table, look):
         try:
             blocks.append(table.finish(block, piece))
         except UnreadableMiniBatch as error:
@@ -163,6 +161,6 @@ def _schema(table: TableReader, look: Look) -> Schema:
     if unreadable and not blocks:
         raise unreadable[0]
     schema = Schema.of(blocks)
-    if table.steps.chooses and not schema.types and any(block.rows for block in blocks):
+    if table.transforms.chooses and not schema.types and any(block.rows for block in blocks):
         raise ValueError("the transformations leave no column of the table")
     return schema

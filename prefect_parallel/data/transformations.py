@@ -62,7 +62,7 @@ _INFERENCE = Fields(
     }
 )
 
-READ_STEPS: Mapping[str, Fields] = {
+READ_TRANSFORMATIONS: Mapping[str, Fields] = {
     "read_delimited": Fields(
         {
             **_READ,
@@ -85,7 +85,7 @@ READ_STEPS: Mapping[str, Fields] = {
     "read_parquet": Fields(_READ),
     "read_delta_lake": Fields({**_READ, "version_as_of": COUNT, "timestamp_as_of": TIME}),
 }
-STEPS: Mapping[str, Shape] = {
+TRANSFORMATIONS: Mapping[str, Shape] = {
     "convert_column_types": ListOf(
         Fields(
             {"columns": COLUMNS, "column_type": _COLUMN_TYPE}, frozenset(["columns", "column_type"])
@@ -102,5 +102,5 @@ STEPS: Mapping[str, Shape] = {
     "take_random_sample": Fields(
         {"probability": PROBABILITY, "seed": COUNT}, frozenset(["probability", "seed"])
     ),
-    **READ_STEPS,
+    **READ_TRANSFORMATIONS,
 }

@@ -76,7 +76,9 @@ def expected(case: str) -> dict[str, Any]:
 
 
 def is_table(case: str) -> bool:
-    return MLTable.load(Location.parse(str(GOLDEN / case / "table"))).read_step is not None
+    return (
+        MLTable.load(Location.parse(str(GOLDEN / case / "table"))).read_transformation is not None
+    )
 
 
 def whole(case: str) -> pd.DataFrame:

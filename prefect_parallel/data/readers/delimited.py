@@ -19,8 +19,8 @@ from prefect_parallel.data.location import Location
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.path_columns import put_in_front
 from prefect_parallel.data.sample import Sample
-from prefect_parallel.data.steps import PATH
 from prefect_parallel.data.text_file import ENCODINGS, TextFile
+from prefect_parallel.data.transforms import PATH
 from prefect_parallel.errors import UnreadableMiniBatch
 
 _DEFAULT_SAMPLE = 200
@@ -153,7 +153,7 @@ class Delimited(Format):
         return TextFile(Location(file.path, self._datastores), self._encoding, file.size)
 
     def survey(
-        self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
+        self, files: Iterable[File], look: Look, transformed: Iterable[tuple[Piece, Block]]
     ) -> Facts:
         lead = len(look.path_columns("/"))
         self._facts = {"header": self._first_header(files, lead)}

@@ -60,7 +60,7 @@ class Delta(Parquet):
         return [Location(path, self._datastores).file() for path in paths]
 
     def survey(
-        self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
+        self, files: Iterable[File], look: Look, transformed: Iterable[tuple[Piece, Block]]
     ) -> Facts:
         if self._partitions is None or len(self._partitions.column_names) == 1:
             return {}

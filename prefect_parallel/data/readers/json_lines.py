@@ -78,11 +78,11 @@ class JsonLines(Format):
         return TextFile(Location(file.path, self._datastores), self._encoding, file.size)
 
     def survey(
-        self, files: Iterable[File], look: Look, stepped: Iterable[tuple[Piece, Block]]
+        self, files: Iterable[File], look: Look, transformed: Iterable[tuple[Piece, Block]]
     ) -> Facts:
         by_file: dict[str, dict[str, str]] = {}
         names: dict[str, None] = {}
-        for piece, block in stepped:
+        for piece, block in transformed:
             found = by_file.setdefault(piece.file.path, {})
             names.update(dict.fromkeys(block.columns))
             for name, column in block.columns.items():

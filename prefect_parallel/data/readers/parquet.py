@@ -26,7 +26,7 @@ _STAYS_WHOLE = 2
 class Parquet(Format):
     """Reads Parquet.
 
-    Facts: `row_steps`, whether a transformation works row by row. As in the reference, the types
+    Facts: `by_row`, whether a transformation works row by row. As in the reference, the types
     of columns are then simplified; else they are the file's own.
     """
 
@@ -34,7 +34,7 @@ class Parquet(Format):
 
     def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
         super().__init__(options, facts, datastores)
-        self.keeps_types = not facts["row_steps"]
+        self.keeps_types = not facts["by_row"]
         self._last: tuple[tuple[str, int], Any] | None = None
 
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
@@ -127,7 +127,7 @@ def _cut(metadata: pq.FileMetaData, amount: int) -> Iterator[tuple[int, int]]:
 
 
 def simplified(column: Any) -> Any:
-    """As steps that work row by row leave it: 64-bit numbers, timestamps without a zone."""
+    """As it is after work row by row: 64-bit numbers, timestamps without a zone."""
     type_ = column.type
     if pa.types.is_dictionary(type_):
         return simplified(column.dictionary_decode())

@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from prefect_parallel.data.block import Block, Column
 from prefect_parallel.data.convert import Conversion
-from prefect_parallel.data.counting import CountingStep, RandomSample, Skip, Take
+from prefect_parallel.data.counting import CountingTransform, RandomSample, Skip, Take
 from prefect_parallel.data.filter import Expression
 from prefect_parallel.data.kinds import TIMESTAMP
+from prefect_parallel.data.mltable import Written
 from prefect_parallel.data.partition import PartitionFormat
 
 PATH = "Path"
@@ -22,7 +23,7 @@ HIDDEN = "\0"
 EXTRACT = "extract_columns_from_partition_format"
 
 
-class Step(Protocol):
+class Transform(Protocol):
     """One transformation."""
 
     def apply(self, block: Block) -> Block:
@@ -113,7 +114,7 @@ class ExtractColumns:
         return block.with_columns(columns)
 
 
-_STEPS: Mapping[str, Callable[[Any], Step | CountingStep]] = {
+_TRANSFORMS: Mapping[str, Callable[[Any], Transform | CountingTransform]] = {
     "convert_column_types": ConvertColumnTypes,
     "drop_columns": DropColumns,
     EXTRACT: ExtractColumns,
@@ -125,16 +126,16 @@ _STEPS: Mapping[str, Callable[[Any], Step | CountingStep]] = {
 }
 
 
-def make_step(name: str, options: Any) -> Step | CountingStep:
+def make_transform(name: str, options: Any) -> Transform | CountingTransform:
     """Makes a transformation.
 
     Raises:
         ValueError: Its options are wrong in a way that the shape of the file does not show.
     """
-    return _STEPS[name](options)
+    return _TRANSFORMS[name](options)
 
 
-class Steps:
+class Transforms:
     """Transformations one after the other.
 
     Attributes:
@@ -143,48 +144,48 @@ class Steps:
         chooses: Whether any chooses columns.
     """
 
-    def __init__(self, steps: Iterable[tuple[str, Any]]) -> None:
-        self._steps = [make_step(name, options) for name, options in steps]
-        self.counting = [step for step in self._steps if isinstance(step, CountingStep)]
-        counts = [isinstance(step, CountingStep) for step in self._steps]
-        filters = [isinstance(step, Filter) for step in self._steps]
+    def __init__(self, written: Iterable[Written]) -> None:
+        self._all = [make_transform(name, options) for name, options in written]
+        self.counting = [each for each in self._all if isinstance(each, CountingTransform)]
+        counts = [isinstance(each, CountingTransform) for each in self._all]
+        filters = [isinstance(each, Filter) for each in self._all]
         self.countable = not any(
             is_filter and any(counts[at:]) for at, is_filter in enumerate(filters)
         )
-        self.chooses = any(isinstance(step, (KeepColumns, DropColumns)) for step in self._steps)
+        self.chooses = any(isinstance(each, (KeepColumns, DropColumns)) for each in self._all)
 
     def apply(self, block: Block, entered: Sequence[int]) -> tuple[Block, list[int]]:
-        """Runs some rows through all steps.
+        """Runs some rows through all of them.
 
         Args:
             block: The rows.
-            entered: For each counting step, the number of rows that reach it before these.
+            entered: For each that counts rows, how many reach it before these.
 
         Returns:
-            What comes out; and how many of these rows reached each counting step.
+            What comes out; and how many of these rows reached each counting transformation.
         """
         reached: list[int] = []
-        for step in self._steps:
-            if isinstance(step, CountingStep):
+        for transform in self._all:
+            if isinstance(transform, CountingTransform):
                 first = entered[len(reached)]
                 reached.append(block.rows)
-                block = step.apply(block, first)
+                block = transform.apply(block, first)
             else:
-                block = step.apply(block)
+                block = transform.apply(block)
         return block, reached
 
     def count(self, rows: int, entered: Sequence[int]) -> tuple[int, list[int]]:
         """What `apply` would give, in numbers of rows; only where `countable`."""
         reached: list[int] = []
-        for step, first in zip(self.counting, entered, strict=True):
+        for transform, first in zip(self.counting, entered, strict=True):
             reached.append(rows)
-            rows = step.left(first, rows)
+            rows = transform.left(first, rows)
         return rows, reached
 
     def exhausted(self, entered: Sequence[int]) -> bool:
         """Whether nothing more comes out, whatever follows."""
-        return any(step.exhausted(at) for step, at in zip(self.counting, entered, strict=True))
+        return any(each.exhausted(at) for each, at in zip(self.counting, entered, strict=True))
 
     def settled(self, entered: Sequence[int]) -> bool:
-        """Whether no counting step drops a row any more."""
-        return all(step.settled(at) for step, at in zip(self.counting, entered, strict=True))
+        """Whether no counting transformation drops a row any more."""
+        return all(each.settled(at) for each, at in zip(self.counting, entered, strict=True))
