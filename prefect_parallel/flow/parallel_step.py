@@ -29,8 +29,9 @@ from prefect_parallel.flow.thresholds import Thresholds
 from prefect_parallel.flow.watch import Limits, StepCanceled, Watch, refuse_failed_totals
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.layout import StepDirectory
-from prefect_parallel.output.aggregate import aggregate, count
+from prefect_parallel.output.aggregate import aggregate
 from prefect_parallel.output.formats import format_for
+from prefect_parallel.output.totals import count
 
 CANCEL_GRACE_SECONDS = 5.0
 """What running mini-batches get to come to their end when a run is canceled."""

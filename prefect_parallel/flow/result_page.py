@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from prefect_parallel.flow.step_end import Failures
-from prefect_parallel.output.aggregate import Totals
 from prefect_parallel.output.job_result import JobResult
 from prefect_parallel.output.part import Record
+from prefect_parallel.output.totals import Totals
 
 CAUSES = 20
 """How many causes of failures the page names."""

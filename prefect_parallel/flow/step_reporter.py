@@ -16,10 +16,10 @@ from prefect_parallel.flow.step_end import Failures, StepEnd
 from prefect_parallel.flow.step_plan import StepPlan
 from prefect_parallel.flow.thresholds import Thresholds
 from prefect_parallel.job import ParallelStep
-from prefect_parallel.output.aggregate import Totals, count, records
 from prefect_parallel.output.debug_command import debug_command
 from prefect_parallel.output.job_result import JobResult, Status
 from prefect_parallel.output.step_logs import StepLogs
+from prefect_parallel.output.totals import Totals, count, records
 
 
 class StepReporter:

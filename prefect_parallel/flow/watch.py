@@ -13,7 +13,7 @@ from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.progress import AttemptEvent, Progress
 from prefect_parallel.flow.thresholds import Thresholds
 from prefect_parallel.job import ParallelStep
-from prefect_parallel.output.aggregate import Totals
+from prefect_parallel.output.totals import Totals
 
 TICK_SECONDS = 0.5
 """How long a step may look unchanged to its observer, and how late a timeout is noticed."""

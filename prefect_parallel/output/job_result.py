@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Literal
 
 import yaml
 
-from prefect_parallel.output.aggregate import Totals
+from prefect_parallel.output.replacing import replacing
+from prefect_parallel.output.totals import Totals
 
 Status = Literal["Completed", "Failed", "Canceled"]
 
@@ -91,10 +91,7 @@ class JobResult:
 
     def write(self, path: Path) -> None:
         """Write it as YAML; readers see the old file or the whole new one."""
+        text = yaml.safe_dump(asdict(self), sort_keys=False, allow_unicode=True, width=100)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(
-            yaml.safe_dump(asdict(self), sort_keys=False, allow_unicode=True, width=100),
-            encoding="utf-8",
-        )
-        temporary.replace(path)
+        with replacing(path) as file:
+            file.write(text.encode())

@@ -9,12 +9,12 @@ runs twice replaces a part by an equal one.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.output.replacing import replacing
 
 
 class BrokenPart(PrefectParallelError):
@@ -120,11 +120,9 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 def write_part(path: Path, record: Record, payload: bytes = b"") -> None:
     """Commit a part, replacing the one of an earlier attempt."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
+    with replacing(path) as file:
         file.write(json.dumps(record.to_json()).encode() + b"\n")
         file.write(payload)
-    temporary.replace(path)
 
 
 def read_record(path: Path) -> Record | None:

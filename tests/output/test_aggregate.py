@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefect_parallel.layout import StepDirectory
-from prefect_parallel.output.aggregate import MixedReturns, aggregate, count
+from prefect_parallel.output.aggregate import MixedReturns, aggregate
 from prefect_parallel.output.formats import format_for
 from prefect_parallel.output.part import BrokenPart, Record, read_record, write_part
+from prefect_parallel.output.totals import count
 
 Returned = pd.DataFrame | list[Any]
 

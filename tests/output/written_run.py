@@ -11,10 +11,10 @@ from prefect_parallel.entry.config import ProcessName
 from prefect_parallel.entry.entry_process import Failure
 from prefect_parallel.entry.logs import NodeLogs
 from prefect_parallel.layout import RunDirectory
-from prefect_parallel.output.aggregate import Totals
 from prefect_parallel.output.job_result import JobResult
 from prefect_parallel.output.part import Record
 from prefect_parallel.output.step_logs import StepLogs
+from prefect_parallel.output.totals import Totals
 
 START = 1_795_500_000.0
 ITEMS = 10

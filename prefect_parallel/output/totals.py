@@ -1,0 +1,94 @@
+"""What the records of a step add up to."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from prefect_parallel.layout import StepDirectory
+from prefect_parallel.output.part import Record, read_record
+from prefect_parallel.output.root_cause import root_cause
+
+KEPT = 20
+"""How many failed, and how many of the slowest, mini-batches totals keep, to be named."""
+
+
+@dataclass
+class Totals:
+    """Counts over the parts of a step.
+
+    Attributes:
+        values_set_to_null: Column -> how many of its values did not fit the column's type.
+        first_failure: The failed mini-batch that ended first.
+        causes: Root cause -> how many mini-batches failed of it.
+        examples: Root cause -> one of them.
+        failures: The failed mini-batches, those of the lowest index.
+        slowest: The mini-batches that took longest, the slowest first.
+    """
+
+    mini_batches: int = 0
+    failed: int = 0
+    retried: int = 0
+    items: int = 0
+    succeeded_items: int = 0
+    failed_items: int = 0
+    values_set_to_null: Counter[str] = field(default_factory=Counter)
+    processes: set[tuple[str, str]] = field(default_factory=set)
+    first_failure: Record | None = None
+    causes: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, Record] = field(default_factory=dict)
+    failures: list[Record] = field(default_factory=list)
+    _slowest: list[tuple[float, int, Record]] = field(default_factory=list)
+
+    @property
+    def slowest(self) -> list[Record]:
+        return [record for _, _, record in sorted(self._slowest, reverse=True)]
+
+    @property
+    def succeeded(self) -> int:
+        return self.mini_batches - self.failed
+
+    @property
+    def nodes(self) -> int:
+        return len({node for node, _ in self.processes})
+
+    def add(self, record: Record) -> None:
+        """Count one mini-batch in."""
+        self.mini_batches += 1
+        self.retried += record.attempt > 1
+        self.items += record.succeeded + record.failed_items
+        self.succeeded_items += record.succeeded
+        self.failed_items += record.failed_items
+        self.values_set_to_null.update(record.values_set_to_null)
+        self.processes.add((record.node, record.process))
+        if record.error is not None:
+            self.failed += 1
+            cause = root_cause(record.error)
+            self.causes[cause] += 1
+            self.examples.setdefault(cause, record)
+            first = self.first_failure
+            if first is None or record.started_at < first.started_at:
+                self.first_failure = record
+            if len(self.failures) < KEPT:
+                self.failures.append(record)
+        heapq.heappush(self._slowest, (record.seconds, -record.index, record))
+        if len(self._slowest) > KEPT:
+            heapq.heappop(self._slowest)
+
+
+def records(directory: StepDirectory, count: int) -> Iterator[Record]:
+    """The records of the first `count` mini-batches that have one, in order."""
+    for index in range(count):
+        record = read_record(directory.part(index))
+        if record is not None:
+            yield record
+
+
+def count(directory: StepDirectory, mini_batches: int) -> Totals:
+    """Add up the records of a step."""
+    totals = Totals()
+    for record in records(directory, mini_batches):
+        totals.add(record)
+    return totals
