@@ -340,6 +340,25 @@ def test_a_run_directory_that_cannot_be_written_to_any_more_is_one_clear_error(
     assert it.left_over() == []
 
 
+def test_a_step_whose_folder_cannot_be_made(pipeline: Any) -> None:
+    it: Pipeline = pipeline("def init(): pass\ndef run(mini_batch): return mini_batch")
+    it.change(
+        "jobs.first",
+        {
+            "type": "command",
+            "command": "touch ../../step",
+            "outputs": {"none": {"type": "uri_folder"}},
+            "environment": "azureml:any:1",
+        },
+    )
+    path = "${{parent.jobs.first.outputs.none}}"
+    it.change("jobs.step.inputs.after", {"type": "uri_folder", "path": path})
+    said = it.run(expect=1)
+    assert "Failed  step: the run directory cannot be written to" in said
+    assert "and its logs cannot be written" in said
+    assert "Traceback" not in said
+
+
 def test_a_flow_run_that_is_retried_resumes(
     pipeline: Any, tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
