@@ -13,14 +13,14 @@ from prefect_parallel.job.document import Document, KeyPath
 from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.locations import kind_of
 from prefect_parallel.job.model import Model, Reading, optional, problems_of
-from prefect_parallel.job.parts import (
+from prefect_parallel.job.ports import DeclaredInput, DeclaredOutput
+from prefect_parallel.job.rules import ChoiceRule, shown
+from prefect_parallel.job.step_settings import (
     CommandResources,
     Distribution,
     EnvironmentValue,
     Task,
 )
-from prefect_parallel.job.ports import DeclaredInput, DeclaredOutput
-from prefect_parallel.job.rules import ChoiceRule, shown
 from prefect_parallel.job.steps import ParallelSettings
 from prefect_parallel.job.values import Anything, Count, Flag, LooseText, Name, Text
 from prefect_parallel.job.yaml_file import read_document

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from prefect_parallel.job.components import ParallelComponentModel
-from prefect_parallel.job.parts import RetrySettings, Task
+from prefect_parallel.job.step_settings import RetrySettings, Task
 from prefect_parallel.job.steps import ParallelComponentStepModel, ParallelSettings
 
 _T = TypeVar("_T")

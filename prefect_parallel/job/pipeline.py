@@ -16,9 +16,9 @@ from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.in_force import InForce, in_force
 from prefect_parallel.job.local_paths import make_paths_absolute
 from prefect_parallel.job.model import Model, optional
-from prefect_parallel.job.parts import Identity, Services
 from prefect_parallel.job.ports import DataInput, DescribedInput, NamedOutput, PipelineInputValue
 from prefect_parallel.job.rules import ChoiceRule
+from prefect_parallel.job.step_settings import Identity, Services
 from prefect_parallel.job.steps import (
     ParallelComponentStepModel,
     ParallelStepModel,

@@ -12,13 +12,6 @@ from prefect_parallel.job.expressions import find, keep_given, whole
 from prefect_parallel.job.in_force import InForce
 from prefect_parallel.job.locations import kind_of
 from prefect_parallel.job.origins import origins
-from prefect_parallel.job.parts import (
-    DEFAULT_INSTANCE_COUNT,
-    DEFAULT_MAX_RETRIES,
-    DEFAULT_TIMEOUT,
-    RetrySettings,
-    Task,
-)
 from prefect_parallel.job.predefined import (
     PredefinedArguments,
     WrongArgument,
@@ -34,6 +27,13 @@ from prefect_parallel.job.resolved import (
     ParallelStep,
     literal_values,
     missing_keys,
+)
+from prefect_parallel.job.step_settings import (
+    DEFAULT_INSTANCE_COUNT,
+    DEFAULT_MAX_RETRIES,
+    DEFAULT_TIMEOUT,
+    RetrySettings,
+    Task,
 )
 from prefect_parallel.job.steps import DEFAULT_LOGGING_LEVEL, DEFAULT_THRESHOLD
 from prefect_parallel.job.values import Count, Level, Retries, Size, Threshold, Timeout

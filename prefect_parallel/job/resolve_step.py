@@ -15,7 +15,6 @@ from prefect_parallel.job.expressions import fill, find, keep_given, malformed, 
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.inputs import Inputs
 from prefect_parallel.job.locations import kind_of
-from prefect_parallel.job.parts import Environment
 from prefect_parallel.job.pipeline import PipelineJob
 from prefect_parallel.job.placeholders import ALLOWED, malformed_placeholder, placeholders
 from prefect_parallel.job.ports import DEFAULT_DATA_TYPE, DEFAULT_OUTPUT_MODE, Output
@@ -26,6 +25,7 @@ from prefect_parallel.job.resolved import (
     OutputSpec,
     missing_keys,
 )
+from prefect_parallel.job.step_settings import Environment
 from prefect_parallel.job.yaml_file import read_document
 
 

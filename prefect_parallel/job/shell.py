@@ -22,7 +22,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 
 from prefect_parallel.job.expressions import fill, keep_given
-from prefect_parallel.job.shell_scanner import Quotes, Scanner, Spot
+from prefect_parallel.job.shell_scanner import Scanner
+from prefect_parallel.job.shell_spots import Quotes, Spot
 from prefect_parallel.job.shell_words import UnsafeCommand
 
 

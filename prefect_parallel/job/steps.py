@@ -7,7 +7,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Discriminator, Field, Tag
 
 from prefect_parallel.job.model import Model, optional, tag
-from prefect_parallel.job.parts import (
+from prefect_parallel.job.ports import CommandOutputValue, InputValue, OutputValue
+from prefect_parallel.job.rules import ChoiceRule
+from prefect_parallel.job.step_settings import (
     CommandResources,
     Distribution,
     EnvironmentValue,
@@ -21,8 +23,6 @@ from prefect_parallel.job.parts import (
     Services,
     Task,
 )
-from prefect_parallel.job.ports import CommandOutputValue, InputValue, OutputValue
-from prefect_parallel.job.rules import ChoiceRule
 from prefect_parallel.job.values import (
     Anything,
     Count,

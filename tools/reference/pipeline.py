@@ -8,7 +8,6 @@ from prefect_parallel.job.components import CommandComponentModel, ParallelCompo
 from prefect_parallel.job.expressions import FORMS
 from prefect_parallel.job.model import Model
 from prefect_parallel.job.name_rules import NameRule, StepNameRule
-from prefect_parallel.job.parts import Build, Environment, Limits, Resources, RetrySettings, Task
 from prefect_parallel.job.pipeline import PipelineJob, Settings
 from prefect_parallel.job.ports import (
     DataInput,
@@ -16,6 +15,14 @@ from prefect_parallel.job.ports import (
     DeclaredOutput,
     DescribedInput,
     Output,
+)
+from prefect_parallel.job.step_settings import (
+    Build,
+    Environment,
+    Limits,
+    Resources,
+    RetrySettings,
+    Task,
 )
 from prefect_parallel.job.steps import (
     CommandComponentStepModel,
