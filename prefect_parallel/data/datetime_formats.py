@@ -17,7 +17,7 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 _ONE_OR_TWO = r"\s*[0-9]{1,2}"
 _FRACTION = r"\.[0-9]+"
 # The part of a moment that a directive stands for, and what it looks like.
-_DIRECTIVES: dict[str, tuple[str, str]] = {
+DIRECTIVES: dict[str, tuple[str, str]] = {
     "Y": ("year", r"\s*(?:[0-9]{1,4}|[+-][0-9]+)"),
     "y": ("short_year", _ONE_OR_TWO),
     "m": ("month", _ONE_OR_TWO),
@@ -34,8 +34,8 @@ _DIRECTIVES: dict[str, tuple[str, str]] = {
     "A": ("weekday", "(?i:" + "|".join(_WEEKDAYS) + ")"),
     "a": ("weekday", "(?i:" + "|".join(day[:3] for day in _WEEKDAYS) + ")"),
 }
-_SYNONYMS = {"e": "d", "k": "H", "l": "I", "P": "p", "h": "b", "n": " ", "t": " "}
-_SHORTHANDS = {
+SYNONYMS = {"e": "d", "k": "H", "l": "I", "P": "p", "h": "b", "n": " ", "t": " "}
+SHORTHANDS = {
     "%F": "%Y-%m-%d",
     "%D": "%m/%d/%y",
     "%T": "%H:%M:%S",
@@ -80,19 +80,19 @@ def moment_in(format_: str, text: str) -> int | None:
 @functools.cache
 def _shape(format_: str) -> re.Pattern[str]:
     long = format_
-    for short, meant in _SHORTHANDS.items():
+    for short, meant in SHORTHANDS.items():
         long = long.replace(short, meant)
     seen: set[str] = set()
     text = ""
     for match in _TOKEN.finditer(long):
         part = match[0]
-        letter = _SYNONYMS.get(match[1], match[1]) if match[1] else None
+        letter = SYNONYMS.get(match[1], match[1]) if match[1] else None
         if part.endswith("f") and "." in part and part[0] in ".%":
             text += f"(?:{_group('fraction', _FRACTION, seen)})?"
         elif part == "%%":
             text += "%"
-        elif letter in _DIRECTIVES:
-            text += _group(*_DIRECTIVES[letter], seen)
+        elif letter in DIRECTIVES:
+            text += _group(*DIRECTIVES[letter], seen)
         elif letter == " " or part.isspace():
             text += r"\s*"
         elif part.startswith("%"):

@@ -51,10 +51,18 @@ _ARITHMETIC = {
     ast.Mod: "%",
     ast.Pow: "**",
 }
-_ALLOWED = (
-    'column names, col("any name"), numbers, text, True, False, None, datetime(y, m, d, ...),'
-    ' x.startswith("p"), == != < <= > >=, + - * / // % **, and, or, not, x if y else z'
-)
+LANGUAGE = {
+    "column names": "A column, and with dots what is inside of its objects; null if not there.",
+    'col("any name")': "A column whose name is no word.",
+    "numbers, text, True, False, None": "Values; `None` is null.",
+    "datetime(y, m, d, ...)": "A moment; `..., h, m, s, microsecond` may follow.",
+    'x.startswith("p")': "Whether a text begins so; of a null, it is an error.",
+    "== != < <= > >=": "Null if a side is null.",
+    "+ - * / // % **": "Of numbers, `+` of texts too; null if a side is null.",
+    "and, or, not": "As in SQL, a null is neither true nor false; but `None and False` is null.",
+    "x if y else z": "Where `y` is null, it is `z`.",
+}
+"""What there is in it, and what each means."""
 _MAX_DEPTH = 200
 
 
@@ -228,7 +236,8 @@ class Expression:
     def _unknown(self, node: ast.expr) -> ValueError:
         part = ast.get_source_segment(self.text.strip(), node) or self.text
         return ValueError(
-            f"in the filter {self.text!r}, {part!r} is not of the expression language: {_ALLOWED}"
+            f"in the filter {self.text!r}, {part!r} is not of the expression language: "
+            + ", ".join(LANGUAGE)
         )
 
 

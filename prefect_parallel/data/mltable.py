@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -17,7 +17,7 @@ from prefect_parallel.data.shapes import (
     Fields,
     Plain,
     Report,
-    Shape,
+    Told,
     compose,
     found,
     join,
@@ -167,17 +167,28 @@ class MLTable:
         return InvalidMLTable([Problem(message, self.path, entry.line, None, key, None, hint)])
 
 
+KEYS = Fields(
+    {
+        "$schema": Told("Where editors find a schema.", TEXT),
+        "type": Told("The kind of file.", one_of("mltable")),
+        "paths": Told("A list of files, folders and patterns.", Anything()),
+        "transformations": Told("A list of what is done with them, in this order.", Anything()),
+        "metadata": Told("No meaning here.", Plain()),
+        "traits": Told("No meaning here.", Plain()),
+    },
+    frozenset(["paths"]),
+)
+PATHS = Fields(
+    {
+        "file": Told("A file.", TEXT),
+        "folder": Told("All files in a folder, and in its folders.", TEXT),
+        "pattern": Told("All files that match: `*`, `?`, and `**` for any folders.", TEXT),
+    }
+)
+
+
 class _Parser:
     """Reads the text of an MLTable file."""
-
-    TOP: Mapping[str, Shape] = {
-        "$schema": TEXT,
-        "type": one_of("mltable"),
-        "paths": Anything(),
-        "transformations": Anything(),
-        "metadata": Plain(),
-        "traits": Plain(),
-    }
 
     def __init__(self, location: Location) -> None:
         self.location = location
@@ -187,7 +198,7 @@ class _Parser:
         root = compose(text, self.location.path)
         if isinstance(root, Problem):
             raise InvalidMLTable([root])
-        Fields(self.TOP, frozenset(["paths"])).read(root, "", self.report)
+        KEYS.read(root, "", self.report)
         nodes = (
             {name.value: child for name, child in root.value if isinstance(name, yaml.ScalarNode)}
             if isinstance(root, yaml.MappingNode)
@@ -205,11 +216,10 @@ class _Parser:
         if not isinstance(node, yaml.SequenceNode):
             self.report.add(node, "paths", found(node), "a list of file:, folder: and pattern:")
             return
-        kinds = Fields({"file": TEXT, "folder": TEXT, "pattern": TEXT})
         for position, child in enumerate(node.value):
             key = f"paths[{position}]"
             before = len(self.report.problems)
-            value = kinds.read(child, key, self.report)
+            value = PATHS.read(child, key, self.report)
             if len(self.report.problems) > before:
                 continue
             if len(value) != 1:
@@ -252,7 +262,8 @@ class _Parser:
             if node.value in READ_TRANSFORMATIONS:
                 return Transformation(node.value, {}, line)
             if node.value in TRANSFORMATIONS:
-                self.report.add(node, join(key, node.value), "its options are missing")
+                allowed = TRANSFORMATIONS[node.value].allowed
+                self.report.add(node, join(key, node.value), "its options are missing", allowed)
             else:
                 unknown(node, key, node.value, TRANSFORMATIONS, self.report)
             return None

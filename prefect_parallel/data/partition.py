@@ -16,6 +16,14 @@ _DATE_PARTS = {
     "mm": "minute",
     "ss": "second",
 }
+FORMS = {
+    "{name}": "A column of text: a part of the path, up to the next `/` or what follows here.",
+    "{name:yyyy/MM/dd}": f"A column of moments, of which the year must stand there; the parts of a"
+    f" date are `{' '.join(_DATE_PARTS)}`, in this order.",
+    "*": "Any text in a part of the path.",
+}
+"""What a format may hold besides text, and what each stands for."""
+
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}|([{}])|(\*)|([^{}*]+)")
 
 

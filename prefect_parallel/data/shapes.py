@@ -171,6 +171,26 @@ def one_of(*values: str) -> Scalar:
 
 
 @dataclass(frozen=True)
+class Told:
+    """A shape, and what stands there is for.
+
+    Attributes:
+        about: For the reference.
+        shape: What may stand there.
+    """
+
+    about: str
+    shape: Shape
+
+    @property
+    def allowed(self) -> str:
+        return self.shape.allowed
+
+    def read(self, node: yaml.Node, key: str, report: Report) -> Any:
+        return self.shape.read(node, key, report)
+
+
+@dataclass(frozen=True)
 class ListOf:
     """A list."""
 

@@ -9,6 +9,7 @@ from tools.reference import (
     blocks,
     commands,
     index,
+    mltable,
     pipeline,
     python,
     run_directory,
@@ -20,6 +21,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 _PAGES = {
     "pipeline.md": pipeline.page,
     "program_arguments.md": arguments.page,
+    "mltable.md": mltable.page,
     "commands.md": commands.page,
     "schedule.md": schedule.page,
     "blocks.md": blocks.page,

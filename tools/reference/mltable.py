@@ -1,0 +1,97 @@
+"""The page of what an MLTable file may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from prefect_parallel.data import filter as expressions
+from prefect_parallel.data import partition
+from prefect_parallel.data.datetime_formats import DIRECTIVES, SHORTHANDS, SYNONYMS
+from prefect_parallel.data.mltable import KEYS, PATHS
+from prefect_parallel.data.shapes import Either, Fields, ListOf, Shape, Told
+from prefect_parallel.data.transformations import COLUMN_TYPE, COLUMNS, TRANSFORMATIONS
+from tools.reference.markdown import code, document, fenced, table
+
+_INTRO = """\
+An `mltable` input is a folder with a file of the name `MLTable`, which says what data it is: a
+table if a transformation reads one, else a list of files.
+[Where it differs from Azure's](../differences.md) is listed."""
+
+_EXAMPLE = """\
+type: mltable
+paths:
+  - pattern: ./sales/**/*.csv
+transformations:
+  - read_delimited:
+      header: all_files_same_headers
+  - extract_columns_from_partition_format: {partition_format: "/sales/{region}/*.csv"}
+  - filter: 'amount > 0 and region.startswith("north")'
+  - keep_columns: [region, store, amount]
+"""
+
+
+def page() -> str:
+    return document(
+        "MLTable",
+        _INTRO,
+        fenced("yaml", _EXAMPLE),
+        _options(KEYS),
+        "## Paths\n\nEach of `paths` has one of these. Relative ones count from the file.",
+        _options(PATHS),
+        "## Transformations",
+        table(("transformation", "value", ""), map(_row, TRANSFORMATIONS.items())),
+        *_sections(TRANSFORMATIONS),
+        "## Columns\n\nNames, one or a list; or:",
+        _options(COLUMNS.mapping),
+        "## Types of columns\n\nA name; or one of these:",
+        _options(COLUMN_TYPE),
+        *_sections(COLUMN_TYPE.fields),
+        "## Filter expressions",
+        _meanings("expression", expressions.LANGUAGE),
+        "## Partition formats",
+        _meanings("part", partition.FORMS),
+        "## Formats of datetimes",
+        _meanings("directive", dict(_directives())),
+    )
+
+
+def _sections(told: Mapping[str, Shape]) -> Iterator[str]:
+    """A table for each that is a mapping, and for those in it."""
+    for name, shape in told.items():
+        options = _options_of(shape)
+        if isinstance(options, Fields) and options not in (COLUMNS.mapping, COLUMN_TYPE):
+            yield f"### {name}"
+            yield _options(options)
+            yield from _sections(options.fields)
+
+
+def _options_of(shape: Shape) -> Shape:
+    """What is inside of a list, and what a mapping may be where other things may stand, too."""
+    match shape:
+        case Told(shape=inner) | ListOf(item=inner) | Either(mapping=inner):
+            return _options_of(inner)
+    return shape
+
+
+def _options(shape: Shape) -> str:
+    assert isinstance(shape, Fields)
+    rows = [_row(each, must=each[0] in shape.required) for each in shape.fields.items()]
+    return table(("key", "value", ""), rows)
+
+
+def _row(option: tuple[str, Shape], must: bool = False) -> tuple[str, str, str]:
+    name, shape = option
+    assert isinstance(shape, Told)
+    return code(name), shape.allowed, shape.about + (" **Must be given.**" if must else "")
+
+
+def _meanings(head: str, meanings: Mapping[str, str]) -> str:
+    return table((head, ""), ((code(name), meaning) for name, meaning in meanings.items()))
+
+
+def _directives() -> Iterator[tuple[str, str]]:
+    for letter, (part, _) in DIRECTIVES.items():
+        others = [code(f"%{other}") for other, same in SYNONYMS.items() if same == letter]
+        yield f"%{letter}", part.replace("_", " ") + "".join(f", as {other}" for other in others)
+    for short, long in SHORTHANDS.items():
+        yield short, f"short for {code(long)}"
