@@ -38,6 +38,7 @@ def run_pipeline(
         UnknownCompute: So with `strict`.
         UnusableRunDirectory: Nothing ran.
         EnvironmentNotBuilt: Nothing ran.
+        ServerAway: Nothing ran.
     """
     job = load_pipeline(file, overrides)
     resolved = job.resolve()
@@ -58,7 +59,7 @@ def run_pipeline(
     from prefect_parallel.flow.node_template import NodeTemplate
     from prefect_parallel.flow.preflight import check_inputs
     from prefect_parallel.flow.runs import UploadFailed, runs_at
-    from prefect_parallel.flow.server import ServerGone, prefect_server
+    from prefect_parallel.flow.server import ServerGone, prefect_server, refuse_server_away
 
     NodeTemplate.fork()
     gc.enable()
@@ -70,6 +71,7 @@ def run_pipeline(
         refuse_held(directory)
     check_inputs(resolved, datastores)
     with display() as shown, prefect_server(shown):
+        refuse_server_away()
         shown.ignored(job.ignored)
         flow = compile_pipeline(
             job,

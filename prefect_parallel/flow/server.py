@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 import prefect
 import psutil
+from prefect.client.orchestration import get_client
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
@@ -34,6 +35,7 @@ from prefect_parallel.flow.background_server import (
     is_healthy,
 )
 from prefect_parallel.flow.delivery import deliver_events_and_logs
+from prefect_parallel.flow.flow_run import asking_once
 from prefect_parallel.flow.observer import Observer
 
 STARTUP_SECONDS = 180.0
@@ -45,6 +47,10 @@ SHUTDOWN_SECONDS = 10.0
 
 class ServerFailed(PrefectParallelError):
     """No Prefect server could be started."""
+
+
+class ServerAway(PrefectParallelError):
+    """The Prefect server that is configured does not answer, and nothing has run yet."""
 
 
 class ServerGone(PrefectParallelError):
@@ -71,6 +77,18 @@ def prefect_server(observer: Observer | None = None) -> Iterator[str]:
     else:
         with _own_server(observer) as own:
             yield own
+
+
+def refuse_server_away() -> None:
+    """Raise ServerAway if the server that a run is to have does not answer at all."""
+    with asking_once(), get_client(sync_client=True) as client:
+        error = client.api_healthcheck()
+    if isinstance(error, httpx.TransportError):
+        raise ServerAway(
+            f"the Prefect server at {PREFECT_API_URL.value()} does not answer: {error}\n"
+            "    hint: start it (prefect server start), or let PREFECT_API_URL name another;"
+            " where nothing does, a run starts its own"
+        )
 
 
 def _wait_for(background: psutil.Process, observer: Observer) -> str | None:

@@ -443,6 +443,16 @@ def start_and_lose_the_server(it: Pipeline, server: OwnServer) -> subprocess.Pop
     return process
 
 
+def test_an_api_server_that_is_not_there_is_told_of_before_anything_runs(pipeline: Any) -> None:
+    it: Pipeline = waiting(pipeline, Path("unused"))
+    it.server = f"http://127.0.0.1:{free_port()}/api"
+    said = it.run(expect=1)
+    assert f"error: the Prefect server at {it.server} does not answer" in said
+    assert "prefect server start" in said
+    assert "Traceback" not in said
+    assert not (it.folder / "runs").exists()
+
+
 def test_the_api_server_may_go_away_for_a_while(
     pipeline: Any, tmp_path: Path, own_server: OwnServer
 ) -> None:
