@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prefect_parallel.data.shapes import TEXT, Fields, Named, Plain, Report, compose
+from prefect_parallel.data.shapes import TEXT, Fields, Named, Plain, Report, Told, compose
 from prefect_parallel.errors import InvalidFile, InvalidInput, Problem, nearest
 
 LATEST = "latest"
@@ -28,9 +28,29 @@ LATEST = "latest"
 _DATASTORE = re.compile(r"azureml://(?:.*/)?datastores/([^/]+)/paths(?:/(.*))?", re.DOTALL)
 _ASSET = re.compile(r"azureml:([^:@/]+)(?::([^:@/]+)|@([^:@/]+))")
 
-_STORE_SHAPE = Fields({"url": TEXT, "storage_options": Plain()}, frozenset(["url"]))
-_ASSET_SHAPE = Fields({"type": TEXT, "path": TEXT}, frozenset(["type", "path"]))
-_FILE_SHAPE = Fields({"datastores": Named(_STORE_SHAPE), "assets": Named(Named(_ASSET_SHAPE))})
+STORE_KEYS = Fields(
+    {
+        "url": Told("Of its root, for any driver of fsspec; or a local folder.", TEXT),
+        "storage_options": Told("What that driver needs, keys to the place included.", Plain()),
+    },
+    frozenset(["url"]),
+)
+ASSET_KEYS = Fields(
+    {
+        "type": Told("Its type in the pipeline, as `mltable`.", TEXT),
+        "path": Told("A local path, a URL, or `azureml://datastores/<name>/paths/<path>`.", TEXT),
+    },
+    frozenset(["type", "path"]),
+)
+FILE_KEYS = Fields(
+    {
+        "datastores": Told("What `azureml://datastores/<name>/` stands for.", Named(STORE_KEYS)),
+        "assets": Told(
+            "What `azureml:<name>:<version>` stands for: by name, and below that by version.",
+            Named(Named(ASSET_KEYS)),
+        ),
+    }
+)
 
 
 class InvalidDatastores(InvalidFile):
@@ -93,7 +113,7 @@ class Datastores:
         if isinstance(root, Problem):
             raise InvalidDatastores([root])
         report = Report(file)
-        found = _FILE_SHAPE.read(root, "", report)
+        found = FILE_KEYS.read(root, "", report)
         if report.problems:
             raise InvalidDatastores(report.problems)
         folder = Path(path).absolute().parent

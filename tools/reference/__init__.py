@@ -8,6 +8,7 @@ from tools.reference import (
     arguments,
     blocks,
     commands,
+    datastores,
     index,
     mltable,
     pipeline,
@@ -25,6 +26,7 @@ _PAGES = {
     "commands.md": commands.page,
     "schedule.md": schedule.page,
     "blocks.md": blocks.page,
+    "datastores.md": datastores.page,
     "run_directory.md": run_directory.page,
     "python.md": python.page,
 }

@@ -19,7 +19,8 @@ from tools.reference.markdown import code, docstring, document, fenced, line, pr
 _EXAMPLE = "Example: "
 
 _INTRO = """\
-Each tells about itself with `--help`; `prefect-parallel --version` names the version."""
+Each tells about itself with `--help`. `prefect-parallel --version` tells the versions that matter,
+and `prefect-parallel --install-completion` has the shell complete commands and options."""
 
 
 def page() -> str:

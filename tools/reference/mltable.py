@@ -11,6 +11,7 @@ from prefect_parallel.data.mltable import KEYS, PATHS
 from prefect_parallel.data.shapes import Either, Fields, ListOf, Shape, Told
 from prefect_parallel.data.transformations import COLUMN_TYPE, COLUMNS, TRANSFORMATIONS
 from tools.reference.markdown import code, document, fenced, table
+from tools.reference.shapes import options_table, row
 
 _INTRO = """\
 An `mltable` input is a folder with a file of the name `MLTable`, which says what data it is: a
@@ -35,16 +36,16 @@ def page() -> str:
         "MLTable",
         _INTRO,
         fenced("yaml", _EXAMPLE),
-        _options(KEYS),
+        options_table(KEYS),
         "## Paths\n\nEach of `paths` has one of these. Relative ones count from the file.",
-        _options(PATHS),
+        options_table(PATHS),
         "## Transformations",
-        table(("transformation", "value", ""), map(_row, TRANSFORMATIONS.items())),
+        table(("transformation", "value", ""), map(row, TRANSFORMATIONS.items())),
         *_sections(TRANSFORMATIONS),
         "## Columns\n\nNames, one or a list; or:",
-        _options(COLUMNS.mapping),
+        options_table(COLUMNS.mapping),
         "## Types of columns\n\nA name; or one of these:",
-        _options(COLUMN_TYPE),
+        options_table(COLUMN_TYPE),
         *_sections(COLUMN_TYPE.fields),
         "## Filter expressions",
         _meanings("expression", expressions.LANGUAGE),
@@ -61,7 +62,7 @@ def _sections(told: Mapping[str, Shape]) -> Iterator[str]:
         options = _options_of(shape)
         if isinstance(options, Fields) and options not in (COLUMNS.mapping, COLUMN_TYPE):
             yield f"### {name}"
-            yield _options(options)
+            yield options_table(options)
             yield from _sections(options.fields)
 
 
@@ -71,18 +72,6 @@ def _options_of(shape: Shape) -> Shape:
         case Told(shape=inner) | ListOf(item=inner) | Either(mapping=inner):
             return _options_of(inner)
     return shape
-
-
-def _options(shape: Shape) -> str:
-    assert isinstance(shape, Fields)
-    rows = [_row(each, must=each[0] in shape.required) for each in shape.fields.items()]
-    return table(("key", "value", ""), rows)
-
-
-def _row(option: tuple[str, Shape], must: bool = False) -> tuple[str, str, str]:
-    name, shape = option
-    assert isinstance(shape, Told)
-    return code(name), shape.allowed, shape.about + (" **Must be given.**" if must else "")
 
 
 def _meanings(head: str, meanings: Mapping[str, str]) -> str:

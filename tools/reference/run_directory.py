@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from prefect_parallel.layout import RunDirectory, StepDirectory
+from prefect_parallel.output.job_result import JobResult
 from prefect_parallel.output.step_logs import FILES
 from tools.reference.markdown import code, docstring, document, table
 
 _RUN = RunDirectory(Path())
 _STEP = _RUN.step("<step>")
+
+_RESULT = docstring(JobResult)
+
+_OF_RESULT = "It is YAML, with these keys."
 
 _INTRO = """\
 A run leaves `runs/<name>/`, or what `--output-dir` and `--name` say. Look into a step's
@@ -33,6 +38,8 @@ def page() -> str:
         _table(step_files()),
         f"## Logs of a step\n\n{_OF_LOGS}",
         _table(log_files()),
+        f"## job_result.txt\n\n{_OF_RESULT}",
+        table(("key", ""), ((code(key.arg_name), str(key.description)) for key in _RESULT.params)),
     )
 
 
