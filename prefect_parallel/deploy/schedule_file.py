@@ -25,7 +25,7 @@ class InvalidSchedule(InvalidFile):
     """A schedule file has mistakes."""
 
 
-_CHANGE = optional("In place of the pipeline's; a mapping key by key.")
+_CHANGE = "In place of the pipeline's; a mapping key by key."
 
 
 class CreateJobModel(Model):
@@ -35,18 +35,18 @@ class CreateJobModel(Model):
         default="pipeline", description="The kind of job."
     )
     job: Text = Field(description="The pipeline's file.", examples=["./pipeline.yml"])
-    name: Anything = _CHANGE
-    display_name: Anything = _CHANGE
-    description: Anything = _CHANGE
-    experiment_name: Anything = _CHANGE
-    tags: Anything = _CHANGE
-    properties: Anything = _CHANGE
-    identity: Anything = _CHANGE
-    services: Anything = _CHANGE
-    compute: Anything = _CHANGE
-    settings: Anything = _CHANGE
-    inputs: Anything = _CHANGE
-    outputs: Anything = _CHANGE
+    name: Anything = optional(_CHANGE)
+    display_name: Anything = optional(_CHANGE)
+    description: Anything = optional(_CHANGE)
+    experiment_name: Anything = optional(_CHANGE)
+    tags: Anything = optional(_CHANGE)
+    properties: Anything = optional(_CHANGE)
+    identity: Anything = optional(_CHANGE)
+    services: Anything = optional(_CHANGE)
+    compute: Anything = optional(_CHANGE)
+    settings: Anything = optional(_CHANGE)
+    inputs: Anything = optional(_CHANGE)
+    outputs: Anything = optional(_CHANGE)
 
 
 def _create_job_kind(value: Any) -> str:

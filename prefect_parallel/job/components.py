@@ -26,7 +26,7 @@ from prefect_parallel.job.values import Anything, Count, Flag, LooseText, Name, 
 from prefect_parallel.job.yaml_file import read_document
 
 COMPONENT_TYPES = ("parallel", "command")
-_KIND = Field(description="The kind of step that it is for.")
+_KIND = "The kind of step that it is for."
 
 
 class ComponentModel(Model):
@@ -63,7 +63,7 @@ class ComponentModel(Model):
 class ParallelComponentModel(ComponentModel, ParallelSettings):
     """A parallel component."""
 
-    type: Annotated[str, ChoiceRule(("parallel",), any_case=True)] = _KIND
+    type: Annotated[str, ChoiceRule(("parallel",), any_case=True)] = Field(description=_KIND)
     task: Task = Field(description="What runs over each mini-batch.")
     instance_count: Count | None = optional("In place of `resources.instance_count`.")
 
@@ -73,7 +73,7 @@ class CommandComponentModel(ComponentModel):
 
     no_meaning: ClassVar[frozenset[str]] = ComponentModel.no_meaning | {"distribution"}
 
-    type: Annotated[str, ChoiceRule(("command",), any_case=True)] = _KIND
+    type: Annotated[str, ChoiceRule(("command",), any_case=True)] = Field(description=_KIND)
     command: Text = Field(description="What `bash` runs.")
     environment: EnvironmentValue = Field(
         description="What the command needs, in place or by its name in Azure ML."

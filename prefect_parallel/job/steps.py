@@ -42,18 +42,20 @@ DEFAULT_THRESHOLD = -1
 DEFAULT_LOGGING_LEVEL = "INFO"
 
 STEP_TYPES = ("parallel", "command")
-_KIND = Field(description="The kind of step; may be left out where other keys tell it.")
-_PARALLEL = Annotated[str, ChoiceRule(("parallel",), any_case=True), _KIND]
-_COMMAND = Annotated[str, ChoiceRule(("command",), any_case=True), _KIND]
-_COMPONENT = Field(
-    description="The file that the rest is in; what stands here wins.", examples=["./score.yml"]
-)
-_VARIABLES: Any = Field(
-    default_factory=dict,
-    description="Of the script's or command's process. `{{ prefect.blocks.secret.NAME }}` in a"
-    " value stands for what Prefect keeps.",
-    examples=[{"TOKEN": "{{ prefect.blocks.secret.my-token }}"}],
-)
+_KIND = "The kind of step; may be left out where other keys tell it."
+_PARALLEL = Annotated[str, ChoiceRule(("parallel",), any_case=True), Field(description=_KIND)]
+_COMMAND = Annotated[str, ChoiceRule(("command",), any_case=True), Field(description=_KIND)]
+_COMPONENT = "The file that the rest is in; what stands here wins."
+
+
+def _variables() -> Any:
+    # Older pydantics write into a field what they know of it: each model needs one of its own.
+    return Field(
+        default_factory=dict,
+        description="Of the script's or command's process. `{{ prefect.blocks.secret.NAME }}` in a"
+        " value stands for what Prefect keeps.",
+        examples=[{"TOKEN": "{{ prefect.blocks.secret.my-token }}"}],
+    )
 
 
 class ParallelSettings(Model):
@@ -134,7 +136,7 @@ class ParallelStepModel(Step, ParallelSettings):
     """A parallel step in place."""
 
     type: _PARALLEL = "parallel"
-    environment_variables: dict[str, Text] = _VARIABLES
+    environment_variables: dict[str, Text] = _variables()
     task: Task = Field(description="What runs over each mini-batch.")
 
 
@@ -148,22 +150,14 @@ class ParallelComponentStepModel(Step, ParallelSettings):
     }
 
     type: _PARALLEL = "parallel"
-    component: Text = _COMPONENT
+    component: Text = Field(description=_COMPONENT, examples=["./score.yml"])
     comment: Text | None = None
-    environment_variables: dict[str, Text] = _VARIABLES
+    environment_variables: dict[str, Text] = _variables()
     task: Task | None = optional("What runs over each mini-batch, in place of the component's.")
     instance_count: FixedCount | None = optional("Wins over `resources.instance_count`.")
     instance_type: Text | None = None
     shm_size: Text | None = None
     docker_args: Texts | None = None
-
-
-_COMMAND_TEXT = Field(
-    description="What `bash` runs. What expressions stand for is put in so that it can never be"
-    " read as code.",
-    examples=["python train.py --data ${{inputs.rows}} --to ${{outputs.model}}"],
-)
-_CODE = optional("The folder, or file, whose snapshot is the command's working directory.")
 
 
 class CommandSettings(Step):
@@ -173,7 +167,7 @@ class CommandSettings(Step):
 
     type: _COMMAND = "command"
     services: Services | None = None
-    environment_variables: dict[str, Scalar] = _VARIABLES
+    environment_variables: dict[str, Scalar] = _variables()
     distribution: Distribution | None = None
     queue_settings: QueueSettings | None = None
 
@@ -187,8 +181,14 @@ class CommandStepModel(CommandSettings):
         description="What the step makes; text binds it to an output of the pipeline.",
         examples=[{"report": {"type": "uri_folder"}}],
     )
-    command: Text = _COMMAND_TEXT
-    code: Text | None = _CODE
+    command: Text = Field(
+        description="What `bash` runs. What expressions stand for is put in so that it can never be"
+        " read as code.",
+        examples=["python train.py --data ${{inputs.rows}} --to ${{outputs.model}}"],
+    )
+    code: Text | None = optional(
+        "The folder, or file, whose snapshot is the command's working directory."
+    )
     environment: EnvironmentValue = Field(
         description="What the command needs, in place or by its name in Azure ML.",
         examples=["azureml:training:1"],
@@ -202,7 +202,7 @@ class CommandComponentStepModel(CommandSettings):
 
     no_meaning: ClassVar[frozenset[str]] = CommandSettings.no_meaning | {"command", "code"}
 
-    component: Text = _COMPONENT
+    component: Text = Field(description=_COMPONENT, examples=["./score.yml"])
     comment: Text | None = None
     command: Text | None = None
     code: Text | None = None
