@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from prefect_parallel.job.expressions import FORMS, find
 from tools.reference import FOLDER, pages
 
 PAGES = pages()
@@ -19,3 +20,8 @@ def test_page_is_what_the_code_gives(name: str) -> None:
 
 def test_no_page_is_left_of_what_is_gone() -> None:
     assert {file.name for file in FOLDER.iterdir()} == set(PAGES), COMMAND
+
+
+def test_the_forms_of_expressions_are_those_that_are_understood() -> None:
+    assert [expression.form for form in FORMS for expression in find(form)] == list(FORMS)
+    assert find("${{parent.outputs.scores}}")[0].form in FORMS
