@@ -69,8 +69,8 @@ A pipeline is a YAML file: [some keys of its own](#pipeline), and below `jobs` i
 unknown key, a wrong value and a key with nothing behind it are mistakes that
 [`prefect-parallel validate`](commands.md#prefect-parallel-validate) names;
 [`prefect-parallel schema`](commands.md#prefect-parallel-schema) prints what editors check and
-complete with. Pages of their own have the [program arguments](program_arguments.md) that set the run
-itself, and what an [MLTable](mltable.md) may hold.
+complete with. Pages of their own have the [program arguments](program_arguments.md) that set the
+run itself, and what an [MLTable](mltable.md) may hold.
 
 A step's name has {StepNameRule().allowed}; that of an input or output has {NameRule().allowed}."""
 
