@@ -10,6 +10,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -443,6 +444,21 @@ def start_and_lose_the_server(it: Pipeline, server: OwnServer) -> subprocess.Pop
     return process
 
 
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """What a process says up to the line with a text, or all, if there is none; within 120 s."""
+    assert process.stdout is not None
+    said = ""
+    patience = threading.Timer(120, process.kill)
+    patience.start()
+    for line in process.stdout:
+        said += line
+        if text and text in line:
+            break
+    patience.cancel()
+    assert text in said, said
+    return said
+
+
 def test_an_api_server_that_is_not_there_is_told_of_before_anything_runs(pipeline: Any) -> None:
     it: Pipeline = waiting(pipeline, Path("unused"))
     it.server = f"http://127.0.0.1:{free_port()}/api"
@@ -477,10 +493,10 @@ def test_an_api_server_that_is_gone_for_good_ends_the_run_which_can_be_resumed(
     monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "0")
     it = waiting(pipeline, tmp_path)
     process = start_and_lose_the_server(it, own_server)
+    told = read_until(process, "the Prefect server, which does not answer; work goes on")
     (tmp_path / "go").touch()
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 1, said
-    assert "waiting for the Prefect server, which does not answer; work goes on" in said
+    said = told + read_until(process, "")
+    assert process.wait(30) == 1, said
     assert "EventsWorker" not in said
     assert "Error logging to API" not in said
     assert f"the Prefect server at {own_server.url} does not answer any more" in said
