@@ -8,7 +8,9 @@ from types import TracebackType
 
 import numpy as np
 
+from prefect_parallel.data.datastores import Datastores
 from prefect_parallel.data.location import Location
+from prefect_parallel.data.mini_batch import File
 from prefect_parallel.errors import UnreadableMiniBatch
 
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -40,23 +42,23 @@ class TextFile:
         begin: Where the first line starts: behind a byte order mark.
     """
 
-    def __init__(self, location: Location, encoding: str, size: int | None = None) -> None:
+    def __init__(self, file: File, encoding: str, datastores: Datastores) -> None:
         """Opens it.
 
         Args:
-            location: Where it lies.
+            file: The file.
             encoding: One of the values of `ENCODINGS`.
-            size: Of a remote file, if it is known.
+            datastores: Those that its URL names.
 
         Raises:
             UnreadableMiniBatch: It cannot be opened.
         """
-        path = self.path = location.path
+        path = self.path = file.path
         self.encoding = encoding
         self.unit = 2 if encoding == "utf16" else 1
         self._newline = "\n".encode("utf-16-le") if encoding == "utf16" else b"\n"
         try:
-            self._file = location.open(size)
+            self._file = Location(path, datastores).open(file.size)
             self.size = self._file.seek(0, io.SEEK_END)
         except OSError as error:
             raise UnreadableMiniBatch(f"{path}: cannot be opened: {error.strerror}") from error

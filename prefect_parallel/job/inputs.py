@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic_core import PydanticCustomError
@@ -82,17 +81,14 @@ class Inputs:
                     path, "the input has no path", hint=f"--set inputs.{name}.path=..."
                 )
             return Data(written.type, written.mode or DEFAULT_INPUT_MODE, "", "")
-        return self._data(("inputs", name), None, written, os.fspath(value), self._job.folder)
+        return self._data(("inputs", name), None, written, os.fspath(value))
 
     def of_step(self, step: str) -> dict[str, Input]:
         """The inputs of a step: given, by default, or missing."""
         component = self._job.components.get(step)
         given = self._job.jobs[step].inputs
         if component is None:
-            return {
-                name: self._given(step, name, value, None, frozenset())
-                for name, value in given.items()
-            }
+            return {name: self._given(step, name) for name in given}
         declared = component.model.inputs
         for name in given:
             if name not in declared:
@@ -103,7 +99,7 @@ class Inputs:
                     of_key=True,
                 )
         return {
-            name: self._given(step, name, given[name], declaration, frozenset())
+            name: self._given(step, name)
             if name in given
             else self._not_given(step, name, declaration)
             for name, declaration in declared.items()
@@ -119,15 +115,18 @@ class Inputs:
             )
         return Missing()
 
-    def _given(
-        self,
-        step: str,
-        name: str,
-        value: Any,
-        declared: DeclaredInput | None,
-        seen: frozenset[tuple[str, str]],
-    ) -> Input:
+    def _given(self, step: str, name: str, seen: frozenset[tuple[str, str]] = frozenset()) -> Input:
+        """An input that a step is given.
+
+        Args:
+            step: The step.
+            name: The input.
+            seen: Inputs of other steps that this one is looked at for.
+        """
         path: KeyPath = ("jobs", step, "inputs", name)
+        value = self._job.jobs[step].inputs[name]
+        component = self._job.components.get(step)
+        declared = component.model.inputs.get(name) if component else None
         lent_mode = declared.mode if declared else None
         if isinstance(value, DataInput):
             if declared and declared.type not in DATA_TYPES:
@@ -141,7 +140,7 @@ class Inputs:
             expression = whole(value.path)
             if expression is None:
                 text = self._filled(path, value.path)
-                return self._data(path, lent_mode, value, text, self._job.folder)
+                return self._data(path, lent_mode, value, text)
             bound = self._bound(step, name, path, expression, seen)
             mode = value.mode or lent_mode or DEFAULT_INPUT_MODE
             of_type = declared.type if declared else value.type
@@ -151,7 +150,7 @@ class Inputs:
                 case OutputOf():
                     return OutputOf(bound.step, bound.output, of_type, mode)
                 case Literal(value=str(text)):
-                    return self._data(path, lent_mode, value, text, self._job.folder)
+                    return self._data(path, lent_mode, value, text)
                 case Literal():
                     self._findings.at(path, f"{expression} is {bound.text}, not data")
             return bound
@@ -163,7 +162,7 @@ class Inputs:
             value = self._filled(path, value)
             if declared and declared.type in DATA_TYPES:
                 data = DataInput(type=declared.type, path=value)
-                return self._data(path, lent_mode, data, value, self._job.folder)
+                return self._data(path, lent_mode, data, value)
         return self._as_declared(path, Literal(value, literal_type(value)), declared)
 
     def _as_declared(self, path: KeyPath, value: Input, declared: DeclaredInput | None) -> Input:
@@ -241,11 +240,7 @@ class Inputs:
                     message = f"{expression} leads through more than {MAX_DETOURS} other inputs"
                     findings.at(path, message, hint="bind it to the output or input itself")
                 elif there in given:
-                    component = job.components.get(other)
-                    declared = component.model.inputs.get(there) if component else None
-                    return self._given(
-                        other, there, given[there], declared, seen | {(other, there)}
-                    )
+                    return self._given(other, there, seen | {(other, there)})
                 else:
                     findings.at(
                         path,
@@ -302,9 +297,8 @@ class Inputs:
         lent_mode: str | None,
         written: DataInput,
         text: str,
-        folder: Path,
     ) -> Data:
-        location = location_of(text, folder)
+        location = location_of(text, self._job.folder)
         if is_local(location) and (wrong := misfit(location, written.type)):
             message, hint = wrong
             self._findings.at(path, message, hint=hint)

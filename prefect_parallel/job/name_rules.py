@@ -94,3 +94,8 @@ class AssetRule(Rule):
     def json_schema(self) -> dict[str, Any]:
         name = {"type": "string", "pattern": "^azureml:."}
         return {"anyOf": [name, {"enum": list(self.words)}]} if self.words else name
+
+
+def as_asset(name: str) -> str:
+    """A name given in Python, where `azureml:` may be left out, as YAML has it."""
+    return name if name.startswith("azureml:") or name == "serverless" else f"azureml:{name}"

@@ -16,6 +16,7 @@ from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.in_force import InForce, in_force
 from prefect_parallel.job.local_paths import make_paths_absolute
 from prefect_parallel.job.model import Model, optional
+from prefect_parallel.job.name_rules import as_asset
 from prefect_parallel.job.ports import DataInput, DescribedInput, NamedOutput, PipelineInputValue
 from prefect_parallel.job.rules import ChoiceRule
 from prefect_parallel.job.step_settings import Identity, Services
@@ -64,9 +65,8 @@ class Settings(Model):
     @field_validator("default_compute", "default_datastore", mode="before")
     @classmethod
     def _complete(cls, value: Any, info: ValidationInfo) -> Any:
-        bare = isinstance(value, str) and not value.startswith("azureml:")
         assigned = info.context is None
-        return f"azureml:{value}" if assigned and bare and value != "serverless" else value
+        return as_asset(value) if assigned and isinstance(value, str) else value
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -113,6 +114,17 @@ def test_mixed_returns_name_the_mini_batches(
         joined(tmp_path, "out", values)
     assert said in str(caught.value)
     assert not (tmp_path / "outputs").exists()
+
+
+def test_an_output_that_cannot_be_joined_leaves_the_older_one(tmp_path: Path) -> None:
+    target = joined(tmp_path, "out.parquet", [[1], [2]])
+    before = target.read_bytes()
+    directory = StepDirectory(tmp_path / "step")
+    write_part(directory.part(1), Record(1, 1, 1, 1, kind="list"), b"not Parquet")
+    with pytest.raises(pa.ArrowInvalid):
+        aggregate(directory, 2, target, format_for(target.name), header=False)
+    assert [path.name for path in target.parent.iterdir()] == [target.name]
+    assert target.read_bytes() == before
 
 
 def test_a_failed_mini_batch_leaves_no_gap_and_is_counted(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from prefect_parallel.data.datastores import Datastores
 from prefect_parallel.data.format import LOOKING, Facts, Format, Look
 from prefect_parallel.data.header import clean_names, extend_names
 from prefect_parallel.data.kinds import Kind
-from prefect_parallel.data.location import Location
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.path_columns import put_in_front
 from prefect_parallel.data.sample import Sample
@@ -150,7 +149,7 @@ class Delimited(Format):
         return self._last_header[1]
 
     def _open(self, file: File) -> TextFile:
-        return TextFile(Location(file.path, self._datastores), self._encoding, file.size)
+        return TextFile(file, self._encoding, self._datastores)
 
     def survey(
         self, files: Iterable[File], look: Look, transformed: Iterable[tuple[Piece, Block]]

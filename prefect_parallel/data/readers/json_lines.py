@@ -14,7 +14,6 @@ from prefect_parallel.data.datastores import Datastores
 from prefect_parallel.data.format import LOOKING, Facts, Format, Look
 from prefect_parallel.data.json_rows import parse, read_rows
 from prefect_parallel.data.kinds import INT64
-from prefect_parallel.data.location import Location
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.path_columns import put_around
 from prefect_parallel.data.text_file import ENCODINGS, TextFile
@@ -75,7 +74,7 @@ class JsonLines(Format):
                     yield Piece(file, start, stop)
 
     def _open(self, file: File) -> TextFile:
-        return TextFile(Location(file.path, self._datastores), self._encoding, file.size)
+        return TextFile(file, self._encoding, self._datastores)
 
     def survey(
         self, files: Iterable[File], look: Look, transformed: Iterable[tuple[Piece, Block]]

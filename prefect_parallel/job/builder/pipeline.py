@@ -23,6 +23,7 @@ from prefect_parallel.job.builder.step import (
 from prefect_parallel.job.builder.written import Writer, output_of, pipeline_input, without_none
 from prefect_parallel.job.document import document_of
 from prefect_parallel.job.load import job_from
+from prefect_parallel.job.name_rules import as_asset
 from prefect_parallel.job.pipeline import PipelineJob
 
 
@@ -213,9 +214,8 @@ def _pipeline_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         key: value for key, value in settings.items() if key not in (*at_job, "name", "version")
     }
     for key in ("default_compute", "default_datastore"):
-        value = rest.get(key)
-        if isinstance(value, str) and not value.startswith("azureml:") and value != "serverless":
-            rest[key] = f"azureml:{value}"
+        if isinstance(rest.get(key), str):
+            rest[key] = as_asset(rest[key])
     data["settings"] = without_none(rest)
     return data
 
