@@ -11,8 +11,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_parallel.blocks import Compute
 from tests.cluster.conftest import SECRET, Cluster, write_job
-from tests.e2e.test_environment import OLD, skip_without_index
+from tests.e2e.test_environment import OLD
 from tests.remote.conftest import Store
+from tests.uv import skip_without_index
 
 SCRIPT = """
     import os

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from prefect_parallel.entry.built import SYSTEM_CERTIFICATES
 from tests.e2e.conftest import COMMAND, Pipeline
+from tests.uv import UV, skip_without_index
 from tests.waiting import wait_until
 
 TELL = """
@@ -31,20 +30,6 @@ TELL = """
 
 OLD = {"dependencies": ["python>=3.10", "pip", {"pip": ["numpy<2", "pandas<3", "pyarrow<20"]}]}
 """What this project's own environment does not meet."""
-
-UV = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-
-
-def skip_without_index() -> None:
-    if UV is None:
-        pytest.skip("uv is not installed: pip install 'prefect-parallel[environments]'")
-    command = [UV, "pip", "compile", "-"]
-    environment = {**SYSTEM_CERTIFICATES, **os.environ}
-    answer = subprocess.run(
-        command, input="six", env=environment, capture_output=True, text=True, check=False
-    )
-    if answer.returncode != 0:
-        pytest.skip(f"uv finds no package index: {answer.stderr}")
 
 
 @pytest.fixture(scope="module")
