@@ -156,5 +156,5 @@ def test_its_blocks_are_known_to_prefect(elsewhere: Elsewhere) -> None:
     elsewhere.run("prefect-parallel", "blocks", "apply", "blocks/local.py")
     listed = elsewhere.run("prefect-parallel", "blocks", "ls")
     assert "cpu-cluster" in listed
-    # By the entry point of Prefect's collections, without an import of this package.
-    assert "compute" in elsewhere.run("prefect", "block", "type", "ls")
+    code = "from prefect.plugins import load_prefect_collections as load; print(*load())"
+    assert "prefect_parallel" in elsewhere.run("python", "-c", code)
