@@ -12,6 +12,7 @@ from prefect_parallel.job.shell_words import (
     QUOTED_EXPANSION,
     UnsafeCommand,
     check_words,
+    shell_that_reads_its_input,
 )
 
 # Words after which a command begins.
@@ -30,6 +31,10 @@ class Scanner(Quoting):
     def __init__(self, command: str) -> None:
         super().__init__(command)
         self.heredocs: list[Heredoc] = []
+        # A shell that reads code from its input, and whether a value is in any text that is given
+        # so: which shell gets which text is not looked into.
+        self.reading_shell: str | None = None
+        self.value_in_input = False
         self._depth = 0
 
     def scan(self) -> list[Spot]:
@@ -38,6 +43,11 @@ class Scanner(Quoting):
             raise UnsafeCommand(
                 "the command declares integers or references (-i, -n), whose values bash reads "
                 "as code"
+            )
+        if self.reading_shell is not None and self.value_in_input:
+            raise UnsafeCommand(
+                f"a value is in text that {self.reading_shell} may read as code; give it as an "
+                'argument, as in `bash -s ${{inputs.NAME}}`, and write "$1" in the text'
             )
         return sorted(self.spots, key=lambda spot: spot.expression.start)
 
@@ -52,7 +62,7 @@ class Scanner(Quoting):
     def heredoc_bodies(self, at: int) -> int:
         """The bodies that begin in this line; returns the position behind the last."""
         for heredoc in self.heredocs:
-            start = at
+            start, before = at, len(self.spots)
             while at < len(self.text):
                 end = self.text.find("\n", at)
                 end = len(self.text) if end < 0 else end
@@ -64,6 +74,7 @@ class Scanner(Quoting):
                 at = end + 1
             if not heredoc.quoted:
                 self.double(start, closing="", stop=min(at, len(self.text)))
+            self.value_in_input |= len(self.spots) > before
             at = min(self.text.find("\n", at) + 1 or len(self.text), len(self.text))
         self.heredocs = []
         return at
@@ -89,6 +100,8 @@ class _Commands:
         self.in_word = False
         self.redirects = False
         self.duplicates = False
+        self.is_input = False
+        self.piped_value = False
         self.cases = 0
         self.in_pattern = False
 
@@ -181,11 +194,16 @@ class _Commands:
                 self.at += 1
 
     def _separator(self) -> None:
+        value = self.piped_value or any(MARK in word for word in [*self.words, self.word])
         self._end_command()
+        self.piped_value = value and self._is_pipe()
         if self.text.startswith(";;", self.at) or self.text.startswith(";&", self.at):
             self.in_pattern = self.cases > 0
             self.at += 1
         self.at += 1
+
+    def _is_pipe(self) -> bool:
+        return self.text[self.at] == "|" and not self.text.startswith("||", self.at)
 
     def _redirection(self, character: str) -> None:
         text = self.text
@@ -199,6 +217,7 @@ class _Commands:
         self._end_word()
         if text.startswith("<<<", self.at):
             self.at += 3
+            self.is_input = True
         elif text.startswith("<<", self.at):
             self._heredoc()
             return
@@ -254,7 +273,8 @@ class _Commands:
             if self.duplicates and MARK in word:
                 # bash expands what comes out of the variable once more.
                 raise UnsafeCommand("a value follows >& or <&, where bash reads it as code")
-            self.redirects = self.duplicates = False
+            self.scanner.value_in_input |= self.is_input and MARK in word
+            self.redirects = self.duplicates = self.is_input = False
             return
         if not self.words and word == "esac" and self.cases:
             self.cases -= 1
@@ -274,6 +294,11 @@ class _Commands:
 
     def _end_command(self) -> None:
         self._end_word()
-        self.redirects = False
+        self.redirects = self.is_input = False
         check_words(self.words)
+        if (shell := shell_that_reads_its_input(self.words)) is not None:
+            self.scanner.reading_shell = shell
+            self.scanner.value_in_input |= self.piped_value
+        if self.words:
+            self.piped_value = False
         self.words = []

@@ -19,6 +19,8 @@ _VANISHES = re.compile(r"(\$\w*)+")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*(\[[^\]]*\])?\+?=", re.ASCII)
 _WRAPPERS = {"builtin", "command", "env", "exec", "nice", "nohup", "sudo", "time", "timeout"}
 _SHELLS = {"ash", "bash", "dash", "ksh", "sh", "zsh"}
+_SHELL_INSIDE = re.compile(rf"\b({'|'.join(sorted(_SHELLS))})\b")
+_GIVES_SCRIPT = re.compile(r"-[A-Za-z]*c[A-Za-z]*")
 # They evaluate their arguments, or take names of variables, whose subscripts bash evaluates.
 _EVALUATE = {
     "alias",
@@ -132,6 +134,21 @@ def _check_test(name: str, arguments: list[str]) -> None:
             raise UnsafeCommand(f"a value is given to {name} {option}, which reads it as code")
 
 
+def shell_that_reads_its_input(words: list[str]) -> str | None:
+    """The shell among the words of a simple command that reads its standard input as code, if any.
+
+    Without `-c` and without a file, a shell does. With `-c`, a shell in its script may.
+    """
+    for position, word in enumerate(words):
+        if _bare(word) in _SHELLS:
+            rest = words[position + 1 :]
+            given = [option for option in rest if not option.startswith("-")]
+            runs_script = any(_GIVES_SCRIPT.fullmatch(option) for option in rest)
+            if not given or "-s" in rest or (runs_script and _SHELL_INSIDE.search(given[0])):
+                return word
+    return None
+
+
 def _check_shells(words: list[str]) -> None:
     """A shell's `-c SCRIPT` reads the script as code; what follows are plain arguments."""
     for position, word in enumerate(words):
@@ -141,7 +158,7 @@ def _check_shells(words: list[str]) -> None:
             continue
         rest = words[position + 1 :]
         for number, option in enumerate(rest):
-            if re.fullmatch(r"-[A-Za-z]*c[A-Za-z]*", option):
+            if _GIVES_SCRIPT.fullmatch(option):
                 script = next((word for word in rest[number + 1 :] if not word.startswith("-")), "")
                 if MARK in script:
                     raise UnsafeCommand(

@@ -227,6 +227,13 @@ def test_no_value_runs_as_code_however_the_author_quoted(
         "cat <<X\nX",
         "echo >& X",
         "cat <&X",
+        "bash <<E\nX\nE",
+        "cat a; sh -s 1 <<'E'\nX\nE",
+        "bash -c bash -c <<'E'\nX\nE",
+        "{ bash -e; } <<E\necho 'X'\nE",
+        "/bin/bash <<< X",
+        "echo X | bash",
+        "echo X | tee a |\n  env A=b sh -e -s",
     ],
 )
 def test_where_bash_would_read_it_as_code_it_is_refused(command: str) -> None:
@@ -239,6 +246,13 @@ def test_a_program_by_its_path_and_a_time_limit_are_fine() -> None:
     check_command('"$PYTHON" ${{inputs.script}}')
     check_command("$PYTHON work.py ${{inputs.x}}")
     check_command("timeout ${{inputs.seconds}} python work.py")
+
+
+def test_what_a_shell_reads_may_hold_values_if_it_is_no_code() -> None:
+    check_command("bash run.sh <<E\n${{inputs.x}}\nE")
+    check_command("cat <<'E' | bash -s ${{inputs.x}}\necho \"$1\"\nE")
+    check_command("echo ${{inputs.x}}; ls | sh")
+    check_command("bash -c 'wc -l' <<< ${{inputs.x}}")
 
 
 def test_nul_is_refused() -> None:
