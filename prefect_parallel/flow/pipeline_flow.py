@@ -6,10 +6,14 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
+from prefect.context import FlowRunContext
 from prefect.deployments.runner import RunnerDeployment
 from prefect.flows import Flow
+from prefect.logging import get_logger
 
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.observer import Observer
+from prefect_parallel.flow.server import prefect_server
 
 
 class NotAtTopLevel(PrefectParallelError):
@@ -23,6 +27,18 @@ class PipelineFlow(Flow[..., None]):
     compiled flow's function stands in this package; what counts is the name that the flow has got
     in the user's file, and that is known only once the file has been run.
     """
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """As Prefect's, but where no server is configured, with one as `prefect-parallel run` has.
+
+        Raises:
+            ServerFailed: None could be started.
+        """
+        if FlowRunContext.get() is not None:
+            # It becomes a subflow, on the server of its parent.
+            return super().__call__(*args, **options)
+        with prefect_server(_Logged()):
+            return super().__call__(*args, **options)
 
     def to_deployment(
         self, *args: Any, **options: Any
@@ -52,3 +68,11 @@ class PipelineFlow(Flow[..., None]):
             "    hint: assign it at the top level of one, as in"
             ' `iris = compile_pipeline("pipeline.yml")`'
         )
+
+
+class _Logged(Observer):
+    def waiting(self, what: str) -> None:
+        get_logger("prefect_parallel").info("waiting for %s", what)
+
+    def shown_at(self, ui: str) -> None:
+        get_logger("prefect_parallel").info("the run is shown at %s", ui)
