@@ -11,9 +11,11 @@ import sys
 from pathlib import Path
 
 import httpx
+import pandas as pd
 import pytest
 import yaml
 
+from prefect_parallel import load_pipeline
 from tests.e2e.conftest import COMMAND
 from tests.remote.conftest import free_port
 
@@ -40,27 +42,40 @@ def run(example: str, folder: Path, server: str | None, *overrides: str) -> Path
     return folder / "run"
 
 
-def run_as_its_readme_says(example: str, folder: Path, server: str) -> Path:
-    """Run what stands indented in an example's README; gives the folder of the run's steps."""
+def clone_with(example: str, folder: Path) -> Path:
+    """A folder that has this example where a clone has it."""
     clone = folder / "a clone, 'quoted' ü"
-    copy = shutil.copytree(EXAMPLES / example, clone / "examples" / example)
-    readme = (copy / "README.md").read_text(encoding="utf-8")
-    commands = [line for line in readme.splitlines() if line.startswith("    ")]
+    own_runs = shutil.ignore_patterns("runs")
+    shutil.copytree(EXAMPLES / example, clone / "examples" / example, ignore=own_runs)
+    return clone
+
+
+def commands_of(example: str) -> list[str]:
+    """What stands indented in an example's README."""
+    readme = (EXAMPLES / example / "README.md").read_text(encoding="utf-8")
+    return [line.strip() for line in readme.splitlines() if line.startswith("    ")]
+
+
+def bash(folder: Path, server: str | None, *commands: str) -> None:
+    """Run commands in a shell whose environment is activated."""
+    variables = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    if server:
+        variables["PREFECT_API_URL"] = server
     ended = subprocess.run(
         ["bash", "-euc", "\n".join(commands)],
-        cwd=clone,
-        env={
-            **os.environ,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PREFECT_API_URL": server,
-        },
-        capture_output=True,
+        cwd=folder,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         timeout=240,
         check=False,
     )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    [steps] = clone.rglob("runs/*/steps")
+    assert ended.returncode == 0, ended.stdout
+
+
+def steps_of_run_in(folder: Path) -> Path:
+    [steps] = folder.rglob("runs/*/steps")
     return steps
 
 
@@ -146,10 +161,12 @@ def test_many_models(tmp_path: Path, server: str) -> None:
 
 
 def test_document_keywords(tmp_path: Path, server: str) -> None:
-    describe = run_as_its_readme_says("document_keywords", tmp_path, server) / "describe"
+    clone = clone_with("document_keywords", tmp_path)
+    bash(clone, server, *commands_of("document_keywords"))
+    describe = steps_of_run_in(clone) / "describe"
     lines = (describe / "outputs/described/documents.jsonl").read_text().splitlines()
     described = [json.loads(line) for line in lines]
-    documents = EXAMPLES / "document_keywords" / "documents"
+    documents = clone / "examples" / "document_keywords" / "documents"
     files = sorted(documents.rglob("*.txt"))
     readable = [file for file in files if file.name != "fete.txt"]
     assert len(readable) == len(files) - 1
@@ -160,3 +177,67 @@ def test_document_keywords(tmp_path: Path, server: str) -> None:
     assert keywords["bienen.txt"] == ["schule", "bienen", "honig"]
     [failed] = (describe / "logs/failed_mini_batches.jsonl").read_text().splitlines()
     assert "language=french, year=2025" in json.loads(failed)["inputs"]
+
+
+def test_heating_demand(tmp_path: Path, server: str) -> None:
+    clone = clone_with("heating_demand", tmp_path)
+    bash(clone, server, *commands_of("heating_demand"))
+    predict = steps_of_run_in(clone) / "predict"
+    demand = pd.read_parquet(predict / "outputs/demand/demand.parquet")
+    files = sorted((clone / "examples/heating_demand/buildings").glob("*.parquet"))
+    table = pd.concat(map(pd.read_parquet, files), ignore_index=True)
+    keys = ["building", "day"]
+    pd.testing.assert_frame_equal(demand[keys], table[keys])
+    # As make_data.py made the past.
+    leaks = table["kind"].map({"flat": 0.03, "house": 0.05, "office": 0.04, "school": 0.06})
+    truth = table["floor_area"] * (0.1 + leaks * (18 - table["outside"]).clip(lower=0))
+    assert (demand["kwh"] / truth - 1).abs().max() < 0.1
+
+
+def test_a_pipeline_in_python_without_a_server_and_with_an_empty_prefect_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "an empty home"))
+    clone = clone_with("pipeline_in_python", tmp_path)
+    bash(clone, None, *commands_of("pipeline_in_python"))
+    steps = steps_of_run_in(clone)
+    comparison = (steps / "comparing/outputs/comparison/comparison.csv").read_text()
+    assert comparison.splitlines() == ["filter,missed,wronged", "cautious,2,0", "eager,0,6"]
+    written = load_pipeline(clone / "examples/pipeline_in_python/pipeline.yml")
+    assert set(written.jobs) == {folder.name for folder in steps.iterdir()}
+    assert [(each.name, each.type) for each in written.parameters] == [
+        ("messages", "mltable"),
+        ("threshold", "number"),
+    ]
+
+
+def test_nightly_deployment(tmp_path: Path, server: str) -> None:
+    clone = clone_with("nightly_deployment", tmp_path)
+    folder = clone / "examples" / "nightly_deployment"
+    laptop, start_server, *team, worker = commands_of("nightly_deployment")
+    assert start_server.startswith("prefect server start")
+    bash(folder, server, laptop)
+    call_list = Path("choose/outputs/list/call_list.csv")
+    assert len(pd.read_csv(steps_of_run_in(folder) / call_list)) == 10
+    shutil.rmtree(folder / "runs")
+
+    bash(folder, server, *team)
+    deployment = httpx.get(f"{server}/deployments/name/churn/nightly").json()
+    try:
+        assert [each["schedule"]["timezone"] for each in deployment["schedules"]] == [
+            "Europe/Berlin"
+        ]
+        form = deployment["parameter_openapi_schema"]["properties"]
+        assert form["calls"]["default"] == 20
+        bash(folder, server, "prefect deployment run churn/nightly --param calls=5")
+        bash(folder, server, f"{worker} --run-once")
+        calls = pd.read_csv(steps_of_run_in(folder) / call_list)
+        customers = pd.read_csv(folder / "shop/customers/customers.csv")
+        worst = customers.set_index("customer").loc[calls["customer"]]
+        assert len(calls) == 5
+        assert calls["leaves"].is_monotonic_decreasing
+        assert worst["days_since_order"].min() > customers["days_since_order"].median()
+    finally:
+        # Other tests count deployments and work pools.
+        httpx.delete(f"{server}/deployments/{deployment['id']}")
+        httpx.delete(f"{server}/work_pools/scoring")
