@@ -222,7 +222,7 @@ def test_nightly_deployment(tmp_path: Path, server: str) -> None:
     shutil.rmtree(folder / "runs")
 
     bash(folder, server, *team)
-    deployment = httpx.get(f"{server}/deployments/name/churn/nightly").json()
+    deployment = httpx.get(f"{server}/deployments/name/churn/nightly", timeout=60).json()
     try:
         assert [each["schedule"]["timezone"] for each in deployment["schedules"]] == [
             "Europe/Berlin"
@@ -239,5 +239,5 @@ def test_nightly_deployment(tmp_path: Path, server: str) -> None:
         assert worst["days_since_order"].min() > customers["days_since_order"].median()
     finally:
         # Other tests count deployments and work pools.
-        httpx.delete(f"{server}/deployments/{deployment['id']}")
-        httpx.delete(f"{server}/work_pools/scoring")
+        httpx.delete(f"{server}/deployments/{deployment['id']}", timeout=60)
+        httpx.delete(f"{server}/work_pools/scoring", timeout=60)
