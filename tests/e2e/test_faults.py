@@ -503,6 +503,7 @@ def test_an_api_server_that_is_gone_for_good_ends_the_run_which_can_be_resumed(
     assert "go on with --resume run" in said
     assert "Traceback" not in said
     assert it.left_over() == []
+    monkeypatch.delenv("PREFECT_CLIENT_MAX_RETRIES")
     it.server = server
     it.run("--resume", "run")
     assert it.output.read_text() == WHOLE
