@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -58,13 +59,22 @@ class Api:
         return self._json("POST", path, body)
 
     def _json(self, method: str, path: str, body: Any) -> Any:
-        answer = httpx.request(method, f"{self.url}/{path}", json=body, timeout=30)
+        answer = self._request(method, path, body)
         assert answer.is_success, answer.text
         return answer.json()
 
+    def _request(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """As Prefect's client does: a server that waits too long for its database says 503."""
+        until = time.monotonic() + 60
+        while True:
+            answer = httpx.request(method, f"{self.url}/{path}", json=body, timeout=30)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > until:
+                return answer
+            time.sleep(0.5)
+
     def delete(self, path: str) -> None:
         """Delete what may be gone already."""
-        answer = httpx.delete(f"{self.url}/{path}", timeout=30)
+        answer = self._request("DELETE", path)
         assert answer.is_success or answer.status_code == httpx.codes.NOT_FOUND, answer.text
 
     def deployment(self, flow: str, name: str) -> Any:
