@@ -115,8 +115,6 @@ class Membership(WorkerPlugin):
             DriverGone: It has gone meanwhile.
         """
         self._worker = worker
-        if self._tie not in worker.data:
-            raise DriverGone("the driver is gone")
         await worker.plugin_add(self, catch_errors=False)
         try:
             await self._give(self._plugins)
@@ -126,6 +124,10 @@ class Membership(WorkerPlugin):
         slots = self._wanted.slots_of(worker)
         worker.executors[self.name] = SlotThreadPoolExecutor(slots, worker)
         await worker.set_resources(**{self.name: slots})
+        if self._tie not in worker.data:
+            # Freed while the node was made: what had not been there yet was not taken away.
+            await self.leave()
+            raise DriverGone("the driver is gone")
         return Joined(str(worker.name), worker.ip, slots)
 
     async def add(self, plugin: NodePart) -> None:
