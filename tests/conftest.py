@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """The URL of the API of a real Prefect server, which flows and commands of the test use."""
-    from prefect_parallel.flow.server import prefect_server
+    from prefect_parallel.flow.server.server import prefect_server
 
     with prefect_server() as url:
         yield url

@@ -14,7 +14,7 @@ from rich.console import Console
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID, NOTHING_RAN
 from prefect_parallel.cli.version import versions
 from prefect_parallel.errors import InvalidFile, PrefectParallelError
-from prefect_parallel.flow.groups import MAX_TASK_RUNS
+from prefect_parallel.flow.steps.groups import MAX_TASK_RUNS
 
 File: TypeAlias = Annotated[Path, Parameter(name=["--file", "-f"])]
 

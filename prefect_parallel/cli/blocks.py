@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from prefect_parallel.blocks.documents import Saved, apply, read_documents, saved
-from prefect_parallel.flow.server import prefect_server
+from prefect_parallel.flow.server.server import prefect_server
 
 
 def apply_blocks(file: Path) -> None:

@@ -23,12 +23,12 @@ from prefect_parallel.data import (
 from prefect_parallel.entry.config import ProcessName
 from prefect_parallel.entry.script import Script, load_script, offer_entry_script, script_traceback
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
-from prefect_parallel.flow.environments import Environments
-from prefect_parallel.flow.major_input import major_input, split_input
 from prefect_parallel.flow.observer import Observer
-from prefect_parallel.flow.placeholders import look_up
-from prefect_parallel.flow.server import prefect_server
-from prefect_parallel.flow.step_data import StepData
+from prefect_parallel.flow.run.environments import Environments
+from prefect_parallel.flow.run.major_input import major_input, split_input
+from prefect_parallel.flow.run.step_data import StepData
+from prefect_parallel.flow.server.placeholders import look_up
+from prefect_parallel.flow.server.server import prefect_server
 from prefect_parallel.job import OutputOf, ParallelStep, load_pipeline
 from prefect_parallel.layout import RunDirectory, StepDirectory
 

@@ -14,9 +14,9 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.observer import Observer
-from prefect_parallel.flow.progress import Progress
-from prefect_parallel.flow.step_end import StepEnd
+from prefect_parallel.flow.run.step_end import StepEnd
 
 PLAIN_SECONDS = 10.0
 """Without a terminal, a line of progress at most so often."""

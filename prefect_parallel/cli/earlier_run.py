@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefect_parallel.data import Datastores
-from prefect_parallel.flow.runs import runs_at
+from prefect_parallel.flow.run_directories.runs import runs_at
 
 
 def earlier_run(output_dir: str, name: str, datastores: Datastores) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.lock import held_since
+from prefect_parallel.flow.run_directories.lock import held_since
 from prefect_parallel.layout import RunDirectory, StepDirectory
 from prefect_parallel.output.run_log import existing_run
 

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from prefect_parallel.data import Datastores, MiniBatch
 from prefect_parallel.entry.gpus import default_slots
-from prefect_parallel.flow.major_input import major_input, split_input
-from prefect_parallel.flow.unmet import unmet
+from prefect_parallel.flow.run.major_input import major_input, split_input
+from prefect_parallel.flow.run.unmet import unmet
 from prefect_parallel.job import CommandStep, Data, ParallelStep, load_pipeline
 
 

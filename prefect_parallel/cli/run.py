@@ -14,7 +14,7 @@ from prefect_parallel.data import Datastores
 from prefect_parallel.job import load_pipeline
 
 if TYPE_CHECKING:
-    from prefect_parallel.flow.environments import Choice
+    from prefect_parallel.flow.run.environments import Choice
 
 
 def run_pipeline(
@@ -55,11 +55,11 @@ def run_pipeline(
     from prefect_parallel.cli.display import display
     from prefect_parallel.cli.report import report_at_end
     from prefect_parallel.flow.compile import compile_pipeline, default_run_name
-    from prefect_parallel.flow.lock import refuse_held
-    from prefect_parallel.flow.node_template import NodeTemplate
+    from prefect_parallel.flow.nodes.node_template import NodeTemplate
     from prefect_parallel.flow.preflight import check_inputs
-    from prefect_parallel.flow.runs import UploadFailed, runs_at
-    from prefect_parallel.flow.server import ServerGone, prefect_server, refuse_server_away
+    from prefect_parallel.flow.run_directories.lock import refuse_held
+    from prefect_parallel.flow.run_directories.runs import UploadFailed, runs_at
+    from prefect_parallel.flow.server.server import ServerGone, prefect_server, refuse_server_away
 
     NodeTemplate.fork()
     gc.enable()

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from prefect_parallel.flow.snapshot import take_snapshot
+from prefect_parallel.flow.steps.snapshot import take_snapshot
 from prefect_parallel.job import PipelineJob
 from prefect_parallel.job.components import Component
 from prefect_parallel.job.local_paths import LocalPath, paths_of_job, paths_of_step

@@ -11,17 +11,17 @@ from typing import Any
 from prefect.context import FlowRunContext
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
-from prefect_parallel.flow.computes import Computes
-from prefect_parallel.flow.environments import Choice, environments
-from prefect_parallel.flow.groups import MAX_TASK_RUNS
-from prefect_parallel.flow.known_names import with_blocks
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.parameters import give_parameters
 from prefect_parallel.flow.pipeline_flow import PipelineFlow
 from prefect_parallel.flow.pipeline_run import PipelineRun
 from prefect_parallel.flow.prefect_names import prefect_name
-from prefect_parallel.flow.run import Run
-from prefect_parallel.flow.runs import runs_at
+from prefect_parallel.flow.run.computes import Computes
+from prefect_parallel.flow.run.environments import Choice, environments
+from prefect_parallel.flow.run.run import Run
+from prefect_parallel.flow.run_directories.runs import runs_at
+from prefect_parallel.flow.server.known_names import with_blocks
+from prefect_parallel.flow.steps.groups import MAX_TASK_RUNS
 from prefect_parallel.job import PipelineJob, ResolvedJob, load_pipeline
 from prefect_parallel.layout import RunDirectory
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from prefect_parallel.flow.progress import Progress
-from prefect_parallel.flow.step_end import StepEnd
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prefect_parallel.flow.nodes.progress import Progress
+    from prefect_parallel.flow.run.step_end import StepEnd
 
 
 class Observer:

@@ -13,7 +13,7 @@ from prefect.logging import get_logger
 
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.observer import Observer
-from prefect_parallel.flow.server import prefect_server
+from prefect_parallel.flow.server.server import prefect_server
 
 
 class NotAtTopLevel(PrefectParallelError):

@@ -16,15 +16,15 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from prefect.states import Cancelled, Completed
 
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.artifacts import show_metrics
-from prefect_parallel.flow.command_step import command_step_flow
-from prefect_parallel.flow.flow_run import is_canceled, tag_flow_run
-from prefect_parallel.flow.lock import hold
-from prefect_parallel.flow.parallel_step import parallel_step_flow
-from prefect_parallel.flow.placeholders import check_placeholders
 from prefect_parallel.flow.prefect_names import prefect_tags
-from prefect_parallel.flow.run import Run
-from prefect_parallel.flow.runs import UploadFailed
+from prefect_parallel.flow.run.run import Run
+from prefect_parallel.flow.run_directories.lock import hold
+from prefect_parallel.flow.run_directories.runs import UploadFailed
+from prefect_parallel.flow.server.flow_run import is_canceled, tag_flow_run
+from prefect_parallel.flow.server.placeholders import check_placeholders
+from prefect_parallel.flow.steps.artifacts import show_metrics
+from prefect_parallel.flow.steps.command_step import command_step_flow
+from prefect_parallel.flow.steps.parallel_step import parallel_step_flow
 from prefect_parallel.job import ParallelStep, PipelineJob, ResolvedJob
 
 CANCEL_POLL_SECONDS = 2.0

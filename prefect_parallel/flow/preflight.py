@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect_parallel.data import BySize, Datastores, Location, plan
 from prefect_parallel.errors import InvalidInput
-from prefect_parallel.flow.major_input import major_input
+from prefect_parallel.flow.run.major_input import major_input
 from prefect_parallel.job import Data, ParallelStep, ResolvedJob
 
 

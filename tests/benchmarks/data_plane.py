@@ -151,7 +151,7 @@ def _server() -> Iterator[None]:
     """A warm Prefect server, with a home of its own."""
     with tempfile.TemporaryDirectory() as home:
         os.environ["PREFECT_HOME"] = home
-        from prefect_parallel.flow.server import prefect_server
+        from prefect_parallel.flow.server.server import prefect_server
 
         with prefect_server():
             yield

@@ -79,7 +79,7 @@ def warm_server(home: Path) -> Iterator[tuple[str, psutil.Process]]:
     os.environ["DO_NOT_TRACK"] = "1"
     os.environ.pop("PREFECT_API_URL", None)
 
-    from prefect_parallel.flow.server import prefect_server
+    from prefect_parallel.flow.server.server import prefect_server
 
     with prefect_server() as url:
         (process,) = (

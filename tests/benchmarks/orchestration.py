@@ -147,7 +147,7 @@ def stock_runner(count: int) -> float:
 
 
 def our_runner(count: int) -> float:
-    from prefect_parallel.flow.task_runner import NodeTaskRunner
+    from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
 
     return _mapped(NodeTaskRunner, count)
 

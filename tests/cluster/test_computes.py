@@ -13,9 +13,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_parallel import load_pipeline
 from prefect_parallel.blocks import Compute
-from prefect_parallel.flow.cluster import task_runner_on
-from prefect_parallel.flow.computes import Computes
-from prefect_parallel.flow.membership import Wanted
+from prefect_parallel.flow.nodes.cluster import task_runner_on
+from prefect_parallel.flow.nodes.membership import Wanted
+from prefect_parallel.flow.run.computes import Computes
 from tests.e2e.conftest import Pipeline, write_pipeline
 
 SCRIPT = """

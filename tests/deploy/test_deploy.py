@@ -234,7 +234,7 @@ def test_a_store_that_cannot_be_written_to(api: Api, pipeline: Path) -> None:
 
 
 def archive(file: Path, *members: tarfile.TarInfo) -> dict[str, str]:
-    from prefect_parallel.flow.archive import digest_of
+    from prefect_parallel.flow.run_directories.archive import digest_of
 
     with tarfile.open(file, "w:gz") as tar:
         for member in members:

@@ -24,7 +24,7 @@ from prefect.states import Cancelling
 
 from prefect_parallel import compile_pipeline
 from prefect_parallel.entry.spawner import Spawner
-from prefect_parallel.flow.server import server_command, wait_until_healthy
+from prefect_parallel.flow.server.server import server_command, wait_until_healthy
 from tests.e2e.conftest import COMMAND, Pipeline, nodes_of
 from tests.remote.conftest import free_port
 from tests.waiting import wait_until

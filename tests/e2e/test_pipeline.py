@@ -13,7 +13,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_parallel import compile_pipeline
 from prefect_parallel.flow.observer import Observer
-from prefect_parallel.flow.step_end import StepEnd
+from prefect_parallel.flow.run.step_end import StepEnd
 
 
 class Ends(Observer):

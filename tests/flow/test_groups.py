@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefect_parallel.data import File, MiniBatch, Piece
-from prefect_parallel.flow.groups import GROUPS_PER_SLOT, MAX_TASK_RUNS, Work, groups
+from prefect_parallel.flow.steps.groups import GROUPS_PER_SLOT, MAX_TASK_RUNS, Work, groups
 
 
 def mini_batches(extents: list[int]) -> list[MiniBatch]:

@@ -5,7 +5,7 @@ import threading
 import pytest
 from distributed import Client, LocalCluster
 
-from prefect_parallel.flow.members import AllWorkers, NoNode
+from prefect_parallel.flow.nodes.members import AllWorkers, NoNode
 
 
 def test_nodes_that_do_not_run_yet_are_waited_for() -> None:

@@ -31,8 +31,8 @@ from prefect.settings import (
 )
 from prefect_dask import DaskTaskRunner
 
-from prefect_parallel.flow import foundations
-from prefect_parallel.flow.task_runner import NodeTaskRunner
+from prefect_parallel.flow.nodes import foundations
+from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
 
 TASK_RUNS = 20
 """In the flow below."""

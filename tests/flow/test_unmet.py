@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prefect_parallel.flow.unmet import unmet
+from prefect_parallel.flow.run.unmet import unmet
 from prefect_parallel.job.requirements import requirements_in
 
 PYTHON = platform.python_version()

@@ -27,8 +27,8 @@ import dask.config
 from distributed import Worker
 
 # Not used here; what a node is going to need.
-import prefect_parallel.flow.node
-import prefect_parallel.flow.task_runner  # noqa: F401
+import prefect_parallel.flow.nodes.node
+import prefect_parallel.flow.nodes.task_runner  # noqa: F401
 from prefect_parallel.entry.parent import die_with_parent
 from prefect_parallel.entry.protocol import Channel
 

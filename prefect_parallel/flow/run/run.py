@@ -11,12 +11,12 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from prefect_parallel.data import Datastores, Location
-from prefect_parallel.flow.computes import Computes
-from prefect_parallel.flow.environments import Environments
 from prefect_parallel.flow.observer import Observer
-from prefect_parallel.flow.runs import Runs
-from prefect_parallel.flow.step_data import StepData
-from prefect_parallel.flow.step_end import StepEnd
+from prefect_parallel.flow.run.computes import Computes
+from prefect_parallel.flow.run.environments import Environments
+from prefect_parallel.flow.run.step_data import StepData
+from prefect_parallel.flow.run.step_end import StepEnd
+from prefect_parallel.flow.run_directories.runs import Runs
 from prefect_parallel.job import CommandStep, ParallelStep
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.job_result import Status

@@ -87,7 +87,7 @@ def _find_assets() -> dict[str, dict[str, Asset]]:
 @contextmanager
 def _server() -> Iterator[None]:
     """The server that is configured; else one, as long as it is needed, with the blocks of here."""
-    from prefect_parallel.flow.server import prefect_server
+    from prefect_parallel.flow.server.server import prefect_server
 
     with prefect_server():
         yield

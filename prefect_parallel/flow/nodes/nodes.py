@@ -19,14 +19,14 @@ from prefect_dask.task_runners import PrefectDaskFuture
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig
-from prefect_parallel.flow.cluster import open_members
-from prefect_parallel.flow.members import CONNECTED, Members
-from prefect_parallel.flow.news import seconds_between
-from prefect_parallel.flow.node import NodePlugin, process_mini_batches
-from prefect_parallel.flow.node_folder import RunPlace
-from prefect_parallel.flow.progress import AttemptEvent
-from prefect_parallel.flow.task_runner import NodeTaskRunner
-from prefect_parallel.flow.watch import Happening, RunStarted, TaskRunBroken, TaskRunEnded
+from prefect_parallel.flow.nodes.cluster import open_members
+from prefect_parallel.flow.nodes.members import CONNECTED, Members
+from prefect_parallel.flow.nodes.news import seconds_between
+from prefect_parallel.flow.nodes.node import NodePlugin, process_mini_batches
+from prefect_parallel.flow.nodes.node_folder import RunPlace
+from prefect_parallel.flow.nodes.progress import AttemptEvent
+from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
+from prefect_parallel.flow.nodes.watch import Happening, RunStarted, TaskRunBroken, TaskRunEnded
 
 WINDOW_PER_SLOT = 2
 """So many task runs are submitted ahead for each slot, so that none waits for the driver."""

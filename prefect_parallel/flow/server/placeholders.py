@@ -15,7 +15,7 @@ from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect.utilities.templating import resolve_block_document_references
 
 from prefect_parallel.errors import InvalidPipeline, PrefectParallelError, nearest
-from prefect_parallel.flow.flow_run import NO_ANSWER
+from prefect_parallel.flow.server.flow_run import NO_ANSWER
 from prefect_parallel.job import CommandStep, ParallelStep, PipelineJob
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.placeholders import fill_placeholders, placeholders

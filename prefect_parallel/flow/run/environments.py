@@ -17,7 +17,7 @@ from prefect_parallel.entry.environment import NEEDED, Environment
 from prefect_parallel.entry.interpreter import Interpreter
 from prefect_parallel.errors import EnvironmentNotBuilt
 from prefect_parallel.flow.observer import Observer
-from prefect_parallel.flow.unmet import unmet
+from prefect_parallel.flow.run.unmet import unmet
 from prefect_parallel.job import CommandStep, ParallelStep, Requirements
 
 Step: TypeAlias = ParallelStep | CommandStep

@@ -9,7 +9,7 @@ from uuid import uuid4
 from distributed import Scheduler
 from distributed.deploy.spec import ProcessInterface, SpecCluster
 
-from prefect_parallel.flow.node_template import NodeTemplate
+from prefect_parallel.flow.nodes.node_template import NodeTemplate
 
 
 class LocalNodes(SpecCluster):

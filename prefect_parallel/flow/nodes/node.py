@@ -20,12 +20,12 @@ from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.entry.pool import EntryPool
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.delivery import deliver_events_and_logs
-from prefect_parallel.flow.members import NodePart
-from prefect_parallel.flow.news import CANNOT_WRITE, News
-from prefect_parallel.flow.node_folder import NodeFolder, RunPlace, open_folder
-from prefect_parallel.flow.placeholders import look_up
-from prefect_parallel.flow.progress import AttemptEvent
+from prefect_parallel.flow.nodes.members import NodePart
+from prefect_parallel.flow.nodes.news import CANNOT_WRITE, News
+from prefect_parallel.flow.nodes.node_folder import NodeFolder, RunPlace, open_folder
+from prefect_parallel.flow.nodes.progress import AttemptEvent
+from prefect_parallel.flow.server.delivery import deliver_events_and_logs
+from prefect_parallel.flow.server.placeholders import look_up
 from prefect_parallel.output.fingerprint import of_json
 from prefect_parallel.output.part import Record
 

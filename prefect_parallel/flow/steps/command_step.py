@@ -11,10 +11,10 @@ from prefect.flows import Flow
 
 from prefect_parallel.entry.spawner import Exit, Spawner
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.placeholders import look_up
-from prefect_parallel.flow.run import Run
-from prefect_parallel.flow.snapshot import take_snapshot
-from prefect_parallel.flow.step_end import StepEnd
+from prefect_parallel.flow.run.run import Run
+from prefect_parallel.flow.run.step_end import StepEnd
+from prefect_parallel.flow.server.placeholders import look_up
+from prefect_parallel.flow.steps.snapshot import take_snapshot
 from prefect_parallel.job import CommandStep
 from prefect_parallel.output.fingerprint import of_code, of_json
 

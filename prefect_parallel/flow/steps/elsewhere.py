@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prefect_parallel.flow.archive import pack
-from prefect_parallel.flow.node_folder import RunPlace
-from prefect_parallel.flow.run import Run
+from prefect_parallel.flow.nodes.node_folder import RunPlace
+from prefect_parallel.flow.run.run import Run
+from prefect_parallel.flow.run_directories.archive import pack
 from prefect_parallel.job import ParallelStep
 
 

@@ -7,7 +7,7 @@ import threading
 
 from distributed import Worker
 
-from prefect_parallel.flow.progress import AttemptEvent
+from prefect_parallel.flow.nodes.progress import AttemptEvent
 
 SECONDS = 0.2
 """How late the driver learns of mini-batches that went well, where there are few nodes."""

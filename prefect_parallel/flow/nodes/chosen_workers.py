@@ -14,8 +14,15 @@ import dask
 from distributed import Client, Worker
 
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.members import CONNECTED, Members, NodePart, NodeRefused, NoNode, Task
-from prefect_parallel.flow.membership import Joined, Membership, Wanted, membership_of, take
+from prefect_parallel.flow.nodes.members import (
+    CONNECTED,
+    Members,
+    NodePart,
+    NodeRefused,
+    NoNode,
+    Task,
+)
+from prefect_parallel.flow.nodes.membership import Joined, Membership, Wanted, membership_of, take
 
 LOOK_SECONDS = 1.0
 """How often is looked for workers that came or went."""

@@ -9,9 +9,9 @@ from distributed import Security
 
 from prefect_parallel.blocks import Compute
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.members import Members
-from prefect_parallel.flow.membership import Wanted
-from prefect_parallel.flow.task_runner import NodeTaskRunner
+from prefect_parallel.flow.nodes.members import Members
+from prefect_parallel.flow.nodes.membership import Wanted
+from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
 
 
 class NoCluster(PrefectParallelError):

@@ -28,15 +28,15 @@ from prefect.settings import (
 
 from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.background_server import (
+from prefect_parallel.flow.observer import Observer
+from prefect_parallel.flow.server.background_server import (
     HEALTH_SECONDS,
     api_url,
     background_server,
     is_healthy,
 )
-from prefect_parallel.flow.delivery import deliver_events_and_logs
-from prefect_parallel.flow.flow_run import asking_once
-from prefect_parallel.flow.observer import Observer
+from prefect_parallel.flow.server.delivery import deliver_events_and_logs
+from prefect_parallel.flow.server.flow_run import asking_once
 
 STARTUP_SECONDS = 180.0
 """A cold database migrates for over 30 s on a small machine."""

@@ -13,7 +13,7 @@ from distributed.worker_state_machine import SecedeEvent
 
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.members import NodePart
+from prefect_parallel.flow.nodes.members import NodePart
 
 
 class DriverGone(PrefectParallelError):

@@ -17,8 +17,8 @@ from prefect.artifacts import (
 )
 
 from prefect_parallel.blocks.names import block_name
-from prefect_parallel.flow.flow_run import NO_ANSWER, asking_once
-from prefect_parallel.flow.progress import Progress
+from prefect_parallel.flow.nodes.progress import Progress
+from prefect_parallel.flow.server.flow_run import NO_ANSWER, asking_once
 from prefect_parallel.job import ParallelStep
 
 UPDATE_SECONDS = 2.0

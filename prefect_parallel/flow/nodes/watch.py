@@ -10,8 +10,8 @@ from threading import Event
 from typing import Protocol, TypeAlias
 
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.progress import AttemptEvent, Progress
-from prefect_parallel.flow.thresholds import Thresholds
+from prefect_parallel.flow.nodes.progress import AttemptEvent, Progress
+from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.output.totals import Totals
 

@@ -36,10 +36,10 @@ from prefect.tasks import Task
 from prefect.utilities.engine import collect_task_run_inputs_sync
 from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
-from prefect_parallel.flow.chosen_workers import ChosenWorkers
-from prefect_parallel.flow.foundations import check_foundations
-from prefect_parallel.flow.members import AllWorkers, Members, NodePart
-from prefect_parallel.flow.membership import Wanted, begin_in_slot
+from prefect_parallel.flow.nodes.chosen_workers import ChosenWorkers
+from prefect_parallel.flow.nodes.foundations import check_foundations
+from prefect_parallel.flow.nodes.members import AllWorkers, Members, NodePart
+from prefect_parallel.flow.nodes.membership import Wanted, begin_in_slot
 
 check_foundations()
 
@@ -72,7 +72,7 @@ class NodeTaskRunner(DaskTaskRunner):
     def local(cls, *, nodes: int, slots: int) -> NodeTaskRunner:
         """Nodes on this machine, started with the flow and ended with it."""
         return cls(
-            cluster_class="prefect_parallel.flow.local_nodes.LocalNodes",
+            cluster_class="prefect_parallel.flow.nodes.local_nodes.LocalNodes",
             cluster_kwargs={"nodes": nodes, "slots": slots},
         )
 

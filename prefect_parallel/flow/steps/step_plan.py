@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from prefect_parallel.data import MiniBatch, Plan
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.groups import Work
-from prefect_parallel.flow.major_input import major_input, split_input
-from prefect_parallel.flow.run import Run
-from prefect_parallel.flow.snapshot import take_snapshot
-from prefect_parallel.flow.step_data import aggregated_output
+from prefect_parallel.flow.run.major_input import major_input, split_input
+from prefect_parallel.flow.run.run import Run
+from prefect_parallel.flow.run.step_data import aggregated_output
+from prefect_parallel.flow.steps.groups import Work
+from prefect_parallel.flow.steps.snapshot import take_snapshot
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.fingerprint import of_code, of_json

@@ -20,7 +20,7 @@ from uuid import uuid4
 from prefect_parallel.data import NO_DATASTORES, Datastores, Location
 from prefect_parallel.data.listing import files_at
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
-from prefect_parallel.flow.run_store import AT_A_TIME, State, push, remove, state_of
+from prefect_parallel.flow.run_directories.run_store import AT_A_TIME, State, push, remove, state_of
 from prefect_parallel.layout import (
     RunDirectory,
     StepDirectory,

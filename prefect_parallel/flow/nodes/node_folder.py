@@ -16,8 +16,8 @@ from typing import Protocol
 from prefect_parallel.data import Datastores, Location
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.archive import unpack
-from prefect_parallel.flow.run_store import State, push, remove, state_of
+from prefect_parallel.flow.run_directories.archive import unpack
+from prefect_parallel.flow.run_directories.run_store import State, push, remove, state_of
 from prefect_parallel.layout import StepDirectory
 
 LOGS_SECONDS = 30.0

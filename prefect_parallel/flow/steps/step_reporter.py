@@ -6,15 +6,15 @@ import shutil
 from collections.abc import Mapping
 from datetime import datetime, timezone
 
-from prefect_parallel.flow.artifacts import StepArtifacts, show_metrics
-from prefect_parallel.flow.metrics import log_to_mlflow, metrics_of
-from prefect_parallel.flow.progress import Progress
-from prefect_parallel.flow.result_page import result_page
-from prefect_parallel.flow.run import Run
-from prefect_parallel.flow.step_data import aggregated_output
-from prefect_parallel.flow.step_end import Failures, StepEnd
-from prefect_parallel.flow.step_plan import StepPlan
-from prefect_parallel.flow.thresholds import Thresholds
+from prefect_parallel.flow.nodes.progress import Progress
+from prefect_parallel.flow.nodes.thresholds import Thresholds
+from prefect_parallel.flow.run.run import Run
+from prefect_parallel.flow.run.step_data import aggregated_output
+from prefect_parallel.flow.run.step_end import Failures, StepEnd
+from prefect_parallel.flow.steps.artifacts import StepArtifacts, show_metrics
+from prefect_parallel.flow.steps.metrics import log_to_mlflow, metrics_of
+from prefect_parallel.flow.steps.result_page import result_page
+from prefect_parallel.flow.steps.step_plan import StepPlan
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.output.debug_command import debug_command
 from prefect_parallel.output.job_result import JobResult, Status

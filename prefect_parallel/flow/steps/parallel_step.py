@@ -12,21 +12,21 @@ from prefect.flows import Flow
 
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.cluster import task_runner_on
-from prefect_parallel.flow.elsewhere import Elsewhere
-from prefect_parallel.flow.groups import groups
-from prefect_parallel.flow.membership import Wanted
-from prefect_parallel.flow.news import CANNOT_WRITE
-from prefect_parallel.flow.nodes import assemble_nodes, open_nodes
-from prefect_parallel.flow.progress import Progress
-from prefect_parallel.flow.run import Run
-from prefect_parallel.flow.step_data import aggregated_output
-from prefect_parallel.flow.step_end import StepEnd
-from prefect_parallel.flow.step_plan import StepPlan, plan_step
-from prefect_parallel.flow.step_reporter import StepReporter
-from prefect_parallel.flow.task_runner import NodeTaskRunner
-from prefect_parallel.flow.thresholds import Thresholds
-from prefect_parallel.flow.watch import Limits, StepCanceled, Watch, refuse_failed_totals
+from prefect_parallel.flow.nodes.cluster import task_runner_on
+from prefect_parallel.flow.nodes.membership import Wanted
+from prefect_parallel.flow.nodes.news import CANNOT_WRITE
+from prefect_parallel.flow.nodes.nodes import assemble_nodes, open_nodes
+from prefect_parallel.flow.nodes.progress import Progress
+from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
+from prefect_parallel.flow.nodes.thresholds import Thresholds
+from prefect_parallel.flow.nodes.watch import Limits, StepCanceled, Watch, refuse_failed_totals
+from prefect_parallel.flow.run.run import Run
+from prefect_parallel.flow.run.step_data import aggregated_output
+from prefect_parallel.flow.run.step_end import StepEnd
+from prefect_parallel.flow.steps.elsewhere import Elsewhere
+from prefect_parallel.flow.steps.groups import groups
+from prefect_parallel.flow.steps.step_plan import StepPlan, plan_step
+from prefect_parallel.flow.steps.step_reporter import StepReporter
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.aggregate import aggregate
