@@ -76,19 +76,18 @@ def run(
     """
     from prefect_parallel.cli.datastores import known_datastores
     from prefect_parallel.cli.run import run_pipeline
+    from prefect_parallel.flow.run_options import RunOptions
 
-    return run_pipeline(
-        file,
-        output_dir,
-        resume or name,
-        set_ or [],
-        known_datastores(datastores),
-        environment,
+    options = RunOptions(
+        output_dir=output_dir,
+        name=resume or name,
         resumes=resume is not None,
+        datastores=known_datastores(datastores),
         strict=strict,
         max_task_runs=max_task_runs,
-        verbose=verbose,
+        environment=environment,
     )
+    return run_pipeline(file, set_ or [], options, verbose=verbose)
 
 
 @app.command

@@ -6,29 +6,17 @@ import gc
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED, NOTHING_RAN
-from prefect_parallel.data import Datastores
+from prefect_parallel.flow.run_options import RunOptions, default_run_name
 from prefect_parallel.job import load_pipeline
-
-if TYPE_CHECKING:
-    from prefect_parallel.flow.run.environments import Choice
 
 
 def run_pipeline(
-    file: Path,
-    output_dir: str,
-    name: str | None,
-    overrides: Sequence[str],
-    datastores: Datastores,
-    environment: Choice,
-    *,
-    resumes: bool,
-    strict: bool,
-    max_task_runs: int,
-    verbose: bool,
+    file: Path, overrides: Sequence[str], options: RunOptions, *, verbose: bool
 ) -> int:
     """Load a pipeline, run it and show how it goes; gives the exit status.
 
@@ -54,36 +42,22 @@ def run_pipeline(
 
     from prefect_parallel.cli.display import display
     from prefect_parallel.cli.report import report_at_end
-    from prefect_parallel.flow.compile import compile_pipeline, default_run_name
+    from prefect_parallel.flow.compile import flow_of
     from prefect_parallel.flow.nodes.node_template import NodeTemplate
     from prefect_parallel.flow.preflight import check_inputs
-    from prefect_parallel.flow.run_directories.lock import refuse_held
-    from prefect_parallel.flow.run_directories.runs import UploadFailed, runs_at
+    from prefect_parallel.flow.run_directories.runs import UploadFailed
     from prefect_parallel.flow.server.server import ServerGone, prefect_server, refuse_server_away
 
     NodeTemplate.fork()
     gc.enable()
-    name = name or default_run_name(job)
-    runs = runs_at(output_dir, datastores)
-    directory = runs.directory(name, resumes=resumes)
-    directory.refuse_unusable(resumes=resumes)
-    if resumes:
-        refuse_held(directory)
-    check_inputs(resolved, datastores)
+    name = options.name or default_run_name(job)
+    place = options.place(name)
+    place.refuse_unusable()
+    check_inputs(resolved, options.datastores)
     with display() as shown, prefect_server(shown):
         refuse_server_away()
         shown.ignored(job.ignored)
-        flow = compile_pipeline(
-            job,
-            output_dir=output_dir,
-            name=name,
-            resume=resumes,
-            observer=shown,
-            datastores=datastores,
-            strict=strict,
-            max_task_runs=max_task_runs,
-            environment=environment,
-        )
+        flow = flow_of(job, replace(options, name=name), shown)
         try:
             state = cast(State[None], flow(return_state=True))
         except KeyboardInterrupt:
@@ -92,19 +66,19 @@ def run_pipeline(
         except httpx.TransportError as error:
             raise ServerGone(
                 f"the Prefect server at {PREFECT_API_URL.value()} does not answer any more:"
-                f" {error}\n    what is done is in {directory.root}\n"
+                f" {error}\n    what is done is in {place.directory.root}\n"
                 f"    hint: once there is a server, go on with --resume {name}"
             ) from error
     failure = state.result(raise_on_failure=False)
     if isinstance(failure, NOTHING_RAN):
         raise failure
     if shown.has_results or not isinstance(failure, UploadFailed):
-        shown.summary(state, directory.root, runs.shown)
-    report_at_end(directory, shown.console)
+        shown.summary(state, place.directory.root, place.runs.shown)
+    report_at_end(place.directory, shown.console)
     if isinstance(failure, UploadFailed):
         raise failure
     # The report, too.
-    runs.upload(directory)
+    place.runs.upload(place.directory)
     return COMPLETED if state.is_completed() else FAILED
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
@@ -19,13 +19,17 @@ from prefect_parallel.flow.prefect_names import prefect_name
 from prefect_parallel.flow.run.computes import Computes
 from prefect_parallel.flow.run.environments import Choice, environments
 from prefect_parallel.flow.run.run import Run
-from prefect_parallel.flow.run_directories.runs import runs_at
+from prefect_parallel.flow.run_directories.place import RunPlace
+from prefect_parallel.flow.run_options import (
+    DEFAULT_OUTPUT_DIR,
+    RunOptions,
+    default_run_name,
+    title,
+)
 from prefect_parallel.flow.server.known_names import with_blocks
 from prefect_parallel.flow.steps.groups import MAX_TASK_RUNS
 from prefect_parallel.job import PipelineJob, ResolvedJob, load_pipeline
 from prefect_parallel.layout import RunDirectory
-
-DEFAULT_OUTPUT_DIR = "runs"
 
 
 def compile_pipeline(
@@ -76,53 +80,58 @@ def compile_pipeline(
     job = source if isinstance(source, PipelineJob) else load_pipeline(source, overrides)
     if isinstance(datastores, (str, Path)):
         datastores = Datastores.load(datastores)
-    known = with_blocks(datastores or NO_DATASTORES)
+    options = RunOptions(
+        output_dir=output_dir,
+        name=name,
+        resumes=resume,
+        datastores=datastores or NO_DATASTORES,
+        strict=strict,
+        max_task_runs=max_task_runs,
+        environment=environment,
+    )
+    return flow_of(job, options, observer or Observer())
+
+
+def flow_of(job: PipelineJob, options: RunOptions, observer: Observer) -> PipelineFlow:
+    """The flow of a job; Prefect calls it with the pipeline's inputs."""
+    options = replace(options, datastores=with_blocks(options.datastores))
 
     def run_pipeline(**values: Any) -> Any:
         context = FlowRunContext.get()
         assert context is not None
         flow_run = context.flow_run
         assert flow_run is not None
-        # The last digits: a server gives ids that begin with the time.
-        folder = name or f"{default_run_name(job, flow_run.start_time)}-{str(flow_run.id)[-8:]}"
-        runs = runs_at(output_dir, known)
-        # A retried flow run may have failed before it had a directory.
-        resumes = resume or (flow_run.run_count > 1 and runs.has(folder))
         resolved = job.resolve(values)
-        run = Run(
-            RunDirectory(runs.directory(folder, resumes=resumes).root.absolute()),
-            observer or Observer(),
-            resumes=resumes,
-            datastores=known,
-            runs=runs,
-            computes=_computes(resolved, strict=strict),
-            environments=environments(environment),
-            max_task_runs=max_task_runs,
-        )
+        run = _run(resolved, options, _place(job, options, flow_run), observer)
         return PipelineRun(job, values, resolved, run, flow_run.id).run()
 
     give_parameters(run_pipeline, job.description, job.parameters)
     return PipelineFlow(
         run_pipeline,
-        name=prefect_name(_title(job)),
+        name=prefect_name(title(job)),
         description=job.description,
-        flow_run_name=name,
+        flow_run_name=options.name,
         persist_result=False,
     )
 
 
-def _computes(job: ResolvedJob, *, strict: bool) -> Computes:
-    computes = Computes.of(job)
-    if strict:
+def _place(job: PipelineJob, options: RunOptions, flow_run: FlowRun) -> RunPlace:
+    # The last digits: a server gives ids that begin with the time.
+    default = f"{default_run_name(job, flow_run.start_time)}-{str(flow_run.id)[-8:]}"
+    return options.place(options.name or default, retried=flow_run.run_count > 1)
+
+
+def _run(resolved: ResolvedJob, options: RunOptions, place: RunPlace, observer: Observer) -> Run:
+    computes = Computes.of(resolved)
+    if options.strict:
         computes.refuse_missing()
-    return computes
-
-
-def default_run_name(job: PipelineJob, moment: datetime | None = None) -> str:
-    """The display name and the time, as a folder name on any system."""
-    words = re.sub(r"[^\w.-]+", "-", _title(job)).strip("-.") or "run"
-    return f"{words}-{moment or datetime.now():%Y%m%d-%H%M%S}"
-
-
-def _title(job: PipelineJob) -> str:
-    return job.display_name or (job.path.stem if job.path else "pipeline")
+    return Run(
+        RunDirectory(place.directory.root.absolute()),
+        observer,
+        resumes=place.resumes,
+        datastores=options.datastores,
+        runs=place.runs,
+        computes=computes,
+        environments=environments(options.environment),
+        max_task_runs=options.max_task_runs,
+    )
