@@ -108,6 +108,23 @@ class InvalidMLTable(InvalidInput, InvalidFile):
     """An MLTable file has mistakes."""
 
 
+class ServerAway(PrefectParallelError):
+    """The Prefect server that is configured does not answer."""
+
+    @classmethod
+    def at(cls, url: str | None, why: object) -> ServerAway:
+        """The error for the server at a URL.
+
+        Args:
+            url: Of its API.
+            why: What was met instead of an answer.
+        """
+        return cls(
+            f"the Prefect server at {url} does not answer: {why}",
+            hint="start it (prefect server start), or let PREFECT_API_URL name another",
+        )
+
+
 class UnknownCompute(PrefectParallelError):
     """A step names a compute that there is no block for."""
 

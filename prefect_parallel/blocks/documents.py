@@ -59,8 +59,9 @@ def read_documents(file: Path) -> Mapping[str, Block]:
     }
     if not found:
         raise InvalidDocuments(
-            f"{file} has no block\n    hint: assign one to a variable, as in"
-            ' cpu_cluster = Compute(address="tcp://10.0.0.1:8786")'
+            f"{file} has no block",
+            hint="assign one to a variable, as in"
+            ' cpu_cluster = Compute(address="tcp://10.0.0.1:8786")',
         )
     return found
 

@@ -16,18 +16,14 @@ from prefect_parallel.blocks.compute import Compute
 from prefect_parallel.blocks.data_asset import DataAsset
 from prefect_parallel.blocks.datastore import Datastore
 from prefect_parallel.blocks.names import block_name
-from prefect_parallel.errors import PrefectParallelError
-
-
-class NoBlocks(PrefectParallelError):
-    """The server that has the blocks does not answer."""
+from prefect_parallel.errors import ServerAway
 
 
 def find_compute(name: str) -> Compute | None:
     """The compute that `azureml:<name>` means; None if there is no such block.
 
     Raises:
-        NoBlocks: The server does not answer; so with all of these.
+        ServerAway: So with all of these.
     """
     document = find_document(Compute, block_name(name))
     return None if document is None else Compute.model_validate(document.data)
@@ -80,7 +76,4 @@ def _client() -> Iterator[SyncPrefectClient]:
         with get_client(sync_client=True) as client:
             yield client
     except (httpx.HTTPError, PrefectHTTPStatusError) as error:
-        raise NoBlocks(
-            f"the Prefect server at {PREFECT_API_URL.value()}, which has the blocks, does not"
-            f" answer: {error}"
-        ) from error
+        raise ServerAway.at(PREFECT_API_URL.value(), error) from error

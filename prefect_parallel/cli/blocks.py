@@ -16,7 +16,7 @@ def apply_blocks(file: Path) -> None:
 
     Raises:
         InvalidDocuments: The file cannot be run, or has no block; nothing is saved.
-        NoBlocks: The server does not answer.
+        ServerAway: The server that would have them does not answer.
     """
     documents = read_documents(file)
     with prefect_server():
@@ -27,7 +27,7 @@ def list_blocks() -> None:
     """Print the blocks that the server has.
 
     Raises:
-        NoBlocks: The server does not answer.
+        ServerAway: The server that would have them does not answer.
     """
     with prefect_server():
         _print(saved())

@@ -63,7 +63,8 @@ def deploy_pipeline(file: Path | None, options: Options) -> None:
 
     Raises:
         InvalidFile: The pipeline, the schedule or an option has mistakes; nothing is deployed.
-        NoServer: No Prefect server is configured, or it does not answer.
+        NoServer: No Prefect server is configured.
+        ServerAway: It does not answer.
         NoWorkPool: There is no such work pool.
         SnapshotFailed: The run store cannot be written to.
         DeploymentRefused: The server does not take it.
@@ -100,8 +101,8 @@ def _job(file: Path | None, schedule: ScheduleFile | None, overrides: Sequence[s
         return load_pipeline(file, overrides)
     if file is not None and file.resolve() != schedule.pipeline.resolve():
         raise UnclearPipeline(
-            f"{schedule.document.file} is a schedule of {schedule.pipeline}, not of {file}\n"
-            "    hint: leave the pipeline out; the schedule names it"
+            f"{schedule.document.file} is a schedule of {schedule.pipeline}, not of {file}",
+            hint="leave the pipeline out; the schedule names it",
         )
     return schedule.load_job(overrides)
 

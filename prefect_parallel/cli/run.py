@@ -66,8 +66,8 @@ def run_pipeline(
         except httpx.TransportError as error:
             raise ServerGone(
                 f"the Prefect server at {PREFECT_API_URL.value()} does not answer any more:"
-                f" {error}\n    what is done is in {place.directory.root}\n"
-                f"    hint: once there is a server, go on with --resume {name}"
+                f" {error}\n    what is done is in {place.directory.root}",
+                hint=f"once there is a server, go on with --resume {name}",
             ) from error
     failure = state.result(raise_on_failure=False)
     if isinstance(failure, NOTHING_RAN):

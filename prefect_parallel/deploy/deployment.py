@@ -24,7 +24,7 @@ from prefect.client.schemas.schedules import (
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, PREFECT_DEFAULT_WORK_POOL_NAME, PREFECT_UI_URL
 
-from prefect_parallel.errors import PrefectParallelError, nearest
+from prefect_parallel.errors import PrefectParallelError, ServerAway, nearest
 
 SHOWN_TIMES = 3
 """How many of a schedule's next times are told."""
@@ -37,7 +37,7 @@ UNPOLLED = "prefect-agent"
 
 
 class NoServer(PrefectParallelError):
-    """No Prefect server is configured, or it does not answer."""
+    """No Prefect server is configured."""
 
 
 class NoWorkPool(PrefectParallelError):
@@ -101,24 +101,22 @@ def prefect_client() -> Iterator[SyncPrefectClient]:
     """A client of the Prefect server that is configured.
 
     Raises:
-        NoServer: None is, or it does not answer.
+        NoServer: None is.
+        ServerAway: It does not answer.
         DeploymentRefused: It answers that it cannot do what was asked.
     """
     url = PREFECT_API_URL.value()
     if not url:
         raise NoServer(
-            "no Prefect server is configured, and a deployment lives on one\n"
-            "    hint: start one that stays (prefect server start --background), and point to it:"
-            " export PREFECT_API_URL=http://127.0.0.1:4200/api"
+            "no Prefect server is configured, and a deployment lives on one",
+            hint="start one that stays (prefect server start --background), and point to it:"
+            " export PREFECT_API_URL=http://127.0.0.1:4200/api",
         )
     try:
         with get_client(sync_client=True) as client:
             yield client
     except httpx.TransportError as error:
-        raise NoServer(
-            f"the Prefect server at {url} does not answer: {error}\n"
-            "    hint: start it (prefect server start), or let PREFECT_API_URL name another"
-        ) from error
+        raise ServerAway.at(url, error) from error
     except PrefectHTTPStatusError as error:
         raise DeploymentRefused(f"the Prefect server refuses: {_detail(error)}") from error
 
@@ -139,15 +137,14 @@ def find_work_pool(client: SyncPrefectClient, name: str | None) -> WorkPool:
     pools = {pool.name: pool for pool in found if pool.type != UNPOLLED}
     if name is None and len(pools) == 1:
         return next(iter(pools.values()))
-    lines = ["name a work pool, with --work-pool" if name is None else f"no work pool {name}"]
-    if pools:
-        lines.append(f"    allowed: {', '.join(sorted(pools))}")
     hint = name and nearest(name, pools)
     if not pools or (name and not hint):
         hint = f"make one: prefect work-pool create {name or 'my-pool'} --type process"
-    if hint:
-        lines.append(f"    hint: {hint}")
-    raise NoWorkPool("\n".join(lines))
+    raise NoWorkPool(
+        "name a work pool, with --work-pool" if name is None else f"no work pool {name}",
+        allowed=", ".join(sorted(pools)) or None,
+        hint=hint,
+    )
 
 
 def apply(client: SyncPrefectClient, deployment: Deployment, pool: WorkPool) -> Deployed:

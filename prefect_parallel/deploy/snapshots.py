@@ -56,8 +56,8 @@ def put_snapshot(folder: Path, runs: Location) -> Snapshot:
                 _put(archive, place)
         except OSError as error:
             raise SnapshotFailed(
-                f"the snapshot cannot be written to {place.path}: {error.strerror}\n"
-                "    hint: --output-dir names another folder or URL"
+                f"the snapshot cannot be written to {place.path}: {error.strerror}",
+                hint="--output-dir names another folder or URL",
             ) from error
     return Snapshot(place.path, digest)
 
@@ -115,13 +115,13 @@ def _fetch(place: Location, sha256: str, folder: Path) -> None:
                 archive.write_bytes(source.read())
         except OSError as error:
             raise SnapshotFailed(
-                f"the snapshot cannot be read from {place.path}: {error.strerror}\n"
-                "    hint: workers must see the --output-dir that the pipeline was deployed with;"
-                " where they share no folder, let it be a URL"
+                f"the snapshot cannot be read from {place.path}: {error.strerror}",
+                hint="workers must see the --output-dir that the pipeline was deployed with;"
+                " where they share no folder, let it be a URL",
             ) from error
         if digest_of(archive) != sha256:
             raise SnapshotFailed(
-                f"{place.path} is not the file that was stored\n    hint: deploy the pipeline again"
+                f"{place.path} is not the file that was stored", hint="deploy the pipeline again"
             )
         try:
             unpack(archive, unpacked)

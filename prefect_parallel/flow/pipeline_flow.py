@@ -64,9 +64,8 @@ class PipelineFlow(Flow[..., None]):
                     self.fn.__qualname__ = name
                     return
         raise NotAtTopLevel(
-            f"the flow {self.name!r} cannot be deployed: workers load it from a file, by name\n"
-            "    hint: assign it at the top level of one, as in"
-            ' `iris = compile_pipeline("pipeline.yml")`'
+            f"the flow {self.name!r} cannot be deployed: workers load it from a file, by name",
+            hint='assign it at the top level of one, as in `iris = compile_pipeline("job.yml")`',
         )
 
 

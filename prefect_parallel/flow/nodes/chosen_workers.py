@@ -73,9 +73,8 @@ class ChosenWorkers(Members):
                 break
             if waited > limit:
                 raise NoNode(
-                    "no Dask worker was there within"
-                    f" first_task_creation_timeout: {limit:g} s\n"
-                    "    hint: look whether the workers of the compute's cluster run"
+                    f"no Dask worker was there within first_task_creation_timeout: {limit:g} s",
+                    hint="look whether the workers of the compute's cluster run",
                 )
             canceled.wait(FIRST_LOOK_SECONDS)
         self._looking = threading.Thread(target=self._look_again, daemon=True)

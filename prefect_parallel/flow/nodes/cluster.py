@@ -37,9 +37,9 @@ def task_runner_on(compute: Compute, wanted: Wanted) -> NodeTaskRunner:
         )
     except (ImportError, AttributeError, ValueError) as error:
         raise NoCluster(
-            f"there is no cluster class {compute.cluster_class}: {error}\n"
-            "    hint: install the package that has it; dask_kubernetes comes with"
-            " pip install 'prefect-parallel[kubernetes]'"
+            f"there is no cluster class {compute.cluster_class}: {error}",
+            hint="install the package that has it; dask_kubernetes comes with"
+            " pip install 'prefect-parallel[kubernetes]'",
         ) from error
 
 

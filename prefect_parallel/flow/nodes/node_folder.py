@@ -97,15 +97,15 @@ def open_folder(config: EntryConfig, place: RunPlace, node: str, scratch: Path) 
         return SharedFolder(config)
     if place.store is None:
         raise RunNotSeen(
-            f"it does not see the run directory {Path(place.token_file).parent}\n"
-            "    hint: give a URL that all nodes reach, as --output-dir s3://bucket/runs, or a"
-            " folder that all machines share"
+            f"it does not see the run directory {Path(place.token_file).parent}",
+            hint="give a URL that all nodes reach, as --output-dir s3://bucket/runs, or a folder"
+            " that all machines share",
         )
     hidden = [path for path in place.inputs if not Path(path).exists()]
     if hidden:
         raise RunNotSeen(
-            f"it does not see the input {hidden[0]}\n"
-            "    hint: give a URL, or a folder that all machines share"
+            f"it does not see the input {hidden[0]}",
+            hint="give a URL, or a folder that all machines share",
         )
     return OwnFolder(config, place, node, scratch)
 

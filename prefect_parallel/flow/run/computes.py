@@ -33,7 +33,7 @@ class Computes:
         """Look up what a job names; asks no server if it names nothing.
 
         Raises:
-            NoBlocks: The server does not answer.
+            ServerAway: The server that would have the blocks does not answer.
         """
         names = [
             step.compute
@@ -72,8 +72,9 @@ class Computes:
             "save one with prefect-parallel blocks apply FILE, or run without --strict"
         )
         raise UnknownCompute(
-            f"no Compute block is named {', '.join(self.missing)}\n"
-            f"    allowed: {', '.join(known) or 'there are none'}\n    hint: {hint}"
+            f"no Compute block is named {', '.join(self.missing)}",
+            allowed=", ".join(known) or "there are none",
+            hint=hint,
         )
 
 

@@ -158,8 +158,8 @@ class RemoteRuns(Runs):
             except OSError as error:
                 raise UploadFailed(
                     f"the run cannot be uploaded to {remote.path}: {error.strerror}\n"
-                    f"    all of it is in {directory.root}\n"
-                    f"    hint: --resume {directory.root.name} uploads what is missing"
+                    f"    all of it is in {directory.root}",
+                    hint=f"--resume {directory.root.name} uploads what is missing",
                 ) from error
 
     def store(self, directory: RunDirectory) -> Location | None:

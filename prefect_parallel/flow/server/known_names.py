@@ -94,12 +94,9 @@ def _server() -> Iterator[None]:
 
 
 def _unknown(what: str, name: str, known: Collection[str], block: str) -> InvalidInput:
-    lines = [f"no {what} {name!r} is known"]
-    lines.append(
-        f"    allowed: {', '.join(known)}" if known else f"    allowed: no {what} is known"
-    )
     hint = nearest(name, known) or (
         f"save a {block} block for it (prefect-parallel blocks apply FILE), or tell what it stands"
         " for with --datastores FILE"
     )
-    return InvalidInput("\n".join([*lines, f"    hint: {hint}"]))
+    allowed = ", ".join(known) or f"no {what} is known"
+    return InvalidInput(f"no {what} {name!r} is known", allowed=allowed, hint=hint)

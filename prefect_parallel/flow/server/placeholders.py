@@ -11,10 +11,11 @@ from collections.abc import Collection, Iterable, Mapping
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.settings import PREFECT_API_URL
 from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect.utilities.templating import resolve_block_document_references
 
-from prefect_parallel.errors import InvalidPipeline, PrefectParallelError, nearest
+from prefect_parallel.errors import InvalidPipeline, PrefectParallelError, ServerAway, nearest
 from prefect_parallel.flow.server.flow_run import NO_ANSWER
 from prefect_parallel.job import CommandStep, ParallelStep, PipelineJob
 from prefect_parallel.job.findings import Findings
@@ -44,7 +45,7 @@ def look_up(templates: Mapping[str, str]) -> dict[str, str]:
 
     Raises:
         UnknownPlaceholder: Something is not known to the Prefect server.
-        PrefectParallelError: The server does not answer.
+        ServerAway: The server does not answer.
     """
     if not templates:
         return {}
@@ -78,10 +79,8 @@ async def _look_up_all(templates: Mapping[str, str]) -> dict[str, str]:
     except NO_ANSWER as error:
         # Not the error's own text: it may hold what the server said.
         names = ", ".join(templates)
-        raise PrefectParallelError(
-            f"environment_variables {names}: the Prefect server gives no values:"
-            f" {type(error).__name__}"
-        ) from None
+        why = f"{type(error).__name__}, when asked for environment_variables {names}"
+        raise ServerAway.at(PREFECT_API_URL.value(), why) from None
 
 
 async def _look_up(template: str, client: PrefectClient) -> str:

@@ -27,7 +27,7 @@ from prefect.settings import (
 )
 
 from prefect_parallel.entry.spawner import Spawner
-from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.errors import PrefectParallelError, ServerAway
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.server.background_server import (
     HEALTH_SECONDS,
@@ -47,10 +47,6 @@ SHUTDOWN_SECONDS = 10.0
 
 class ServerFailed(PrefectParallelError):
     """No Prefect server could be started."""
-
-
-class ServerAway(PrefectParallelError):
-    """The Prefect server that is configured does not answer, and nothing has run yet."""
 
 
 class ServerGone(PrefectParallelError):
@@ -84,11 +80,7 @@ def refuse_server_away() -> None:
     with asking_once(), get_client(sync_client=True) as client:
         error = client.api_healthcheck()
     if isinstance(error, httpx.TransportError):
-        raise ServerAway(
-            f"the Prefect server at {PREFECT_API_URL.value()} does not answer: {error}\n"
-            "    hint: start it (prefect server start), or let PREFECT_API_URL name another;"
-            " where nothing does, a run starts its own"
-        )
+        raise ServerAway.at(PREFECT_API_URL.value(), error)
 
 
 def _wait_for(background: psutil.Process, observer: Observer) -> str | None:
