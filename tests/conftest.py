@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -22,6 +23,10 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["DASK_LOGGING__DISTRIBUTED"] = "critical"
 os.environ.pop("PREFECT_API_URL", None)
+# What a process needs for its coverage to be measured, where it is; workers run the second.
+MEASURING = ("COVERAGE_PROCESS_CONFIG", "DASK_DISTRIBUTED__WORKER__PRELOAD")
+if MEASURING[0] in os.environ:
+    os.environ[MEASURING[1]] = str(Path(__file__).with_name("measured_worker.py"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -21,6 +21,7 @@ from distributed import Client
 from distributed.security import Security
 
 from prefect_parallel.blocks import Compute, Datastore
+from tests.conftest import MEASURING
 from tests.e2e.conftest import COMMAND, Pipeline, write_pipeline
 from tests.entry.conftest import two_gpus  # noqa: F401 - a fixture
 from tests.remote.conftest import (  # noqa: F401 - fixtures
@@ -144,7 +145,7 @@ class Cluster:
 
     def _start(self, name: str, command: list[str]) -> None:
         log = (self.folder / f"{len(self.processes)}.log").open("wb")
-        names = ("PATH", "PYTHONPATH", "SSL_CERT_FILE")
+        names = ("PATH", "PYTHONPATH", "SSL_CERT_FILE", *MEASURING)
         kept = {name: os.environ[name] for name in names if name in os.environ}
         self.processes[name] = subprocess.Popen(
             command,
