@@ -72,6 +72,7 @@ def by_arrow(values: pa.Array[Any], formats: Sequence[str]) -> pa.Array[Any] | N
     if not pc.all(pc.match_substring_regex(values, pattern), skip_nulls=True).as_py():
         return None
     try:
-        return values.cast(pa.timestamp("ns"))
+        # By way of seconds: from text to nanoseconds, Arrow before 23 wraps what is out of range.
+        return values.cast(pa.timestamp("s")).cast(pa.timestamp("ns"))
     except pa.ArrowInvalid:
         return None
