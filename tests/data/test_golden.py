@@ -67,6 +67,9 @@ DIFFERENCES = {
     ),
 }
 
+# The dtype of columns of text: str since pandas 3.
+TEXT = str(pd.Series(["a"]).dtype)
+
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/expected.json"))
 SIZES = [1, 40, 1024, 1 << 30]
 
@@ -184,7 +187,7 @@ def test_what_one_process_reads_whole(case: str) -> None:
     check(case, frame)
     for name, dtype in expected(case)["dtypes"].items():
         if frame[name].isna().all():
-            assert (str(frame[name].dtype), dtype) in {("object", "object"), ("str", "str")}
+            assert str(frame[name].dtype) == {"str": TEXT}.get(dtype, dtype)
 
 
 @pytest.mark.parametrize("size", SIZES)
