@@ -6,9 +6,11 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from datetime import datetime, timezone
 
 from prefect_parallel.layout import StepDirectory
+from prefect_parallel.output.failed_mini_batch import FailedMiniBatch
 from prefect_parallel.output.part import Record
 
 PROGRESS_SECONDS = 1.0
@@ -80,19 +82,8 @@ class StepLogs:
         with self._directory.failed_mini_batches.open("w", encoding="utf-8") as file:
             for record in records:
                 if record.error is not None:
-                    line = {
-                        "mini_batch": record.index,
-                        "inputs": record.inputs,
-                        "items": record.items,
-                        "failed_items": record.failed_items,
-                        "attempts": record.attempt,
-                        "error": record.error,
-                        "traceback_file": record.traceback_file,
-                        "node": record.node,
-                        "process": record.process,
-                        "repeat": command(record.index),
-                    }
-                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    failed = FailedMiniBatch.of(record, command(record.index))
+                    file.write(json.dumps(asdict(failed), ensure_ascii=False) + "\n")
 
     def _is_there(self, name: str) -> bool:
         pattern = re.sub(r"<\w+>", "*", name)

@@ -9,6 +9,7 @@ from tools.reference import (
     blocks,
     commands,
     datastores,
+    entry_script,
     index,
     mltable,
     pipeline,
@@ -22,6 +23,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 _PAGES = {
     "pipeline.md": pipeline.page,
     "program_arguments.md": arguments.page,
+    "entry_script.md": entry_script.page,
     "mltable.md": mltable.page,
     "commands.md": commands.page,
     "schedule.md": schedule.page,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from prefect_parallel.layout import RunDirectory, StepDirectory
+from prefect_parallel.output.failed_mini_batch import FailedMiniBatch
 from prefect_parallel.output.job_result import JobResult
 from prefect_parallel.output.step_logs import FILES
 from tools.reference.markdown import code, docstring, document, table
@@ -13,9 +14,11 @@ from tools.reference.markdown import code, docstring, document, table
 _RUN = RunDirectory(Path())
 _STEP = _RUN.step("<step>")
 
-_RESULT = docstring(JobResult)
-
 _OF_RESULT = "It is YAML, with these keys."
+
+_OF_FAILED = """\
+A JSON object a line, for each mini-batch that has failed, in the input's order. The file is there
+when the step has ended; it is empty if none failed."""
 
 _INTRO = """\
 A run leaves `runs/<name>/`, or what `--output-dir` and `--name` say. Look into a step's
@@ -39,7 +42,9 @@ def page() -> str:
         f"## Logs of a step\n\n{_OF_LOGS}",
         _table(log_files()),
         f"## job_result.txt\n\n{_OF_RESULT}",
-        table(("key", ""), ((code(key.arg_name), str(key.description)) for key in _RESULT.params)),
+        _keys(JobResult),
+        f"## failed_mini_batches.jsonl\n\n{_OF_FAILED}",
+        _keys(FailedMiniBatch),
     )
 
 
@@ -71,6 +76,13 @@ def _told_of(directory: RunDirectory | StepDirectory, below: Path) -> dict[str, 
             is_file = path.suffix or path.name.startswith(".")
             found[f"{path.relative_to(below)}{'' if is_file else '/'}"] = about
     return found
+
+
+def _keys(of: type) -> str:
+    """What its docstring says of each of its attributes."""
+    return table(
+        ("key", ""), ((code(key.arg_name), str(key.description)) for key in docstring(of).params)
+    )
 
 
 def _table(files: Mapping[str, str]) -> str:
