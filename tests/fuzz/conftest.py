@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import resource
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 CPU_SECONDS = 2.0
@@ -27,7 +28,7 @@ CHARACTERS = st.characters(exclude_categories=["Cs"])
 
 @pytest.fixture
 def fuzz(request: pytest.FixtureRequest) -> Fuzz[Any]:
-    """`fuzz(strategy, check)`: the same examples each time, others when it goes on for long."""
+    """`fuzz(strategy, check)`: the same examples each time, and more the longer it goes on."""
     until = time.monotonic() + 60 * request.config.getoption("--fuzz-minutes")
 
     def run(strategy: st.SearchStrategy[T], check: Callable[[T], object]) -> None:
@@ -37,17 +38,16 @@ def fuzz(request: pytest.FixtureRequest) -> Fuzz[Any]:
             assert time.process_time() - started < CPU_SECONDS
 
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        first = True
-        while first or time.monotonic() < until:
+        for number in itertools.count():
             rules = settings(
                 max_examples=EXAMPLES,
                 deadline=None,
                 database=None,
-                derandomize=first,
                 suppress_health_check=list(HealthCheck),
             )
-            rules(given(strategy)(within_time))()
-            first = False
+            rules(seed(number)(given(strategy)(within_time)))()
+            if time.monotonic() >= until:
+                break
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         assert grown < MEMORY_KIB, f"the process grew by {grown} KiB"
 
