@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prefect_parallel.data.shapes import TEXT, Fields, Named, Plain, Report, Told, compose
-from prefect_parallel.errors import InvalidFile, InvalidInput, Problem, nearest
+from prefect_parallel.data.shapes import TEXT, Fields, Named, Plain, Report, Told
+from prefect_parallel.errors import InvalidFile, InvalidInput, nearest
+from prefect_parallel.yaml_file import read_document
 
 LATEST = "latest"
 
@@ -104,19 +105,12 @@ class Datastores:
         Raises:
             InvalidDatastores: It cannot be read, or has mistakes.
         """
-        file = str(path)
-        try:
-            text = Path(path).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidDatastores([Problem(f"cannot be read: {error}", file)]) from error
-        root = compose(text, file)
-        if isinstance(root, Problem):
-            raise InvalidDatastores([root])
-        report = Report(file)
-        found = FILE_KEYS.read(root, "", report)
+        document = read_document(Path(path), InvalidDatastores, number_keys=True)
+        report = Report(document)
+        found = FILE_KEYS.read(document.data, (), report)
         if report.problems:
             raise InvalidDatastores(report.problems)
-        folder = Path(path).absolute().parent
+        folder = document.folder
         stores = {
             name: Datastore(_from(folder, store["url"]), store.get("storage_options", {}))
             for name, store in found.get("datastores", {}).items()

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-import yaml
-
 from prefect_parallel.data.listing import EVERY_FILE, find_files, has_wildcards
 from prefect_parallel.data.location import MLTABLE, Location
 from prefect_parallel.data.mini_batch import File
@@ -18,14 +16,12 @@ from prefect_parallel.data.shapes import (
     Plain,
     Report,
     Told,
-    compose,
-    found,
-    join,
     one_of,
-    unknown,
 )
 from prefect_parallel.data.transformations import READ_TRANSFORMATIONS, TRANSFORMATIONS
+from prefect_parallel.document import Document, Items, KeyPath, Section
 from prefect_parallel.errors import InvalidInput, InvalidMLTable, Problem
+from prefect_parallel.yaml_file import parse_document
 
 # A transformation's name and its options.
 Written: TypeAlias = tuple[str, Any]
@@ -84,15 +80,13 @@ class MLTable:
             location = location.join(MLTABLE)
         try:
             with location.open() as file:
-                text = file.read().decode("utf-8-sig")
+                content = file.read()
         except OSError as error:
             raise InvalidInput(
                 f"{given}: no MLTable file can be read there: {error.strerror}"
             ) from error
-        except UnicodeDecodeError as error:
-            problem = Problem(f"is not UTF-8 text: {error.reason}", location.path)
-            raise InvalidMLTable([problem]) from error
-        return _Parser(location).parse(text)
+        document = parse_document(content, location.path, InvalidMLTable, number_keys=True)
+        return _Reader(document).table(location)
 
     @property
     def path(self) -> str:
@@ -187,93 +181,82 @@ PATHS = Fields(
 )
 
 
-class _Parser:
-    """Reads the text of an MLTable file."""
+class _Reader:
+    """Reads what stands in an MLTable file."""
 
-    def __init__(self, location: Location) -> None:
-        self.location = location
-        self.report = Report(location.path)
+    def __init__(self, document: Document) -> None:
+        self.data = document.data
+        self.document = document
+        self.report = Report(document)
 
-    def parse(self, text: str) -> MLTable:
-        root = compose(text, self.location.path)
-        if isinstance(root, Problem):
-            raise InvalidMLTable([root])
-        KEYS.read(root, "", self.report)
-        nodes = (
-            {name.value: child for name, child in root.value if isinstance(name, yaml.ScalarNode)}
-            if isinstance(root, yaml.MappingNode)
-            else {}
-        )
-        entries = tuple(self._entries(nodes.get("paths")))
-        transformations = tuple(self._transformations(nodes.get("transformations")))
+    def table(self, location: Location) -> MLTable:
+        KEYS.read(self.data, (), self.report)
+        entries = tuple(self._entries())
+        transformations = tuple(self._transformations())
         if self.report.problems:
             raise InvalidMLTable(self.report.problems)
-        return MLTable(self.location, entries, transformations)
+        return MLTable(location, entries, transformations)
 
-    def _entries(self, node: yaml.Node | None) -> Iterator[Entry]:
-        if node is None:
-            return
-        if not isinstance(node, yaml.SequenceNode):
-            self.report.add(node, "paths", found(node), "a list of file:, folder: and pattern:")
-            return
-        for position, child in enumerate(node.value):
-            key = f"paths[{position}]"
+    def _items(self, key: str, allowed: str) -> Iterator[tuple[KeyPath, Any]]:
+        value = self.data.get(key, Items())
+        if isinstance(value, Items):
+            yield from (((key, number), item) for number, item in enumerate(value))
+        else:
+            self.report.wrong(value, (key,), allowed)
+
+    def _line(self, path: KeyPath) -> int:
+        place = self.document.place(path)
+        assert place is not None
+        return place[0]
+
+    def _entries(self) -> Iterator[Entry]:
+        for path, item in self._items("paths", "a list of file:, folder: and pattern:"):
             before = len(self.report.problems)
-            value = PATHS.read(child, key, self.report)
+            read = PATHS.read(item, path, self.report)
             if len(self.report.problems) > before:
                 continue
-            if len(value) != 1:
-                self.report.add(
-                    child, key, f"has {len(value)} keys", "one of file, folder, pattern"
-                )
+            if len(read) != 1:
+                message = f"has {len(read)} keys"
+                self.report.add(path, message, "one of file, folder, pattern")
                 continue
-            ((kind, text),) = value.items()
-            self._check_path(child, f"{key}.{kind}", kind, text)
-            yield Entry(kind, text, child.start_mark.line + 1)
+            ((kind, text),) = read.items()
+            self._check_path(kind, text, (*path, kind))
+            yield Entry(kind, text, self._line(path))
 
-    def _check_path(self, node: yaml.Node, key: str, kind: str, text: str) -> None:
+    def _check_path(self, kind: str, text: str, path: KeyPath) -> None:
         if kind != "pattern":
             if any(mark in text for mark in "*?"):
-                self.report.add(node, key, f"{text!r} has wildcards", hint="write `pattern:`")
+                self.report.add(path, f"{text!r} has wildcards", hint="write `pattern:`")
         elif any("**" in part and part != "**" for part in text.split("/")):
-            self.report.add(node, key, f"in {text!r} ** is not a whole part of the path")
+            self.report.add(path, f"in {text!r} ** is not a whole part of the path")
 
-    def _transformations(self, node: yaml.Node | None) -> Iterator[Transformation]:
-        if node is None:
-            return
-        key = "transformations"
-        if not isinstance(node, yaml.SequenceNode):
-            self.report.add(node, key, found(node), "a list of transformations")
-            return
+    def _transformations(self) -> Iterator[Transformation]:
         reads = 0
-        for position, child in enumerate(node.value):
-            transformation = self._transformation(child, f"{key}[{position}]")
+        for path, item in self._items("transformations", "a list of transformations"):
+            transformation = self._transformation(item, path)
             if transformation is None:
                 continue
             reads += transformation.name in READ_TRANSFORMATIONS
             if reads == 2:
-                self.report.add(child, f"{key}[{position}]", "a second transformation that reads")
+                self.report.add(path, "a second transformation that reads")
                 reads = 0
             yield transformation
 
-    def _transformation(self, node: yaml.Node, key: str) -> Transformation | None:
-        line = node.start_mark.line + 1
-        if isinstance(node, yaml.ScalarNode):
-            if node.value in READ_TRANSFORMATIONS:
-                return Transformation(node.value, {}, line)
-            if node.value in TRANSFORMATIONS:
-                allowed = TRANSFORMATIONS[node.value].allowed
-                self.report.add(node, join(key, node.value), "its options are missing", allowed)
-            else:
-                unknown(node, key, node.value, TRANSFORMATIONS, self.report)
+    def _transformation(self, item: Any, path: KeyPath) -> Transformation | None:
+        name, line = item, self._line(path)
+        if isinstance(item, Section) and len(item) == 1:
+            ((name, written),) = item.items()
+            if name in TRANSFORMATIONS:
+                options = TRANSFORMATIONS[name].read(written, (*path, name), self.report)
+                return Transformation(name, options, line)
+        elif not isinstance(item, str):
+            self.report.wrong(item, path, "a mapping with one transformation")
             return None
-        if not isinstance(node, yaml.MappingNode) or len(node.value) != 1:
-            self.report.add(node, key, found(node), "a mapping with one transformation")
+        elif item in READ_TRANSFORMATIONS:
+            return Transformation(item, {}, line)
+        elif item in TRANSFORMATIONS:
+            allowed = TRANSFORMATIONS[item].allowed
+            self.report.add((*path, item), "its options are missing", allowed)
             return None
-        ((name_node, options),) = node.value
-        name = name_node.value if isinstance(name_node, yaml.ScalarNode) else None
-        if not isinstance(name, str) or name not in TRANSFORMATIONS:
-            unknown(name_node, key, name, TRANSFORMATIONS, self.report)
-            return None
-        value = TRANSFORMATIONS[name].read(options, join(key, name), self.report)
-        return Transformation(name, value, line)
+        self.report.unknown(name, path, TRANSFORMATIONS)
+        return None

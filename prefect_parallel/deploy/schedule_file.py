@@ -10,15 +10,15 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Discriminator, Field, Tag, ValidationError
 
 from prefect_parallel.deploy.trigger import Trigger
-from prefect_parallel.errors import InvalidFile, nearest
-from prefect_parallel.job.document import Document, Section, dotted
+from prefect_parallel.document import Document, Section, dotted
+from prefect_parallel.errors import InvalidFile, InvalidPipeline, nearest
 from prefect_parallel.job.load import job_from
 from prefect_parallel.job.model import Model, Reading, optional, problems_of, tag
 from prefect_parallel.job.overrides import apply_overrides, merge
 from prefect_parallel.job.pipeline import PipelineJob
 from prefect_parallel.job.rules import ChoiceRule
 from prefect_parallel.job.values import Anything, Text, TextOrNull
-from prefect_parallel.job.yaml_file import read_document
+from prefect_parallel.yaml_file import read_document
 
 
 class InvalidSchedule(InvalidFile):
@@ -104,7 +104,7 @@ class ScheduleFile:
         Raises:
             InvalidFile: It has mistakes.
         """
-        document = read_document(file)
+        document = read_document(file, InvalidSchedule)
         reading = Reading(document)
         try:
             model = ScheduleModel.model_validate(document.data, context=reading)
@@ -121,7 +121,7 @@ class ScheduleFile:
         Raises:
             InvalidPipeline: It has mistakes.
         """
-        document = read_document(self.pipeline)
+        document = read_document(self.pipeline, InvalidPipeline)
         changes = self.document.data["create_job"]
         if isinstance(changes, Section):
             self._check_inputs(changes, document)

@@ -1,6 +1,6 @@
 """What the user wrote: pipelines in YAML or Python, read, checked and resolved."""
 
-from prefect_parallel.job.document import Document
+from prefect_parallel.document import Document
 from prefect_parallel.job.load import load_pipeline
 from prefect_parallel.job.pipeline import Parameter, PipelineJob
 from prefect_parallel.job.predefined import PredefinedArguments

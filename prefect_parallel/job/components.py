@@ -8,13 +8,13 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import Field, ValidationError
 
+from prefect_parallel.document import Document, KeyPath, shown
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.document import Document, KeyPath
 from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.locations import kind_of
 from prefect_parallel.job.model import Model, Reading, optional, problems_of
 from prefect_parallel.job.ports import DeclaredInput, DeclaredOutput
-from prefect_parallel.job.rules import ChoiceRule, shown
+from prefect_parallel.job.rules import ChoiceRule
 from prefect_parallel.job.step_settings import (
     CommandResources,
     Distribution,
@@ -23,7 +23,7 @@ from prefect_parallel.job.step_settings import (
 )
 from prefect_parallel.job.steps import ParallelSettings
 from prefect_parallel.job.values import Anything, Count, Flag, LooseText, Name, Text
-from prefect_parallel.job.yaml_file import read_document
+from prefect_parallel.yaml_file import read_document
 
 COMPONENT_TYPES = ("parallel", "command")
 _KIND = "The kind of step that it is for."
@@ -132,7 +132,7 @@ def open_component(named: str, pipeline: Document, step_path: KeyPath) -> Docume
     if kind_of(file) != "file":
         raise InvalidPipeline([pipeline.problem(path, f"there is no file {file}")])
     shown_as = str(Path(pipeline.file).parent / name) if pipeline.file else str(file)
-    document = read_document(file, shown_as, (*pipeline.prefix, *path))
+    document = read_document(file, InvalidPipeline, shown_as, (*pipeline.prefix, *path))
     of_type = document.data.get("type")
     if isinstance(of_type, str):
         of_type = of_type.lower()

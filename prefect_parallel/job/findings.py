@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prefect_parallel.document import KeyPath
 from prefect_parallel.errors import Problem
-from prefect_parallel.job.document import KeyPath
 from prefect_parallel.job.script_check import check_script
 
 if TYPE_CHECKING:

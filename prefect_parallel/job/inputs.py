@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from prefect_parallel.document import KeyPath, shown
 from prefect_parallel.errors import instead_of, nearest
-from prefect_parallel.job.document import KeyPath
 from prefect_parallel.job.expressions import Expression, fill, find, malformed, whole
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.locations import is_local, location_of, misfit
@@ -23,7 +23,6 @@ from prefect_parallel.job.ports import (
     as_type,
 )
 from prefect_parallel.job.resolved import Data, Input, Literal, Missing, OutputOf
-from prefect_parallel.job.rules import shown
 from prefect_parallel.job.values import DATA_TYPES, literal_type
 
 MAX_DETOURS = 20

@@ -7,16 +7,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from prefect_parallel.document import Document, KeyPath, Section, dotted
 from prefect_parallel.errors import InvalidPipeline, Problem
 from prefect_parallel.job.components import Component, open_component, read_component
-from prefect_parallel.job.document import Document, KeyPath, Section, dotted
 from prefect_parallel.job.model import Reading, problems_of
 from prefect_parallel.job.overrides import apply_overrides
 from prefect_parallel.job.pipeline import PipelineJob
 from prefect_parallel.job.resolve import problems_in
 from prefect_parallel.job.salvage import salvage
 from prefect_parallel.job.steps import step_type
-from prefect_parallel.job.yaml_file import read_document
+from prefect_parallel.yaml_file import read_document
 
 # What only a command step by a component has.
 _COMMAND_KEYS = {"command", "code", "distribution", "environment", "limits"}
@@ -32,7 +32,7 @@ def load_pipeline(path: str | Path, overrides: Sequence[str] = ()) -> PipelineJo
     Raises:
         InvalidPipeline: It has mistakes; `problems` holds all of them.
     """
-    document = read_document(Path(path))
+    document = read_document(Path(path), InvalidPipeline)
     apply_overrides(document, overrides)
     return job_from(document)
 

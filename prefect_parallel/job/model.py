@@ -17,9 +17,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
+from prefect_parallel.document import Document, Key, KeyPath, Section, shown
 from prefect_parallel.errors import Problem, instead_of
-from prefect_parallel.job.document import Document, Key, KeyPath, Section
-from prefect_parallel.job.rules import shown
 
 _MISSING_HINTS: dict[Key, str] = {
     "environment": "steps run in the environment that runs the pipeline; "

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from prefect_parallel.job.rules import Rule, shown, wrong
+from prefect_parallel.document import shown
+from prefect_parallel.job.rules import Rule, wrong
 
 _ASSET = re.compile(r"azureml:(?!\$\{\{)[^\s].*")
 

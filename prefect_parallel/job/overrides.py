@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from prefect_parallel.document import Document, Items, KeyPath, Section, Typed, dotted
 from prefect_parallel.errors import InvalidPipeline, Problem, nearest
-from prefect_parallel.job.document import Document, Items, KeyPath, Section, Typed, dotted
-from prefect_parallel.job.yaml_file import MAX_DEPTH, parse_document
+from prefect_parallel.yaml_file import MAX_DEPTH, parse_document
 
 MAX_DIGITS = 10
 """Of an item's number in a list."""
@@ -102,7 +102,7 @@ def _step_into(node: Section | Items, path: KeyPath, key: str, name: str) -> Sec
 
 def _value(old: Any, path: KeyPath, text: str, document: Document, name: str) -> Any:
     if text.startswith(("{", "[")):
-        value = parse_document(f"{{value: {text}}}", name, document.folder).data["value"]
+        value = parse_document(f"{{value: {text}}}", name, InvalidPipeline).data["value"]
         _move(value, path)
         return value
     if isinstance(old, Section) and "path" in old:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import yaml
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 
+from prefect_parallel.document import Document
 from prefect_parallel.job.components import Component, ParallelComponentModel
-from prefect_parallel.job.document import Document
 from prefect_parallel.job.expressions import whole
 from prefect_parallel.job.in_force import InForce, in_force
 from prefect_parallel.job.local_paths import make_paths_absolute

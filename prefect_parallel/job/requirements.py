@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prefect_parallel.job.document import KeyPath
-from prefect_parallel.job.rules import shown
+from prefect_parallel.document import KeyPath, shown
 
 _SPEC = re.compile(
     r"(?:[\w./-]+::)?(?P<name>\w[\w.-]*)(?P<constraint>\s*[=<>!~].*|\s+[\d*].*)?", re.ASCII

@@ -6,8 +6,8 @@ import os
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from prefect_parallel.document import KeyPath
 from prefect_parallel.errors import nearest
-from prefect_parallel.job.document import KeyPath
 from prefect_parallel.job.expressions import find, keep_given, whole
 from prefect_parallel.job.in_force import InForce
 from prefect_parallel.job.locations import kind_of

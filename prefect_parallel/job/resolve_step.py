@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from prefect_parallel.document import KeyPath, dotted
 from prefect_parallel.errors import InvalidPipeline, instead_of, nearest
-from prefect_parallel.job.document import KeyPath, dotted
 from prefect_parallel.job.expressions import fill, find, keep_given, malformed, whole
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.inputs import Inputs
@@ -26,7 +26,7 @@ from prefect_parallel.job.resolved import (
     missing_keys,
 )
 from prefect_parallel.job.step_settings import Environment
-from prefect_parallel.job.yaml_file import read_document
+from prefect_parallel.yaml_file import read_document
 
 
 class StepResolver:
@@ -312,7 +312,9 @@ class StepResolver:
         try:
             if kind_of(file) == "file" and not file.read_bytes().strip():
                 return requirements_in({}, name, file.parent)
-            document = read_document(file, self.findings.shown(file), (*above, *keys))
+            document = read_document(
+                file, InvalidPipeline, self.findings.shown(file), (*above, *keys)
+            )
         except InvalidPipeline as error:
             self.findings.problems += error.problems
             return None

@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from prefect_parallel.document import Date, Typed, shown
 from prefect_parallel.errors import nearest
-from prefect_parallel.job.document import Date, Items, Section, Typed
 from prefect_parallel.job.expressions import whole
-from prefect_parallel.job.yaml_file import parse_scalar
+from prefect_parallel.yaml_file import parse_scalar
 
 INT_MAX = 2**31 - 1
 
@@ -29,24 +29,6 @@ def wrong(
     return PydanticCustomError(
         "rule", "{found}", {"found": found, "allowed": allowed, "hint": hint}
     )
-
-
-def shown(value: Any) -> str:
-    """A value as a message names it."""
-    if value is None:
-        return "nothing (null)"
-    if isinstance(value, bool):
-        return f"the boolean {str(value).lower()}"
-    if isinstance(value, (int, float)):
-        return f"the number {value}"
-    if isinstance(value, Date):
-        return f"the date {value}"
-    if isinstance(value, (Section, dict)):
-        return "a mapping"
-    if isinstance(value, (Items, list, tuple)):
-        return "a list"
-    text = repr(str(value))
-    return text if len(text) <= 60 else text[:57] + "...'"
 
 
 def _quoted(value: Any) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from prefect_parallel.job.document import Document, Items, KeyPath, Section, document_of
+from prefect_parallel.document import Document, KeyPath, document_of, plain
 from prefect_parallel.job.model import Reading, path_of
 from prefect_parallel.job.pipeline import PipelineJob
 
@@ -49,7 +49,7 @@ class Salvaged:
 
 def salvage(document: Document, error: ValidationError) -> Salvaged | None:
     """Read what can be read; None if too little is left."""
-    data = _copy(document.data)
+    data = plain(document.data)
     unread: set[str] = set()
     broken: set[KeyPath] = set()
     for _ in range(_ROUNDS):
@@ -96,11 +96,3 @@ def _mend(data: dict[str, Any], path: KeyPath, *, missing: bool) -> bool:
     else:
         parent.clear()
     return True
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, Section):
-        return {key: _copy(child) for key, child in value.items()}
-    if isinstance(value, Items):
-        return [_copy(child) for child in value]
-    return value

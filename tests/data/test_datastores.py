@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -97,15 +98,32 @@ def test_keys_to_a_place_are_never_shown(known: Datastores) -> None:
     assert known.stores["far"].storage_options["nested"] == {"port": 1}
 
 
+def test_storage_options_go_to_other_processes_as_json(tmp_path: Path) -> None:
+    options = "{version: 2024-05-06, retries: 0x10, headers: {1: a}}"
+    (tmp_path / "stores.yml").write_text(
+        f"datastores: {{a: {{url: x, storage_options: {options}}}}}"
+    )
+    sent = json.dumps(Datastores.load(tmp_path / "stores.yml").to_json())
+    assert Datastores.from_json(json.loads(sent)).stores["a"].storage_options == {
+        "version": "2024-05-06",
+        "retries": 16,
+        "headers": {"1": "a"},
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("datastores: {a: {}}", "1:17: datastores.a.url: the key is missing"),
+        ("datastores: {a: {}}", "1:14: datastores.a.url: the key is missing"),
         ("datastores: {a: {url: x, storage_option: {}}}", "did you mean storage_options"),
-        ("datastores: [a]", "1:13: datastores: found a list"),
-        ("assets: {a: {1: {type: x, path: y}, 1: {type: x, path: y}}}", "stands here twice"),
-        ("datastores: {a: {url: x, storage_options: !!python/object:os.x {}}}", "plain YAML"),
-        ("{", "is not valid YAML"),
+        ("datastores: [a]", "1:1: datastores: found a list"),
+        ("assets: {a: {1: {type: x, path: y}, 1: {type: x, path: y}}}", "stands in line 1 already"),
+        (
+            "datastores: {a: {url: x, storage_options: !!python/object:os.x {}}}",
+            "tag !!python/object:os.x is not allowed",
+        ),
+        ("datastores: {a: {url: x, storage_options: {k: 1, k: 2}}}", "storage_options.k: this key"),
+        ("{", "not YAML"),
         ("", "is empty"),
     ],
 )

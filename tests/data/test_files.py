@@ -155,6 +155,22 @@ def test_transformations_of_a_list_of_files(make_table: MakeTable) -> None:
     assert found.to_pandas()["name"].tolist() == ["b", "c"]
 
 
+def test_what_yaml_1_1_reads_in_an_mltable(tmp_path: Path) -> None:
+    (tmp_path / "MLTable").write_text("""\
+paths:
+- &first {file: a}
+- *first
+- {file: b}
+- {<<: *first}
+transformations:
+- take: 0b1_1
+metadata: {1: 2024-01-02}
+""")
+    for name in "ab":
+        (tmp_path / name).write_text("")
+    assert names(tmp_path, load_files(str(tmp_path)).paths()) == ["a", "a", "b"]
+
+
 def test_no_paths_are_an_empty_list(make_table: MakeTable) -> None:
     files = load_files(str(make_table({})))
     assert files.to_pandas().empty

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, overload
 
+from prefect_parallel.document import document_of
 from prefect_parallel.errors import InvalidPipeline, Problem
 from prefect_parallel.job.builder.step import (
     Attributes,
@@ -21,7 +22,6 @@ from prefect_parallel.job.builder.step import (
     steps_so_far,
 )
 from prefect_parallel.job.builder.written import Writer, output_of, pipeline_input, without_none
-from prefect_parallel.job.document import document_of
 from prefect_parallel.job.load import job_from
 from prefect_parallel.job.name_rules import as_asset
 from prefect_parallel.job.pipeline import PipelineJob

@@ -1,4 +1,4 @@
-"""Files that are no pipeline, or hardly YAML."""
+"""Files that are hardly YAML, or no mapping."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.yaml_file import parse_document, read_document
-
-from .conftest import Folder
+from prefect_parallel.errors import InvalidMLTable, InvalidPipeline, Problem
+from prefect_parallel.yaml_file import parse_document, read_document
 
 
 def problems(text: str) -> list[Problem]:
     with pytest.raises(InvalidPipeline) as refused:
-        parse_document(text, "x.yml", Path())
+        parse_document(text, "x.yml", InvalidPipeline)
     return refused.value.problems
 
 
@@ -34,11 +32,11 @@ LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("a: b: c\n", (1, 5), "not YAML"),
         ("a: [1, 2\n", (2, 1), "not YAML"),
         ("a: 'x\n", (2, 1), "not YAML"),
-        ("5: x\n", (1, 1), "the key 5 is not text"),
-        ("a:\n  yes: x\n", (2, 3), "the key true is not text"),
-        ("~: x\n", (1, 1), "the key null is not text"),
-        ("1.5: x\n", (1, 1), "the key 1.5 is not text"),
-        ("? [a, b]\n: x\n", (1, 3), "is not text"),
+        ("5: x\n", (1, 1), "the key is the number 5, not text"),
+        ("a:\n  yes: x\n", (2, 3), "the key is the boolean true, not text"),
+        ("~: x\n", (1, 1), "the key is nothing (null), not text"),
+        ("1.5: x\n", (1, 1), "the key is the number 1.5, not text"),
+        ("? [a, b]\n: x\n", (1, 3), "the key is a list, not text"),
         ("a: !!python/object:os.system {}\n", (1, 4), "!!python/object:os.system"),
         ("a: !!python/object/apply:os.system [touch x]\n", (1, 4), "python/object/apply"),
         ("a: !!binary aGk=\n", (1, 4), "!!binary"),
@@ -92,7 +90,7 @@ i: .5
 j: ~
 k: !!str 5
 """
-    assert parse_document(text, "x.yml", Path()).data == {
+    assert parse_document(text, "x.yml", InvalidPipeline).data == {
         "a": True,
         "b": False,
         "c": 16,
@@ -114,30 +112,41 @@ b: &b {y: 3, z: 4}
 c: {<<: *a, x: 5}
 d: {<<: [*a, *b], w: 0}
 """
-    data = parse_document(text, "x.yml", Path()).data
+    data = parse_document(text, "x.yml", InvalidPipeline).data
     assert data["c"] == {"x": 5, "y": 2}
     assert data["d"] == {"w": 0, "x": 1, "y": 2, "z": 4}
+
+
+def test_keys_that_may_be_numbers_are_text_as_written() -> None:
+    text = "1: a\n0x1: {yes: b, ~: c}\n1.10: d\n"
+    data = parse_document(text, "x.yml", InvalidMLTable, number_keys=True).data
+    assert data == {"1": "a", "0x1": {"yes": "b", "~": "c"}, "1.10": "d"}
+    with pytest.raises(InvalidMLTable, match="2:1: 1: this key stands in line 1 already"):
+        parse_document("1: a\n'1': b\n", "x.yml", InvalidMLTable, number_keys=True)
 
 
 def test_a_byte_order_mark_and_unicode(tmp_path: Path) -> None:
     file = tmp_path / "ü.yml"
     file.write_bytes("\ufeffgröße: ☃\n".encode())
-    assert read_document(file).data == {"größe": "☃"}
+    document = read_document(file, InvalidPipeline)
+    assert document.data == {"größe": "☃"}
+    assert document.folder == tmp_path
 
 
 def test_other_encodings_are_named(tmp_path: Path) -> None:
     file = tmp_path / "x.yml"
     file.write_bytes("a: 1\nb: größe\n".encode("latin-1"))
     with pytest.raises(InvalidPipeline, match=r"x\.yml:2: byte 0xf6 is not UTF-8"):
-        read_document(file)
+        read_document(file, InvalidPipeline)
 
 
-def test_a_missing_file_names_those_that_are_there(folder: Folder) -> None:
-    folder.add("pipeline.yml", "a: 1").add("other.yaml", "a: 1")
+def test_a_missing_file_names_those_that_are_there(tmp_path: Path) -> None:
+    for name in ("pipeline.yml", "other.yaml"):
+        (tmp_path / name).write_text("a: 1")
     with pytest.raises(InvalidPipeline, match=r"no such file.*\n.*other\.yaml, pipeline\.yml"):
-        read_document(folder.path / "pipelin.yml")
+        read_document(tmp_path / "pipelin.yml", InvalidPipeline)
     with pytest.raises(InvalidPipeline, match="is a directory"):
-        read_document(folder.path)
+        read_document(tmp_path, InvalidPipeline)
 
 
 def test_ten_megabytes_are_read_in_seconds() -> None:
@@ -145,5 +154,5 @@ def test_ten_megabytes_are_read_in_seconds() -> None:
     text = "jobs:\n" + "".join(f"  step{number}:\n{step}" for number in range(20_000))
     assert len(text) > 10_000_000
     before = time.monotonic()
-    assert len(parse_document(text, "x.yml", Path()).data["jobs"]) == 20_000
+    assert len(parse_document(text, "x.yml", InvalidPipeline).data["jobs"]) == 20_000
     assert time.monotonic() - before < 30

@@ -26,10 +26,19 @@ from yaml.events import (
 )
 from yaml.resolver import Resolver
 
-from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.document import Date, Document, Items, KeyPath, Place, Section, dotted
+from prefect_parallel.document import (
+    Date,
+    Document,
+    Items,
+    KeyPath,
+    Place,
+    Section,
+    dotted,
+    shown,
+)
+from prefect_parallel.errors import InvalidFile, Problem
 
-# What aliases may add to a file, in values. Pipelines share a step or two; a file that multiplies
+# What aliases may add to a file, in values. A file shares a step or two; one that multiplies
 # itself ("billion laughs") passes this at once.
 MAX_ALIASED_VALUES = 100_000
 MAX_DEPTH = 100
@@ -40,47 +49,64 @@ _RESOLVER = Resolver()
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read_document(file: Path, shown_as: str | None = None, prefix: KeyPath = ()) -> Document:
+def read_document(
+    file: Path,
+    error: type[InvalidFile],
+    shown_as: str | None = None,
+    prefix: KeyPath = (),
+    *,
+    number_keys: bool = False,
+) -> Document:
     """Read a YAML 1.1 file.
 
     Args:
         file: The file.
+        error: What to raise.
         shown_as: Its name in messages; the path as given if None.
         prefix: Put before every key's path in messages.
+        number_keys: Whether keys may be numbers, booleans and null; they are text, as written.
 
     Raises:
-        InvalidPipeline: It cannot be read, is not one YAML mapping of plain values, repeats a
-            key, or multiplies itself by aliases.
+        InvalidFile: As `error`. It cannot be read, is not one YAML mapping of plain values,
+            repeats a key, or multiplies itself by aliases.
     """
     name = shown_as or str(file)
     try:
         content = file.read_bytes()
     except ValueError:
-        raise InvalidPipeline([Problem("is no path", name, key=dotted(prefix) or None)]) from None
-    except OSError as error:
-        raise InvalidPipeline([_unreadable(name, file, error, prefix)]) from None
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        problem = Problem(
-            f"byte 0x{content[error.start]:02x} is not UTF-8", name, line, hint="save it as UTF-8"
-        )
-        raise InvalidPipeline([problem]) from None
-    return parse_document(text, name, file.parent.absolute(), prefix)
+        raise error([Problem("is no path", name, key=dotted(prefix) or None)]) from None
+    except OSError as failure:
+        raise error([_unreadable(name, file, failure, prefix)]) from None
+    document = parse_document(content, name, error, prefix, number_keys=number_keys)
+    document.folder = file.parent.absolute()
+    return document
 
 
-def parse_document(text: str, name: str, folder: Path, prefix: KeyPath = ()) -> Document:
-    """The same for text that is at hand.
+def parse_document(
+    content: bytes | str,
+    name: str,
+    error: type[InvalidFile],
+    prefix: KeyPath = (),
+    *,
+    number_keys: bool = False,
+) -> Document:
+    """The same for content that is at hand.
 
     Raises:
-        InvalidPipeline: As for `read_document`.
+        InvalidFile: As for `read_document`.
     """
-    builder = _Builder(text, name, prefix)
-    data = builder.build()
-    if builder.problems:
-        raise InvalidPipeline(builder.problems)
-    return Document(name, folder, data, prefix)
+    text = content if isinstance(content, str) else _decoded(content, name, error)
+    data = _Builder(text, name, error, prefix, number_keys).build()
+    return Document(name, data, prefix=prefix)
+
+
+def _decoded(content: bytes, name: str, error: type[InvalidFile]) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as failure:
+        line = content.count(b"\n", 0, failure.start) + 1
+        message = f"byte 0x{content[failure.start]:02x} is not UTF-8"
+        raise error([Problem(message, name, line, hint="save it as UTF-8")]) from None
 
 
 def parse_scalar(text: str) -> Any:
@@ -124,10 +150,14 @@ def _scalar(tag: str, value: str) -> Any:
 class _Builder:
     """Plain values from the parser's events, with where each stood."""
 
-    def __init__(self, text: str, name: str, prefix: KeyPath) -> None:
+    def __init__(
+        self, text: str, name: str, error: type[InvalidFile], prefix: KeyPath, number_keys: bool
+    ) -> None:
         self.text = text
         self.name = name
+        self.error = error
         self.prefix = prefix
+        self.number_keys = number_keys
         self.problems: list[Problem] = []
         self.anchors: dict[str, Any] = {}
         self.aliased = 0
@@ -138,7 +168,7 @@ class _Builder:
             if isinstance(event, NodeEvent):
                 break
         else:
-            self._fail(None, "the file is empty", allowed="a mapping with `type: pipeline`")
+            self._fail(None, "the file is empty", allowed="`key: value` lines")
         place = _place(event)
         root = self._value(event, events, ())
         for event in events:
@@ -146,6 +176,8 @@ class _Builder:
                 self._fail(event, "a second document begins here", allowed="one document")
         if not isinstance(root, Section):
             self._fail_at(place, "the file is not a mapping", allowed="`key: value` lines")
+        if self.problems:
+            raise self.error(self.problems)
         return root
 
     def _events(self) -> Iterator[Event]:
@@ -204,16 +236,16 @@ class _Builder:
             if isinstance(event, CollectionEndEvent):
                 break
             place = _place(event)
-            key = self._value(event, events, (*path, "?"))
+            key = self._key(event, events, path)
             value_event = next(events)
             value_place = _place(value_event)
-            child: KeyPath = (*path, key) if isinstance(key, str) else path
+            child: KeyPath = path if key is None else (*path, key)
             merges = isinstance(event, ScalarEvent) and event.value == "<<" and event.implicit[0]
             value = self._value(value_event, events, path if merges else child)
             if merges:
                 merged.append((value_place, value))
-            elif not isinstance(key, str):
-                self._add(place, path, f"the key {_shown(key)} is not text", hint="quote it")
+            elif key is None:
+                continue
             elif key in section:
                 first = section.key_places[key][0]
                 self._add(place, child, f"this key stands in line {first} already")
@@ -222,6 +254,15 @@ class _Builder:
         for merge_place, value in merged:
             self._merge(section, merge_place, value)
         return section
+
+    def _key(self, event: Event, events: Iterator[Event], path: KeyPath) -> str | None:
+        key = self._value(event, events, (*path, "?"))
+        if isinstance(key, str):
+            return key
+        if self.number_keys and isinstance(event, ScalarEvent):
+            return event.value
+        self._add(_place(event), path, f"the key is {shown(key)}, not text", hint="quote it")
+        return None
 
     def _merge(self, section: Section, place: Place, value: Any) -> None:
         # YAML 1.1's merge key: what the mapping itself says wins, then the earlier of several.
@@ -278,10 +319,9 @@ class _Builder:
             self._refuse_tag(event, event.tag, path)
 
     def _refuse_tag(self, event: Event, tag: str, path: KeyPath) -> None:
-        shown = "!!" + tag.removeprefix(_PREFIX) if tag.startswith(_PREFIX) else tag
-        self._add(
-            _place(event), path, f"the tag {shown} is not allowed", allowed="values without tags"
-        )
+        name = "!!" + tag.removeprefix(_PREFIX) if tag.startswith(_PREFIX) else tag
+        message = f"the tag {name} is not allowed"
+        self._add(_place(event), path, message, allowed="values without tags")
 
     def _add(
         self,
@@ -301,7 +341,7 @@ class _Builder:
     def _fail_at(self, place: Place | None, message: str, **more: str | None) -> NoReturn:
         line, column = place or (None, None)
         problem = Problem(message, self.name, line, column, dotted(self.prefix) or None, **more)
-        raise InvalidPipeline([*self.problems, problem]) from None
+        raise self.error([*self.problems, problem]) from None
 
 
 def _place(event: Event) -> Place:
@@ -322,9 +362,3 @@ def _hint(line: str, column: int) -> str | None:
 def _line(text: str, number: int) -> str:
     lines = text.split("\n")
     return lines[number] if number < len(lines) else ""
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, (Section, Items)):
-        return "that is a mapping or a list"
-    return {True: "true", False: "false", None: "null"}.get(value, repr(value))

@@ -54,7 +54,7 @@ class Typed(str):
 
 
 class Date(str):
-    """A date as it was written. YAML 1.1 makes it no text, and no key of the format wants one."""
+    """A date as it was written. YAML 1.1 tells it from text, and so do most keys."""
 
     __slots__ = ()
 
@@ -65,15 +65,15 @@ class Document:
 
     Attributes:
         file: As the user typed it; what messages begin with. None if there is no file.
-        folder: What relative paths in it count from.
         data: Its content.
+        folder: What relative local paths in it count from.
         prefix: Keys put before a path in messages: a component file tells of its step.
         origins: What was set from elsewhere: path -> from where, as messages begin with it.
     """
 
     file: str | None
-    folder: Path
     data: Section
+    folder: Path = Path()
     prefix: KeyPath = ()
     origins: dict[KeyPath, str] = field(default_factory=dict)
 
@@ -122,9 +122,36 @@ def dotted(path: Sequence[Key]) -> str:
     return ".".join(str(key) for key in path)
 
 
+def plain(value: Any) -> Any:
+    """The same without its places."""
+    if isinstance(value, Section):
+        return {key: plain(child) for key, child in value.items()}
+    if isinstance(value, Items):
+        return [plain(child) for child in value]
+    return value
+
+
+def shown(value: Any) -> str:
+    """A value as a message names it."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return f"the boolean {str(value).lower()}"
+    if isinstance(value, (int, float)):
+        return f"the number {value}"
+    if isinstance(value, Date):
+        return f"the date {value}"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    text = repr(str(value))
+    return text if len(text) <= 60 else text[:57] + "...'"
+
+
 def document_of(data: dict[str, Any], folder: Path) -> Document:
     """A document of values that come from Python."""
-    return Document(None, folder, _section_of(data, ()))
+    return Document(None, _section_of(data, ()), folder)
 
 
 def _section_of(data: Any, path: KeyPath) -> Any:
