@@ -218,6 +218,13 @@ MISTAKES = [
         "4:3: transformations.1: a second transformation that reads",
         "",
     ),
+    (
+        "paths: [{file: a}]\ntransformations:\n- {take: 1, skip: 2}\n",
+        "3:3: transformations.0: found a mapping",
+        "a mapping with one transformation",
+    ),
+    ("paths: [{file: a}]\ntransformations:\n- take: yes\n", "the boolean true", "at least 0"),
+    ("paths: [{file: 2024-01-02}]\n", "paths.0.file: found the date 2024-01-02", "text"),
     ("paths: [{file: a}]\ntransformations:\n- filter\n", "its options are missing", ""),
     ("? [1]\n: 2\npaths: []\n", "the key is a list, not text", ""),
     ("paths: &a [*a, *a]\n", "no anchor &a before it", ""),

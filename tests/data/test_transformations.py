@@ -331,6 +331,10 @@ def test_versions_of_a_delta_table(tmp_path: Path) -> None:
     assert read(version_as_of=0) == [1]
     assert read(timestamp_as_of="1999-01-01T00:00:00Z") == [1]
     assert read(timestamp_as_of="2999-01-01T00:00:00+02:00") == [2]
+    table = tmp_path / "MLTable"
+    table.write_text(table.read_text().replace("'", ""))
+    assert "timestamp_as_of: 2999" in table.read_text()
+    assert load_table(str(tmp_path)).to_pandas()["v"].tolist() == [2]
     for wrong in (
         {"version_as_of": 7},
         {"timestamp_as_of": "soon"},
