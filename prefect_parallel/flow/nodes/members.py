@@ -87,7 +87,8 @@ class AllWorkers(Members):
         # Of tasks that are there before the first worker runs, Dask starts any first.
         try:
             self._client.wait_for_workers(1, timeout=limit)
-        except asyncio.TimeoutError:
+        # Before Python 3.11 these are two, and a cluster of Dask 2024.12 raises the first.
+        except (TimeoutError, asyncio.TimeoutError):
             raise NoNode(f"no node started within {limit:g} s") from None
         return None
 
