@@ -56,8 +56,8 @@ def commands_of(example: str) -> list[str]:
     return [line.strip() for line in readme.splitlines() if line.startswith("    ")]
 
 
-def bash(folder: Path, server: str | None, *commands: str) -> None:
-    """Run commands in a shell whose environment is activated."""
+def bash(folder: Path, server: str | None, *commands: str) -> str:
+    """Run commands in a shell whose environment is activated; gives what they print."""
     variables = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     if server:
         variables["PREFECT_API_URL"] = server
@@ -72,6 +72,7 @@ def bash(folder: Path, server: str | None, *commands: str) -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stdout
+    return ended.stdout
 
 
 def steps_of_run_in(folder: Path) -> Path:
@@ -198,8 +199,12 @@ def test_a_pipeline_in_python_without_a_server_and_with_an_empty_prefect_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "an empty home"))
+    monkeypatch.setenv("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO")
+    monkeypatch.delenv("DASK_LOGGING__DISTRIBUTED")
     clone = clone_with("pipeline_in_python", tmp_path)
-    bash(clone, None, *commands_of("pipeline_in_python"))
+    said = bash(clone, None, *commands_of("pipeline_in_python"))
+    assert "all 3 steps completed" in said
+    assert "distributed" not in said, "Dask tells of its workers"
     steps = steps_of_run_in(clone)
     comparison = (steps / "comparing/outputs/comparison/comparison.csv").read_text()
     assert comparison.splitlines() == ["filter,missed,wronged", "cautious,2,0", "eager,0,6"]

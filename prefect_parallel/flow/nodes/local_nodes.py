@@ -9,7 +9,7 @@ from uuid import uuid4
 from distributed import Scheduler
 from distributed.deploy.spec import ProcessInterface, SpecCluster
 
-from prefect_parallel.flow.nodes.node_template import NodeTemplate
+from prefect_parallel.flow.nodes.node_template import NodeTemplate, quieten_dask
 
 
 class LocalNodes(SpecCluster):
@@ -23,6 +23,7 @@ class LocalNodes(SpecCluster):
             slots: How many tasks each of them runs at a time.
             options: As for `SpecCluster`.
         """
+        quieten_dask()
         node = {"cls": _Node, "options": {"slots": slots}}
         super().__init__(
             workers=dict.fromkeys(range(nodes), node),

@@ -197,6 +197,12 @@ class _Template:
                 self._start(node.request)
 
 
+def quieten_dask() -> None:
+    """Let Dask not tell of each worker that comes and goes, unless its log is configured."""
+    if dask.config.get("logging", None) is None:
+        logging.getLogger("distributed").setLevel(logging.WARNING)
+
+
 def _serve(connection: socket.socket) -> None:
     _Template(connection).serve()
 
@@ -207,6 +213,7 @@ def _run_node(request: dict[str, Any]) -> None:
     sys.path[:] = request["path"]
     for variable in ONE_THREAD:
         os.environ.setdefault(variable, "1")
+    quieten_dask()
     # Dask would look at each thread's stack a hundred times a second; none runs user code.
     dask.config.set({"distributed.worker.profile.enabled": False})
     asyncio.run(_work(request))
