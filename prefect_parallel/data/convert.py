@@ -119,7 +119,7 @@ def _to_float(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):
-        return float(value)
+        return kinds.to_double(value)
     return kinds.to_float(value) if isinstance(value, str) else None
 
 

@@ -27,7 +27,7 @@ from prefect_parallel.data.filter_values import (
     sign,
     starts_with,
 )
-from prefect_parallel.data.kinds import INT64
+from prefect_parallel.data.kinds import INT64, to_double
 
 # A column's name, then fields of nested objects.
 Reference: TypeAlias = tuple[str, ...]
@@ -186,7 +186,7 @@ class Expression:
         ):
             raise self._unknown(node)
         beyond = type(node.value) is int and node.value not in INT64
-        value = literal(float(node.value) if beyond else node.value)  # type: ignore[arg-type]
+        value = literal(to_double(node.value) if beyond else node.value)  # type: ignore[arg-type]
         return lambda environment: value
 
     def _call(self, node: ast.Call, build: Callable[[ast.expr], _Node]) -> _Node:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prefect_parallel.data.kinds import INT64, TIMESTAMP
+from prefect_parallel.data.kinds import INT64, TIMESTAMP, to_double
 
 # Less-than and greater-than between kinds follow this order, as in the reference.
 _RANKS = ("boolean", "number", "text", "datetime", "other")
@@ -75,7 +75,7 @@ def of_objects(values: list[Any]) -> Value:
     if isinstance(values[0], (list, dict)):
         return Value("other", pa.repeat(pa.scalar(True), len(values)))
     if type(values[0]) is int and not all(value in INT64 for value in values):
-        values = [float(value) for value in values]
+        values = [to_double(value) for value in values]
     return of_array(pa.array(values))
 
 

@@ -6,6 +6,7 @@ where nothing settles which of day and month comes first.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -68,6 +69,14 @@ def from_text(values: pa.Array[Any], kind: Kind) -> pa.Array[Any]:
         return fast if fast is not None else by_value(values, parser(kind["formats"]), TIMESTAMP)
     convert: Callable[[str], Any] = {"int": to_int, "float": to_float, "boolean": to_boolean}[name]
     return by_value(values, convert, ARROW_TYPES[name])
+
+
+def to_double(number: float) -> float:
+    """The nearest number of 64 bits; an infinity where an integer is larger than all of them."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def by_value(

@@ -77,9 +77,7 @@ class RemotePlace:
         return found["size"], _version(found)
 
     def read(self, start: int, stop: int) -> bytes:
-        """Bytes of a file."""
-        if start >= stop:
-            return b""
+        """Bytes of a file, one at least."""
 
         def read() -> bytes:
             data: bytes = self._filesystem.cat_file(self._path, start=start, end=stop)
@@ -150,11 +148,6 @@ class RemoteFile(io.RawIOBase):
         data = self._range(self._at, stop) if stop > self._at else b""
         self._at += len(data)
         return data
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
     def _range(self, start: int, stop: int) -> bytes:
         inside = start - self._ahead_at

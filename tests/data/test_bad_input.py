@@ -228,6 +228,8 @@ MISTAKES = [
     ("paths: [{file: a}]\ntransformations:\n- filter\n", "its options are missing", ""),
     ("? [1]\n: 2\npaths: []\n", "the key is a list, not text", ""),
     ("paths: &a [*a, *a]\n", "no anchor &a before it", ""),
+    ("paths: a.csv\n", "1:8: paths: found", "a list of file:"),
+    ("paths: []\ntransformations: [[a]]\n", "transformations.0: found", "one transformation"),
     ("", "is empty", ""),
 ]
 
@@ -281,8 +283,27 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
             },
             "has no date",
         ),
-        ({"extract_columns_from_partition_format": {"partition_format": "/{a/"}}, "brace"),
-        ({"extract_columns_from_partition_format": {"partition_format": "/a/"}}, "placeholder"),
+        *(
+            ({"convert_column_types": [{"columns": "a", "column_type": column_type}]}, why)
+            for column_type, why in [
+                ({"boolean": {"true_values": ["x"], "false_values": ["x"]}}, "both a true and a"),
+                ({"datetime": {"formats": []}}, "formats is empty"),
+                ({"datetime": {"formats": ["%Y"]}, "boolean": {}}, "not both"),
+                ({"datetime": {"formats": ["%Y %Q"]}}, "the unknown directive '%Q'"),
+                ({"datetime": {"formats": ["%Y %I"]}}, "%I without %p"),
+            ]
+        ),
+        *(
+            ({"extract_columns_from_partition_format": {"partition_format": text}}, why)
+            for text, why in [
+                ("/{a/", "brace"),
+                ("/a/", "placeholder"),
+                ("/{}/a", "has no name"),
+                ("/{a}/{a}", "'a' stands twice"),
+                ("/{a:yyyy}/{b:yyyy}", "two dates"),
+                ("/{a:ddyyyy}", "once each, in the order yyyy MM dd"),
+            ]
+        ),
     ],
 )
 def test_a_mistake_in_a_transformation_is_told_with_its_line(
@@ -293,6 +314,43 @@ def test_a_mistake_in_a_transformation_is_told_with_its_line(
         outcomes(folder)
     assert str(refused.value).startswith(f"{folder / 'MLTable'}:5: ")
     assert why in str(refused.value)
+
+
+def test_an_mltable_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "MLTable").write_bytes(b"paths: []\n# \xff\n")
+    with pytest.raises(InvalidMLTable, match=r"MLTable:.* UTF-8"):
+        load_table(str(tmp_path))
+
+
+def test_a_table_that_cannot_be_grouped(make_table: MakeTable) -> None:
+    table = load_table(str(make_table([b'{"n": 1}\n{"n"\n'], "read_json_lines")))
+    with pytest.raises(InvalidInput, match=r"grouped by n: .*0\.data: line 2 "):
+        list(table.mini_batches(partition_keys=["n"]))
+
+
+def test_a_partition_format_of_no_file(make_table: MakeTable) -> None:
+    extract = {"extract_columns_from_partition_format": {"partition_format": "/{p}/gone"}}
+    with pytest.raises(InvalidMLTable, match=r"matches the path of no file, as .*0\.data"):
+        load_table(str(make_table([GOOD], extract, "read_delimited"))).to_pandas()
+
+
+@pytest.mark.parametrize("read", ["read_delimited", "read_json_lines", "read_parquet"])
+def test_a_link_to_nowhere_fails_its_own_mini_batch_only(tmp_path: Path, read: str) -> None:
+    good = {"read_delimited": GOOD, "read_json_lines": b'{"b": "x"}\n{"b": "y"}\n'}.get(read)
+    if good is None:
+        pd.DataFrame({"b": ["x", "y"]}).to_parquet(tmp_path / "a.data")
+    else:
+        (tmp_path / "a.data").write_bytes(good)
+    (tmp_path / "b.data").symlink_to("nowhere")
+    (tmp_path / "MLTable").write_text(
+        f"paths: [{{pattern: ./*.data}}]\ntransformations: [{read}]\n"
+    )
+    first, second = outcomes(tmp_path)
+    assert isinstance(first, pd.DataFrame)
+    assert first["b"].tolist() == ["x", "y"]
+    assert isinstance(second, str)
+    assert second.startswith(f"{tmp_path / 'b.data'}: ")
+    assert "No such file or directory" in second
 
 
 def test_inputs_of_another_type(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def test_keys_that_the_path_gives(make_table: MakeTable) -> None:
         {"Store": "0002"},
     ]
     assert [context.mini_batch_index for context, _ in found] == [0, 1]
+    assert [context.minibatch_index for context, _ in found] == [0, 1]
     # The column has a type, the key has the text of the path.
     assert [frame["Store"].tolist() for _, frame in found] == [[1001] * 3, [2] * 2]
     assert [frame["units"].tolist() for _, frame in found] == [[10, 20, 30], [40, 50]]

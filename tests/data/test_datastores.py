@@ -131,3 +131,8 @@ def test_files_with_mistakes(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "stores.yml").write_text(text)
     with pytest.raises(InvalidDatastores, match=message):
         Datastores.load(tmp_path / "stores.yml")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDatastores, match=r"stores\.yml: no such file"):
+        Datastores.load(tmp_path / "stores.yml")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from prefect_parallel.data import BySize, load_files, open_reader, plan
+from prefect_parallel.data import BySize, load_files, load_table, open_reader, plan
 from prefect_parallel.data.entries import sorted_entries
 from prefect_parallel.errors import EmptyInput, InvalidInput, InvalidMLTable, UnreadableMiniBatch
 from tests.data.conftest import MakeTable
@@ -180,3 +180,29 @@ def test_no_paths_are_an_empty_list(make_table: MakeTable) -> None:
 def test_a_table_is_no_list_of_files(make_table: MakeTable) -> None:
     with pytest.raises(InvalidInput, match="load_table"):
         load_files(str(make_table([b"a\n"], "read_delimited")))
+    with pytest.raises(InvalidInput, match="is a list of files"):
+        load_table(str(make_table([b"a\n"])))
+
+
+def test_a_file_and_a_folder_are_lists_of_files(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).touch()
+    for path, found in {"a": ["a"], "": ["a", "b"]}.items():
+        files = load_files(str(tmp_path / path))
+        assert names(tmp_path, files.paths()) == found
+        assert names(tmp_path, files.to_pandas()["Path"].tolist()) == found
+
+
+def test_a_pattern_from_the_root(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    first, second, *rest = str(tmp_path)
+    pattern = f"{first}[{second}]{''.join(rest)}/?"
+    (tmp_path / "MLTable").write_text(f"paths: [{{pattern: '{pattern}'}}]\n")
+    assert names(tmp_path, load_files(str(tmp_path)).paths()) == ["a"]
+
+
+def test_a_column_that_paths_give_twice(make_table: MakeTable) -> None:
+    extract = {"extract_columns_from_partition_format": {"partition_format": "/{a}/"}}
+    folder = make_table({"x/a": b""}, extract, extract)
+    with pytest.raises(InvalidInput, match="MLTable: 'a' is both a column and a placeholder"):
+        load_files(str(folder)).paths()

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -246,3 +247,50 @@ def test_steps_that_count_rows_count_those_of_the_table(
             assert [as_json(value) for value in whole["v"].tolist()] == wanted
         else:
             assert whole.empty
+
+
+def test_utf16_whose_bytes_look_like_line_ends(make_table: MakeTable) -> None:
+    texts = ["\u0a05\u4100" * length for length in range(1, 20)]
+    content = "\ufeff" + "\n".join(["text", *texts])
+    options = {"encoding": "utf16", "infer_column_types": False}
+    folder = make_table([content.encode("utf-16-le")], {"read_delimited": options})
+    for size in (1, 7, 30):
+        assert check_join(folder, size)["text"].tolist() == texts
+
+
+@pytest.mark.parametrize("multi_line", [False, True])
+def test_records_and_headers_longer_than_what_is_looked_at(
+    make_table: MakeTable, multi_line: bool
+) -> None:
+    line_end = "\n" if multi_line else " "
+    texts = [f"{number}{line_end}" + "x" * 600_000 for number in range(5)]
+    header = "n" * 20_000
+    content = "".join(f'"{text}"\n' for text in [header, *texts])
+    options = {"support_multi_line": multi_line}
+    folder = make_table([content.encode()], {"read_delimited": options})
+    for size in (10_000, 700_000):
+        assert check_join(folder, size)[header].tolist() == texts
+
+
+def test_a_json_file_of_nothing_but_a_mark(make_table: MakeTable) -> None:
+    folder = make_table([b"\xef\xbb\xbf", b'{"n": 1}\n'], "read_json_lines")
+    assert check_join(folder, 1)["n"].tolist() == [1]
+
+
+def test_rows_of_json_lines_are_counted(make_table: MakeTable) -> None:
+    lines = "".join(f'{{"n": {number}}}\n' for number in range(10))
+    folder = make_table([lines.encode()] * 2, "read_json_lines", {"skip": 8}, {"take": 5})
+    assert check_join(folder, 20)["n"].tolist() == [8, 9, 0, 1, 2]
+
+
+def test_a_large_row_group_behind_a_small_one(make_table: MakeTable) -> None:
+    rows = pa.table({"n": range(20_000)})
+    file = io.BytesIO()
+    with pq.ParquetWriter(file, rows.schema) as writer:
+        for group in (rows[:10], rows[10:]):
+            writer.write_table(group)
+    folder = make_table([file.getvalue()], "read_parquet")
+    sizes_ = [len(frame) for _, frame in load_table(str(folder)).mini_batches("20kb")]
+    assert sizes_[0] == 10
+    assert len(sizes_) > 2
+    assert check_join(folder, 20 * 1024)["n"].tolist() == list(range(20_000))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import json
+import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +127,7 @@ def test_filters_that_cannot_be_computed(make_table: MakeTable, text: str, why: 
         *("n is None", "n in (1, 2)", "n & 1", "n | 1", "~n", "n = 1", "n <> 1", "n AND b"),
         *("len(t) == 1", "n.__class__", "lambda: 1", "[n]", "t == ''", "f'{n}'", "n @ 2"),
         *("(n := 1)", "datetime()", "datetime(2024, 13, 1) == d", "t.startswith(t)"),
+        *("t.startswith('')", "t.startswith(prefix='a')"),
         *("col(n)", "é == 1", "1j == n", "n if b", "print(n)", "", "(" * 5000),
         *("b if b else b if b else b", "b if b else\n (b or b) if b else b"),
     ],
@@ -153,6 +157,57 @@ def test_a_filter_sees_json_values_as_they_stand_in_the_file(make_table: MakeTab
     assert kept_by("v != 1") == [1, 3, 5, 6, 7, 8]
 
 
+def test_a_number_larger_than_all_others_is_infinite(make_table: MakeTable) -> None:
+    lines = b'{"n": 0, "v": %s}\n{"n": 1, "v": -%s}\n' % (b"9" * 400, b"9" * 400)
+
+    def read(*steps: Any) -> Any:
+        return load_table(str(make_table([lines], "read_json_lines", *steps))).to_pandas()
+
+    assert read()["v"].tolist() == [float("inf"), float("-inf")]
+    assert read({"filter": "v > 1"})["n"].tolist() == [0]
+    assert read({"filter": f"n < {'9' * 400}"})["n"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("share.exact > 2", [2]),
+        ("share.name == 'b'", [2]),
+        ("share.day == datetime(2024, 1, 2)", [2]),
+        ("share.gone == 1 or n == 1", [1]),
+        ("share.exact.gone == 1 or n == 1", [1]),
+        ("large == 'b'", [2]),
+        ("word == 'b'", [2]),
+        ("exact < 2", [1]),
+    ],
+)
+def test_a_filter_on_parquet_s_types(make_table: MakeTable, text: str, rows: list[int]) -> None:
+    exact = pa.array([Decimal("1.5"), Decimal("2.5")])
+    large = pa.array(["a", "b"], pa.large_string())
+    days = pa.array([datetime.date(2024, 1, 1), datetime.date(2024, 1, 2)])
+    columns = {
+        "n": [1, 2],
+        "share": pa.StructArray.from_arrays([exact, large, days], ["exact", "name", "day"]),
+        "large": large,
+        "word": pa.array(["a", "b"]).dictionary_encode(),
+        "exact": exact,
+    }
+    assert kept(make_table([as_parquet(columns)], "read_parquet", {"filter": text})) == rows
+
+
+def test_lists_and_objects_are_not_compared(make_table: MakeTable) -> None:
+    rows = as_parquet({"n": [1], "list": pa.array([[1]])})
+    folder = make_table([rows], "read_parquet", {"filter": "list == list"})
+    with pytest.raises(InvalidInput, match="lists and objects cannot be compared"):
+        kept(folder)
+
+
+def as_parquet(columns: dict[str, Any]) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file)
+    return file.getvalue()
+
+
 def converted(make_table: MakeTable, values: list[str], column_type: Any) -> list[Any]:
     content = "v\n" + "".join(f'"{value}"\n' for value in values)
     folder = make_table(
@@ -177,6 +232,7 @@ def converted(make_table: MakeTable, values: list[str], column_type: Any) -> lis
         ),
         ("string", ["a", ""], ["a", ""]),
         ("stream_info", ["a"], ["a"]),
+        ("int", ["nan", "-inf"], []),
     ],
 )
 def test_conversions(
@@ -184,6 +240,44 @@ def test_conversions(
 ) -> None:
     wanted = wanted + [None] * (len(values) - len(wanted))
     assert converted(make_table, values, column_type) == wanted
+
+
+@pytest.mark.parametrize(
+    ("column_type", "wanted"),
+    [
+        ("int", [None, 7, 2, None, 12, None, None, None]),
+        ("float", [None, 7.0, 2.9, 1e20, 12.0, None, "Infinity", None]),
+        ("string", ["True", "7", "2.9", "1" + "0" * 20, "12", "false", "9" * 400, None]),
+        ("boolean", [True, True, True, True, None, False, True, None]),
+    ],
+)
+def test_conversions_of_json_values(
+    make_table: MakeTable, column_type: str, wanted: list[Any]
+) -> None:
+    values = [True, 7, 2.9, 1e20, "12", "false", int("9" * 400), [1]]
+    lines = "".join(json.dumps({"v": value}) + "\n" for value in values)
+    steps = {"convert_column_types": [{"columns": "v", "column_type": column_type}]}
+    table = load_table(str(make_table([lines.encode()], "read_json_lines", steps)))
+    assert [as_json(value) for value in table.to_pandas()["v"].tolist()] == wanted
+    assert table.values_set_to_null == {"v": wanted.count(None)}
+
+
+def test_conversions_of_parquet_s_types(make_table: MakeTable) -> None:
+    columns = {
+        "at": ("int", pa.array([0], pa.timestamp("s")), None),
+        "list": ("string", pa.array([[1]]), None),
+        "share": ("string", [float("nan")], "NaN"),
+        "flag": ("float", [True], None),
+        "number": ("boolean", [3], True),
+    }
+    steps = [
+        {"columns": name, "column_type": column_type}
+        for name, (column_type, _, _) in columns.items()
+    ]
+    rows = as_parquet({name: values for name, (_, values, _) in columns.items()})
+    folder = make_table([rows], "read_parquet", {"convert_column_types": steps})
+    (row,) = load_table(str(folder)).to_pandas().to_dict("records")
+    assert row == {name: wanted for name, (_, _, wanted) in columns.items()}
 
 
 @pytest.mark.parametrize(
@@ -217,6 +311,8 @@ def test_conversions(
         ("%FT%T%z", "2024-09-05T01:02:03+24:00", None),
         ("%a %-d/%m/%Y", "Thu 5/9/2024", "2024-09-05T00:00:00"),
         ("%a %-d/%m/%Y", "Fri 5/9/2024", None),
+        ("%Y/%F", "2024/2024-09-05", "2024-09-05T00:00:00"),
+        ("%Y/%F", "2023/2024-09-05", None),
     ],
 )
 def test_datetimes_by_format(
@@ -346,6 +442,34 @@ def test_versions_of_a_delta_table(tmp_path: Path) -> None:
         read(version_as_of=0, timestamp_as_of="2999-01-01T00:00:00Z")
 
 
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ("folder: t", "asks for a reader of version 2; this one is 1"),
+        ("file: t/x", "each a folder:, not a file:"),
+    ],
+)
+def test_delta_tables_that_cannot_be_read(tmp_path: Path, entry: str, why: str) -> None:
+    write_deltalake(str(tmp_path / "t"), pa.table({"v": [1]}))
+    (log,) = (tmp_path / "t" / "_delta_log").glob("*.json")
+    of_version_2 = log.read_text().replace('"minReaderVersion":1', '"minReaderVersion":2')
+    log.write_text(of_version_2)
+    (tmp_path / "MLTable").write_text(f"paths: [{{{entry}}}]\ntransformations: [read_delta_lake]\n")
+    with pytest.raises(InvalidInput) as refused:
+        load_table(str(tmp_path)).to_pandas()
+    assert why in str(refused.value)
+
+
+def test_without_the_extra_a_delta_table_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "t").mkdir()
+    (tmp_path / "MLTable").write_text("paths: [{folder: t}]\ntransformations: [read_delta_lake]\n")
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+    with pytest.raises(InvalidInput, match=r"pip install 'prefect-parallel\[delta\]'"):
+        load_table(str(tmp_path)).to_pandas()
+
+
 def test_a_column_that_some_files_lack_has_the_same_dtype_everywhere(make_table: MakeTable) -> None:
     table = load_table(str(make_table([b'{"a":1}\n', b'{"b":2}\n'], "read_json_lines")))
     for _, frame in table.mini_batches():
@@ -425,7 +549,7 @@ def test_json_columns_stand_in_the_order_of_their_first_appearance(make_table: M
     assert list(table.to_pandas()) == ["a", "b"]
 
 
-@pytest.mark.parametrize("line", [b"\r\n", b" \n", b"null\n"])
+@pytest.mark.parametrize("line", [b"\r\n", b" \n", b"null\n", b'{"a": NaN}\n'])
 def test_json_lines_without_an_object_are_invalid(make_table: MakeTable, line: bytes) -> None:
     data = b'{"a": 1}\n\n' + line
     for mini_batch_size in (1, 1000):
@@ -451,3 +575,31 @@ def test_what_has_no_meaning_has_a_type(make_table: MakeTable, key: str) -> None
         file.write(key + "\n")
     with pytest.raises(InvalidMLTable, match=key.split(":")[0].strip("$")):
         load_table(str(folder))
+
+
+def test_two_columns_of_one_name(make_table: MakeTable) -> None:
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]), file)
+    with pytest.raises(InvalidInput, match=r"0\.data: two columns are named 'a'"):
+        load_table(str(make_table([file.getvalue()], "read_parquet"))).to_pandas()
+
+
+def test_an_override_of_a_column_that_only_a_later_file_names(make_table: MakeTable) -> None:
+    rows = b"".join(b"%d\n" % number for number in range(400_000))
+    options = {
+        "header": "all_files_different_headers",
+        "infer_column_types": {"column_type_overrides": [{"columns": "b", "column_type": "int"}]},
+    }
+    folder = make_table([b"a\n" + rows, b"", b"b\n007\n"], {"read_delimited": options})
+    *_, (_, last) = load_table(str(folder)).mini_batches()
+    assert last["b"].tolist() == [7]
+
+
+def test_path_columns_without_a_path(make_table: MakeTable) -> None:
+    extract = {"extract_columns_from_partition_format": {"partition_format": "/{p}/a"}}
+    read = {"read_delimited": {"include_path_column": True}}
+    with_path = load_table(str(make_table({"x/a": b"n\n7\n"}, read, extract))).to_pandas()
+    assert with_path["p"].tolist() == ["x"]
+    drop = {"drop_columns": "Path"}
+    without = load_table(str(make_table({"x/a": b"n\n7\n"}, read, drop, extract))).to_pandas()
+    assert without["p"].isna().all()

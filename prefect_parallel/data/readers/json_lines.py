@@ -13,7 +13,7 @@ from prefect_parallel.data.block import Block, Column
 from prefect_parallel.data.datastores import Datastores
 from prefect_parallel.data.format import LOOKING, Facts, Format, Look
 from prefect_parallel.data.json_rows import parse, read_rows
-from prefect_parallel.data.kinds import INT64
+from prefect_parallel.data.kinds import INT64, to_double
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.path_columns import put_around
 from prefect_parallel.data.text_file import ENCODINGS, TextFile
@@ -198,5 +198,5 @@ def _of_kind(column: list[Any], kind: str | None) -> tuple[Column, int]:
     if kind not in _ARROW_TYPES:
         return kept, lost
     if kind in ("float", _NUMBER):
-        kept = [None if value is None else float(value) for value in kept]
+        kept = [None if value is None else to_double(value) for value in kept]
     return pa.array(kept, _ARROW_TYPES[kind]), lost
