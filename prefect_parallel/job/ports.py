@@ -242,10 +242,7 @@ def as_type(value: Any, of_type: str) -> Any:
         PydanticCustomError: It cannot be read as one.
     """
     found = literal_type(value) if isinstance(value, (str, bool, int, float)) else "mapping"
-    if of_type in DATA_TYPES:
-        if found == "string":
-            return value
-    elif of_type == "string":
+    if of_type == "string":
         if found != "mapping":
             return value if isinstance(value, str) else str(value)
     elif of_type == "boolean":
@@ -253,7 +250,7 @@ def as_type(value: Any, of_type: str) -> Any:
             return value
         if str(value).lower() in ("true", "false"):
             return str(value).lower() == "true"
-    elif found != "boolean" and found != "mapping":
+    elif of_type in ("integer", "number") and found not in ("boolean", "mapping"):
         try:
             number = float(value)
             if of_type == "number":

@@ -96,7 +96,6 @@ class StepResolver:
         self, name: str, value: Output | str, of_type: str | None, lent_mode: str | None
     ) -> OutputSpec:
         path = ("jobs", self.name, "outputs", name)
-        bound: str | None = None
         if isinstance(value, str):
             expression = whole(value)
             if expression is None:
@@ -124,7 +123,6 @@ class StepResolver:
             of_type or value.type or DEFAULT_DATA_TYPE,
             output_mode(value.mode or lent_mode),
             self._output_path(value.path),
-            bound,
         )
 
     def _output_path(self, path: str | None) -> str | None:

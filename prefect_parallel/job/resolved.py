@@ -48,10 +48,6 @@ class Data:
     location: str
     datastore: str | None = None
 
-    @property
-    def is_local(self) -> bool:
-        return self.location.startswith("/")
-
 
 @dataclass(frozen=True)
 class OutputOf:
@@ -79,13 +75,11 @@ class OutputSpec:
         type: "uri_file", "uri_folder", "mltable" or a model type.
         mode: "rw_mount", "upload" or "direct".
         path: Where the author wants it; `${{name}}`, which only a run has, may still be in it.
-        pipeline_output: The pipeline's output that it is bound to.
     """
 
     type: str
     mode: str
     path: str | None = None
-    pipeline_output: str | None = None
 
 
 @dataclass(frozen=True)

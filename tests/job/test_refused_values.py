@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from prefect_parallel.job import Data
+from prefect_parallel.errors import InvalidPipeline
+from prefect_parallel.job import Data, Literal
 
 from .conftest import Folder
 
@@ -262,3 +263,157 @@ def test_a_file_url_counts_from_the_pipeline(folder: Folder, path: str) -> None:
     files = folder.load().resolve().steps["first"].inputs["files"]
     assert isinstance(files, Data)
     assert files.location == str(folder.path / "data")
+
+
+FILES = "{type: uri_folder, path: ./data}\n      label"
+
+
+@pytest.mark.parametrize(
+    ("files", "key", "message"),
+    [
+        ("{path: '${{parent.inputs.rows}}'}", "path", "${{parent.inputs.rows}} is 3, not data"),
+        ("{path: '${{parent.inputs.label}}'}", "path", "there is no FOLDER/red"),
+        ("${{name}}", "", "${{name}} cannot stand here"),
+        ("{type: uri_folder}", "path", "the key is missing"),
+        ("{path: 'data ${{parent.inputs.label'}", "path", "an expression is not closed"),
+        ("{type: mltable, path: ./data/a.txt}", "path", "FOLDER/data/a.txt is not a folder"),
+    ],
+)
+def test_of_a_data_input(folder: Folder, files: str, key: str, message: str) -> None:
+    folder.replace(FILES, f"{files}\n      label")
+    with pytest.raises(InvalidPipeline) as refused:
+        folder.load().resolve()
+    problem = refused.value.problems[0]
+    assert problem.key == f"jobs.first.inputs.files.{key}".rstrip(".")
+    assert problem.message.startswith(message.replace("FOLDER", str(folder.path)))
+
+
+def test_a_path_by_a_text_of_the_pipeline(folder: Folder) -> None:
+    folder.replace("label: red", "label: data")
+    folder.replace(FILES, "{path: '${{parent.inputs.label}}'}\n      label")
+    files = folder.load().resolve().steps["first"].inputs["files"]
+    assert isinstance(files, Data)
+    assert files.location == str(folder.path / "data")
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "message", "allowed"),
+    [
+        ("string", "${{parent.inputs.stock}}", "found data", "a value of type string"),
+        ("uri_folder", "${{parent.inputs.label}}", "found 'red'", "a value of type uri_folder"),
+        ("boolean", "'yes'", "found 'yes'", "a value of type boolean"),
+        ("integer, min: 2", "1", "found the number 1", "at least 2"),
+        ("integer", "2.5", "found 2.5", "a value of type integer"),
+    ],
+)
+def test_what_a_component_s_input_is_given(
+    folder: Folder, declared: str, given: str, message: str, allowed: str
+) -> None:
+    component_step(folder, COMPONENT.replace("string, default: a", declared))
+    folder.text += f"      x: {given}\n"
+    problem = folder.problem()
+    assert (problem.key, problem.message) == ("jobs.second.inputs.x", message)
+    assert problem.allowed == allowed
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "value"),
+    [
+        ("boolean", "'False'", False),
+        ("boolean", "${{parent.inputs.deep}}", False),
+        ("number", "'2.5'", 2.5),
+        ("number", "3", 3),
+        ("string", "${{parent.inputs.deep}}", "False"),
+    ],
+)
+def test_a_component_s_input_is_of_its_type(
+    folder: Folder, declared: str, given: str, value: object
+) -> None:
+    component_step(folder, COMPONENT.replace("string, default: a", declared))
+    folder.text += f"      x: {given}\n"
+    given_ = folder.load().resolve().steps["second"].inputs["x"]
+    assert given_ == Literal(value, declared)
+
+
+def test_a_type_that_is_none_is_one_mistake(folder: Folder) -> None:
+    component_step(folder, COMPONENT.replace("string, default: a", "strng, default: a, min: 1"))
+    problem = folder.problem()
+    assert problem.key == "jobs.second.component.inputs.x.type"
+    assert problem.hint == "did you mean string?"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("type: command\n", "", "the key is missing"),
+        ("type: command\n", "type: sweep\n", "found 'sweep'"),
+    ],
+)
+def test_no_type_of_a_component(folder: Folder, old: str, new: str, message: str) -> None:
+    component_step(folder, COMPONENT.replace(old, new, 1))
+    problem = folder.problem()
+    assert (problem.key, problem.message) == ("jobs.second.component.type", message)
+    assert problem.allowed == "parallel or command"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "message"),
+    [
+        ("--label ${{inputs.label}}", "--error_threshold",
+         "task.program_arguments", "--error_threshold: no value follows it"),
+        ("--label ${{", "--error_threshold ${{",
+         "task.program_arguments", "--error_threshold: found 'red'"),
+        ("append_row_to: ${{outputs.rows}}", "append_row_to: ${{outputs.rows}}/../x",
+         "task.append_row_to", "found '${{outputs.rows}}/../x'"),
+        ("append_row_to: ${{outputs.rows}}", "append_row_to: ${{outputs.rows}}x",
+         "task.append_row_to", "found '${{outputs.rows}}x'"),
+        ('"5"', "${{parent.inputs.lable}}",
+         "mini_batch_size", "${{parent.inputs.lable}}: the pipeline has no input lable"),
+        ('"5"', "${{parent.inputs.stock}}",
+         "mini_batch_size", "${{parent.inputs.stock}}: the pipeline has data as its input stock"),
+        ("uri_file}", "uri_file, path: 's3://b/${{parent.inputs.label}}'}",
+         "outputs.rows.path", "${{parent.inputs.label}} cannot stand here"),
+        ('"5"', "'5'\n    environment_variables: {A=B: x}",
+         "environment_variables.A=B", "'A=B' is no name for a variable"),
+    ],
+)  # fmt: skip
+def test_of_a_parallel_step(folder: Folder, old: str, new: str, key: str, message: str) -> None:
+    problem = folder.replace(old, new).problem()
+    assert (problem.key, problem.message) == (f"jobs.first.{key}", message)
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ('"a\\0b"', "there is a NUL character in it"),
+        ("echo 'a", "a quote ' is not closed"),
+        ('"echo \\"${x:-$y}\\" ${x:-\'a"', "a quote ' is not closed"),
+        ("((a=${{inputs.rows}}))", "stands inside (( )), where bash may read a value as code"),
+        ("$(echo " * 60 + ")" * 60, "commands stand inside commands, deeper than 50 levels"),
+    ],
+)
+def test_of_a_command(folder: Folder, command: str, message: str) -> None:
+    problem = folder.replace("cp ${{inputs.rows}} ${{outputs.report}}/", command).problem()
+    assert problem.key == "jobs.second.command"
+    assert problem.message.endswith(message)
+
+
+def test_an_entry_script_that_is_no_python(folder: Folder) -> None:
+    (folder.path / "code" / "entry.py").write_bytes(b"def init(): ...\n\0")
+    problem = folder.problem()
+    assert "null bytes" in problem.message
+
+
+def test_inputs_that_lead_through_many_others(folder: Folder) -> None:
+    for number in range(25):
+        there = f"jobs.s{number + 1}.inputs.x" if number < 24 else "inputs.label"
+        folder.text += f"""\
+  s{number}:
+    type: command
+    inputs: {{x: '${{{{parent.{there}}}}}'}}
+    command: echo ${{{{inputs.x}}}}
+    environment: azureml:any:1
+"""
+    problems = folder.problems()
+    assert problems[0].key == "jobs.s20.inputs.x"
+    assert "leads through more than 20 other inputs" in problems[0].message

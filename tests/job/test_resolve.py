@@ -222,6 +222,26 @@ def test_a_component_lends_its_settings(stamp: Folder) -> None:
     assert step.outputs == {"rows": OutputSpec("uri_file", "rw_mount")}
 
 
+def test_code_beside_a_component_s_task(stamp: Folder) -> None:
+    text = COMPONENT.replace("  code: ./src\n", "").replace("task:", "code: ./src\ntask:")
+    stamp.add("parts/stamp.yml", text)
+    assert parallel(stamp, "stamp").code == stamp.path / "parts" / "src"
+
+
+def test_text_is_the_path_of_a_component_s_data(stamp: Folder) -> None:
+    stamp.replace("{type: uri_folder, path: ./data}", "./data")
+    assert parallel(stamp, "stamp").inputs["files"] == Data(
+        "uri_folder", "download", "./data", str(stamp.path / "data")
+    )
+
+
+def test_nodes_of_a_component_stand_in_one_place(stamp: Folder) -> None:
+    stamp.add("parts/stamp.yml", COMPONENT.replace("resources:", "instance_count: 3\nresources:"))
+    problem = stamp.problem()
+    assert problem.key == "jobs.stamp.component.instance_count"
+    assert problem.hint == "move it to resources.instance_count"
+
+
 def test_a_steps_own_settings_win(stamp: Folder) -> None:
     stamp.text += """\
       ink: dark red
@@ -305,9 +325,7 @@ def test_outputs_bound_to_the_pipeline(folder: Folder) -> None:
     folder.replace("rows: {type: uri_file}", "rows: ${{parent.outputs.all}}")
     resolved = folder.load().resolve()
     assert resolved.outputs == {"all": OutputSpec("uri_file", "upload")}
-    assert resolved.steps["first"].outputs["rows"] == OutputSpec(
-        "uri_file", "upload", pipeline_output="all"
-    )
+    assert resolved.steps["first"].outputs["rows"] == OutputSpec("uri_file", "upload")
 
 
 def test_names_that_only_a_run_has_stay_in_an_outputs_path(folder: Folder) -> None:
