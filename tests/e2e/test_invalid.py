@@ -6,6 +6,7 @@ import subprocess
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.e2e.conftest import COMMAND, Pipeline
 
@@ -120,3 +121,42 @@ def test_plan_shows_the_split_and_runs_nothing(pipeline: Any) -> None:
     assert "slots 6: 3 nodes x 2" in lines
     assert "thresholds fails above 3 failed mini-batches" in lines
     assert not (it.folder / "runs").exists()
+
+
+@pytest.fixture
+def chain(pipeline: Any) -> Pipeline:
+    """A step, and one of what it puts out; a key that has no meaning here."""
+    it: Pipeline = pipeline(GOOD, outputs={"out": {"type": "uri_folder"}})
+    it.change("jobs.step.task.append_row_to", None)
+    step = yaml.safe_load(it.file.read_text())["jobs"]["step"]
+    files = {"files": {"path": "${{parent.jobs.step.outputs.out}}"}}
+    it.change("jobs.after", {**step, "inputs": files})
+    it.change("experiment_name", "x")
+    return it
+
+
+def said_by(it: Pipeline, command: str, *arguments: str) -> str:
+    words = [*COMMAND, command, str(it.file), *arguments]
+    ended = subprocess.run(words, cwd=it.folder, capture_output=True, text=True, check=False)
+    assert "Traceback" not in ended.stderr
+    return " ".join((ended.stdout + ended.stderr).split())
+
+
+def test_plan_of_a_step_whose_input_is_made_by_another(chain: Pipeline) -> None:
+    said = said_by(chain, "plan")
+    assert "2. after (parallel, after step) input output out of step step" in said
+    assert "mini-batches known when step has run" in said
+    assert "has no meaning here, ignored: experiment_name" in said
+    assert "has no meaning here, ignored: experiment_name" in said_by(chain, "validate")
+
+
+@pytest.mark.parametrize(
+    ("step", "mini_batch", "said"),
+    [
+        ("stop", "0", "has no parallel step stop; it has: step, after"),
+        ("after", "0", "is an output of step: name a run that has it, with --run"),
+        ("step", "4", "there is no mini-batch 4: they go from 0 to 3"),
+    ],
+)
+def test_what_cannot_be_debugged(chain: Pipeline, step: str, mini_batch: str, said: str) -> None:
+    assert said in said_by(chain, "debug", "--step", step, "--mini-batch", mini_batch, "--no-pdb")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.aggregate import MixedReturns, aggregate
-from prefect_parallel.output.formats import format_for
+from prefect_parallel.output.formats import Parquet, format_for
 from prefect_parallel.output.part import BrokenPart, Record, read_record, write_part
 from prefect_parallel.output.totals import count
 
@@ -89,6 +91,22 @@ def test_parquet_is_one_table_with_types_that_hold_every_part(tmp_path: Path) ->
     assert pq.ParquetFile(target).num_row_groups == 1
 
 
+def test_parquet_has_a_row_group_for_each_so_many_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Parquet, "ROW_GROUP_BYTES", 16)
+    frames = [pd.DataFrame({"a": [number]}) for number in range(5)]
+    target = joined(tmp_path, "out.parquet", frames)
+    assert pq.read_table(target)["a"].to_pylist() == list(range(5))
+    assert pq.ParquetFile(target).num_row_groups == 3
+
+
+def test_json_lines_of_what_json_has_no_form_for(tmp_path: Path) -> None:
+    elements = [np.int64(3), np.array([1.5, 2]), datetime.date(2024, 1, 2), Path("a")]
+    target = joined(tmp_path, "out.jsonl", [elements])
+    assert target.read_text() == '3\n[1.5,2.0]\n"2024-01-02"\n"a"\n'
+
+
 def test_parquet_of_lists(tmp_path: Path) -> None:
     target = joined(tmp_path, "out.parquet", [[1, 2], [3]])
     assert pq.read_table(target).to_pydict() == {"value": [1, 2, 3]}
@@ -152,6 +170,28 @@ def test_a_part_is_replaced_whole_and_a_broken_one_is_noticed(tmp_path: Path) ->
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     path.write_bytes(b"not a record\n")
     with pytest.raises(BrokenPart, match=path.name):
+        read_record(path)
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "why"),
+    [
+        (b'"column"', b"7", "a column's name is no text"),
+        (b"99", b'"many"', "values_set_to_null holds no counts"),
+        (b'"index": 0', b'"index": "a"', "its index is no int"),
+        (b'"succeeded": 5', b'"succeeded": 6', "6 of 5 items succeeded"),
+    ],
+)
+def test_what_is_no_record_is_no_part(
+    tmp_path: Path, written: bytes, instead: bytes, why: str
+) -> None:
+    path = tmp_path / "000000.part"
+    record = Record(0, 1, 5, 5, kind="DataFrame", columns=("column",), values_set_to_null={"x": 99})
+    write_part(path, record, b"")
+    content = path.read_bytes()
+    assert content.count(written) == 1
+    path.write_bytes(content.replace(written, instead))
+    with pytest.raises(BrokenPart, match=why):
         read_record(path)
 
 
