@@ -187,6 +187,8 @@ def test_again_it_is_updated_in_place_and_keeps_its_schedule(api: Api, pipeline:
         (["--interval", "0"], ["--interval 0"]),
         (["--timezone", "UTC"], ["--timezone UTC"]),
         (["--job-variable", "image"], ["--job-variable image"]),
+        (["--job-variable", "env={a"], ["--job-variable env={a", "not YAML"]),
+        (["--param", "rows"], ["--param rows", "NAME=VALUE"]),
     ],
 )
 def test_a_wrong_option_is_told_and_nothing_is_deployed(
@@ -203,6 +205,10 @@ def test_a_wrong_option_is_told_and_nothing_is_deployed(
     assert all(part in str(raised.value) for part in said), raised.value
     assert not (api.folder / "runs").exists()
     assert api.post("deployments/filter", deployments={"name": {"any_": ["wrong"]}}) == []
+
+
+def test_without_a_pipeline_it_asks_for_one(api: Api) -> None:
+    assert "name a pipeline, or a schedule file" in api.command("deploy", expect=1)
 
 
 def test_a_schedule_needs_all_values(api: Api, pipeline: Path) -> None:
