@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from tests.conftest import MEASURING
 from tests.remote.conftest import free_port
 from tests.uv import skip_without_index, uv
 
@@ -114,7 +115,9 @@ def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = root / "a folder, 'quoted' ü"
     for name in ("blocks", "examples"):
         shutil.copytree(REPOSITORY / name, folder / name)
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    # Coverage is not installed there.
+    ours = {"PYTHONPATH", *MEASURING}
+    environment = {key: value for key, value in os.environ.items() if key not in ours}
     environment["PATH"] = f"{python / 'bin'}{os.pathsep}{environment['PATH']}"
     environment["PREFECT_HOME"] = str(root / "home")
     it = Elsewhere(folder, environment)
