@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
-from prefect_parallel.flow.server.known_names import with_blocks
+from prefect_parallel.flow.server.block_datastores import with_blocks
 
 
 def known_datastores(file: Path | None) -> Datastores:

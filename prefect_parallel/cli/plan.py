@@ -13,7 +13,7 @@ from rich.console import Console
 from prefect_parallel.data import Datastores, MiniBatch
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.flow.run.major_input import major_input, split_input
-from prefect_parallel.flow.run.unmet import unmet
+from prefect_parallel.flow.run.unmet_requirements import unmet_requirements
 from prefect_parallel.job import CommandStep, Data, ParallelStep, load_pipeline
 
 
@@ -52,7 +52,7 @@ def _parallel(step: ParallelStep, datastores: Datastores) -> Iterator[tuple[str,
         yield "input", f"output {source.output} of step {source.step}"
         yield "mini-batches", f"known when {source.step} has run"
     slots = step.max_concurrency_per_instance or default_slots()
-    if step.requirements is not None and (lines := unmet(step.requirements)):
+    if step.requirements is not None and (lines := unmet_requirements(step.requirements)):
         yield "environment", f"this interpreter does not meet {', '.join(lines)}"
     yield "slots", f"{step.instance_count * slots}: {step.instance_count} nodes x {slots}"
     yield "attempts", f"{1 + step.max_retries}, of at most {step.timeout} s each"

@@ -11,7 +11,7 @@ from pathlib import Path
 from prefect_parallel.data import NO_DATASTORES, Datastores, Location
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.run_directories.archive import digest_of, pack, unpack
-from prefect_parallel.flow.server.known_names import with_blocks
+from prefect_parallel.flow.server.block_datastores import with_blocks
 from prefect_parallel.layout import cache_folder
 
 FOLDER = ".snapshots"

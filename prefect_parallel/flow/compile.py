@@ -19,14 +19,14 @@ from prefect_parallel.flow.prefect_names import prefect_name
 from prefect_parallel.flow.run.computes import Computes
 from prefect_parallel.flow.run.environments import Choice, environments
 from prefect_parallel.flow.run.run import Run
-from prefect_parallel.flow.run_directories.place import RunPlace
+from prefect_parallel.flow.run_directories.run_handle import RunHandle
 from prefect_parallel.flow.run_options import (
     DEFAULT_OUTPUT_DIR,
     RunOptions,
     default_run_name,
     title,
 )
-from prefect_parallel.flow.server.known_names import with_blocks
+from prefect_parallel.flow.server.block_datastores import with_blocks
 from prefect_parallel.flow.steps.groups import MAX_TASK_RUNS
 from prefect_parallel.job import PipelineJob, ResolvedJob, load_pipeline
 from prefect_parallel.layout import RunDirectory
@@ -115,13 +115,13 @@ def flow_of(job: PipelineJob, options: RunOptions, observer: Observer) -> Pipeli
     )
 
 
-def _place(job: PipelineJob, options: RunOptions, flow_run: FlowRun) -> RunPlace:
+def _place(job: PipelineJob, options: RunOptions, flow_run: FlowRun) -> RunHandle:
     # The last digits: a server gives ids that begin with the time.
     default = f"{default_run_name(job, flow_run.start_time)}-{str(flow_run.id)[-8:]}"
     return options.place(options.name or default, retried=flow_run.run_count > 1)
 
 
-def _run(resolved: ResolvedJob, options: RunOptions, place: RunPlace, observer: Observer) -> Run:
+def _run(resolved: ResolvedJob, options: RunOptions, place: RunHandle, observer: Observer) -> Run:
     computes = Computes.of(resolved)
     if options.strict:
         computes.refuse_missing()

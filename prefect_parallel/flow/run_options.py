@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
-from prefect_parallel.flow.run_directories.place import RunPlace
+from prefect_parallel.flow.run_directories.run_handle import RunHandle
 from prefect_parallel.flow.run_directories.runs import runs_at
 from prefect_parallel.flow.steps.groups import MAX_TASK_RUNS
 from prefect_parallel.job import PipelineJob
@@ -42,7 +42,7 @@ class RunOptions:
     max_task_runs: int = MAX_TASK_RUNS
     environment: Choice = "this"
 
-    def place(self, name: str, *, retried: bool = False) -> RunPlace:
+    def place(self, name: str, *, retried: bool = False) -> RunHandle:
         """Where a run is to be.
 
         Args:
@@ -56,7 +56,7 @@ class RunOptions:
         """
         runs = runs_at(self.output_dir, self.datastores)
         resumes = self.resumes or (retried and runs.has(name))
-        return RunPlace(runs, runs.directory(name, resumes=resumes), resumes)
+        return RunHandle(runs, runs.directory(name, resumes=resumes), resumes)
 
 
 def title(job: PipelineJob) -> str:

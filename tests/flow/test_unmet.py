@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prefect_parallel.flow.run.unmet import unmet
+from prefect_parallel.flow.run.unmet_requirements import unmet_requirements
 from prefect_parallel.job.requirements import requirements_in
 
 PYTHON = platform.python_version()
@@ -19,7 +19,7 @@ NUMPY = version("numpy")
 
 def unmet_of(*conda: str, pip: list[str] | None = None) -> list[str]:
     data: dict[str, Any] = {"dependencies": [*conda, {"pip": pip or []}]}
-    return unmet(requirements_in(data, "conda.yml", Path()))
+    return unmet_requirements(requirements_in(data, "conda.yml", Path()))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from prefect_parallel.data import Datastores, Location
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.run_directories.archive import unpack
-from prefect_parallel.flow.run_directories.run_store import State, push, remove, state_of
+from prefect_parallel.flow.run_directories.synced_folder import FileStamp, push, remove, stamp_of
 from prefect_parallel.layout import StepDirectory
 
 LOGS_SECONDS = 30.0
@@ -139,7 +139,7 @@ class OwnFolder(NodeFolder):
         self._root = Path(tempfile.mkdtemp(prefix=f"{node}-", dir=scratch))
         self._directory = StepDirectory(self._root)
         self._store = Location(place.store, Datastores.from_json(config.datastores))
-        self._pushed: dict[str, State] = {}
+        self._pushed: dict[str, FileStamp] = {}
         self._pushing = threading.Lock()
         self.config = _moved(config, self._root)
         try:
@@ -200,13 +200,13 @@ class OwnFolder(NodeFolder):
         for name, _, _ in self._remote(folder).place().files():
             file = folder / name
             file.touch()
-            self._pushed[self._inside(file)] = state_of(file)
+            self._pushed[self._inside(file)] = stamp_of(file)
 
     def _push(self, *folders: Path, without: Collection[Path] = ()) -> None:
         """Bring the store up to what is in some folders."""
         with self._pushing:
             files = [file for folder in folders for file in _files(folder)]
-            there = {self._inside(file): state_of(file) for file in files if file not in without}
+            there = {self._inside(file): stamp_of(file) for file in files if file not in without}
             below = tuple(f"{self._inside(folder)}/" for folder in folders)
             gone = [path for path in self._pushed if path.startswith(below) and path not in there]
             push(self._root, self._store, there, self._pushed)

@@ -17,7 +17,7 @@ from prefect_parallel.entry.environment import NEEDED, Environment
 from prefect_parallel.entry.interpreter import Interpreter
 from prefect_parallel.errors import EnvironmentNotBuilt
 from prefect_parallel.flow.observer import Observer
-from prefect_parallel.flow.run.unmet import unmet
+from prefect_parallel.flow.run.unmet_requirements import unmet_requirements
 from prefect_parallel.job import CommandStep, ParallelStep, Requirements
 
 Step: TypeAlias = ParallelStep | CommandStep
@@ -117,7 +117,7 @@ def _build(requirements: Requirements, what: str, observer: Observer) -> None:
 
 
 def _of_source(requirements: Requirements) -> Iterator[str]:
-    lines = unmet(requirements)
+    lines = unmet_requirements(requirements)
     if lines:
         yield f"{', '.join(lines)} of {requirements.source}"
 

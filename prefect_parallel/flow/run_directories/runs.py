@@ -20,7 +20,13 @@ from uuid import uuid4
 from prefect_parallel.data import NO_DATASTORES, Datastores, Location
 from prefect_parallel.data.listing import files_at
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
-from prefect_parallel.flow.run_directories.run_store import AT_A_TIME, State, push, remove, state_of
+from prefect_parallel.flow.run_directories.synced_folder import (
+    AT_A_TIME,
+    FileStamp,
+    push,
+    remove,
+    stamp_of,
+)
 from prefect_parallel.layout import (
     RunDirectory,
     StepDirectory,
@@ -148,7 +154,7 @@ class RemoteRuns(Runs):
             try:
                 uploaded = _read_manifest(directory)
                 there = {
-                    path: state_of(directory.root / path) for path in _files(directory, folder)
+                    path: stamp_of(directory.root / path) for path in _files(directory, folder)
                 }
                 below = "" if step is None else f"{folder.relative_to(directory.root)}/"
                 gone = [path for path in uploaded if path.startswith(below) and path not in there]
@@ -192,7 +198,7 @@ class RemoteRuns(Runs):
                     list(threads.map(lambda path: _take(remote, path, directory), new))
                 for path in new:
                     if (directory.root / path).exists():
-                        uploaded[str(below / path)] = state_of(directory.root / path)
+                        uploaded[str(below / path)] = stamp_of(directory.root / path)
                 self._write_manifest(run, uploaded, self._remote(run.root))
             except OSError as error:
                 raise DownloadFailed(
@@ -225,7 +231,7 @@ class RemoteRuns(Runs):
 
         # By its job file a directory is known to be one of a run, so that it comes last.
         found.sort(key=lambda path: (path == directory.job_file.name, path != MANIFEST))
-        uploaded: dict[str, State] = {}
+        uploaded: dict[str, FileStamp] = {}
         try:
             if MANIFEST in found:
                 fetch(MANIFEST)
@@ -239,7 +245,7 @@ class RemoteRuns(Runs):
             ) from error
 
     def _write_manifest(
-        self, directory: RunDirectory, uploaded: dict[str, State], remote: Location
+        self, directory: RunDirectory, uploaded: dict[str, FileStamp], remote: Location
     ) -> None:
         path = directory.root / MANIFEST
         path.write_text(json.dumps(uploaded))
@@ -264,9 +270,9 @@ def _take(remote: Location, path: str, directory: StepDirectory) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _read_manifest(directory: RunDirectory) -> dict[str, State]:
+def _read_manifest(directory: RunDirectory) -> dict[str, FileStamp]:
     try:
-        found: dict[str, State] = json.loads((directory.root / MANIFEST).read_text())
+        found: dict[str, FileStamp] = json.loads((directory.root / MANIFEST).read_text())
     except FileNotFoundError:
         return {}
     return found

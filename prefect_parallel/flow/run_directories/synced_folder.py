@@ -12,17 +12,17 @@ from prefect_parallel.data import Location
 AT_A_TIME = 8
 """How many files are transferred at a time: most are small."""
 
-State: TypeAlias = "list[int]"
+FileStamp: TypeAlias = "list[int]"
 """Size and modification time of a file."""
 
 
-def state_of(path: Path) -> State:
+def stamp_of(path: Path) -> FileStamp:
     state = path.stat()
     return [state.st_size, state.st_mtime_ns]
 
 
 def push(
-    folder: Path, remote: Location, there: Mapping[str, State], pushed: dict[str, State]
+    folder: Path, remote: Location, there: Mapping[str, FileStamp], pushed: dict[str, FileStamp]
 ) -> None:
     """Put what is new or has changed.
 
@@ -42,7 +42,7 @@ def push(
             pushed[path] = there[path]
 
 
-def remove(remote: Location, gone: Iterable[str], pushed: dict[str, State]) -> None:
+def remove(remote: Location, gone: Iterable[str], pushed: dict[str, FileStamp]) -> None:
     """Remove files that were put before."""
     for path in gone:
         remote.join(path).remove()

@@ -10,7 +10,7 @@ from prefect_parallel.layout import RunDirectory
 
 
 @dataclass(frozen=True)
-class RunPlace:
+class RunHandle:
     """A run's directory, among those of other runs.
 
     Attributes:

@@ -15,18 +15,20 @@ from prefect_parallel.data import Asset, Datastore, Datastores
 from prefect_parallel.errors import InvalidInput, nearest
 
 
-def with_blocks(told: Datastores) -> Datastores:
-    """What is told, and beyond that, what blocks tell."""
-    if isinstance(told.stores, _Stores):
-        return told
-    return dataclasses.replace(told, stores=_Stores(told.stores), assets=_Assets(told.assets))
+def with_blocks(explicit: Datastores) -> Datastores:
+    """The datastores that a file names, and beyond those, what blocks name."""
+    if isinstance(explicit.stores, _Stores):
+        return explicit
+    return dataclasses.replace(
+        explicit, stores=_Stores(explicit.stores), assets=_Assets(explicit.assets)
+    )
 
 
 class _Stores(Mapping[str, Datastore]):
     """Datastores by name; iterating, those that were asked for so far."""
 
-    def __init__(self, told: Mapping[str, Datastore]) -> None:
-        self._known = dict(told)
+    def __init__(self, explicit: Mapping[str, Datastore]) -> None:
+        self._known = dict(explicit)
 
     def __getitem__(self, name: str) -> Datastore:
         if name not in self._known:
@@ -54,21 +56,21 @@ class _Stores(Mapping[str, Datastore]):
 class _Assets(Mapping[str, Mapping[str, Asset]]):
     """Versions of assets by name; blocks of all are read at once, when the first is needed."""
 
-    def __init__(self, told: Mapping[str, Mapping[str, Asset]]) -> None:
-        self._told = told
+    def __init__(self, explicit: Mapping[str, Mapping[str, Asset]]) -> None:
+        self._explicit = explicit
         self._found: dict[str, dict[str, Asset]] | None = None
 
     def __getitem__(self, name: str) -> Mapping[str, Asset]:
-        if name in self._told:
-            return self._told[name]
+        if name in self._explicit:
+            return self._explicit[name]
         if self._found is None:
             self._found = _find_assets()
         if name not in self._found:
-            raise _unknown("asset", name, [*self._told, *self._found], "DataAsset")
+            raise _unknown("asset", name, [*self._explicit, *self._found], "DataAsset")
         return self._found[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter([*self._told, *(self._found or ())])
+        return iter([*self._explicit, *(self._found or ())])
 
     def __len__(self) -> int:
         return len(list(iter(self)))

@@ -27,7 +27,7 @@ CONDA_NAMES = {
 """Python packages that conda calls otherwise than PyPI does."""
 
 
-def unmet(requirements: Requirements) -> list[str]:
+def unmet_requirements(requirements: Requirements) -> list[str]:
     """Each requirement that is not met, with what is there instead.
 
     Lines for pip that name no package (options, URLs, folders) cannot be compared, nor can conda
