@@ -16,7 +16,7 @@ from rich.text import Text
 
 from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.observer import Observer
-from prefect_parallel.flow.run.step_end import StepEnd
+from prefect_parallel.flow.run.step_result import StepResult
 
 PLAIN_SECONDS = 10.0
 """Without a terminal, a line of progress at most so often."""
@@ -32,7 +32,7 @@ class Display(Observer):
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._ended: list[tuple[str, StepEnd]] = []
+        self._ended: list[tuple[str, StepResult]] = []
         self._causes: dict[str, set[str]] = {}
 
     def step_progressed(self, step: str, progress: Progress) -> None:
@@ -43,7 +43,7 @@ class Display(Observer):
             self._say(Text.assemble((f"{step}: failing", STYLES["Failed"]), f"  {cause}"))
             known.add(cause)
 
-    def step_ended(self, step: str, end: StepEnd) -> None:
+    def step_ended(self, step: str, end: StepResult) -> None:
         self._ended.append((step, end))
 
     def shown_at(self, ui: str) -> None:
@@ -105,7 +105,7 @@ class LiveDisplay(Display):
     def command_started(self, step: str) -> None:
         self._tasks[step] = self._bars.add_task(step, total=None, counts="the command runs")
 
-    def step_ended(self, step: str, end: StepEnd) -> None:
+    def step_ended(self, step: str, end: StepResult) -> None:
         super().step_ended(step, end)
         self._bars.update(self._waiting, visible=False)
         if step in self._tasks:

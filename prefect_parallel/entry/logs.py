@@ -9,8 +9,8 @@ from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import ProcessName
 from prefect_parallel.entry.entry_process import Failure
 from prefect_parallel.layout import StepDirectory
-from prefect_parallel.output import moment
 from prefect_parallel.output.part import Record
+from prefect_parallel.output.timestamps import format_timestamp
 
 ATTEMPTS_HEADER = "started_at\tmini_batch\tattempt\titems\tsucceeded\tseconds\tresult\n"
 
@@ -56,7 +56,7 @@ class NodeLogs:
         path = name.logs(self._directory).attempts
         items = "?" if record.items is None else str(record.items)
         cells = [
-            moment.written(record.started_at),
+            format_timestamp(record.started_at),
             str(record.index),
             str(record.attempt),
             items,
@@ -85,7 +85,7 @@ class NodeLogs:
     def _error(self, name: ProcessName, what: str, failure: Failure) -> str:
         path = name.logs(self._directory).errors
         head = (
-            f"{moment.written(time.time())} {name.node} {name.process}: {what}: {failure.error}\n"
+            f"{format_timestamp(time.time())} {name.node} {name.process}: {what}: {failure.error}\n"
         )
         _append(path, f"{head}{failure.traceback}\n")
         _append(self._directory.error_summary, head)

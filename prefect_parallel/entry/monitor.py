@@ -13,7 +13,7 @@ import psutil
 
 from prefect_parallel.entry.gpus import ask_nvidia_smi
 from prefect_parallel.layout import PerfLogs
-from prefect_parallel.output import moment
+from prefect_parallel.output.timestamps import format_timestamp
 
 FIRST_SECONDS = 0.1
 """What the first sample's rates are measured over."""
@@ -92,7 +92,7 @@ class ResourceMonitor:
 
     def _sample(self, before: _Counters, gpus: list[str]) -> _Counters:
         now = _Counters()
-        sampled_at = moment.written(now.seconds)
+        sampled_at = format_timestamp(now.seconds)
         usage = _gpu_usage() if gpus else {}
         columns = [*_NODE_COLUMNS, *(f"gpu{gpu}_{name}" for gpu in gpus for name in _GPU_COLUMNS)]
         gpu_cells = [cell for gpu in gpus for cell in usage.get(gpu, [""] * len(_GPU_COLUMNS))]

@@ -32,7 +32,7 @@ from prefect_parallel.entry.profiling import profiled
 from prefect_parallel.entry.protocol import Channel
 from prefect_parallel.entry.script import Script, load_script, offer_entry_script, script_traceback
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.output.formats import Format, format_for
+from prefect_parallel.output.formats import OutputFormat, format_for
 from prefect_parallel.output.part import Record, write_part
 
 
@@ -175,7 +175,9 @@ def _kind(returned: object) -> str:
     )
 
 
-def _encode(format_: Format, returned: Any, kind: str) -> tuple[bytes, tuple[str, ...] | None]:
+def _encode(
+    format_: OutputFormat, returned: Any, kind: str
+) -> tuple[bytes, tuple[str, ...] | None]:
     if kind == "list":
         return format_.encode_elements(returned), None
     return format_.encode_frame(returned), tuple(str(column) for column in returned.columns)

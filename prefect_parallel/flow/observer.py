@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from prefect_parallel.flow.nodes.progress import Progress
-    from prefect_parallel.flow.run.step_end import StepEnd
+    from prefect_parallel.flow.run.step_result import StepResult
 
 
 class Observer:
@@ -36,5 +36,5 @@ class Observer:
     def step_progressed(self, step: str, progress: Progress) -> None:
         """Some mini-batch's attempt has ended, or some time has passed."""
 
-    def step_ended(self, step: str, end: StepEnd) -> None:
+    def step_ended(self, step: str, end: StepResult) -> None:
         """A step is over."""

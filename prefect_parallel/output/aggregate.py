@@ -10,9 +10,9 @@ from typing import BinaryIO
 
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.layout import StepDirectory
-from prefect_parallel.output.formats import Format
+from prefect_parallel.output.atomic_write import atomic_write
+from prefect_parallel.output.formats import OutputFormat
 from prefect_parallel.output.part import Record, open_part
-from prefect_parallel.output.replacing import replacing
 from prefect_parallel.output.totals import records
 
 MIXED_NAMED = 5
@@ -24,7 +24,12 @@ class MixedReturns(PrefectParallelError):
 
 
 def aggregate(
-    directory: StepDirectory, mini_batches: int, target: Path, format_: Format, *, header: bool
+    directory: StepDirectory,
+    mini_batches: int,
+    target: Path,
+    format_: OutputFormat,
+    *,
+    header: bool,
 ) -> None:
     """Join the parts into one file, in the order of the mini-batches.
 
@@ -40,7 +45,7 @@ def aggregate(
     """
     columns = _common_columns(records(directory, mini_batches))
     target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as file:
+    with atomic_write(target) as file:
         if header and columns is not None:
             file.write(format_.header(columns))
         format_.join(_Payloads(directory, mini_batches), file)

@@ -28,7 +28,7 @@ Each iteration opens them anew.
 """
 
 
-class Format(ABC):
+class OutputFormat(ABC):
     """How rows and elements stand in the aggregated output."""
 
     @abstractmethod
@@ -49,7 +49,7 @@ class Format(ABC):
             shutil.copyfileobj(payload, target)
 
 
-class Text(Format):
+class Text(OutputFormat):
     r"""A DataFrame as RFC 4180 CSV with LF line ends, a list's elements one a line.
 
     A line break inside an element is written as `\n` or `\r`, so that a line is an element.
@@ -72,7 +72,7 @@ class Text(Format):
         return "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape")
 
 
-class JsonLines(Format):
+class JsonLines(OutputFormat):
     """A JSON object for each row, a JSON value for each element."""
 
     def encode_frame(self, frame: pd.DataFrame) -> bytes:
@@ -87,7 +87,7 @@ class JsonLines(Format):
         return "".join(f"{line}\n" for line in lines).encode()
 
 
-class Parquet(Format):
+class Parquet(OutputFormat):
     """One table; a list of dicts gives a column for each key, another list the column `value`."""
 
     ROW_GROUP_BYTES = 64 * 1024 * 1024
@@ -134,10 +134,10 @@ class Parquet(Format):
                 writer.write_table(pa.concat_tables(waiting))
 
 
-_FORMATS: dict[str, Callable[[], Format]] = {".parquet": Parquet, ".jsonl": JsonLines}
+_FORMATS: dict[str, Callable[[], OutputFormat]] = {".parquet": Parquet, ".jsonl": JsonLines}
 
 
-def format_for(name: str) -> Format:
+def format_for(name: str) -> OutputFormat:
     """The format that a file's name asks for: `.parquet`, `.jsonl`, else text."""
     return _FORMATS.get(PurePath(name).suffix.lower(), Text)()
 

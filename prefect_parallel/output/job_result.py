@@ -9,7 +9,7 @@ from typing import Literal
 
 import yaml
 
-from prefect_parallel.output.replacing import replacing
+from prefect_parallel.output.atomic_write import atomic_write
 from prefect_parallel.output.totals import Totals
 
 Status = Literal["Completed", "Failed", "Canceled"]
@@ -93,5 +93,5 @@ class JobResult:
         """Write it as YAML; readers see the old file or the whole new one."""
         text = yaml.safe_dump(asdict(self), sort_keys=False, allow_unicode=True, width=100)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             file.write(text.encode())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.output.replacing import replacing
+from prefect_parallel.output.atomic_write import atomic_write
 
 
 class BrokenPart(PrefectParallelError):
@@ -120,7 +120,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 def write_part(path: Path, record: Record, payload: bytes = b"") -> None:
     """Commit a part, replacing the one of an earlier attempt."""
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(json.dumps(record.to_json()).encode() + b"\n")
         file.write(payload)
 

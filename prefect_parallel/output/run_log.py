@@ -17,7 +17,7 @@ import yaml
 
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.layout import RunDirectory, StepDirectory
-from prefect_parallel.output import moment
+from prefect_parallel.output.timestamps import parse_timestamp
 
 SUCCEEDED = "succeeded"
 """How the log of attempts says that there was no error."""
@@ -196,7 +196,7 @@ def _attempts(path: Path, node: str, process: str) -> Iterator[Attempt]:
             yield Attempt(
                 node=node,
                 process=process,
-                started_at=moment.read(cells["started_at"]),
+                started_at=parse_timestamp(cells["started_at"]),
                 mini_batch=int(cells["mini_batch"]),
                 attempt=int(cells["attempt"]),
                 items=None if cells["items"] == "?" else int(cells["items"]),
@@ -240,7 +240,7 @@ def _samples(path: Path) -> Iterator[Sample]:
     for row in csv.DictReader(line.replace("\0", "") for line in _lines(path)):
         try:
             yield Sample(
-                seconds=moment.read(row["time"]),
+                seconds=parse_timestamp(row["time"]),
                 cpu_percent=float(row["cpu_percent"]),
                 memory_used=float(row["memory_used_bytes"]),
                 memory_total=float(row["memory_total_bytes"]),

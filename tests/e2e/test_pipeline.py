@@ -13,16 +13,16 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_parallel import compile_pipeline
 from prefect_parallel.flow.observer import Observer
-from prefect_parallel.flow.run.step_end import StepEnd
+from prefect_parallel.flow.run.step_result import StepResult
 
 
 class Ends(Observer):
     """Keeps what became of each step, in the order in which they ended."""
 
     def __init__(self) -> None:
-        self.of: dict[str, StepEnd] = {}
+        self.of: dict[str, StepResult] = {}
 
-    def step_ended(self, step: str, end: StepEnd) -> None:
+    def step_ended(self, step: str, end: StepResult) -> None:
         self.of[step] = end
 
     @property

@@ -15,7 +15,7 @@ from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.computes import Computes
 from prefect_parallel.flow.run.environments import Environments
 from prefect_parallel.flow.run.step_data import StepData
-from prefect_parallel.flow.run.step_end import StepEnd
+from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.run_directories.runs import Runs
 from prefect_parallel.job import CommandStep, ParallelStep
 from prefect_parallel.layout import RunDirectory
@@ -55,7 +55,7 @@ class Run:
     environments: Environments
     max_task_runs: int
     canceled: threading.Event = field(default_factory=threading.Event)
-    ended: dict[str, StepEnd] = field(default_factory=dict)
+    ended: dict[str, StepResult] = field(default_factory=dict)
 
     def store_of(self, step: ParallelStep | CommandStep) -> Location | None:
         """Where nodes of a step find the run if they do not see its directory; None: nowhere."""
@@ -66,7 +66,7 @@ class Run:
     def data_of(self, step: ParallelStep | CommandStep) -> StepData:
         return StepData(step, self.directory, self.datastores, self.store_of(step))
 
-    def end_step(self, name: str, end: StepEnd) -> State[None]:
+    def end_step(self, name: str, end: StepResult) -> State[None]:
         """Note what became of a step; gives the final state of its flow run."""
         self.ended[name] = end
         self.observer.step_ended(name, end)

@@ -12,7 +12,7 @@ from prefect.flows import Flow
 from prefect_parallel.entry.spawner import Exit, Spawner
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.run.run import Run
-from prefect_parallel.flow.run.step_end import StepEnd
+from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.server.placeholders import look_up
 from prefect_parallel.flow.steps.snapshot import take_snapshot
 from prefect_parallel.job import CommandStep
@@ -64,7 +64,7 @@ class _CommandStep:
         self._directory = self._data.directory
         self._log = self._directory.command_log
 
-    def run(self) -> StepEnd:
+    def run(self) -> StepResult:
         try:
             self._take_code()
             command = self._step.shell_command(self._data.values())
@@ -82,9 +82,9 @@ class _CommandStep:
             self._directory.completed.write_text(fingerprint)
             return self._completed("the command succeeded")
         except CommandCanceled as error:
-            return StepEnd("Canceled", str(error), None, self._log)
+            return StepResult("Canceled", str(error), None, self._log)
         except PrefectParallelError as error:
-            return StepEnd("Failed", str(error), None, self._log)
+            return StepResult("Failed", str(error), None, self._log)
         finally:
             shutil.rmtree(self._directory.fetched, ignore_errors=True)
 
@@ -109,8 +109,8 @@ class _CommandStep:
         completed = self._directory.completed
         return completed.exists() and completed.read_text() == fingerprint
 
-    def _completed(self, reason: str) -> StepEnd:
-        return StepEnd("Completed", reason, self._data.outputs_folder, self._log)
+    def _completed(self, reason: str) -> StepResult:
+        return StepResult("Completed", reason, self._data.outputs_folder, self._log)
 
     def _clear(self) -> None:
         """Make the folders that the command finds, without what an earlier run left in them."""

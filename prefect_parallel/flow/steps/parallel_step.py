@@ -22,9 +22,9 @@ from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.flow.nodes.watch import Limits, StepCanceled, Watch, refuse_failed_totals
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_data import aggregated_output
-from prefect_parallel.flow.run.step_end import StepEnd
-from prefect_parallel.flow.steps.elsewhere import Elsewhere
+from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.steps.groups import groups
+from prefect_parallel.flow.steps.run_store_exchange import RunStoreExchange
 from prefect_parallel.flow.steps.step_plan import StepPlan, plan_step
 from prefect_parallel.flow.steps.step_reporter import StepReporter
 from prefect_parallel.job import ParallelStep
@@ -78,13 +78,13 @@ class _ParallelStep:
         self._directory = run.directory.step(step.name)
         self._output = aggregated_output(step, self._directory)
         self._thresholds = Thresholds.of(step)
-        self._elsewhere = Elsewhere(step, run)
+        self._exchange = RunStoreExchange(step, run)
         self._reporter = StepReporter(step, run)
 
-    def run(self) -> StepEnd:
+    def run(self) -> StepResult:
         try:
             self._reporter.begin()
-            self._elsewhere.resume()
+            self._exchange.resume()
             plan = plan_step(self._step, self._run, self._slots)
             progress = self._reporter.planned(plan, f"{self._nodes} nodes x {self._slots} slots")
             if plan.work.mini_batches:
@@ -113,7 +113,7 @@ class _ParallelStep:
         limits = Limits.of(self._step)
         slots = self._nodes * self._slots
         self._reporter.waiting("the Dask cluster")
-        with self._elsewhere.offered() as place:
+        with self._exchange.offered() as place:
             fewer = assemble_nodes(limits.first_task_creation_timeout, self._run.canceled)
             if fewer is not None:
                 self._reporter.noted(fewer)

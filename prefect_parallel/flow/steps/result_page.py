@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from prefect_parallel.flow.run.step_end import Failures
+from prefect_parallel.flow.run.step_result import Failures
 from prefect_parallel.output.job_result import JobResult
 from prefect_parallel.output.part import Record
 from prefect_parallel.output.totals import Totals

@@ -10,7 +10,7 @@ from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_data import aggregated_output
-from prefect_parallel.flow.run.step_end import Failures, StepEnd
+from prefect_parallel.flow.run.step_result import Failures, StepResult
 from prefect_parallel.flow.steps.artifacts import StepArtifacts, show_metrics
 from prefect_parallel.flow.steps.metrics import log_to_mlflow, metrics_of
 from prefect_parallel.flow.steps.result_page import result_page
@@ -79,14 +79,14 @@ class StepReporter:
         self._logs.progress(str(self._progress))
         self._artifacts.show_progress(self._progress)
 
-    def completed(self, totals: Totals) -> StepEnd:
+    def completed(self, totals: Totals) -> StepResult:
         return self._end("Completed", _completed(totals), totals)
 
-    def stopped(self, status: Status, reason: str) -> StepEnd:
+    def stopped(self, status: Status, reason: str) -> StepResult:
         """Tell what came of a step that was canceled, or has failed."""
         return self._end(status, reason, count(self._directory, self._progress.mini_batches))
 
-    def _end(self, status: Status, reason: str, totals: Totals) -> StepEnd:
+    def _end(self, status: Status, reason: str, totals: Totals) -> StepResult:
         self._progress.settle(done=totals.mini_batches, failed=totals.failed)
         output = aggregated_output(self._step, self._directory)
         result = JobResult.of(
@@ -110,8 +110,8 @@ class StepReporter:
             self._artifacts.show_result(page)
         except OSError as error:
             reason = f"{result.reason}; and its logs cannot be written: {error}"
-            return StepEnd("Failed", reason, output=None, log=None)
-        return StepEnd(
+            return StepResult("Failed", reason, output=None, log=None)
+        return StepResult(
             status,
             result.reason,
             (output or self._data.outputs_folder) if status == "Completed" else None,

@@ -11,7 +11,7 @@ from prefect_parallel.flow.run_directories.archive import pack
 from prefect_parallel.job import ParallelStep
 
 
-class Elsewhere:
+class RunStoreExchange:
     """The run store between the driver of a step and its nodes; nothing, where there is none."""
 
     def __init__(self, step: ParallelStep, run: Run) -> None:

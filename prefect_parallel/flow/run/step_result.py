@@ -31,7 +31,7 @@ class Failures:
 
 
 @dataclass(frozen=True)
-class StepEnd:
+class StepResult:
     """What became of a step.
 
     Attributes:
