@@ -2,19 +2,34 @@
 
 `plan` makes descriptors of mini-batches, and says what a reader needs to know; `open_reader` makes
 the reader that loads them, in any process. Importing this imports neither pandas nor pyarrow.
+
+The packages in their order; each imports only what is to its left:
+
+    mini_batch <- locations <- mltable, columns <- transformations <- formats <- reading <- planning
+
+| package | what is in it |
+| --- | --- |
+| `mini_batch` | the descriptor of a mini-batch |
+| `locations` | paths, URLs and `azureml:` names; listing folders; local copies |
+| `mltable` | the MLTable file |
+| `columns` | rows in memory, types of columns, datetimes |
+| `transformations` | filters, conversions and all else that an MLTable does to rows |
+| `formats` | readers of CSV, JSON lines, Parquet and Delta |
+| `reading` | from a mini-batch to what `run` gets |
+| `planning` | from an input to mini-batches |
 """
 
 from __future__ import annotations
 
-from prefect_parallel.data.context import MiniBatchContext
-from prefect_parallel.data.datastores import NO_DATASTORES, Asset, Datastore, Datastores
-from prefect_parallel.data.fetched import Fetched
 from prefect_parallel.data.load import FileCollection, Table, load_files, load_table
-from prefect_parallel.data.location import Location
+from prefect_parallel.data.locations.datastores import NO_DATASTORES, Asset, Datastore, Datastores
+from prefect_parallel.data.locations.file_cache import Fetched
+from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
-from prefect_parallel.data.plan import Plan, plan
-from prefect_parallel.data.reader import Reader, open_reader
-from prefect_parallel.data.split import ByKeys, BySize
+from prefect_parallel.data.mini_batch_context import MiniBatchContext
+from prefect_parallel.data.planning.plan import Plan, plan
+from prefect_parallel.data.planning.split import ByKeys, BySize
+from prefect_parallel.data.reading.reader import Reader, open_reader
 
 __all__ = [
     "NO_DATASTORES",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from prefect_parallel.data.context import MiniBatchContext
-from prefect_parallel.data.datastores import NO_DATASTORES, Datastores
-from prefect_parallel.data.location import Location
-from prefect_parallel.data.mltable import MLTable
-from prefect_parallel.data.plan import Plan, make_plan
-from prefect_parallel.data.reader import open_reader
-from prefect_parallel.data.split import ByKeys, BySize
+from prefect_parallel.data.locations.datastores import NO_DATASTORES, Datastores
+from prefect_parallel.data.locations.location import Location
+from prefect_parallel.data.mini_batch_context import MiniBatchContext
+from prefect_parallel.data.mltable.mltable import MLTable
+from prefect_parallel.data.planning.plan import Plan, make_plan
+from prefect_parallel.data.planning.split import ByKeys, BySize
+from prefect_parallel.data.reading.reader import open_reader
 from prefect_parallel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -125,9 +125,9 @@ class Table(_Input["pd.DataFrame"]):
         Raises:
             UnreadableMiniBatch: A part of it cannot be read.
         """
-        from prefect_parallel.data.schema import join
-        from prefect_parallel.data.table import TableReader, nulls_to_objects
-        from prefect_parallel.data.table_recipe import TableRecipe
+        from prefect_parallel.data.columns.table_schema import join
+        from prefect_parallel.data.reading.table_reader import TableReader, nulls_to_objects
+        from prefect_parallel.data.reading.table_recipe import TableRecipe
 
         plan = self.plan(BySize())
         reader = TableReader(TableRecipe.from_json(plan.reader), self._location.datastores)
@@ -153,6 +153,6 @@ class FileCollection(_Input["list[str]"]):
         if self._type != "mltable":
             frame: pd.DataFrame = pd.DataFrame({"Path": self.paths()})
             return frame
-        from prefect_parallel.data.file_list import FileList
+        from prefect_parallel.data.planning.file_list import FileList
 
         return FileList(MLTable.load(self._location)).to_pandas()

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefect_parallel.data.cells import Dialect, blank_quoted
-from prefect_parallel.data.kinds import ARROW_TYPES, from_text
+from prefect_parallel.data.columns.kinds import ARROW_TYPES, from_text
+from prefect_parallel.data.formats.delimited_text import Dialect, blank_quoted
 from tests.data.test_golden import as_json
 
 SETTINGS = settings(max_examples=400, deadline=None)

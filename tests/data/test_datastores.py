@@ -9,7 +9,7 @@ import pytest
 
 from prefect_parallel import load_table
 from prefect_parallel.data import BySize, Datastores, Location, plan
-from prefect_parallel.data.datastores import InvalidDatastores
+from prefect_parallel.data.locations.datastores import InvalidDatastores
 from prefect_parallel.errors import InvalidInput
 
 FILE = """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prefect_parallel.data import BySize, load_files, load_table, open_reader, plan
-from prefect_parallel.data.entries import sorted_entries
+from prefect_parallel.data.locations.folder_entries import sorted_entries
 from prefect_parallel.errors import EmptyInput, InvalidInput, InvalidMLTable, UnreadableMiniBatch
 from tests.data.conftest import MakeTable
 

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from prefect_parallel.data import BySize, load_files, load_table
-from prefect_parallel.data.location import Location
-from prefect_parallel.data.mltable import MLTable
+from prefect_parallel.data.locations.location import Location
+from prefect_parallel.data.mltable.mltable import MLTable
 from prefect_parallel.errors import PrefectParallelError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "mltable"

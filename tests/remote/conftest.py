@@ -16,7 +16,7 @@ from uuid import uuid4
 import fsspec
 import pytest
 
-from prefect_parallel.data.datastores import Datastore, Datastores
+from prefect_parallel.data.locations.datastores import Datastore, Datastores
 from tests.remote.http_server import HttpServer
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import yaml
 
 from prefect_parallel import load_files, load_table
 from prefect_parallel.data import BySize, Datastores, Fetched, open_reader, plan
-from prefect_parallel.data.datastores import Asset
+from prefect_parallel.data.locations.datastores import Asset
 from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 from tests.remote.conftest import Store
 from tests.remote.http_server import HttpServer

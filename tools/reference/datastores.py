@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefect_parallel.data.datastores import ASSET_KEYS, FILE_KEYS, STORE_KEYS
+from prefect_parallel.data.locations.datastores import ASSET_KEYS, FILE_KEYS, STORE_KEYS
 from tools.reference.markdown import document, fenced
 from tools.reference.shapes import options_table
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from prefect_parallel.data import filter as expressions
-from prefect_parallel.data import partition
-from prefect_parallel.data.datetime_formats import DIRECTIVES, SHORTHANDS, SYNONYMS
-from prefect_parallel.data.mltable import KEYS, PATHS
-from prefect_parallel.data.shapes import Either, Fields, ListOf, Shape, Told
-from prefect_parallel.data.transformations import COLUMN_TYPE, COLUMNS, TRANSFORMATIONS
+from prefect_parallel.data.columns.datetime_formats import DIRECTIVES, SHORTHANDS, SYNONYMS
+from prefect_parallel.data.mltable.mltable import KEYS, PATHS
+from prefect_parallel.data.mltable.transformation_schemas import (
+    COLUMN_TYPE,
+    COLUMNS,
+    TRANSFORMATIONS,
+)
+from prefect_parallel.data.transformations import filter as expressions
+from prefect_parallel.data.transformations import partition_format
+from prefect_parallel.yaml_schema import Either, Fields, ListOf, Shape, Told
 from tools.reference.markdown import code, document, fenced, table
 from tools.reference.shapes import options_table, row
 
@@ -50,7 +54,7 @@ def page() -> str:
         "## Filter expressions",
         _meanings("expression", expressions.LANGUAGE),
         "## Partition formats",
-        _meanings("part", partition.FORMS),
+        _meanings("part", partition_format.FORMS),
         "## Formats of datetimes",
         _meanings("directive", dict(_directives())),
     )

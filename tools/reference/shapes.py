@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefect_parallel.data.shapes import Fields, Shape, Told
+from prefect_parallel.yaml_schema import Fields, Shape, Told
 from tools.reference.markdown import code, table
 
 

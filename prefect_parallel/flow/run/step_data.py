@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from prefect_parallel.data import Datastores, Fetched, Location
-from prefect_parallel.data.listing import files_at
+from prefect_parallel.data.locations.listing import files_at
 from prefect_parallel.job import CommandStep, Data, OutputOf, ParallelStep
 from prefect_parallel.job.expressions import find
 from prefect_parallel.layout import RunDirectory, StepDirectory

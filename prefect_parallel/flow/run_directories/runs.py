@@ -18,7 +18,7 @@ from typing import TypeAlias
 from uuid import uuid4
 
 from prefect_parallel.data import NO_DATASTORES, Datastores, Location
-from prefect_parallel.data.listing import files_at
+from prefect_parallel.data.locations.listing import files_at
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
 from prefect_parallel.flow.run_directories.synced_folder import (
     AT_A_TIME,

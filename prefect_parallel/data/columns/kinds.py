@@ -1,0 +1,125 @@
+"""The kinds that text in a table may be of: how they are told, and how text becomes one.
+
+A kind is a JSON object: `{"kind": "int"}`; of a datetime also `formats`, of which there is none
+where nothing settles which of day and month comes first.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from prefect_parallel.data.columns.date_inference import by_arrow, formats_of
+from prefect_parallel.data.columns.datetime_formats import parser
+
+Kind = dict[str, Any]
+
+TEXT: Kind = {"kind": "text"}
+# A column without any value.
+NOTHING: Kind = {"kind": "null"}
+
+TIMESTAMP = pa.timestamp("ns")
+ARROW_TYPES: dict[str, pa.DataType] = {
+    "text": pa.string(),
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "boolean": pa.bool_(),
+    "datetime": TIMESTAMP,
+    "null": pa.null(),
+}
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_FLOAT = re.compile(
+    r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|inf|infinity)", re.IGNORECASE
+)
+INT64 = range(-(2**63), 2**63)
+TRUE_WORDS = ("true", "True", "TRUE", "t", "T", "Yes", "YES", "Y", "1")
+FALSE_WORDS = ("false", "False", "FALSE", "f", "F", "No", "NO", "N", "0")
+_BOOLEANS = {**dict.fromkeys(TRUE_WORDS, True), **dict.fromkeys(FALSE_WORDS, False)}
+
+
+def infer(values: Sequence[str | None]) -> Kind:
+    """The first kind that fits all values: boolean, int, float, datetime, text."""
+    given = {value for value in values if value is not None}
+    if not given:
+        return NOTHING
+    trimmed = [value.strip() for value in given]
+    if all(value in _BOOLEANS for value in trimmed):
+        return {"kind": "boolean"}
+    if all(_INTEGER.fullmatch(value) and _in_int64(value) for value in trimmed):
+        return {"kind": "int"}
+    if all(_FLOAT.fullmatch(value) for value in trimmed):
+        return {"kind": "float"}
+    formats = formats_of(given)
+    return TEXT if formats is None else {"kind": "datetime", "formats": formats}
+
+
+def from_text(values: pa.Array[Any], kind: Kind) -> pa.Array[Any]:
+    """Converts text to a kind; what does not fit becomes null."""
+    name = kind["kind"]
+    if name == "text":
+        return values
+    if name == "null":
+        return values if values.null_count < len(values) else pa.nulls(len(values))
+    if name == "datetime":
+        fast = by_arrow(values, kind["formats"])
+        return fast if fast is not None else by_value(values, parser(kind["formats"]), TIMESTAMP)
+    convert: Callable[[str], Any] = {"int": to_int, "float": to_float, "boolean": to_boolean}[name]
+    return by_value(values, convert, ARROW_TYPES[name])
+
+
+def to_double(number: float) -> float:
+    """The nearest number of 64 bits; an infinity where an integer is larger than all of them."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
+def by_value(
+    values: pa.Array[Any], convert: Callable[[Any], Any], type_: pa.DataType
+) -> pa.Array[Any]:
+    """Converts each different value once; `convert` gives None for what does not fit."""
+    encoded = values.dictionary_encode()
+    made = [None if value is None else convert(value) for value in encoded.dictionary.to_pylist()]
+    return pa.array(made, type_).take(encoded.indices)
+
+
+def to_int(text: str) -> int | None:
+    """An integer, or a number cut towards zero."""
+    trimmed = text.strip()
+    if _INTEGER.fullmatch(trimmed) and _in_int64(trimmed):
+        return int(trimmed)
+    number = to_float(trimmed)
+    return None if number is None else cut(number)
+
+
+def cut(number: float) -> int | None:
+    """A number cut towards zero; None if no 64-bit integer is."""
+    if number != number or number in (float("inf"), float("-inf")):
+        return None
+    return int(number) if int(number) in INT64 else None
+
+
+def to_float(text: str) -> float | None:
+    trimmed = text.strip()
+    return float(trimmed) if _FLOAT.fullmatch(trimmed) else None
+
+
+def to_boolean(text: str) -> bool | None:
+    return _BOOLEANS.get(text.strip())
+
+
+def _in_int64(digits: str) -> bool:
+    significant = digits.lstrip("+-").lstrip("0")
+    return len(significant) <= 19 and int(significant or "0") <= 2**63 - (digits[0] != "-")
+
+
+def count_nulls(column: Any) -> int:
+    if isinstance(column, pa.Array):
+        return int(column.null_count)
+    return sum(value is None for value in column)

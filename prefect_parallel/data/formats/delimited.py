@@ -1,0 +1,278 @@
+"""`read_delimited`: CSV and its kin, a range of bytes at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from prefect_parallel.data.columns import kinds
+from prefect_parallel.data.columns.kinds import Kind
+from prefect_parallel.data.columns.row_batch import Block, Column
+from prefect_parallel.data.formats.delimited_text import Cell, Dialect, blank_quoted
+from prefect_parallel.data.formats.header import clean_names, extend_names
+from prefect_parallel.data.formats.sample import Sample
+from prefect_parallel.data.formats.table_format import LOOKING, Facts, Format, Look
+from prefect_parallel.data.formats.text_file import ENCODINGS, TextFile
+from prefect_parallel.data.locations.datastores import Datastores
+from prefect_parallel.data.mini_batch import File, Piece
+from prefect_parallel.data.transformations.convert import Conversion
+from prefect_parallel.data.transformations.path_columns import put_in_front
+from prefect_parallel.data.transformations.transforms import PATH
+from prefect_parallel.errors import UnreadableMiniBatch
+
+_DEFAULT_SAMPLE = 200
+_HEAD = 4 * 1024
+_CHUNK = 1024 * 1024
+
+
+class Delimited(Format):
+    """Reads delimited text.
+
+    Facts: `header`, the names by position, as far as the first file gives them; `width`, how many
+    cells a row has; `kinds`, by column.
+    """
+
+    unit = "bytes"
+    look_options: ClassVar[dict[str, Any]] = {LOOKING: True}
+
+    def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
+        super().__init__(options, facts, datastores)
+        self._looking = options.get(LOOKING, False)
+        self._encoding = ENCODINGS[options.get("encoding", "utf8")]
+        self._dialect = Dialect(
+            # The reference allows two characters, and splits at the first one.
+            options.get("delimiter", ",")[0],
+            options.get("support_multi_line", False),
+            "" if options.get("empty_as_string") else None,
+        )
+        self._header = options.get("header", "all_files_same_headers")
+        inference = options.get("infer_column_types", True)
+        self._infers = inference is not False
+        self._inference = inference if isinstance(inference, dict) else {}
+        self._kinds: dict[str, Kind] = facts.get("kinds", {})
+        self._conversions = {
+            name: Conversion(kind["type"])
+            for name, kind in self._kinds.items()
+            if kind["kind"] == "override"
+        }
+        self._last_header: tuple[str, list[str]] = ("", [])
+
+    def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
+        first = self._header == "from_first_file"
+        for file in files:
+            if file.size == 0:
+                continue
+            try:
+                text = self._open(file)
+            except UnreadableMiniBatch:
+                yield Piece(file)
+                continue
+            with text:
+                begin = text.begin
+                if self._header.startswith("all_files") or first:
+                    _, begin = self._header_place(text)
+                    first = False
+                cut = self._cut_records if self._dialect.multi_line else TextFile.cut
+                for start, stop in cut(text, begin, amount):
+                    yield Piece(file, start, stop)
+
+    def _cut_records(self, text: TextFile, begin: int, amount: int) -> Iterator[tuple[int, int]]:
+        """Like `TextFile.cut`, where records may span lines: reads all to find their ends."""
+        delimiter = self._dialect.delimiter.encode()
+        start = base = begin
+        rest = b""
+        while base < text.size:
+            read = base + len(rest) * text.unit
+            more = text.scan(text.read(read, read + _CHUNK))
+            rest += more
+            ended = read + _CHUNK >= text.size
+            clean, _ = blank_quoted(rest, delimiter)
+            # What a chunk cuts through, a quote left open above all, waits for the next one.
+            whole = len(rest) if ended else clean.rfind(b"\n") + 1
+            while (at := (start + amount - base - 1) // text.unit) < whole:
+                end = clean.find(b"\n", max(at, 0), whole) + 1
+                if end == 0:
+                    break
+                yield start, base + end * text.unit
+                start = base + end * text.unit
+            if ended:
+                break
+            rest = rest[whole:]
+            base += whole * text.unit
+        if start < text.size:
+            yield start, text.size
+
+    def _header_cells(self, text: TextFile) -> list[Cell]:
+        start, stop = self._header_place(text)
+        record = text.to_utf8(text.read(start, stop), start).decode()
+        return next(self._dialect.rows(record), [])
+
+    def _header_place(self, text: TextFile) -> tuple[int, int]:
+        """Where the first record that is not empty starts, and where it ends."""
+        size = _HEAD
+        skipped = (b"\n", b"\r\n") if self._dialect.multi_line else (b"\n",)
+        while True:
+            data = text.read(text.begin, text.begin + size)
+            scan = text.scan(data)
+            if self._dialect.multi_line:
+                scan, _ = blank_quoted(scan, self._dialect.delimiter.encode())
+            ended = text.begin + len(data) >= text.size
+            start = 0
+            while start < len(scan):
+                end = scan.find(b"\n", start) + 1
+                if end == 0:
+                    if not ended:
+                        break
+                    end = len(scan)
+                if scan[start:end] not in skipped:
+                    return text.begin + start * text.unit, text.begin + end * text.unit
+                start = end
+            if ended:
+                return text.size, text.size
+            size *= 4
+
+    def _names_of(self, file: File, lead: int) -> list[str]:
+        """The names of a file's columns by position, as far as a header gives them.
+
+        Args:
+            file: The file.
+            lead: How many columns its path gives.
+        """
+        if self._header != "all_files_different_headers":
+            header: list[str] = self._facts["header"]
+            return header
+        if self._last_header[0] != file.path:
+            with self._open(file) as text:
+                self._last_header = file.path, clean_names(self._header_cells(text), lead)
+        return self._last_header[1]
+
+    def _open(self, file: File) -> TextFile:
+        return TextFile(file, self._encoding, self._datastores)
+
+    def survey(
+        self, files: Iterable[File], look: Look, transformed: Iterable[tuple[Piece, Block]]
+    ) -> Facts:
+        lead = len(look.path_columns("/"))
+        self._facts = {"header": self._first_header(files, lead)}
+        sample = Sample(self._inference.get("sample_size", _DEFAULT_SAMPLE))
+        unreadable: list[UnreadableMiniBatch] = []
+        width = 0
+        for piece in look.until(lambda: sample.full or bool(unreadable)):
+            try:
+                names, columns = self._text_columns(piece, lead)
+            except UnreadableMiniBatch as error:
+                unreadable.append(error)
+                continue
+            width = max(width, len(columns))
+            path_columns = look.path_columns(piece.file.path)
+            sample.add(path_columns, dict(zip(names, columns, strict=True)))
+        if unreadable and not sample.columns:
+            raise unreadable[0]
+        if not look.complete:
+            # Columns that no row seen so far fills may be filled further down.
+            width = max(width, len(self._facts["header"]))
+            sample.expect(self._facts["header"])
+            if self._header == "all_files_different_headers":
+                for file in files:
+                    sample.expect(self._names_of(file, lead) if file.size else [])
+        if self._infers:
+            _check_partition_format(files, look)
+        found = sample.kinds(self._infers, look.complete, self._overrides(sample.columns))
+        return {**self._facts, "width": width, "kinds": found}
+
+    def _overrides(self, columns: Iterable[str]) -> dict[str, Kind]:
+        known = list(columns)
+        overrides: dict[str, Kind] = {}
+        for entry in self._inference.get("column_type_overrides", []):
+            for name in entry["columns"]:
+                if known and name not in known:
+                    raise ValueError(
+                        f"column_type_overrides names {name!r}, which is no column;"
+                        f" the columns are {', '.join(known)}"
+                    )
+                if name in overrides:
+                    raise ValueError(f"column_type_overrides names {name!r} twice")
+                Conversion(entry["column_type"])
+                overrides[name] = {"kind": "override", "type": entry["column_type"]}
+        return overrides
+
+    def _first_header(self, files: Iterable[File], lead: int) -> list[str]:
+        if self._header in ("no_header", "all_files_different_headers"):
+            return []
+        first = next((file for file in files if file.size != 0), None)
+        if first is None:
+            return []
+        with self._open(first) as text:
+            return clean_names(self._header_cells(text), lead)
+
+    def _data(self, piece: Piece) -> bytes:
+        """The records of a piece, in UTF-8."""
+        with self._open(piece.file) as text:
+            if self._dialect.multi_line:
+                start = max(piece.start, text.begin)
+                raw = text.read(start, text.size if piece.stop is None else piece.stop)
+            else:
+                raw = text.lines(piece.start, piece.stop, whole=self._looking)
+            return text.to_utf8(raw, piece.start)
+
+    def _text_columns(self, piece: Piece, lead: int) -> tuple[list[str], list[pa.Array[Any]]]:
+        columns = self._dialect.columns(self._data(piece))
+        return extend_names(self._names_of(piece.file, lead), len(columns)), columns
+
+    def read(self, piece: Piece, path_columns: dict[str, Any]) -> Block:
+        data = self._data(piece)
+        header = self._names_of(piece.file, len(path_columns))
+        different = self._header == "all_files_different_headers"
+        width = len(header) if different else self._facts["width"]
+        names = extend_names(header, width)
+        table = self._dialect.parse(data, {name: self._parsed_type(name) for name in names})
+        if table is not None:
+            columns = {name: table[name].combine_chunks() for name in names}
+            rows = len(table)
+        else:
+            arrays = self._dialect.columns(data)
+            columns = dict(zip(extend_names(header, len(arrays)), arrays, strict=True))
+            rows = len(arrays[0]) if arrays else 0
+        if not rows:
+            columns = {}
+        converted = {name: self._convert(name, value) for name, value in columns.items()}
+        block = Block({name: column for name, (column, _) in converted.items()}, rows)
+        block = block.with_nulls({name: lost for name, (_, lost) in converted.items()})
+        of_path = {
+            name: value if name == PATH else self._convert(name, value)[0]
+            for name, value in path_columns.items()
+        }
+        return put_in_front(of_path, block)
+
+    def _kind_of(self, name: str) -> Kind:
+        return self._kinds.get(name, kinds.TEXT)
+
+    def _parsed_type(self, name: str) -> pa.DataType:
+        """The type that Arrow may parse a column to at once."""
+        kind = self._kind_of(name)["kind"]
+        return kinds.ARROW_TYPES[kind] if kind in ("int", "float", "boolean") else pa.string()
+
+    def _convert(self, name: str, values: pa.Array[Any]) -> tuple[Column, int]:
+        """The column of its kind, and how many of its values became null."""
+        if not pa.types.is_string(values.type):
+            return values, 0
+        if name in self._conversions:
+            return self._conversions[name].convert(values)
+        made = kinds.from_text(values, self._kind_of(name))
+        return made, made.null_count - values.null_count
+
+    def count(self, piece: Piece) -> int:
+        return self._dialect.count(self._data(piece))
+
+
+def _check_partition_format(files: Iterable[File], look: Look) -> None:
+    """As the reference: values that no path gives have no kind that could be inferred."""
+    path = None
+    for path in (file.path for file in files):
+        values = {n: v for n, v in look.path_columns(path).items() if n != PATH}
+        if not values or any(value.null_count == 0 for value in values.values()):
+            return
+    if path is not None:
+        raise ValueError(f"the partition format matches the path of no file, as {path}")

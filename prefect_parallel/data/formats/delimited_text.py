@@ -1,0 +1,201 @@
+"""Delimited text to cells and columns.
+
+The rules, from the reference: only LF and CRLF end a line, or a CR all of the text; a line without
+any character is skipped, one with a CR alone is a row; a quote counts only as the first character
+of a cell, and is doubled inside; an empty cell is null unless it is quoted. A quote that is never
+closed is an ordinary character.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import csv
+
+from prefect_parallel.data.columns.kinds import FALSE_WORDS, TRUE_WORDS
+
+Cell = str | None
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How cells stand in lines.
+
+    Attributes:
+        delimiter: One character.
+        multi_line: Whether a quoted cell may hold line breaks.
+        empty: What an empty cell without quotes is.
+    """
+
+    delimiter: str = ","
+    multi_line: bool = False
+    empty: Cell = None
+
+    def rows(self, text: str) -> Iterator[list[Cell]]:
+        """Rows of whole records, each with as many cells as it has."""
+        if self.multi_line:
+            position = 0
+            while position < len(text):
+                start = position
+                row, position = self._record(text, start)
+                if text[start:position] not in ("\n", "\r\n"):
+                    yield row
+            return
+        for line in text.split("\n"):
+            if line:
+                line = line.removesuffix("\r")
+                yield self._record(line, 0)[0] if '"' in line else self._split(line)
+
+    def columns(self, data: bytes) -> list[pa.Array[Any]]:
+        """Columns of text, as many as the widest row has; shorter rows are filled with null.
+
+        Args:
+            data: Whole records, in UTF-8.
+        """
+        end = data.find(b"\n")
+        first = next(self.rows(data[: end + 1].decode() if end >= 0 else data.decode()), [])
+        names = [str(position) for position in range(len(first))]
+        table = self.parse(data, dict.fromkeys(names, pa.string()))
+        if table is not None:
+            return [table[name].combine_chunks() for name in names]
+        rows = list(self.rows(data.decode()))
+        return [pa.array(c, pa.string()) for c in itertools.zip_longest(*rows)]
+
+    def parse(self, data: bytes, types: dict[str, pa.DataType]) -> pa.Table | None:
+        """Columns of the wanted types, by Arrow.
+
+        Returns:
+            None if Arrow cannot do it, or would do it otherwise than `rows`: uneven rows, a value
+            that it cannot convert, a lone CR, a line of nothing else, quotes across lines.
+        """
+        if not types or not self.delimiter.isascii() or not data:
+            return None
+        if b"\r" in data and (
+            data.count(b"\r") != data.count(b"\r\n")
+            or data.startswith(b"\r\n")
+            or b"\n\r\n" in data
+        ):
+            return None
+        # Arrow reads 0x1F as 31.
+        if any(pa.types.is_integer(t) for t in types.values()) and (b"0x" in data or b"0X" in data):
+            return None
+        quotes = b'"' in data
+        lines = line_count(data) if quotes and not self.multi_line else 0
+        if quotes:
+            # Arrow closes an open quote at the end of the data: then this row is not seen.
+            guard = self.delimiter.join("0" * len(types)).encode()
+            data = data + (b"" if data.endswith(b"\n") else b"\n") + guard
+        try:
+            table = csv.read_csv(
+                pa.BufferReader(data),
+                read_options=csv.ReadOptions(
+                    use_threads=False, block_size=len(data) + 1, column_names=list(types)
+                ),
+                parse_options=csv.ParseOptions(
+                    delimiter=self.delimiter, newlines_in_values=self.multi_line
+                ),
+                convert_options=_convert_options(tuple(types.items()), self.empty is None),
+            )
+        except pa.ArrowInvalid:
+            return None
+        if not quotes:
+            return table
+        guarded = table.column(len(types) - 1)[-1].as_py() in ("0", 0, False)
+        swallowed = not self.multi_line and len(table) != lines + 1
+        return table.slice(0, len(table) - 1) if guarded and not swallowed else None
+
+    def count(self, data: bytes) -> int:
+        """The number of rows in whole records."""
+        if self.multi_line and (b'"' in data or b"\r" in data):
+            return sum(1 for _ in self.rows(data.decode()))
+        return line_count(data)
+
+    def _split(self, line: str) -> list[Cell]:
+        return [cell or self.empty for cell in line.split(self.delimiter)]
+
+    def _record(self, text: str, position: int) -> tuple[list[Cell], int]:
+        """One record, and the place behind it."""
+        quoted, plain = _patterns(self.delimiter)
+        row: list[Cell] = []
+        while True:
+            value: Cell = None
+            match = quoted.match(text, position) if text.startswith('"', position) else None
+            if match is not None:
+                value, tail = match["inside"].replace('""', '"'), match["tail"]
+            elif self.multi_line and text.startswith('"', position):
+                return row + self._split(text[position:]), len(text)
+            elif not self.multi_line and (match := _QUOTED_TO_THE_END.match(text, position)):
+                value, tail = match["inside"].replace('""', '"'), ""
+            else:
+                match = plain.match(text, position)
+                assert match is not None
+                tail = match[0]
+            position = match.end()
+            ended = text.startswith("\n", position)
+            if ended:
+                tail = tail.removesuffix("\r")
+            row.append((tail or self.empty) if value is None else value + tail)
+            if ended or position == len(text):
+                return row, position + 1
+            position += 1
+
+
+# A doubled quote is also the end of its cell if it is that of the line.
+_QUOTED_TO_THE_END = re.compile(r'"(?P<inside>(?:[^"]*"")+)\Z')
+
+
+@functools.cache
+def _patterns(delimiter: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    rest = rf"[^\n{re.escape(delimiter)}]*"
+    quoted = rf'"(?P<inside>[^"]*(?:""[^"]*)*)"(?!")(?P<tail>{rest})'
+    return re.compile(quoted), re.compile(rest)
+
+
+@functools.cache
+def _convert_options(
+    types: Sequence[tuple[str, pa.DataType]], empty_is_null: bool
+) -> csv.ConvertOptions:
+    return csv.ConvertOptions(
+        column_types=dict(types),
+        null_values=[""] if empty_is_null else [],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+        true_values=list(TRUE_WORDS),
+        false_values=list(FALSE_WORDS),
+    )
+
+
+def line_count(data: bytes) -> int:
+    """The number of lines that are not empty; one with a CR alone is not."""
+    if b"\n\n" not in data and not data.startswith(b"\n"):
+        return data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
+    return sum(map(bool, data.split(b"\n")))
+
+
+def blank_quoted(data: bytes, delimiter: bytes) -> tuple[bytes, bool]:
+    """Hides the line breaks in quoted cells.
+
+    Args:
+        data: Text that starts with a record, one byte for each character or part of one.
+        delimiter: One byte.
+
+    Returns:
+        As many bytes, in which each LF ends a record; and whether no quote is left open.
+    """
+    if b'"' not in data:
+        return data, True
+    open_ = False
+
+    def hide(match: re.Match[bytes]) -> bytes:
+        nonlocal open_
+        open_ = open_ or not match[1]
+        return b"x" * len(match[0])
+
+    pattern = rb"(?:\A|(?<=[\n" + re.escape(delimiter) + rb']))"[^"]*(?:""[^"]*)*("|\Z)'
+    return re.sub(pattern, hide, data), not open_

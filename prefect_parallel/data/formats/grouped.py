@@ -1,0 +1,61 @@
+"""Rows that planning sorted by key: a range of rows of an Arrow file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from prefect_parallel.data.columns.row_batch import Block, Column
+from prefect_parallel.data.formats.table_format import Format
+from prefect_parallel.data.mini_batch import File, Piece
+
+# Marks a column whose values are JSON texts: those of several kinds, and nested ones.
+_JSON = {b"prefect_parallel": b"json"}
+
+
+class Grouped(Format):
+    """Reads what `grouping` wrote; never named in an MLTable file."""
+
+    unit = "rows"
+
+    def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
+        return iter(())
+
+    def read(self, piece: Piece, path_columns: dict[str, Any]) -> Block:
+        stop = piece.stop or 0
+        with pa.memory_map(piece.file.path) as file:
+            table = pa.ipc.open_file(file).read_all()
+            return from_arrow(table.slice(piece.start, stop - piece.start))
+
+    def count(self, piece: Piece) -> int:
+        return (piece.stop or 0) - piece.start
+
+
+def to_arrow(block: Block) -> pa.Table:
+    """A block as an Arrow table."""
+    fields = []
+    arrays = []
+    for name, column in block.columns.items():
+        if isinstance(column, list):
+            texts = [None if value is None else json.dumps(value) for value in column]
+            fields.append(pa.field(name, pa.string(), metadata=_JSON))
+            arrays.append(pa.array(texts, pa.string()))
+        else:
+            fields.append(pa.field(name, column.type))
+            arrays.append(column)
+    return pa.table(arrays, schema=pa.schema(fields))
+
+
+def from_arrow(table: pa.Table) -> Block:
+    """The inverse of `to_arrow`."""
+    columns: dict[str, Column] = {}
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if field.metadata == _JSON:
+            texts = column.to_pylist()
+            columns[field.name] = [None if text is None else json.loads(text) for text in texts]
+        else:
+            columns[field.name] = column.combine_chunks()
+    return Block(columns, len(table))

@@ -1,0 +1,112 @@
+"""JSON lines to rows, or at once to columns.
+
+The rules, from the reference: one object a line; empty lines are skipped; what follows the object
+in its line is ignored; a key may stand in an object only once.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import json as arrow_json
+
+from prefect_parallel.data.formats.delimited_text import line_count
+
+_BLANKS = re.compile(r"[ \t\r]*")
+# Arrow takes a null in place of an object for a row, and crashes if it is the first one.
+_NO_OBJECT = re.compile(rb"(?:\A|\n)[^{\n]")
+_INTEGER_VALUE = rb":[ \t]*-?[0-9]+[ \t\r]*[,}]"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key stands twice in an object")
+    return made
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+# What JSONDecoder.raw_decode() calls: it also tells where a value ends.
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_constant
+).scan_once  # type: ignore[attr-defined]
+
+
+def read_rows(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """The lines that are not empty, with their numbers from 1.
+
+    Yields:
+        The number, and the object; or why there is none.
+    """
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line:
+            continue
+        try:
+            row, _ = _scan(line, 0 if line[0] == "{" else _end_of_blanks(line))
+        except StopIteration:
+            yield number, _wrong(line, "it is not JSON")
+        except (ValueError, RecursionError) as error:
+            yield number, _wrong(line, str(error))
+        else:
+            yield number, row if type(row) is dict else _wrong(line, "it is no object")
+
+
+def parse(data: bytes, types: Mapping[str, pa.DataType], floats: frozenset[str]) -> pa.Table | None:
+    """All lines as a table, by Arrow.
+
+    Args:
+        data: Whole lines, in UTF-8.
+        types: The columns.
+        floats: Those in which an integer would not fit.
+
+    Returns:
+        None if that is not what `read_rows` would give: another column, a value of another type,
+        an invalid line.
+    """
+    if not data or not types or _NO_OBJECT.search(data) or _has_integer(data, floats):
+        return None
+    try:
+        table = arrow_json.read_json(
+            pa.BufferReader(data),
+            read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(data) + 1),
+            parse_options=_parse_options(tuple(types.items())),
+        )
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    # Arrow takes several objects in a line, and lines of blanks.
+    return table if len(table) == line_count(data) else None
+
+
+@functools.cache
+def _parse_options(types: tuple[tuple[str, pa.DataType], ...]) -> arrow_json.ParseOptions:
+    return arrow_json.ParseOptions(
+        explicit_schema=pa.schema(types), unexpected_field_behavior="error"
+    )
+
+
+def _has_integer(data: bytes, names: frozenset[str]) -> bool:
+    """Whether one of the columns seems to hold an integer."""
+    if not names or not re.search(_INTEGER_VALUE, data):
+        return False
+    if b"\\u" in data or b"\\/" in data:  # A name may be spelt with these.
+        return True
+    keys = (re.escape(json.dumps(name, ensure_ascii=False).encode()) for name in names)
+    return any(re.search(key + rb"[ \t]*" + _INTEGER_VALUE, data) for key in keys)
+
+
+def _end_of_blanks(line: str) -> int:
+    match = _BLANKS.match(line)
+    return match.end() if match else 0
+
+
+def _wrong(line: str, why: str) -> str:
+    shown = line if len(line) <= 40 else line[:40] + "..."
+    return f"is not a JSON object: {shown!r}: {why}"

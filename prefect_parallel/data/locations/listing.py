@@ -1,0 +1,147 @@
+"""Files of a folder or pattern, in an order that is the same everywhere.
+
+Names are compared byte by byte, path part by path part, the files and sub-folders of a folder
+together: the order of the reference for patterns, and ours for folders, where it has none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+
+from prefect_parallel.data.locations.folder_entries import sorted_entries
+from prefect_parallel.data.locations.location import Location
+from prefect_parallel.data.mini_batch import File
+from prefect_parallel.errors import InvalidInput
+
+# One for each part of a pattern; None for `**`.
+Matchers = Sequence["re.Pattern[str] | None"]
+
+_ANY_FOLDERS = "**"
+EVERY_FILE = (_ANY_FOLDERS, "*")
+
+
+def has_wildcards(text: str) -> bool:
+    return any(mark in text for mark in "*?[")
+
+
+def find_files(folder: Location, parts: Sequence[str] = EVERY_FILE) -> Iterator[File]:
+    """Files below `folder` whose path matches `parts`.
+
+    `*`, `?`, `[ab]`, `[a-c]` and `[!ab]` stand for characters of one part, a part `**` for zero or
+    more folders. Links are followed; one that leads back to a folder above it is passed over.
+
+    Raises:
+        InvalidInput: A folder cannot be listed.
+    """
+    matchers = [None if part == _ANY_FOLDERS else _matcher(part) for part in parts]
+    if folder.is_remote:
+        yield from _remote(folder, matchers)
+    else:
+        yield from _walk(folder.path, matchers, frozenset([0]), ())
+
+
+def files_at(location: Location) -> list[File]:
+    """A remote file, or all files below a remote folder.
+
+    Raises:
+        InvalidInput: There is nothing, or it cannot be looked at.
+    """
+    if location.is_folder():
+        return list(find_files(location))
+    if not location.exists():
+        raise InvalidInput(f"{location.path}: no such file or folder")
+    return [location.file()]
+
+
+def _remote(folder: Location, matchers: Matchers) -> Iterator[File]:
+    """All that a remote folder holds comes in one listing."""
+    try:
+        found = [
+            (path.encode(errors="surrogateescape").split(b"/"), path, size, version)
+            for path, size, version in folder.place().files()
+            if _matches(matchers, path.split("/"))
+        ]
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InvalidInput(f"{folder.path}: cannot be listed: {error.strerror}") from error
+    for _, path, size, version in sorted(found):
+        yield File(f"{folder.path.rstrip('/')}/{path}", size, version)
+
+
+def _matcher(part: str) -> re.Pattern[str]:
+    """The pattern of one path part as a regular expression; an unclosed `[` is literal."""
+    text = ""
+    position = 0
+    while position < len(part):
+        rest = part[position:]
+        group = re.match(r"\[(!?)(\]?[^\]]*)\]", rest)
+        if group:
+            inside = re.sub(r"([\\\[\]^&~|])", r"\\\1", group[2])
+            text += f"[{'^' if group[1] else ''}{inside}]"
+            position += group.end()
+            continue
+        text += {"*": ".*", "?": "."}.get(rest[0], re.escape(rest[0]))
+        position += 1
+    return re.compile(text, re.DOTALL)
+
+
+def _walk(
+    folder: str,
+    matchers: Matchers,
+    states: frozenset[int],
+    above: tuple[tuple[int, int], ...],
+) -> Iterator[File]:
+    """Walks one folder.
+
+    Args:
+        folder: The folder.
+        matchers: One for each part of the pattern; None for `**`.
+        states: The parts that a name in this folder may match.
+        above: Identities of the folders on the way here, against loops of links.
+    """
+    states = _closure(matchers, states)
+    try:
+        found = sorted_entries(folder)
+        state = os.stat(folder)  # noqa: PTH116
+    except OSError as error:
+        raise InvalidInput(f"{folder}: the folder cannot be listed: {error.strerror}") from error
+    identity = (state.st_dev, state.st_ino)
+    if identity in above:
+        return
+    for raw_name, is_folder in found:
+        name = os.fsdecode(raw_name)
+        path = os.path.join(folder, name)  # noqa: PTH118
+        if is_folder:
+            inside = _inside(matchers, states, name)
+            if inside:
+                yield from _walk(path, matchers, inside, (*above, identity))
+        elif _is_match(matchers, states, name):
+            yield File.at(path)
+
+
+def _matches(matchers: Matchers, path: Sequence[str]) -> bool:
+    states = _closure(matchers, frozenset([0]))
+    for name in path[:-1]:
+        states = _closure(matchers, _inside(matchers, states, name))
+    return _is_match(matchers, states, path[-1])
+
+
+def _inside(matchers: Matchers, states: frozenset[int], name: str) -> frozenset[int]:
+    """The parts that a name in the folder `name` may match."""
+    stay = {at for at in states if matchers[at] is None}
+    matched = {at + 1 for at in states if (of := matchers[at]) and of.fullmatch(name)}
+    return frozenset(stay | {at for at in matched if at < len(matchers)})
+
+
+def _is_match(matchers: Matchers, states: frozenset[int], name: str) -> bool:
+    last = matchers[-1]
+    return len(matchers) - 1 in states and last is not None and bool(last.fullmatch(name))
+
+
+def _closure(matchers: Matchers, states: frozenset[int]) -> frozenset[int]:
+    """`states`, and those behind a `**` that stands for no folder at all."""
+    more = {at + 1 for at in states if matchers[at] is None and at + 1 < len(matchers)}
+    return states if more <= states else _closure(matchers, states | more)

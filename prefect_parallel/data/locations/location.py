@@ -1,0 +1,204 @@
+"""Where data lies, as people write it: on this machine, or behind a URL."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, cast
+
+from prefect_parallel.data.locations.datastores import NO_DATASTORES, Datastores, without_workspace
+from prefect_parallel.data.locations.remote import RemoteFile, RemotePlace
+from prefect_parallel.data.mini_batch import File
+from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
+
+# The name of the file that describes a table.
+MLTABLE = "MLTable"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A file or folder.
+
+    Attributes:
+        path: An absolute local path, in which nothing is percent-decoded, or a URL.
+        datastores: What `azureml:` names in URLs stand for.
+    """
+
+    path: str
+    datastores: Datastores = field(default=NO_DATASTORES, repr=False, compare=False)
+
+    @classmethod
+    def parse(
+        cls, text: str, base: Location | None = None, datastores: Datastores = NO_DATASTORES
+    ) -> Location:
+        """Reads a path or URL.
+
+        Args:
+            text: As the user wrote it.
+            base: The folder that a relative path starts from; None: the working directory.
+            datastores: What `azureml:` names stand for, where there is no base that knows it.
+
+        Raises:
+            InvalidInput: An `azureml:` name is not known.
+        """
+        datastores = base.datastores if base else datastores
+        if re.match("file:", text, re.IGNORECASE):
+            text = re.sub(r"^[^:]+:(//(localhost)?(?=/))?", "", text)
+        elif text.startswith("azureml:"):
+            return cls._of_name(text, datastores)
+        elif "://" in text:
+            return cls(text, datastores)
+        if base is not None and base.is_remote:
+            return base.join(text)
+        return cls(os.path.abspath(os.path.join(base.path if base else "", text)), datastores)  # noqa: PTH100, PTH118
+
+    @classmethod
+    def _of_name(cls, text: str, datastores: Datastores) -> Location:
+        asset = datastores.asset(text)
+        if asset is not None:
+            return cls.parse(asset.path, datastores=datastores)
+        text = without_workspace(text)
+        url, _ = datastores.place(text)
+        # The name stays, for it tells stores apart that differ only in the keys to them.
+        return cls(text, datastores) if "://" in url else cls.parse(url, datastores=datastores)
+
+    @property
+    def is_remote(self) -> bool:
+        return "://" in self.path
+
+    @property
+    def name(self) -> str:
+        return posixpath.basename(self.path.rstrip("/"))
+
+    @property
+    def parent(self) -> Location:
+        return Location(posixpath.dirname(self.path.rstrip("/")), self.datastores)
+
+    def join(self, path: str) -> Location:
+        """A path from here; an absolute one, as in a file system, has its own way."""
+        if not self.is_remote:
+            return Location(os.path.abspath(os.path.join(self.path, path)), self.datastores)  # noqa: PTH100, PTH118
+        scheme, _, rest = self.path.partition("://")
+        joined = posixpath.normpath(f"{rest}/{path}")
+        return Location(f"{scheme}://{joined}", self.datastores)
+
+    def exists(self) -> bool:
+        """Whether there is a file or folder.
+
+        Raises:
+            InvalidInput: A server does not tell; so with the next two.
+        """
+        if self.is_remote:
+            return self._kind() is not None
+        return os.path.exists(self.path)  # noqa: PTH110
+
+    def holds_mltable(self) -> bool:
+        """Whether a file named MLTable lies in it."""
+        if self.is_remote:
+            return self.join(MLTABLE)._kind() == "file"
+        return os.path.isfile(os.path.join(self.path, MLTABLE))  # noqa: PTH113, PTH118
+
+    def is_folder(self) -> bool:
+        if self.is_remote:
+            return self._kind() == "folder"
+        return os.path.isdir(self.path)  # noqa: PTH112
+
+    def file(self) -> File:
+        """The file as it is now; without a size if it cannot be looked at."""
+        if not self.is_remote:
+            return File.at(self.path)
+        try:
+            return File(self.path, *self.place().size_and_version())
+        except OSError:
+            return File(self.path, None, None)
+
+    def state(self) -> tuple[int | None, int | str | None]:
+        """Size and version of a file.
+
+        Raises:
+            OSError: It cannot be looked at.
+        """
+        if self.is_remote:
+            return self.place().size_and_version()
+        state = os.stat(self.path)  # noqa: PTH116
+        return state.st_size, state.st_mtime_ns
+
+    def check_unchanged(self, planned: File) -> None:
+        """Makes sure that a file is what it was at planning.
+
+        Raises:
+            UnreadableMiniBatch: The file is gone, has another size, or, if remote, another version.
+        """
+        try:
+            size, version = self.state()
+        except OSError as error:
+            raise UnreadableMiniBatch(f"{self.path}: cannot be opened: {error.strerror}") from error
+        if planned.size is not None and size != planned.size:
+            raise UnreadableMiniBatch(
+                f"{self.path}: has changed since the mini-batches were planned:"
+                f" it had {planned.size} bytes, it has {size}"
+            )
+        if self.is_remote and planned.version not in (None, version):
+            raise UnreadableMiniBatch(
+                f"{self.path}: has changed since the mini-batches were planned: its version was"
+                f" {planned.version}, it is {version}"
+            )
+
+    def open(self, size: int | None = None) -> IO[bytes]:
+        """Opens a file for reading.
+
+        Args:
+            size: Of a remote one, if it is known.
+
+        Raises:
+            OSError: It cannot be opened.
+        """
+        if not self.is_remote:
+            return open(self.path, "rb")  # noqa: PTH123
+        place = self.place()
+        if size is None:
+            size, _ = place.size_and_version()
+        if size is None:
+            raise OSError(0, "its server does not tell how large it is")
+        return cast("IO[bytes]", RemoteFile(place, size))
+
+    def fetch(self, target: Path) -> None:
+        """Copies a remote file to a local path.
+
+        Raises:
+            OSError: It cannot be read, or the copy not written.
+        """
+        self.place().fetch(str(target))
+
+    def put(self, source: Path) -> None:
+        """Copies a local file to a remote place.
+
+        Raises:
+            OSError: It cannot be read, or the place not written to.
+        """
+        self.place().put(str(source))
+
+    def remove(self) -> None:
+        """Removes a remote file, if there is one.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        self.place().remove()
+
+    def _kind(self) -> str | None:
+        try:
+            return self.place().kind()
+        except OSError as error:
+            raise InvalidInput(f"{self.path}: cannot be looked at: {error.strerror}") from error
+
+    def place(self) -> RemotePlace:
+        """What is behind a URL.
+
+        Raises:
+            InvalidInput: There is no driver for it.
+        """
+        return RemotePlace(*self.datastores.place(self.path))

@@ -1,0 +1,63 @@
+"""Mini-batches of all rows, or files, with the same values of some columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from prefect_parallel.data.mini_batch import MiniBatch, Piece
+from prefect_parallel.data.transformations.convert import Conversion
+from prefect_parallel.data.transformations.path_columns import PathColumns
+from prefect_parallel.errors import InvalidInput, nearest
+
+# The values of the keys, as text; None is a null.
+Key = tuple[str | None, ...]
+
+
+def check_keys(name: str, keys: Sequence[str], columns: Iterable[str]) -> None:
+    """Makes sure that all keys are columns.
+
+    Raises:
+        InvalidInput: One is not, or stands there twice.
+    """
+    known = list(columns)
+    for position, key in enumerate(keys):
+        if key in keys[:position]:
+            raise InvalidInput(f"{name}: partition key {key!r} is given twice")
+        if key not in known:
+            raise InvalidInput(
+                f"{name}: partition key {key!r} is not a column of the input",
+                allowed=", ".join(known) or "none: its files give no columns",
+                hint=nearest(key, known),
+            )
+
+
+def key_of_path(path_columns: PathColumns, keys: Sequence[str]) -> Callable[[str], Key]:
+    """A function from a file's path to the values of keys that the path gives."""
+
+    def key(path: str) -> Key:
+        columns = path_columns.of(path)
+        return tuple(key_texts(columns[name])[0].as_py() for name in keys)
+
+    return key
+
+
+def key_texts(column: Any) -> Any:
+    """The values of a column as `partition_key_value` shows them: an Arrow array of text."""
+    return Conversion("string").convert(column)[0]
+
+
+def key_value(keys: Sequence[str], key: Key) -> Mapping[str, str]:
+    """What the entry script gets; a null is an empty text there."""
+    return {name: value or "" for name, value in zip(keys, key, strict=True)}
+
+
+def group_pieces(
+    pieces: Iterable[Piece], keys: Sequence[str], key_of: Callable[[str], Key], unit: str
+) -> Iterator[MiniBatch]:
+    """One mini-batch for each key, in the order in which the keys first appear."""
+    groups: dict[Key, list[Piece]] = {}
+    for piece in pieces:
+        groups.setdefault(key_of(piece.file.path), []).append(piece)
+    for index, (key, group) in enumerate(groups.items()):
+        yield MiniBatch(index, tuple(group), unit, key_value(keys, key))

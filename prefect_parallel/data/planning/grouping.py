@@ -1,0 +1,223 @@
+"""Grouping a table by the values of its columns, when it may be larger than memory.
+
+Rows are read once, in order, and written to buckets, all rows of a key to the same one; then each
+bucket is sorted by key. A mini-batch is a range of rows of a bucket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+
+from prefect_parallel.data.columns.row_batch import Block
+from prefect_parallel.data.columns.table_schema import join
+from prefect_parallel.data.formats.grouped import from_arrow, to_arrow
+from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
+from prefect_parallel.data.planning.by_key import Key, key_texts, key_value
+from prefect_parallel.data.planning.table_plan import TablePlan
+from prefect_parallel.data.reading.table_reader import TableReader
+from prefect_parallel.data.reading.table_recipe import TableRecipe
+from prefect_parallel.data.transformations.transforms import HIDDEN
+
+# How much is read at a time, and how much of the input a bucket should hold: it is sorted in
+# memory.
+_READ_BYTES = 8 * 1024 * 1024
+_BUCKET_BYTES = 64 * 1024 * 1024
+_MOST_BUCKETS = 256
+
+_INDEX = "index.jsonl"
+_LOST = "values_set_to_null.json"
+# The place of a row in the table, while it lies in a bucket.
+_NUMBER = HIDDEN + "number"
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The rows of one key: where they lie, and the number of the first in the table."""
+
+    first: int
+    key: Key
+    bucket: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """A table that lies sorted by key in a folder.
+
+    Attributes:
+        recipe: How it is read.
+        notes: What it cost, and which values did not fit.
+    """
+
+    folder: Path
+    keys: tuple[str, ...]
+    recipe: TableRecipe
+    notes: tuple[str, ...]
+
+    @classmethod
+    def make(cls, plan: TablePlan, keys: tuple[str, ...], work_folder: Path) -> Grouping:
+        """Groups a table, unless the folder holds that already.
+
+        Args:
+            plan: The table.
+            keys: Names of its columns.
+            work_folder: Where the buckets go; every process that reads must see it.
+
+        Raises:
+            UnreadableMiniBatch: A part of the table cannot be read.
+        """
+        pieces = list(plan.pieces(_READ_BYTES))
+        folder = work_folder / f"by_key_{_digest(plan.recipe, keys, pieces)}"
+        started = time.monotonic()
+        if not (folder / _INDEX).exists():
+            _group(plan, keys, pieces, folder)
+        size = sum(piece.file.size or 0 for piece in {p.file.path: p for p in pieces}.values())
+        cost = (
+            f"grouping by {', '.join(keys)} read {size / 1e6:.1f} MB"
+            f" in {time.monotonic() - started:.1f} s"
+        )
+        recipe = TableRecipe("grouped", {}, {}, schema=plan.recipe.schema)
+        lost: dict[str, int] = json.loads((folder / _LOST).read_text())
+        set_to_null = (
+            f"{count} values of the column {name} did not fit its type and were set to null"
+            for name, count in lost.items()
+        )
+        return cls(folder, keys, recipe, (cost, *set_to_null))
+
+    def mini_batches(self) -> Iterator[MiniBatch]:
+        files: dict[int, File] = {}
+        with (self.folder / _INDEX).open() as lines:
+            for index, line in enumerate(lines):
+                bucket, start, stop, *key = json.loads(line)
+                if bucket not in files:
+                    path = str(_bucket_path(self.folder, bucket))
+                    # Made from the same data, it is the same bucket whenever it was written.
+                    files[bucket] = File(path, os.stat(path).st_size, None)  # noqa: PTH116
+                piece = Piece(files[bucket], start, stop)
+                yield MiniBatch(index, (piece,), "rows", key_value(self.keys, tuple(key)))
+
+
+def _digest(recipe: TableRecipe, keys: Sequence[str], pieces: Iterable[Piece]) -> str:
+    """Names a grouping by all that decides about it."""
+    hash_ = hashlib.sha256(json.dumps([recipe.to_json(), keys], sort_keys=True).encode())
+    for piece in pieces:
+        hash_.update(json.dumps(piece.to_json()).encode())
+    return hash_.hexdigest()[:16]
+
+
+def _bucket_path(folder: Path, bucket: int) -> Path:
+    return folder / f"{bucket:03}.arrow"
+
+
+def _group(plan: TablePlan, keys: Sequence[str], pieces: Sequence[Piece], folder: Path) -> None:
+    """Makes the folder under another name first: nobody ever sees half of it."""
+    making = folder.with_name(folder.name + f".{os.getpid()}.tmp")
+    making.mkdir(parents=True)
+    try:
+        size = sum((p.stop or p.file.size or 0) - p.start for p in pieces)
+        if plan.unit == "rows":
+            size = sum({p.file.path: p.file.size or 0 for p in pieces}.values())
+        buckets = min(_MOST_BUCKETS, 1 + size // _BUCKET_BYTES)
+        lost = _scatter(plan, keys, pieces, making, buckets)
+        (making / _LOST).write_text(json.dumps(lost))
+        groups: list[_Group] = []
+        for bucket in range(buckets):
+            groups.extend(_sort_bucket(making, bucket, keys))
+        groups.sort(key=lambda group: group.first)
+        with (making / _INDEX).open("w") as index:
+            for group in groups:
+                index.write(json.dumps([group.bucket, group.start, group.stop, *group.key]) + "\n")
+        making.replace(folder)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _scatter(
+    plan: TablePlan, keys: Sequence[str], pieces: Iterable[Piece], folder: Path, buckets: int
+) -> Counter[str]:
+    """Writes each row to the bucket of its key, and counts the values that became null."""
+    lost: Counter[str] = Counter()
+    table = TableReader(plan.recipe, plan.datastores)
+    schema = plan.recipe.schema
+    assert schema is not None
+    number = 0
+    with ExitStack() as stack:
+        files: dict[int, BinaryIO] = {}
+        for piece in pieces:
+            block = schema.align(table.piece(piece))
+            lost += block.values_set_to_null
+            numbers = pa.array(np.arange(number, number + block.rows))
+            number += block.rows
+            found, key_of_row = _keys(block, keys)
+            bucket_of_row = np.array([_bucket(key, buckets) for key in found])[key_of_row]
+            block = block.with_columns({_NUMBER: numbers})
+            for bucket in np.unique(bucket_of_row).tolist():
+                if bucket not in files:
+                    raw = _bucket_path(folder, bucket).with_suffix(".raw")
+                    files[bucket] = stack.enter_context(raw.open("wb"))
+                # A stream of its own, as its columns may differ from the others'.
+                arrow = to_arrow(block.where(pa.array(bucket_of_row == bucket)))
+                with pa.ipc.new_stream(files[bucket], arrow.schema) as stream:
+                    stream.write_table(arrow)
+    return lost
+
+
+def _keys(block: Block, names: Sequence[str]) -> tuple[list[Key], np.ndarray]:
+    """The different keys of some rows, and for each row the place of its key among them."""
+    columns = [
+        key_texts(block.columns[name]).dictionary_encode(null_encoding="encode") for name in names
+    ]
+    codes = np.zeros(block.rows, np.int64)
+    for column in columns:
+        # Numbered anew for each column, codes stay below the number of rows.
+        codes = np.unique(codes, return_inverse=True)[1] * len(column.dictionary)
+        codes += column.indices.to_numpy()
+    _, first_rows, key_of_row = np.unique(codes, return_index=True, return_inverse=True)
+    values = [column.take(pa.array(first_rows)).to_pylist() for column in columns]
+    return list(zip(*values, strict=True)), key_of_row
+
+
+def _bucket(key: Key, buckets: int) -> int:
+    return zlib.crc32(json.dumps(key).encode()) % buckets
+
+
+def _sort_bucket(folder: Path, bucket: int, keys: Sequence[str]) -> Iterator[_Group]:
+    """Sorts a bucket by key, and says where each key's rows lie in it."""
+    path = _bucket_path(folder, bucket)
+    raw = path.with_suffix(".raw")
+    if not raw.exists():
+        return
+    block = join(list(_parts(raw)))
+    raw.unlink()
+    found, key_of_row = _keys(block, keys)
+    block = block.take(pa.array(np.argsort(key_of_row, kind="stable")))
+    numbers: Any = block.columns[_NUMBER]
+    arrow = to_arrow(block.select(name for name in block.columns if name != _NUMBER))
+    with pa.ipc.new_file(str(path), arrow.schema) as file:
+        file.write_table(arrow)
+    start = 0
+    for key, rows in zip(found, np.bincount(key_of_row).tolist(), strict=True):
+        yield _Group(numbers[start].as_py(), key, bucket, start, start + rows)
+        start += rows
+
+
+def _parts(raw: Path) -> Iterator[Block]:
+    size = raw.stat().st_size
+    with raw.open("rb") as file:
+        while file.tell() < size:
+            yield from_arrow(pa.ipc.open_stream(file).read_all())

@@ -1,0 +1,190 @@
+"""From an input to the descriptors of its mini-batches."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from prefect_parallel.data.locations.datastores import NO_DATASTORES, Datastores
+from prefect_parallel.data.locations.listing import find_files
+from prefect_parallel.data.locations.location import MLTABLE, Location
+from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
+from prefect_parallel.data.mltable.mltable import MLTable
+from prefect_parallel.data.planning.split import ByKeys, BySize
+from prefect_parallel.errors import EmptyInput, InvalidInput, UnreadableMiniBatch
+
+# More bytes than any file has.
+_WHOLE = 2**62
+
+
+class _Stream:
+    """What a function yields, from the start each time it is iterated."""
+
+    def __init__(self, make: Callable[[], Iterator[MiniBatch]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[MiniBatch]:
+        return self._make()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an input is split.
+
+    Attributes:
+        kind: What a mini-batch is to `run`: a `table` (a DataFrame) or `files` (paths).
+        reader: JSON object for `open_reader`: what a process needs once to read any mini-batch.
+        mini_batches: The descriptors, made while they are iterated; again gives the same again.
+        notes: What planning has to tell, one sentence each.
+    """
+
+    kind: Literal["table", "files"]
+    reader: dict[str, Any]
+    mini_batches: Iterable[MiniBatch]
+    notes: tuple[str, ...] = ()
+
+
+def plan(
+    location: str,
+    *,
+    type: str,  # noqa: A002
+    mode: str | None,
+    split: BySize | ByKeys,
+    work_folder: str | None = None,
+    datastores: Datastores = NO_DATASTORES,
+) -> Plan:
+    """Plans the mini-batches of a major input.
+
+    Args:
+        location: Local path, URL, or `azureml:` name.
+        type: `uri_folder`, `uri_file` or `mltable`.
+        mode: As the pipeline has it: `direct` leaves URLs of a list of files as they are, all
+            others want local paths. Tables are read where they lie.
+        split: What one mini-batch holds.
+        work_folder: Where a table goes that is split by keys which its files' paths do not give:
+            sorted by key, for all who read mini-batches. None: a temporary folder that lasts as
+            long as the plan.
+        datastores: What `azureml:` names stand for.
+
+    Raises:
+        InvalidInput: The input cannot be split.
+        EmptyInput: It has nothing to split.
+        InvalidMLTable: Its MLTable file has mistakes.
+    """
+    place = Location.parse(location, datastores=datastores)
+    made = make_plan(place, type=type, mode=mode, split=split, work_folder=work_folder)
+    if next(iter(made.mini_batches), None) is None:
+        raise EmptyInput(f"{location}: the input is empty: there is nothing to split")
+    return made
+
+
+def make_plan(
+    place: Location,
+    *,
+    type: str,  # noqa: A002
+    mode: str | None,
+    split: BySize | ByKeys,
+    work_folder: str | None = None,
+) -> Plan:
+    """Like `plan`, but an empty input is a plan without mini-batches."""
+    fetch = mode != "direct"
+    if type == "mltable":
+        table = MLTable.load(place)
+        if table.read_transformation:
+            return _plan_table(table, split, work_folder)
+        return _plan_listed(table, split, fetch)
+    is_folder = place.is_folder()
+    if not is_folder and not place.exists():
+        raise InvalidInput(f"{place.path}: no such file or folder")
+    if is_folder != (type == "uri_folder"):
+        is_, other = ("folder", "uri_folder") if is_folder else ("file", "uri_file")
+        raise InvalidInput(f"{place.path}: is a {is_}", hint=f"its type is {other}")
+    if isinstance(split, ByKeys):
+        raise InvalidInput(
+            f"{place.path}: partition_keys need columns, and a {type} gives none",
+            hint="an MLTable's extract_columns_from_partition_format takes them from paths",
+        )
+    if type == "uri_file":
+        return _plan_files(lambda: iter([place.file()]), split.files, fetch)
+    return _plan_files(lambda: _visible(place), split.files, fetch)
+
+
+def _visible(folder: Location) -> Iterator[File]:
+    """Files of a folder, without hidden ones and without its MLTable file."""
+    for file in find_files(folder):
+        inside = file.path[len(folder.path) :].lstrip("/")
+        if inside != MLTABLE and not any(part.startswith(".") for part in inside.split("/")):
+            yield file
+
+
+def _plan_files(files: Callable[[], Iterator[File]], count: int, fetch: bool) -> Plan:
+    def mini_batches() -> Iterator[MiniBatch]:
+        source = files()
+        for index in itertools.count():
+            group = tuple(Piece(file) for file in itertools.islice(source, count))
+            if not group:
+                return
+            yield MiniBatch(index, group)
+
+    return Plan("files", _file_reader(fetch), _Stream(mini_batches))
+
+
+def _file_reader(fetch: bool) -> dict[str, Any]:
+    return {"kind": "files", "fetch": fetch}
+
+
+def _plan_listed(table: MLTable, split: BySize | ByKeys, fetch: bool) -> Plan:
+    """Plans the files that an MLTable lists."""
+    if isinstance(split, BySize) and not table.transformations:
+        return _plan_files(table.files, split.files, fetch)
+
+    from prefect_parallel.data.planning.by_key import check_keys, group_pieces, key_of_path
+    from prefect_parallel.data.planning.file_list import FileList
+    from prefect_parallel.data.transformations.path_columns import PathColumns
+
+    files = FileList(table)
+    if isinstance(split, BySize):
+        return _plan_files(lambda: iter(files), split.files, fetch)
+    keys = split.keys
+    columns = PathColumns([each.written for each in table.transformations], include_path=False)
+    check_keys(table.path, keys, columns.names)
+    key_of = key_of_path(columns, keys)
+    grouped = _Stream(lambda: group_pieces(map(Piece, files), keys, key_of, "files"))
+    return Plan("files", _file_reader(fetch), grouped)
+
+
+def _plan_table(table: MLTable, split: BySize | ByKeys, work_folder: str | None) -> Plan:
+    from prefect_parallel.data.planning.table_plan import TablePlan
+
+    made = TablePlan.of(table)
+    if isinstance(split, BySize):
+        return Plan("table", made.recipe.to_json(), _Stream(lambda: made.mini_batches(split.bytes)))
+
+    from prefect_parallel.data.planning.by_key import check_keys, group_pieces, key_of_path
+
+    keys = split.keys
+    path_columns = made.path_columns()
+    check_keys(table.path, keys, {**dict.fromkeys(made.columns()), **path_columns.of("/")})
+    if set(keys) <= set(path_columns.names):
+        key_of = key_of_path(path_columns, keys)
+        grouped = _Stream(lambda: group_pieces(made.pieces(_WHOLE), keys, key_of, made.unit))
+        return Plan("table", made.recipe.to_json(), grouped)
+
+    from prefect_parallel.data.planning.grouping import Grouping
+
+    # It lives as long as the function that refers to it: as the plan.
+    temporary = None if work_folder else tempfile.TemporaryDirectory(prefix="prefect_parallel_")
+    folder = Path(work_folder or temporary.name)  # type: ignore[union-attr]
+    try:
+        grouping = Grouping.make(made, keys, folder)
+    except UnreadableMiniBatch as error:
+        raise InvalidInput(f"the table cannot be grouped by {', '.join(keys)}: {error}") from error
+
+    def mini_batches(keep: object = temporary) -> Iterator[MiniBatch]:
+        return grouping.mini_batches()
+
+    return Plan("table", grouping.recipe.to_json(), _Stream(mini_batches), grouping.notes)

@@ -1,0 +1,72 @@
+"""From a mini-batch to what `run` gets, in the process that needs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from prefect_parallel.data.locations.datastores import NO_DATASTORES, Datastores
+from prefect_parallel.data.locations.file_cache import Fetched
+from prefect_parallel.data.locations.location import Location
+from prefect_parallel.data.mini_batch import File, MiniBatch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Reader(Protocol):
+    """Reads mini-batches of one input.
+
+    Attributes:
+        values_set_to_null: Of the last mini-batch read: column to the number of its values that
+            did not fit the column's type.
+    """
+
+    values_set_to_null: dict[str, int]
+
+    def read(self, mini_batch: MiniBatch) -> pd.DataFrame | list[str]:
+        """Loads a mini-batch.
+
+        Raises:
+            UnreadableMiniBatch: It cannot be loaded; says what and where.
+        """
+        ...
+
+
+def open_reader(
+    reader: dict[str, Any],
+    datastores: Datastores = NO_DATASTORES,
+    fetched: Fetched | None = None,
+) -> Reader:
+    """Makes the reader that a plan's `reader` describes.
+
+    Args:
+        reader: The plan's.
+        datastores: Those that it was planned with.
+        fetched: Gets the copies of remote files that the mini-batches list; None: what is read is
+            the URLs.
+    """
+    if reader["kind"] == "files":
+        return FileReader(datastores, fetched if reader["fetch"] else None)
+    from prefect_parallel.data.reading.table_reader import TableReader
+    from prefect_parallel.data.reading.table_recipe import TableRecipe
+
+    return TableReader(TableRecipe.from_json(reader), datastores)
+
+
+class FileReader:
+    """A mini-batch of files is the list of their paths."""
+
+    def __init__(self, datastores: Datastores, fetched: Fetched | None) -> None:
+        self.values_set_to_null: dict[str, int] = {}
+        self._datastores = datastores
+        self._fetched = fetched
+
+    def read(self, mini_batch: MiniBatch) -> list[str]:
+        return [self._path(piece.file) for piece in mini_batch.pieces]
+
+    def _path(self, file: File) -> str:
+        location = Location(file.path, self._datastores)
+        location.check_unchanged(file)
+        if self._fetched is None or not location.is_remote:
+            return file.path
+        return self._fetched.file(location, file)

@@ -1,0 +1,115 @@
+"""Reading mini-batches of a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from prefect_parallel.data.columns.kinds import count_nulls
+from prefect_parallel.data.columns.row_batch import Block
+from prefect_parallel.data.columns.table_schema import join
+from prefect_parallel.data.formats import make_format
+from prefect_parallel.data.locations.datastores import NO_DATASTORES, Datastores
+from prefect_parallel.data.locations.location import Location
+from prefect_parallel.data.mini_batch import MiniBatch, Piece
+from prefect_parallel.data.reading.table_recipe import TableRecipe
+from prefect_parallel.data.transformations.path_columns import PathColumns
+from prefect_parallel.data.transformations.transforms import Transforms
+from prefect_parallel.errors import UnreadableMiniBatch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class TableReader:
+    """Reads mini-batches of a table."""
+
+    def __init__(self, recipe: TableRecipe, datastores: Datastores = NO_DATASTORES) -> None:
+        self.values_set_to_null: dict[str, int] = {}
+        self._datastores = datastores
+        self.format = make_format(recipe.format, recipe.options, recipe.facts, datastores)
+        self.transforms = Transforms(recipe.row_transformations)
+        self._path_columns = PathColumns(recipe.file_transformations, recipe.includes_path)
+        self._schema = recipe.schema
+
+    def read(self, mini_batch: MiniBatch) -> pd.DataFrame:
+        block = self.block(mini_batch)
+        self.values_set_to_null = dict(block.values_set_to_null)
+        return self.to_pandas(block)
+
+    def block(self, mini_batch: MiniBatch) -> Block:
+        """The rows of a mini-batch, with the columns of the table."""
+        blocks = [self.piece(piece) for piece in mini_batch.pieces]
+        if self._schema is not None:
+            blocks = [self._schema.align(block) for block in blocks]
+        return blocks[0] if len(blocks) == 1 else join(blocks)
+
+    def no_rows(self) -> Block:
+        """The columns of the table, without a row."""
+        empty = Block({}, 0)
+        return self._schema.align(empty) if self._schema else empty
+
+    def piece(self, piece: Piece) -> Block:
+        """The rows of a piece."""
+        return self.finish(self.transformed(piece)[0], piece)
+
+    def count(self, piece: Piece) -> int:
+        """The number of a piece's rows, before the transformations."""
+        try:
+            return self.format.count(piece)
+        except (ValueError, OSError, pa.ArrowException) as error:
+            raise UnreadableMiniBatch(f"{piece.file.path}: {error}") from error
+
+    def finish(self, block: Block, piece: Piece) -> Block:
+        """Gives each column one kind."""
+        try:
+            return self.format.finish(block, piece)
+        except (ValueError, pa.ArrowException) as error:
+            raise UnreadableMiniBatch(f"{piece.file.path}: {error}") from error
+
+    def transformed(self, piece: Piece) -> tuple[Block, list[int]]:
+        """The same before each column has one kind; and how many reached each that counts rows."""
+        path = piece.file.path
+        Location(path, self._datastores).check_unchanged(piece.file)
+        try:
+            block = self.format.read(piece, self.path_columns(path))
+            block, reached = self.transforms.apply(block, piece.entered)
+        except (ValueError, OSError, pa.ArrowException) as error:
+            raise UnreadableMiniBatch(f"{path}: {error}") from error
+        return block, reached
+
+    def path_columns(self, path: str) -> dict[str, Any]:
+        return self._path_columns.of(path)
+
+    def to_pandas(self, block: Block) -> pd.DataFrame:
+        """The rows as `run` gets them."""
+        import pandas as pd
+
+        arrays = {n: c for n, c in block.columns.items() if isinstance(c, pa.Array)}
+        frame: pd.DataFrame = pa.table(arrays).to_pandas()
+        if not arrays:
+            frame = pd.DataFrame(index=pd.RangeIndex(block.rows))
+        for position, (name, column) in enumerate(block.columns.items()):
+            if not isinstance(column, pa.Array):
+                values = pd.Series(column, dtype=object, index=frame.index)
+                frame.insert(position, name, values)
+        for name in self._schema.nullable if self._schema else ():
+            if name in frame and frame[name].dtype.kind in "iu":
+                frame[name] = frame[name].astype("float64")
+            elif name in frame and frame[name].dtype.kind == "b":
+                frame[name] = frame[name].astype(object)
+        return frame
+
+
+def nulls_to_objects(frame: pd.DataFrame, block: Block) -> pd.DataFrame:
+    """As the reference shows a whole table: a column without any value is one of objects.
+
+    Args:
+        frame: The table.
+        block: The same before it was made a frame: NaN is a value.
+    """
+    for name, column in block.columns.items():
+        if block.rows and count_nulls(column) == block.rows:
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
+    return frame

@@ -1,0 +1,61 @@
+"""How a table is read: what a process needs once for any of its mini-batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prefect_parallel.data.columns.table_schema import Schema
+from prefect_parallel.data.mltable.mltable import Written
+
+
+@dataclass(frozen=True)
+class TableRecipe:
+    """How a table is read.
+
+    Attributes:
+        format: The transformation that reads it.
+        options: That one's options.
+        facts: What planning found out about the table as a whole, for its format.
+        file_transformations: What works on the list of files.
+        row_transformations: What works on the rows.
+        schema: None while planning looks at the table.
+    """
+
+    format: str
+    options: dict[str, Any]
+    facts: dict[str, Any]
+    file_transformations: tuple[Written, ...] = ()
+    row_transformations: tuple[Written, ...] = ()
+    schema: Schema | None = None
+
+    @property
+    def includes_path(self) -> bool:
+        """Whether the column `Path` is one of the table's."""
+        return bool(self.options.get("include_path_column"))
+
+    def to_json(self) -> dict[str, Any]:
+        """A `Plan`'s `reader`."""
+        assert self.schema is not None
+        return {
+            "kind": "table",
+            "format": self.format,
+            "options": self.options,
+            "facts": self.facts,
+            "file_transformations": [list(each) for each in self.file_transformations],
+            "row_transformations": [list(each) for each in self.row_transformations],
+            "schema": self.schema.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> TableRecipe:
+        """The inverse of `to_json`."""
+        return cls(
+            value["format"],
+            value["options"],
+            value["facts"],
+            tuple((name, options) for name, options in value["file_transformations"]),
+            tuple((name, options) for name, options in value["row_transformations"]),
+            Schema.from_json(value["schema"]),
+        )

@@ -1,0 +1,148 @@
+"""`convert_column_types`: from one kind of values to another."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from prefect_parallel.data.columns import kinds
+from prefect_parallel.data.columns.datetime_formats import parser
+from prefect_parallel.data.columns.datetimes import moment
+from prefect_parallel.data.columns.kinds import FALSE_WORDS, TRUE_WORDS, by_value
+from prefect_parallel.data.columns.row_batch import Column
+
+_ZONE = "+00:00"
+
+
+class Conversion:
+    """Converts columns to one type.
+
+    A value that does not convert becomes null. Only text becomes a datetime, and numbers come from
+    numbers and text alone.
+    """
+
+    def __init__(self, column_type: str | dict[str, Any]) -> None:
+        """Takes `column_type` as MLTable has it.
+
+        Raises:
+            ValueError: Its options contradict each other.
+        """
+        name, options = (
+            (column_type, {}) if isinstance(column_type, str) else next(iter(column_type.items()))
+        )
+        self._name = name
+        if not isinstance(column_type, str) and len(column_type) != 1:
+            raise ValueError("a column type is one of boolean and datetime, not both")
+        if name == "datetime":
+            if not options["formats"]:
+                raise ValueError("formats is empty: it needs one at least")
+            self._parse = parser(options["formats"], options.get("date_constant"))
+        if name == "boolean":
+            self._words, self._mismatch = _words(options)
+
+    def convert(self, column: Column) -> tuple[Column, int]:
+        """The converted column, and how many of its values became null."""
+        made = self._convert(column)
+        return made, kinds.count_nulls(made) - kinds.count_nulls(column)
+
+    def _convert(self, column: Column) -> Column:
+        if self._name == "stream_info":
+            return column
+        type_ = {
+            "int": pa.int64(),
+            "float": pa.float64(),
+            "string": pa.string(),
+            "boolean": pa.bool_(),
+            "datetime": kinds.TIMESTAMP,
+        }[self._name]
+        if isinstance(column, pa.Array) and pa.types.is_nested(column.type):
+            column = column.to_pylist()
+        if isinstance(column, list):
+            return pa.array([None if v is None else self._value(v) for v in column], type_)
+        if column.type == type_:
+            return column
+        if pa.types.is_null(column.type):
+            return pa.nulls(len(column), type_)
+        if pa.types.is_timestamp(column.type):
+            if self._name != "string":
+                return pa.nulls(len(column), type_)
+            moments = column.cast(pa.timestamp("ns")).cast(pa.int64())
+            return by_value(moments, _moment_text, type_)
+        return by_value(column, self._value, type_)
+
+    def _value(self, value: Any) -> Any:
+        if self._name == "int":
+            return _to_int(value)
+        if self._name == "float":
+            return _to_float(value)
+        if self._name == "string":
+            return _to_text(value)
+        if self._name == "boolean":
+            return self._to_boolean(value)
+        return self._parse(value) if isinstance(value, str) else None
+
+    def _to_boolean(self, value: Any) -> bool | None:
+        if isinstance(value, (bool, int, float)):
+            return value != 0
+        if not isinstance(value, str):
+            return None
+        return self._words.get(value.strip(), self._mismatch)
+
+
+def _words(options: dict[str, Any]) -> tuple[dict[str, bool], bool | None]:
+    given = [key for key in ("true_values", "false_values") if key in options]
+    if len(given) == 1:
+        raise ValueError("true_values and false_values go together: one of them is missing")
+    true = options.get("true_values", TRUE_WORDS)
+    false = options.get("false_values", FALSE_WORDS)
+    both = set(true) & set(false)
+    if both:
+        raise ValueError(f"{min(both)!r} is both a true and a false value")
+    mismatch = {"true": True, "false": False}.get(options.get("mismatch_as", "error"))
+    return {**dict.fromkeys(true, True), **dict.fromkeys(false, False)}, mismatch
+
+
+def _to_int(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value if value in kinds.INT64 else None
+    if isinstance(value, float):
+        return kinds.cut(value)
+    return kinds.to_int(value) if isinstance(value, str) else None
+
+
+def _to_float(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        return kinds.to_double(value)
+    return kinds.to_float(value) if isinstance(value, str) else None
+
+
+def _to_text(value: Any) -> str | None:
+    if isinstance(value, (bool, int, str)):
+        return str(value)
+    return _float_text(value) if isinstance(value, float) else None
+
+
+def _float_text(value: float) -> str:
+    """The shortest decimal that reads back as the same number, without an exponent."""
+    if value != value:
+        return "NaN"
+    text = repr(value)
+    if "e" in text:
+        text = f"{Decimal(text):f}"
+    return text.removesuffix(".0")
+
+
+def _moment_text(nanoseconds: int) -> str:
+    """ISO 8601 with a fraction of as many digits as it needs: none, 3, 6 or 9."""
+    seconds, fraction = divmod(nanoseconds, 10**9)
+    text = moment(seconds).isoformat()
+    digits = f"{fraction:09d}"
+    while digits.endswith("000"):
+        digits = digits[:-3]
+    return f"{text}.{digits}{_ZONE}" if digits else text + _ZONE

@@ -1,0 +1,111 @@
+"""Columns that a file's path gives: `/sales/{region}/{day:yyyy/MM/dd}/*.csv`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from prefect_parallel.data.columns.datetimes import in_range, nanoseconds
+
+# The parts of a date in their order, with their digits.
+_DATE_PARTS = {
+    "yyyy": "year",
+    "MM": "month",
+    "dd": "day",
+    "HH": "hour",
+    "mm": "minute",
+    "ss": "second",
+}
+FORMS = {
+    "{name}": "A column of text: a part of the path, up to the next `/` or what follows here.",
+    "{name:yyyy/MM/dd}": f"A column of moments, of which the year must stand there; the parts of a"
+    f" date are `{' '.join(_DATE_PARTS)}`, in this order.",
+    "*": "Any text in a part of the path.",
+}
+"""What a format may hold besides text, and what each stands for."""
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}|([{}])|(\*)|([^{}*]+)")
+
+
+class PartitionFormat:
+    """A partition format, ready to be matched with paths.
+
+    Attributes:
+        columns: Its placeholders in order of appearance, the date's last.
+        date: The date's, if there is one.
+    """
+
+    def __init__(self, text: str) -> None:
+        """Reads the format.
+
+        Raises:
+            ValueError: It is wrong; says how.
+        """
+        self.text = text
+        self.date: str | None = None
+        self._date_parts: dict[str, slice] = {}
+        names: list[str] = []
+        pattern = ""
+        for match in _PLACEHOLDER.finditer(text):
+            inside, brace, star, literal = match.groups()
+            if brace:
+                raise ValueError(f"in {text!r} a brace has no partner")
+            if literal is not None:
+                pattern += re.escape(literal)
+            elif star:
+                pattern += "[^/]*"
+            else:
+                name, colon, date = inside.partition(":")
+                if not name:
+                    raise ValueError(f"in {text!r} a placeholder has no name")
+                if name in names or name == self.date:
+                    raise ValueError(f"in {text!r} the placeholder {name!r} stands twice")
+                pattern += f"({self._date_pattern(name, date)})" if colon else "([^/]+)"
+                names.append(name)
+        if not names:
+            raise ValueError(f"{text!r} has no placeholder such as {{name}}")
+        self._groups = names
+        self._pattern = re.compile(pattern, re.DOTALL)
+        self.columns = [*(n for n in names if n != self.date), *([self.date] if self.date else [])]
+
+    def _date_pattern(self, name: str, date: str) -> str:
+        if self.date is not None:
+            raise ValueError(f"{self.text!r} has two dates")
+        self.date = name
+        if "yyyy" not in date:
+            raise ValueError(f"the date {date!r} of {self.text!r} needs the year, yyyy")
+        pattern = ""
+        position = 0
+        for part, name in _DATE_PARTS.items():
+            at = date.find(part, position)
+            if at < 0:
+                continue
+            pattern += re.escape(date[position:at]) + f"[0-9]{{{len(part)}}}"
+            position = at + len(part)
+            self._date_parts[name] = slice(at, position)
+        if any(
+            date.count(part) != (name in self._date_parts) for part, name in _DATE_PARTS.items()
+        ):
+            raise ValueError(
+                f"the parts of the date {date!r} must be once each, in the order "
+                + " ".join(_DATE_PARTS)
+            )
+        return pattern + re.escape(date[position:])
+
+    def values(self, path: str) -> dict[str, str | int | None]:
+        """What a path says: text, and nanoseconds since the epoch for the date.
+
+        A path that does not match, and an impossible date, give null.
+        """
+        match = self._pattern.search(path)
+        if match is None:
+            return dict.fromkeys(self.columns)
+        texts: dict[str, str] = dict(zip(self._groups, match.groups(), strict=True))
+        return {
+            name: self._moment(texts[name]) if name == self.date else texts[name]
+            for name in self.columns
+        }
+
+    def _moment(self, text: str) -> int | None:
+        parts: dict[str, Any] = {name: int(text[at]) for name, at in self._date_parts.items()}
+        return in_range(nanoseconds(**parts))
