@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 
-def nearest(word: str, known: Collection[str]) -> str | None:
+def did_you_mean(word: str, known: Collection[str]) -> str | None:
     """A hint that names what was probably meant; case does not count."""
     by_folded = {name.casefold(): name for name in known}
     matches = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
@@ -27,9 +27,9 @@ class Advice(TypedDict):
     hint: str | None
 
 
-def instead_of(word: str, known: Collection[str]) -> Advice:
+def advice_for(word: str, known: Collection[str]) -> Advice:
     """What to use instead of a word that is not known."""
-    return {"allowed": ", ".join(known) or None, "hint": nearest(word, known)}
+    return {"allowed": ", ".join(known) or None, "hint": did_you_mean(word, known)}
 
 
 class PrefectParallelError(Exception):
@@ -108,11 +108,11 @@ class InvalidMLTable(InvalidInput, InvalidFile):
     """An MLTable file has mistakes."""
 
 
-class ServerAway(PrefectParallelError):
+class ServerUnreachable(PrefectParallelError):
     """The Prefect server that is configured does not answer."""
 
     @classmethod
-    def at(cls, url: str | None, why: object) -> ServerAway:
+    def at(cls, url: str | None, why: object) -> ServerUnreachable:
         """The error for the server at a URL.
 
         Args:
@@ -129,7 +129,7 @@ class UnknownCompute(PrefectParallelError):
     """A step names a compute that there is no block for."""
 
 
-class EnvironmentNotBuilt(PrefectParallelError):
+class EnvironmentBuildFailed(PrefectParallelError):
     """The environment of a step cannot be built here."""
 
 

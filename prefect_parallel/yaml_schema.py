@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from prefect_parallel.document import Date, Document, Items, KeyPath, Section, plain, shown
-from prefect_parallel.errors import Problem, instead_of
+from prefect_parallel.errors import Problem, advice_for
 
 
 class Report:
@@ -37,7 +37,7 @@ class Report:
 
     def unknown(self, name: str, path: KeyPath, known: Collection[str]) -> None:
         """Nothing is known by a name."""
-        self.add((*path, name), f"unknown name {name!r}", **instead_of(name, known), of_key=True)
+        self.add((*path, name), f"unknown name {name!r}", **advice_for(name, known), of_key=True)
 
 
 class Shape(Protocol):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from prefect_parallel.entry.built import SYSTEM_CERTIFICATES
+from prefect_parallel.entry.environment_builder import SYSTEM_CERTIFICATES
 
 UV = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 

@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
-from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID, NOTHING_RAN
+from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID, INVALID_ERRORS
 from prefect_parallel.cli.version import versions
 from prefect_parallel.errors import InvalidFile, PrefectParallelError
 from prefect_parallel.flow.steps.groups import MAX_TASK_RUNS
@@ -22,7 +22,7 @@ Set: TypeAlias = Annotated[list[str] | None, Parameter(name="--set", negative=()
 
 Store: TypeAlias = Annotated[Path | None, Parameter(name="--datastores")]
 
-Environment: TypeAlias = Literal["this", "build"]
+EnvironmentMode: TypeAlias = Literal["this", "build"]
 
 app = App(
     name="prefect-parallel",
@@ -50,7 +50,7 @@ def run(
     datastores: Store = None,
     strict: Annotated[bool, Parameter(negative=())] = False,
     max_task_runs: Annotated[int, Parameter(validator=Number(gte=1))] = MAX_TASK_RUNS,
-    environment: Environment = "this",
+    environment: EnvironmentMode = "this",
     verbose: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Run a pipeline and wait for its end.
@@ -240,7 +240,7 @@ def deploy(
     output_dir: str = "runs",
     datastores: Store = None,
     strict: Annotated[bool, Parameter(negative=())] = False,
-    environment: Environment = "this",
+    environment: EnvironmentMode = "this",
 ) -> None:
     """Make a deployment of a pipeline on the Prefect server. Doing it again updates it.
 
@@ -268,9 +268,9 @@ def deploy(
         strict: As for `run`: a compute that has no block fails the run.
         environment: As for `run`; workers build what they have not yet.
     """
-    from prefect_parallel.cli.deploy import Options, deploy_pipeline
+    from prefect_parallel.cli.deploy import DeployOptions, deploy_pipeline
 
-    options = Options(
+    options = DeployOptions(
         name=name,
         work_pool=work_pool,
         cron=cron,
@@ -353,5 +353,5 @@ def _status() -> int:
     except PrefectParallelError as error:
         console.print("[bold red]error:[/]", end=" ")
         console.print(str(error), markup=False, soft_wrap=True)
-        return INVALID if isinstance(error, NOTHING_RAN) else FAILED
+        return INVALID if isinstance(error, INVALID_ERRORS) else FAILED
     return status if isinstance(status, int) else COMPLETED

@@ -7,7 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from prefect_parallel.blocks.documents import Saved, apply, read_documents, saved
+from prefect_parallel.blocks.block_file import (
+    SavedBlock,
+    load_block_file,
+    save_blocks,
+    saved_blocks,
+)
 from prefect_parallel.flow.server.server import prefect_server
 
 
@@ -15,25 +20,25 @@ def apply_blocks(file: Path) -> None:
     """Save the blocks of a file, and say of each whether it is new.
 
     Raises:
-        InvalidDocuments: The file cannot be run, or has no block; nothing is saved.
-        ServerAway: The server that would have them does not answer.
+        InvalidBlockFile: The file cannot be run, or has no block; nothing is saved.
+        ServerUnreachable: The server that would have them does not answer.
     """
-    documents = read_documents(file)
+    documents = load_block_file(file)
     with prefect_server():
-        _print(apply(documents))
+        _print(save_blocks(documents))
 
 
 def list_blocks() -> None:
     """Print the blocks that the server has.
 
     Raises:
-        ServerAway: The server that would have them does not answer.
+        ServerUnreachable: The server that would have them does not answer.
     """
     with prefect_server():
-        _print(saved())
+        _print(saved_blocks())
 
 
-def _print(blocks: Iterable[Saved]) -> None:
+def _print(blocks: Iterable[SavedBlock]) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     any_there = False
     for block in blocks:

@@ -21,7 +21,12 @@ from prefect_parallel.data import (
     open_reader,
 )
 from prefect_parallel.entry.config import ProcessName
-from prefect_parallel.entry.script import Script, load_script, offer_entry_script, script_traceback
+from prefect_parallel.entry.script import (
+    Script,
+    install_azureml_user,
+    load_script,
+    script_traceback,
+)
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.environments import Environments
@@ -115,7 +120,7 @@ def _enter(step: ParallelStep, arguments: list[str], directory: StepDirectory) -
     import logging
 
     logging.basicConfig(level=step.logging_level)
-    offer_entry_script(
+    install_azureml_user(
         logger=logging.getLogger("entry_script"),
         log_dir=directory.user,
         output_dir=directory.outputs,

@@ -39,7 +39,7 @@ class UnclearPipeline(PrefectParallelError):
 
 
 @dataclass(frozen=True)
-class Options:
+class DeployOptions:
     """The command's options, as typed."""
 
     name: str | None
@@ -58,13 +58,13 @@ class Options:
     environment: str
 
 
-def deploy_pipeline(file: Path | None, options: Options) -> None:
+def deploy_pipeline(file: Path | None, options: DeployOptions) -> None:
     """Make a deployment of a pipeline, or update it, and say what there is now.
 
     Raises:
         InvalidFile: The pipeline, the schedule or an option has mistakes; nothing is deployed.
         NoServer: No Prefect server is configured.
-        ServerAway: It does not answer.
+        ServerUnreachable: It does not answer.
         NoWorkPool: There is no such work pool.
         SnapshotFailed: The run store cannot be written to.
         DeploymentRefused: The server does not take it.
@@ -107,7 +107,7 @@ def _job(file: Path | None, schedule: ScheduleFile | None, overrides: Sequence[s
     return schedule.load_job(overrides)
 
 
-def _schedule(options: Options, file: ScheduleFile | None) -> SCHEDULE_TYPES | None:
+def _schedule(options: DeployOptions, file: ScheduleFile | None) -> SCHEDULE_TYPES | None:
     typed = schedule_of(options.cron, options.interval, options.time_zone)
     if file is None:
         return typed
@@ -138,13 +138,13 @@ def _check_values(job: PipelineJob, values: dict[str, Any], *, is_scheduled: boo
         )
 
 
-def _name(job: PipelineJob, options: Options, schedule: ScheduleFile | None) -> str:
+def _name(job: PipelineJob, options: DeployOptions, schedule: ScheduleFile | None) -> str:
     assert job.path is not None
     name = options.name or (schedule and schedule.model.name) or job.path.stem
     return prefect_name(name)
 
 
-def _tags(options: Options, schedule: ScheduleFile | None) -> list[str]:
+def _tags(options: DeployOptions, schedule: ScheduleFile | None) -> list[str]:
     return [*options.tags, *prefect_tags(schedule.model.tags if schedule else {})]
 
 

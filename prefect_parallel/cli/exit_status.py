@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from prefect_parallel.errors import EnvironmentNotBuilt, InvalidFile, InvalidInput, UnknownCompute
+from prefect_parallel.errors import (
+    EnvironmentBuildFailed,
+    InvalidFile,
+    InvalidInput,
+    UnknownCompute,
+)
 from prefect_parallel.layout import UnusableRunDirectory
 
 COMPLETED = 0
@@ -12,11 +17,11 @@ FAILED = 1
 INVALID = 2
 """Nothing ran."""
 
-NOTHING_RAN = (
+INVALID_ERRORS = (
     InvalidFile,
     InvalidInput,
     UnknownCompute,
     UnusableRunDirectory,
-    EnvironmentNotBuilt,
+    EnvironmentBuildFailed,
 )
 """Errors that are found before any step starts, by the command or by the flow."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from prefect_parallel.cli.exit_status import COMPLETED, FAILED, NOTHING_RAN
+from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID_ERRORS
 from prefect_parallel.flow.run_options import RunOptions, default_run_name
 from prefect_parallel.job import load_pipeline
 
@@ -25,8 +25,8 @@ def run_pipeline(
         InvalidInput: An input cannot be split, nothing ran.
         UnknownCompute: So with `strict`.
         UnusableRunDirectory: Nothing ran.
-        EnvironmentNotBuilt: Nothing ran.
-        ServerAway: Nothing ran.
+        EnvironmentBuildFailed: Nothing ran.
+        ServerUnreachable: Nothing ran.
     """
     job = load_pipeline(file, overrides)
     resolved = job.resolve()
@@ -70,7 +70,7 @@ def run_pipeline(
                 hint=f"once there is a server, go on with --resume {name}",
             ) from error
     failure = state.result(raise_on_failure=False)
-    if isinstance(failure, NOTHING_RAN):
+    if isinstance(failure, INVALID_ERRORS):
         raise failure
     if shown.has_results or not isinstance(failure, UploadFailed):
         shown.summary(state, place.directory.root, place.runs.shown)

@@ -24,7 +24,7 @@ from prefect.client.schemas.schedules import (
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, PREFECT_DEFAULT_WORK_POOL_NAME, PREFECT_UI_URL
 
-from prefect_parallel.errors import PrefectParallelError, ServerAway, nearest
+from prefect_parallel.errors import PrefectParallelError, ServerUnreachable, did_you_mean
 
 SHOWN_TIMES = 3
 """How many of a schedule's next times are told."""
@@ -102,7 +102,7 @@ def prefect_client() -> Iterator[SyncPrefectClient]:
 
     Raises:
         NoServer: None is.
-        ServerAway: It does not answer.
+        ServerUnreachable: It does not answer.
         DeploymentRefused: It answers that it cannot do what was asked.
     """
     url = PREFECT_API_URL.value()
@@ -116,7 +116,7 @@ def prefect_client() -> Iterator[SyncPrefectClient]:
         with get_client(sync_client=True) as client:
             yield client
     except httpx.TransportError as error:
-        raise ServerAway.at(url, error) from error
+        raise ServerUnreachable.at(url, error) from error
     except PrefectHTTPStatusError as error:
         raise DeploymentRefused(f"the Prefect server refuses: {_detail(error)}") from error
 
@@ -137,7 +137,7 @@ def find_work_pool(client: SyncPrefectClient, name: str | None) -> WorkPool:
     pools = {pool.name: pool for pool in found if pool.type != UNPOLLED}
     if name is None and len(pools) == 1:
         return next(iter(pools.values()))
-    hint = name and nearest(name, pools)
+    hint = name and did_you_mean(name, pools)
     if not pools or (name and not hint):
         hint = f"make one: prefect work-pool create {name or 'my-pool'} --type process"
     raise NoWorkPool(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from prefect_parallel.errors import InvalidPipeline, Problem, nearest
+from prefect_parallel.errors import InvalidPipeline, Problem, did_you_mean
 from prefect_parallel.job import PipelineJob
 from prefect_parallel.yaml_file import parse_scalar
 
@@ -31,7 +31,7 @@ def read_parameters(job: PipelineJob, arguments: Sequence[str]) -> dict[str, Any
             problems.append(Problem("no value", where, allowed="--param NAME=VALUE"))
         elif name not in types:
             allowed = ", ".join(types) or "none: the pipeline has no inputs"
-            hint = nearest(name, types)
+            hint = did_you_mean(name, types)
             problems.append(
                 Problem("the pipeline has no such input", where, allowed=allowed, hint=hint)
             )

@@ -11,7 +11,7 @@ from pydantic import Discriminator, Field, Tag, ValidationError
 
 from prefect_parallel.deploy.trigger import Trigger
 from prefect_parallel.document import Document, Section, dotted
-from prefect_parallel.errors import InvalidFile, InvalidPipeline, nearest
+from prefect_parallel.errors import InvalidFile, InvalidPipeline, did_you_mean
 from prefect_parallel.job.load import job_from
 from prefect_parallel.job.model import Model, Reading, optional, problems_of, tag
 from prefect_parallel.job.overrides import apply_overrides, merge
@@ -138,7 +138,7 @@ class ScheduleFile:
                 (*changes.path, "inputs", name),
                 "the pipeline has no such input",
                 allowed=", ".join(known) or None,
-                hint=nearest(name, known),
+                hint=did_you_mean(name, known),
                 of_key=True,
             )
             for name in given

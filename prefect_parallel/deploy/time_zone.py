@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 
 from tzlocal.windows_tz import win_tz
 
-from prefect_parallel.errors import nearest
+from prefect_parallel.errors import did_you_mean
 
 WINDOWS_ZONES = {
     **win_tz,
@@ -25,4 +25,4 @@ def iana_zone(name: str) -> str | None:
 
 def nearest_zone(name: str) -> str | None:
     """A hint that names the zone that was probably meant."""
-    return nearest(name, [*WINDOWS_ZONES, *available_timezones()])
+    return did_you_mean(name, [*WINDOWS_ZONES, *available_timezones()])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect_parallel.data import MiniBatch
-from prefect_parallel.entry.environment import Environment
+from prefect_parallel.entry.environment_spec import EnvironmentSpec
 from prefect_parallel.layout import ProcessLogs, StepDirectory
 from prefect_parallel.output.fingerprint import of_json
 from prefect_parallel.output.part import Record, read_record
@@ -35,7 +35,7 @@ class EntryConfig:
         fetch: URLs of remote inputs whose local copies the arguments name.
         output_file: The aggregated output's file name, which decides the format of the parts; None
             if returned rows are only counted.
-        held_to_count: Whether a mini-batch fails if `run` returns fewer items than it holds.
+        checks_item_count: Whether a mini-batch fails if `run` returns fewer items than it holds.
         slots: How many entry processes a node runs at a time.
         gpus: How many of a node's GPUs are used; None: all.
         timeout: Seconds for one call of `run`.
@@ -53,14 +53,14 @@ class EntryConfig:
     arguments: tuple[str, ...]
     environment_variables: dict[str, str]
     environment_templates: dict[str, str]
-    environment: Environment | None
+    environment: EnvironmentSpec | None
     logging_level: str
     input_name: str
     reader: dict[str, Any]
     datastores: dict[str, Any] = field(repr=False)
     fetch: tuple[str, ...]
     output_file: str | None
-    held_to_count: bool
+    checks_item_count: bool
     slots: int
     gpus: int | None
     timeout: float
@@ -101,7 +101,7 @@ class EntryConfig:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> EntryConfig:
         lists = {name: tuple(fields[name]) for name in ("arguments", "fetch")}
-        environment = fields["environment"] and Environment.from_json(fields["environment"])
+        environment = fields["environment"] and EnvironmentSpec.from_json(fields["environment"])
         return cls(**{**fields, **lists, "environment": environment})
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from prefect_parallel.data import MiniBatch
-from prefect_parallel.entry.care import ProcessCare
 from prefect_parallel.entry.config import EntryConfig, ProcessName
-from prefect_parallel.entry.messages import checked
+from prefect_parallel.entry.messages import validate_message
+from prefect_parallel.entry.process_resources import ProcessResources
 from prefect_parallel.entry.protocol import Channel, ProtocolError
 from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.output.part import BrokenPart, Record
 
-_ENTRY_PROCESS = ("-X", "faulthandler", "-m", "prefect_parallel.entry.process")
+_ENTRY_PROCESS = ("-X", "faulthandler", "-m", "prefect_parallel.entry.process_main")
 
 _OVERHEAD = "task_overhead_timeout"
 
@@ -78,7 +78,7 @@ class EntryProcess:
     """One entry process. Used by one thread at a time."""
 
     def __init__(
-        self, spawner: Spawner, config: EntryConfig, name: ProcessName, care: ProcessCare
+        self, spawner: Spawner, config: EntryConfig, name: ProcessName, resources: ProcessResources
     ) -> None:
         """Start the process and wait for its `init`.
 
@@ -86,12 +86,12 @@ class EntryProcess:
             InitFailed: The process is ended already.
             PrefectParallelError: There is nothing to run it on.
         """
-        interpreter = care.get_ready()
+        interpreter = resources.get_ready()
         self.name = name
         self.alive = True
         self._config = config
         self._spawner = spawner
-        self._care = care
+        self._resources = resources
         logs = name.logs(config.directory)
         for path in (logs.stdout, logs.stderr, logs.entry_script_log):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,18 +102,18 @@ class EntryProcess:
                 self._pid = spawner.start(
                     [str(interpreter.executable), *_ENTRY_PROCESS],
                     folder=Path(config.code),
-                    environment=interpreter.variables(care.variables(name)),
+                    environment=interpreter.variables(resources.variables(name)),
                     stdout=logs.stdout,
                     stderr=logs.stderr,
                     connection=theirs,
                 )
         except OSError as error:
             self._channel.close()
-            care.ended(name)
+            resources.ended(name)
             raise InitFailed(
                 name, Failure(f"no entry process could be started: {error}")
             ) from error
-        care.started(name, self._pid)
+        resources.started(name, self._pid)
         failure = self._start()
         if failure is not None:
             self.end()
@@ -160,7 +160,7 @@ class EntryProcess:
         self.alive = False
         self._channel.close()
         exit_ = self._spawner.end(self._pid)
-        self._care.ended(self.name)
+        self._resources.ended(self.name)
         return str(exit_)
 
     def _start(self) -> Failure | None:
@@ -189,7 +189,7 @@ class EntryProcess:
             message = self._channel.receive(time.monotonic() + phase.seconds)
             if message is None:
                 return self._died(phase, items)
-            message = checked(message, (*phase.answers, "failed"))
+            message = validate_message(message, (*phase.answers, "failed"))
         except TimeoutError:
             self.end()
             return Failure(f"{phase.doing} took longer than {phase.limit}", items=items)

@@ -21,7 +21,7 @@ _FIELDS: dict[str, dict[str, type]] = {
 """Event -> what it has to tell."""
 
 
-def checked(message: dict[str, Any], expected: Collection[str]) -> dict[str, Any]:
+def validate_message(message: dict[str, Any], expected: Collection[str]) -> dict[str, Any]:
     """The message, fit to be written to logs.
 
     Args:

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 
 from prefect_parallel.data import MiniBatch
-from prefect_parallel.entry.care import LookUp, ProcessCare
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.entry_process import EntryProcess, Failure, InitFailed
-from prefect_parallel.entry.logs import NodeLogs
+from prefect_parallel.entry.node_logs import NodeLogs
+from prefect_parallel.entry.process_resources import ProcessResources, VariableLookup
 from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.output.part import Record, write_part
@@ -40,7 +40,7 @@ class EntryPool:
         config: EntryConfig,
         node: str,
         on_first_run: Callable[[], None] = lambda: None,
-        look_up: LookUp = dict,
+        look_up: VariableLookup = dict,
     ) -> None:
         """Make the pool of a node; no process is started yet.
 
@@ -54,7 +54,7 @@ class EntryPool:
         self._node = node
         self._on_first_run = on_first_run
         self._logs = NodeLogs(config.directory)
-        self._care = ProcessCare(config, node, look_up)
+        self._resources = ProcessResources(config, node, look_up)
         self._spawner = Spawner()
         self._changed = threading.Condition()
         self._closed = False
@@ -85,9 +85,9 @@ class EntryPool:
                 self._busy -= 1
                 self._changed.notify_all()
 
-    def take_printed(self, record: Record, limit: int) -> str:
+    def read_new_stdout(self, record: Record, limit: int) -> str:
         """What the process of a record has printed since the last call, up to so many bytes."""
-        return self._logs.take_printed(ProcessName(record.node, record.process), limit)
+        return self._logs.read_new_stdout(ProcessName(record.node, record.process), limit)
 
     def close(self, grace: float = 0) -> None:
         """Take no more work, call `shutdown` in idle processes, end whatever still runs.
@@ -101,14 +101,14 @@ class EntryPool:
             self._closed = True
             self._changed.wait_for(lambda: self._busy == 0, timeout=grace)
             idle, self._idle = self._idle, []
-        self._care.stop_sampling()
+        self._resources.stop_sampling()
         closing = [threading.Thread(target=self._shut_down, args=[process]) for process in idle]
         for thread in closing:
             thread.start()
         for thread in closing:
             thread.join()
         self._spawner.close()
-        self._care.close()
+        self._resources.close()
 
     def _run(self, mini_batch: MiniBatch, attempt: int) -> Record:
         started_at = time.time()
@@ -149,7 +149,7 @@ class EntryPool:
                 name = ProcessName(self._node, f"process{self._started:03d}")
                 self._started += 1
             try:
-                process = EntryProcess(self._spawner, self._config, name, self._care)
+                process = EntryProcess(self._spawner, self._config, name, self._resources)
             except InitFailed as error:
                 self._refuse_if_closed()
                 if self._init_succeeded:

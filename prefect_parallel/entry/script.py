@@ -123,7 +123,7 @@ class EntryScript:
         return str(Path.cwd())
 
 
-def offer_entry_script(
+def install_azureml_user(
     *, logger: logging.Logger, log_dir: Path, output_dir: Path, agent_name: str, node_id: str
 ) -> None:
     """Make `from azureml_user.parallel_run import EntryScript` work in this process."""

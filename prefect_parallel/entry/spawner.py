@@ -52,7 +52,7 @@ class Spawner:
                 [
                     sys.executable,
                     "-m",
-                    "prefect_parallel.entry.spawner_process",
+                    "prefect_parallel.entry.spawner_main",
                     str(theirs.fileno()),
                 ],
                 # Where this package is, so that no module of the user's takes the place of one.

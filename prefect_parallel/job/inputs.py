@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 
 from prefect_parallel.document import KeyPath, shown
-from prefect_parallel.errors import instead_of, nearest
+from prefect_parallel.errors import advice_for, did_you_mean
 from prefect_parallel.job.expressions import Expression, fill, find, malformed, whole
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.locations import is_local, location_of, misfit
@@ -49,7 +49,7 @@ class Inputs:
                 findings.at(
                     ("inputs", name),
                     "the pipeline has no such input",
-                    **instead_of(name, job.inputs),
+                    **advice_for(name, job.inputs),
                 )
         self.of_pipeline: dict[str, Input] = {
             name: self._of_pipeline(name, value, values, complete)
@@ -94,7 +94,7 @@ class Inputs:
                 self._findings.at(
                     ("jobs", step, "inputs", name),
                     "the component declares no such input",
-                    **instead_of(name, declared),
+                    **advice_for(name, declared),
                     of_key=True,
                 )
         return {
@@ -210,13 +210,13 @@ class Inputs:
                 findings.at(
                     path,
                     f"{expression}: the pipeline has no input {there}",
-                    **instead_of(there, job.inputs),
+                    **advice_for(there, job.inputs),
                 )
             case ("parent", "jobs", other, "outputs" | "inputs", _) if other not in job.step_names:
                 findings.at(
                     path,
                     f"{expression}: there is no step {other}",
-                    **instead_of(other, job.step_names),
+                    **advice_for(other, job.step_names),
                 )
             case ("parent", "jobs", other, "outputs", there):
                 if not job.is_read(other):
@@ -227,7 +227,7 @@ class Inputs:
                 findings.at(
                     path,
                     f"{expression}: the step {other} has no output {there}",
-                    **instead_of(there, outputs),
+                    **advice_for(there, outputs),
                 )
             case ("parent", "jobs", other, "inputs", _) if not job.is_read(other):
                 return Missing()
@@ -244,7 +244,7 @@ class Inputs:
                     findings.at(
                         path,
                         f"{expression}: the step {other} is given no input {there}",
-                        **instead_of(there, given),
+                        **advice_for(there, given),
                     )
             case ("inputs", there):
                 findings.at(
@@ -279,7 +279,7 @@ class Inputs:
                 self._findings.at(
                     path,
                     f"{expression}: the pipeline has no literal input {expression.name}",
-                    hint=nearest(expression.name, self.of_pipeline),
+                    hint=did_you_mean(expression.name, self.of_pipeline),
                 )
         text_without_blanks = text
         for expression in reversed(find(text)):

@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from prefect_parallel.document import Document, Key, KeyPath, Section, shown
-from prefect_parallel.errors import Problem, instead_of
+from prefect_parallel.errors import Problem, advice_for
 
 _MISSING_HINTS: dict[Key, str] = {
     "environment": "steps run in the environment that runs the pipeline; "
@@ -96,7 +96,7 @@ class Model(BaseModel):
                     reading.document.problem(
                         path,
                         "unknown key",
-                        **instead_of(key, known),
+                        **advice_for(key, known),
                         of_key=True,
                     )
                 )

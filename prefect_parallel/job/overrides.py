@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from prefect_parallel.document import Document, Items, KeyPath, Section, Typed, dotted
-from prefect_parallel.errors import InvalidPipeline, Problem, nearest
+from prefect_parallel.errors import InvalidPipeline, Problem, did_you_mean
 from prefect_parallel.yaml_file import MAX_DEPTH, parse_document
 
 MAX_DIGITS = 10
@@ -96,7 +96,7 @@ def _step_into(node: Section | Items, path: KeyPath, key: str, name: str) -> Sec
     message = "there is no such key" if child is None else "that is a value, not a mapping"
     known = list(node) if isinstance(node, Section) else []
     raise InvalidPipeline(
-        [Problem(message, name, key=dotted((*path, key)), hint=nearest(key, known))]
+        [Problem(message, name, key=dotted((*path, key)), hint=did_you_mean(key, known))]
     )
 
 

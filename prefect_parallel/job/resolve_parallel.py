@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from prefect_parallel.document import KeyPath
-from prefect_parallel.errors import nearest
+from prefect_parallel.errors import did_you_mean
 from prefect_parallel.job.expressions import find, keep_given, whole
 from prefect_parallel.job.in_force import InForce
 from prefect_parallel.job.locations import kind_of
@@ -129,7 +129,7 @@ class ParallelResolver(StepResolver):
                 ("input_data",),
                 f"{expression}: the step has no input {name}",
                 allowed=allowed,
-                hint=nearest(name, self.inputs),
+                hint=did_you_mean(name, self.inputs),
             )
             return None
         if isinstance(value, (Data, OutputOf)) and value.type in MAJOR_INPUT_TYPES:
@@ -163,7 +163,7 @@ class ParallelResolver(StepResolver):
                 keys,
                 f"{found[0]}: the step has no output {name}",
                 allowed=", ".join(f"${{{{outputs.{name}}}}}" for name in self.outputs) or None,
-                hint=nearest(name, self.outputs),
+                hint=did_you_mean(name, self.outputs),
             )
             return None
         rest = text[found[0].end :].rstrip()
@@ -238,7 +238,7 @@ class ParallelResolver(StepResolver):
                 ("task", "entry_script"),
                 f"there is no {script} in {code}",
                 allowed=", ".join(names[:8]) or None,
-                hint=nearest(script, names),
+                hint=did_you_mean(script, names),
             )
         else:
             self.findings.script(file)

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from prefect_parallel.document import KeyPath, dotted
-from prefect_parallel.errors import InvalidPipeline, instead_of, nearest
+from prefect_parallel.errors import InvalidPipeline, advice_for, did_you_mean
 from prefect_parallel.job.expressions import fill, find, keep_given, malformed, whole
 from prefect_parallel.job.findings import Findings
 from prefect_parallel.job.inputs import Inputs
@@ -84,7 +84,7 @@ class StepResolver:
                 self.findings.at(
                     ("jobs", self.name, "outputs", name),
                     "the component declares no such output",
-                    **instead_of(name, declared),
+                    **advice_for(name, declared),
                     of_key=True,
                 )
         return {
@@ -108,7 +108,7 @@ class StepResolver:
                 self.findings.at(
                     path,
                     f"{expression}: the pipeline has no output {bound}",
-                    **instead_of(bound, self.job.outputs),
+                    **advice_for(bound, self.job.outputs),
                 )
             value = self.job.outputs.get(bound, Output())
         if value.path is not None:
@@ -170,7 +170,7 @@ class StepResolver:
             keys,
             f"{expression}: the pipeline {found} {expression.name}",
             allowed="a literal input of the pipeline",
-            hint=nearest(expression.name, self.pipeline_inputs),
+            hint=did_you_mean(expression.name, self.pipeline_inputs),
         )
         return None
 
@@ -202,7 +202,7 @@ class StepResolver:
 
     def _check_template(self, keys: KeyPath, text: str) -> None:
         if (wrong := malformed_placeholder(text)) is not None:
-            near = nearest(wrong, ("prefect.blocks", "prefect.variables"))
+            near = did_you_mean(wrong, ("prefect.blocks", "prefect.variables"))
             self.findings.in_step(
                 self.name, keys, f"found {{{{ {wrong} }}}}", allowed=ALLOWED, hint=near
             )
@@ -238,7 +238,7 @@ class StepResolver:
                     self.name,
                     keys,
                     f"{expression}: the step has no {side} {expression.name}",
-                    **instead_of(expression.name, known),
+                    **advice_for(expression.name, known),
                 )
         for expression in find(given):
             missing = isinstance(self.inputs.get(expression.name), Missing)

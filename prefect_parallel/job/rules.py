@@ -11,7 +11,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from prefect_parallel.document import Date, Typed, shown
-from prefect_parallel.errors import nearest
+from prefect_parallel.errors import did_you_mean
 from prefect_parallel.job.expressions import whole
 from prefect_parallel.yaml_file import parse_scalar
 
@@ -187,7 +187,7 @@ class ChoiceRule(Rule):
         name = value.lower() if self.any_case and isinstance(value, str) else value
         if not isinstance(name, str) or name not in self.names:
             raise self.refused(
-                value, nearest(value, self.names) if isinstance(value, str) else None
+                value, did_you_mean(value, self.names) if isinstance(value, str) else None
             )
         return str(name)
 

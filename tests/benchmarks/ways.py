@@ -137,7 +137,7 @@ def entry_processes(work: Work) -> None:
         datastores={},
         fetch=(),
         output_file="scores",
-        held_to_count=True,
+        checks_item_count=True,
         slots=work.slots,
         gpus=None,
         timeout=60,

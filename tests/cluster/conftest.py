@@ -105,7 +105,7 @@ class Cluster:
             child
             for process in self.processes.values()
             for child in psutil.Process(process.pid).children(recursive=True)
-            if "prefect_parallel.entry.process" in " ".join(child.cmdline())
+            if "prefect_parallel.entry.process_main" in " ".join(child.cmdline())
         ]
 
     def refuse_leftovers(self, patience: float = 0) -> None:

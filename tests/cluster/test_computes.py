@@ -99,11 +99,11 @@ def test_a_cluster_in_kubernetes_is_set_up() -> None:
 
 def test_the_compute_of_the_shipped_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     operator = pytest.importorskip("dask_kubernetes.operator", reason="no dask-kubernetes")
-    from prefect_parallel.blocks.documents import read_documents
+    from prefect_parallel.blocks.block_file import load_block_file
 
     for name in ("NAME", "KEY"):
         monkeypatch.setenv(f"AZURE_STORAGE_ACCOUNT_{name}", "x")
-    compute = read_documents(Path(__file__).parents[2] / "blocks" / "azure.py")["cpu-cluster"]
+    compute = load_block_file(Path(__file__).parents[2] / "blocks" / "azure.py")["cpu-cluster"]
     assert isinstance(compute, Compute)
     runner = task_runner_on(compute, Wanted(2, None))
     inspect.signature(operator.KubeCluster).bind(**runner.cluster_kwargs)

@@ -93,7 +93,7 @@ def test_scripts_and_commands_get_them_and_nobody_else_does(pipeline: Any) -> No
     assert (it.step.parent / "say" / "outputs" / "told").read_text().startswith(told)
 
     assert MARK not in said
-    assert "entry.process" in seen
+    assert "entry.process_main" in seen
     assert MARK not in seen
     run = it.folder / "runs" / "run"
     assert holding(run, MARK) == []

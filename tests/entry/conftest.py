@@ -57,7 +57,7 @@ def node(tmp_path: Path) -> Iterator[NodeFactory]:
             "datastores": {},
             "fetch": (),
             "output_file": "out.txt",
-            "held_to_count": True,
+            "checks_item_count": True,
             "slots": 1,
             "gpus": None,
             "timeout": 20,

@@ -215,7 +215,7 @@ def test_a_script_that_stores_its_own_output_is_not_held_to_the_count(node: Node
         def init(): pass
         def run(mini_batch): return []
         """,
-        held_to_count=False,
+        checks_item_count=False,
         output_file=None,
     )
     assert [(each.error, each.succeeded) for each in run_all(started)] == [(None, 2)] * 3

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from prefect_parallel.entry.messages import checked
+from prefect_parallel.entry.messages import validate_message
 from prefect_parallel.entry.protocol import Channel, ProtocolError
 from prefect_parallel.output.part import BrokenPart, Record, read_record
 from tests.entry.conftest import NodeFactory, node  # noqa: F401 - a fixture
@@ -67,7 +67,7 @@ def receive_all(content: bytes) -> None:
         channel = Channel(ours)
         try:
             while (message := channel.receive(time.monotonic() + 5)) is not None:
-                fine = checked(message, EVENTS)
+                fine = validate_message(message, EVENTS)
                 assert fine["event"] in EVENTS
                 if fine["event"] == "failed":
                     assert len(fine["error"].splitlines()) <= 1

@@ -9,7 +9,7 @@ from prefect_parallel.data import MiniBatch
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.entry.config import ProcessName
 from prefect_parallel.entry.entry_process import Failure
-from prefect_parallel.entry.logs import NodeLogs
+from prefect_parallel.entry.node_logs import NodeLogs
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.job_result import JobResult
 from prefect_parallel.output.part import Record

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from prefect.blocks.core import Block
 from pydantic.fields import FieldInfo
 
-from prefect_parallel.blocks.documents import OF_THIS_PACKAGE
+from prefect_parallel.blocks.block_file import BLOCK_TYPES
 from tools.reference.markdown import code, docstring, document, example, prose, table
 
 _INTRO = """\
@@ -18,7 +18,7 @@ Python file. [Blocks and clusters](../clusters.md) tells which name means which,
 
 
 def page() -> str:
-    return document("Blocks", _INTRO, *(part for kind in OF_THIS_PACKAGE for part in _block(kind)))
+    return document("Blocks", _INTRO, *(part for kind in BLOCK_TYPES for part in _block(kind)))
 
 
 def _block(kind: type[Block]) -> Iterator[str]:

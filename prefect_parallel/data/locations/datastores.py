@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prefect_parallel.errors import InvalidFile, InvalidInput, nearest
+from prefect_parallel.errors import InvalidFile, InvalidInput, did_you_mean
 from prefect_parallel.yaml_file import read_document
 from prefect_parallel.yaml_schema import TEXT, Fields, Named, Plain, Report, Told
 
@@ -210,5 +210,5 @@ def _unknown(text: str, what: str, name: str, known: Collection[str], kind: str)
     return InvalidInput(
         f"{text}: no {what} is known",
         allowed=", ".join(known) or f"no {kind} are known",
-        hint=nearest(name, known) or where_from,
+        hint=did_you_mean(name, known) or where_from,
     )

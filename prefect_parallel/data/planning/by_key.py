@@ -8,7 +8,7 @@ from typing import Any
 from prefect_parallel.data.mini_batch import MiniBatch, Piece
 from prefect_parallel.data.transformations.convert import Conversion
 from prefect_parallel.data.transformations.path_columns import PathColumns
-from prefect_parallel.errors import InvalidInput, nearest
+from prefect_parallel.errors import InvalidInput, did_you_mean
 
 # The values of the keys, as text; None is a null.
 Key = tuple[str | None, ...]
@@ -28,7 +28,7 @@ def check_keys(name: str, keys: Sequence[str], columns: Iterable[str]) -> None:
             raise InvalidInput(
                 f"{name}: partition key {key!r} is not a column of the input",
                 allowed=", ".join(known) or "none: its files give no columns",
-                hint=nearest(key, known),
+                hint=did_you_mean(key, known),
             )
 
 

@@ -179,7 +179,7 @@ def process_mini_batches(key: str, group: str, first: int, last: int) -> int:
         record = node.run(
             mini_batch, attempt, last_attempt=last_attempt, alone=len(descriptors) == 1
         )
-        if printed := node.pool.take_printed(record, printable):
+        if printed := node.pool.read_new_stdout(record, printable):
             logger.info(printed)
             printable = max(printable - len(printed), 0)
         succeeded += record.succeeded

@@ -29,7 +29,7 @@ from distributed import Worker
 # Not used here; what a node is going to need.
 import prefect_parallel.flow.nodes.node
 import prefect_parallel.flow.nodes.task_runner  # noqa: F401
-from prefect_parallel.entry.parent import die_with_parent
+from prefect_parallel.entry.prctl import die_with_parent
 from prefect_parallel.entry.protocol import Channel
 
 logger = logging.getLogger("distributed.node")

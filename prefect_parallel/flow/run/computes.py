@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from prefect_parallel.blocks import Compute
-from prefect_parallel.blocks.on_server import find_compute, names_of
-from prefect_parallel.errors import UnknownCompute, nearest
+from prefect_parallel.blocks.lookup import find_compute, saved_block_names
+from prefect_parallel.errors import UnknownCompute, did_you_mean
 from prefect_parallel.job import ParallelStep, ResolvedJob
 
 THIS_MACHINE = Compute()
@@ -33,7 +33,7 @@ class Computes:
         """Look up what a job names; asks no server if it names nothing.
 
         Raises:
-            ServerAway: The server that would have the blocks does not answer.
+            ServerUnreachable: The server that would have the blocks does not answer.
         """
         names = [
             step.compute
@@ -67,8 +67,8 @@ class Computes:
         """Raise UnknownCompute if there is a name without a block."""
         if not self.missing:
             return
-        known = names_of(Compute)
-        hint = nearest(self.missing[0], known) or (
+        known = saved_block_names(Compute)
+        hint = did_you_mean(self.missing[0], known) or (
             "save one with prefect-parallel blocks apply FILE, or run without --strict"
         )
         raise UnknownCompute(

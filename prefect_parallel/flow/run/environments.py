@@ -12,10 +12,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from prefect_parallel.entry.built import built, interpreter_for
-from prefect_parallel.entry.environment import NEEDED, Environment
+from prefect_parallel.entry.environment_builder import build_environment, interpreter_for
+from prefect_parallel.entry.environment_spec import NEEDED, EnvironmentSpec
 from prefect_parallel.entry.interpreter import Interpreter
-from prefect_parallel.errors import EnvironmentNotBuilt
+from prefect_parallel.errors import EnvironmentBuildFailed
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.unmet_requirements import unmet_requirements
 from prefect_parallel.job import CommandStep, ParallelStep, Requirements
@@ -46,7 +46,7 @@ class Environments:
             What the user should be warned of.
 
         Raises:
-            EnvironmentNotBuilt: A step cannot have what it asks for.
+            EnvironmentBuildFailed: A step cannot have what it asks for.
         """
         asked = {step.requirements for step in steps if step.requirements is not None}
         lines = dict.fromkeys(line for each in asked for line in _of_source(each))
@@ -57,7 +57,7 @@ class Environments:
             " steps get one that does"
         ]
 
-    def of(self, step: Step) -> Environment | None:
+    def of(self, step: Step) -> EnvironmentSpec | None:
         """The environment that a step runs in; None for that of its node."""
         return None
 
@@ -78,7 +78,7 @@ class BuiltEnvironments(Environments):
                 _build(step.requirements, f"the environment of step {step.name}", observer)
         return notes
 
-    def of(self, step: Step) -> Environment | None:
+    def of(self, step: Step) -> EnvironmentSpec | None:
         return None if step.requirements is None else environment_of(step.requirements)
 
 
@@ -87,20 +87,20 @@ def environments(choice: Choice) -> Environments:
     return BuiltEnvironments() if choice == "build" else Environments()
 
 
-def environment_of(requirements: Requirements) -> Environment:
+def environment_of(requirements: Requirements) -> EnvironmentSpec:
     """What to build, with what an entry process needs.
 
     Raises:
-        EnvironmentNotBuilt: Some requirement cannot be kept in a cache, or is for conda only.
+        EnvironmentBuildFailed: Some requirement cannot be kept in a cache, or is for conda only.
     """
     pip = tuple(line for line in requirements.pip if _name(line) not in LEFT_OUT)
     for line in pip:
         if _LOCAL.fullmatch(line):
-            raise EnvironmentNotBuilt(
+            raise EnvironmentBuildFailed(
                 f"{requirements.source}: {line}: of a package on this machine nobody could tell"
                 " when it changes; put it on an index, or its modules into the code folder"
             )
-    return Environment(
+    return EnvironmentSpec(
         _python(requirements),
         (*_needed_here(), *pip),
         tuple(spec.text for spec in requirements.conda),
@@ -111,9 +111,9 @@ def environment_of(requirements: Requirements) -> Environment:
 def _build(requirements: Requirements, what: str, observer: Observer) -> None:
     try:
         environment = environment_of(requirements)
-        built(environment, lambda line: observer.waiting(f"{what}: {line}"))
-    except EnvironmentNotBuilt as error:
-        raise EnvironmentNotBuilt(f"{what} cannot be built: {error}") from error
+        build_environment(environment, lambda line: observer.waiting(f"{what}: {line}"))
+    except EnvironmentBuildFailed as error:
+        raise EnvironmentBuildFailed(f"{what} cannot be built: {error}") from error
 
 
 def _of_source(requirements: Requirements) -> Iterator[str]:
@@ -130,13 +130,13 @@ def _python(requirements: Requirements) -> str:
     try:
         choices = [SpecifierSet(versions) for versions in asked]
     except InvalidSpecifier as error:
-        raise EnvironmentNotBuilt(f"{requirements.source}: python: {error}") from error
+        raise EnvironmentBuildFailed(f"{requirements.source}: python: {error}") from error
     needed = metadata.metadata("prefect-parallel")["Requires-Python"]
     choices = [each & SpecifierSet(needed) for each in choices or [SpecifierSet(f"=={minor}.*")]]
     fits = [each for each in choices if each.contains(ours, prereleases=True)]
     possible = [each for each in choices if any(map(each.contains, PYTHONS))]
     if not possible:
-        raise EnvironmentNotBuilt(
+        raise EnvironmentBuildFailed(
             f"{requirements.source}: {', '.join(asked)}: an entry process needs Python {needed}"
         )
     return str((fits or possible)[0])

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from prefect_parallel.data import Asset, Datastore, Datastores
-from prefect_parallel.errors import InvalidInput, nearest
+from prefect_parallel.errors import InvalidInput, did_you_mean
 
 
 def with_blocks(explicit: Datastores) -> Datastores:
@@ -37,12 +37,12 @@ class _Stores(Mapping[str, Datastore]):
 
     def _find(self, name: str) -> Datastore:
         from prefect_parallel.blocks.datastore import Datastore as DatastoreBlock
-        from prefect_parallel.blocks.on_server import find_datastore, names_of
+        from prefect_parallel.blocks.lookup import find_datastore, saved_block_names
 
         with _server():
             block = find_datastore(name)
             if block is None:
-                known = [*self._known, *names_of(DatastoreBlock)]
+                known = [*self._known, *saved_block_names(DatastoreBlock)]
                 raise _unknown("datastore", name, known, "Datastore")
         return block.to_datastore()
 
@@ -77,7 +77,7 @@ class _Assets(Mapping[str, Mapping[str, Asset]]):
 
 
 def _find_assets() -> dict[str, dict[str, Asset]]:
-    from prefect_parallel.blocks.on_server import find_data_assets
+    from prefect_parallel.blocks.lookup import find_data_assets
 
     found: defaultdict[str, dict[str, Asset]] = defaultdict(dict)
     with _server():
@@ -96,7 +96,7 @@ def _server() -> Iterator[None]:
 
 
 def _unknown(what: str, name: str, known: Collection[str], block: str) -> InvalidInput:
-    hint = nearest(name, known) or (
+    hint = did_you_mean(name, known) or (
         f"save a {block} block for it (prefect-parallel blocks apply FILE), or tell what it stands"
         " for with --datastores FILE"
     )

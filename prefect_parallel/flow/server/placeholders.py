@@ -15,7 +15,12 @@ from prefect.settings import PREFECT_API_URL
 from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect.utilities.templating import resolve_block_document_references
 
-from prefect_parallel.errors import InvalidPipeline, PrefectParallelError, ServerAway, nearest
+from prefect_parallel.errors import (
+    InvalidPipeline,
+    PrefectParallelError,
+    ServerUnreachable,
+    did_you_mean,
+)
 from prefect_parallel.flow.server.flow_run import NO_ANSWER
 from prefect_parallel.job import CommandStep, ParallelStep, PipelineJob
 from prefect_parallel.job.findings import Findings
@@ -45,7 +50,7 @@ def look_up(templates: Mapping[str, str]) -> dict[str, str]:
 
     Raises:
         UnknownPlaceholder: Something is not known to the Prefect server.
-        ServerAway: The server does not answer.
+        ServerUnreachable: The server does not answer.
     """
     if not templates:
         return {}
@@ -80,7 +85,7 @@ async def _look_up_all(templates: Mapping[str, str]) -> dict[str, str]:
         # Not the error's own text: it may hold what the server said.
         names = ", ".join(templates)
         why = f"{type(error).__name__}, when asked for environment_variables {names}"
-        raise ServerAway.at(PREFECT_API_URL.value(), why) from None
+        raise ServerUnreachable.at(PREFECT_API_URL.value(), why) from None
 
 
 async def _look_up(template: str, client: PrefectClient) -> str:
@@ -129,4 +134,6 @@ async def _blocks(kind: str, client: PrefectClient) -> list[str]:
 
 def _unknown(what: str, wanted: str, known: Collection[str]) -> UnknownPlaceholder:
     there = f"there are: {', '.join(sorted(known))}" if known else "there are none"
-    return UnknownPlaceholder(f"the Prefect server has {what}", nearest(wanted, known) or there)
+    return UnknownPlaceholder(
+        f"the Prefect server has {what}", did_you_mean(wanted, known) or there
+    )

@@ -27,7 +27,7 @@ from prefect.settings import (
 )
 
 from prefect_parallel.entry.spawner import Spawner
-from prefect_parallel.errors import PrefectParallelError, ServerAway
+from prefect_parallel.errors import PrefectParallelError, ServerUnreachable
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.server.background_server import (
     HEALTH_SECONDS,
@@ -76,11 +76,11 @@ def prefect_server(observer: Observer | None = None) -> Iterator[str]:
 
 
 def refuse_server_away() -> None:
-    """Raise ServerAway if the server that a run is to have does not answer at all."""
+    """Raise ServerUnreachable if the server that a run is to have does not answer at all."""
     with asking_once(), get_client(sync_client=True) as client:
         error = client.api_healthcheck()
     if isinstance(error, httpx.TransportError):
-        raise ServerAway.at(PREFECT_API_URL.value(), error)
+        raise ServerUnreachable.at(PREFECT_API_URL.value(), error)
 
 
 def _wait_for(background: psutil.Process, observer: Observer) -> str | None:

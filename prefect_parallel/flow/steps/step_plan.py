@@ -146,7 +146,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
     environment = run.environments.of(step)
     arguments = step.arguments(data.values())
     # A step of the "many models" kind stores its own output and returns [].
-    held_to_count = not (step.partition_keys and output is None)
+    checks_item_count = not (step.partition_keys and output is None)
     return EntryConfig(
         step_directory=str(directory.root),
         code=str(directory.code),
@@ -161,7 +161,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
         datastores=run.datastores.to_json(),
         fetch=tuple(place.path for place in data.to_fetch()),
         output_file=None if output is None else output.name,
-        held_to_count=held_to_count,
+        checks_item_count=checks_item_count,
         slots=slots,
         gpus=run.computes.place_of(step).gpus_per_instance,
         timeout=step.timeout,
@@ -180,7 +180,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
                 "reader": planned.reader,
                 "side_inputs": data.fingerprints(but=step.input_name),
                 "format": None if output is None else type(format_for(output.name)).__name__,
-                "held_to_count": held_to_count,
+                "checks_item_count": checks_item_count,
             }
         ),
     )

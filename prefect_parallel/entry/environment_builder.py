@@ -19,10 +19,10 @@ from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
 
-from prefect_parallel.entry.environment import NEEDED, Environment
+from prefect_parallel.entry.environment_spec import NEEDED, EnvironmentSpec
 from prefect_parallel.entry.interpreter import Interpreter
 from prefect_parallel.entry.spawner import Spawner
-from prefect_parallel.errors import EnvironmentNotBuilt
+from prefect_parallel.errors import EnvironmentBuildFailed
 from prefect_parallel.layout import cache_folder
 
 CONDAS = ("micromamba", "mamba", "conda")
@@ -40,16 +40,18 @@ LAST_LINES = 40
 """How much of what a tool said stands in the error message."""
 
 
-def interpreter_for(environment: Environment | None) -> Interpreter:
+def interpreter_for(environment: EnvironmentSpec | None) -> Interpreter:
     """What processes of a step run on here: what its environment is built to, else this Python.
 
     Raises:
-        EnvironmentNotBuilt: A tool is missing, or failed.
+        EnvironmentBuildFailed: A tool is missing, or failed.
     """
-    return Interpreter.own() if environment is None else built(environment)
+    return Interpreter.own() if environment is None else build_environment(environment)
 
 
-def built(environment: Environment, on_line: Callable[[str], None] = lambda _: None) -> Interpreter:
+def build_environment(
+    environment: EnvironmentSpec, on_line: Callable[[str], None] = lambda _: None
+) -> Interpreter:
     """The interpreter of an environment, which is built if this machine does not have it.
 
     Args:
@@ -57,7 +59,7 @@ def built(environment: Environment, on_line: Callable[[str], None] = lambda _: N
         on_line: Is told what the tools say meanwhile.
 
     Raises:
-        EnvironmentNotBuilt: A tool is missing, or failed.
+        EnvironmentBuildFailed: A tool is missing, or failed.
     """
     place = _Place(environment.key)
     if place.interpreter is None:
@@ -69,7 +71,7 @@ def built(environment: Environment, on_line: Callable[[str], None] = lambda _: N
     return place.interpreter
 
 
-def missing_tool(environment: Environment) -> str | None:
+def missing_tool(environment: EnvironmentSpec) -> str | None:
     """What must be installed first to build an environment; None if nothing is."""
     if _tool("uv") is None:
         return "uv builds environments: pip install 'prefect-parallel[environments]'"
@@ -118,10 +120,10 @@ class _Place:
         link.replace(self._link)
 
 
-def _build(environment: Environment, place: _Place, on_line: Callable[[str], None]) -> None:
+def _build(environment: EnvironmentSpec, place: _Place, on_line: Callable[[str], None]) -> None:
     missing = missing_tool(environment)
     if missing is not None:
-        raise EnvironmentNotBuilt(missing)
+        raise EnvironmentBuildFailed(missing)
     uv = str(_tool("uv"))
     with place.new_folder() as folder:
         tools = _Tools(folder, on_line)
@@ -147,7 +149,7 @@ def _python(versions: str) -> str:
     return sys.executable if SpecifierSet(versions).contains(ours) else versions
 
 
-def _conda_command(environment: Environment, target: Path) -> list[str]:
+def _conda_command(environment: EnvironmentSpec, target: Path) -> list[str]:
     channels = environment.channels or DEFAULT_CHANNELS
     return [
         str(_tool(*CONDAS)),
@@ -179,7 +181,7 @@ class _Tools:
         """Run a program to its end.
 
         Raises:
-            EnvironmentNotBuilt: It failed.
+            EnvironmentBuildFailed: It failed.
         """
         self._log.touch()
         with self._log.open(encoding="utf-8", errors="replace") as said:
@@ -199,7 +201,7 @@ class _Tools:
             if exit_.status != 0:
                 text = "\n".join(said.read().splitlines()[-LAST_LINES:])
                 name = Path(command[0]).name
-                raise EnvironmentNotBuilt(
+                raise EnvironmentBuildFailed(
                     f"{name}, building an environment, ended with {exit_}; it said:\n{text}"
                 )
 

@@ -20,16 +20,16 @@ class NodeLogs:
 
     def __init__(self, directory: StepDirectory) -> None:
         self._directory = directory
-        self._taken: dict[ProcessName, int] = {}
+        self._offsets: dict[ProcessName, int] = {}
 
-    def take_printed(self, name: ProcessName, limit: int) -> str:
+    def read_new_stdout(self, name: ProcessName, limit: int) -> str:
         """What a process's script has printed since the last call.
 
         Args:
             name: The process.
             limit: Bytes of it that are wanted; the rest stays in the file only.
         """
-        start = self._taken.get(name)
+        start = self._offsets.get(name)
         if start is None:
             # A process of an earlier run, whose part is reused.
             return ""
@@ -38,7 +38,7 @@ class NodeLogs:
             file.seek(start)
             text = file.read(limit).decode(errors="replace").rstrip()
         end = path.stat().st_size
-        self._taken[name] = end
+        self._offsets[name] = end
         left_out = end - start - limit
         if left_out <= 0:
             return text
@@ -52,7 +52,7 @@ class NodeLogs:
 
     def attempt(self, name: ProcessName, record: Record) -> None:
         """One line about an attempt that has ended."""
-        self._taken.setdefault(name, 0)
+        self._offsets.setdefault(name, 0)
         path = name.logs(self._directory).attempts
         items = "?" if record.items is None else str(record.items)
         cells = [

@@ -13,19 +13,19 @@ from prefect.blocks.core import Block
 from prefect_parallel.blocks.compute import Compute
 from prefect_parallel.blocks.data_asset import DataAsset
 from prefect_parallel.blocks.datastore import Datastore
+from prefect_parallel.blocks.lookup import block_documents, find_block_document
 from prefect_parallel.blocks.names import block_name
-from prefect_parallel.blocks.on_server import documents_of, find_document
 from prefect_parallel.errors import PrefectParallelError
 
-OF_THIS_PACKAGE: tuple[type[Block], ...] = (Compute, Datastore, DataAsset)
+BLOCK_TYPES: tuple[type[Block], ...] = (Compute, Datastore, DataAsset)
 
 
-class InvalidDocuments(PrefectParallelError):
+class InvalidBlockFile(PrefectParallelError):
     """A file of blocks cannot be run, or has none."""
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedBlock:
     """A block that a server has.
 
     Attributes:
@@ -39,26 +39,26 @@ class Saved:
     what: str
 
 
-def read_documents(file: Path) -> Mapping[str, Block]:
+def load_block_file(file: Path) -> Mapping[str, Block]:
     """Run a file; gives its blocks by name.
 
     A block is named after its variable, as `cpu_cluster` becomes `cpu-cluster`; a data asset after
     its name and version.
 
     Raises:
-        InvalidDocuments: It raises something, or has no block.
+        InvalidBlockFile: It raises something, or has no block.
     """
     try:
         variables = runpy.run_path(str(file))
     except Exception as error:  # The user's own code may raise anything.
-        raise InvalidDocuments(f"{_line_of(error, file)}: {error}") from error
+        raise InvalidBlockFile(f"{_line_of(error, file)}: {error}") from error
     found = {
         value.document_name if isinstance(value, DataAsset) else block_name(variable): value
         for variable, value in variables.items()
         if isinstance(value, Block) and not variable.startswith("_")
     }
     if not found:
-        raise InvalidDocuments(
+        raise InvalidBlockFile(
             f"{file} has no block",
             hint="assign one to a variable, as in"
             ' cpu_cluster = Compute(address="tcp://10.0.0.1:8786")',
@@ -66,20 +66,20 @@ def read_documents(file: Path) -> Mapping[str, Block]:
     return found
 
 
-def apply(blocks: Mapping[str, Block]) -> Iterator[Saved]:
+def save_blocks(blocks: Mapping[str, Block]) -> Iterator[SavedBlock]:
     """Save blocks, each in place of what has its type and name."""
     for name, block in blocks.items():
-        how = "created" if find_document(type(block), name) is None else "updated"
+        how = "created" if find_block_document(type(block), name) is None else "updated"
         block.save(name, overwrite=True)
-        yield Saved(block.get_block_type_name(), name, how)
+        yield SavedBlock(block.get_block_type_name(), name, how)
 
 
-def saved() -> Iterator[Saved]:
+def saved_blocks() -> Iterator[SavedBlock]:
     """The blocks of this package's types that the server has; no secrets among them."""
-    for kind in OF_THIS_PACKAGE:
-        for document in documents_of(kind):
+    for kind in BLOCK_TYPES:
+        for document in block_documents(kind):
             what = _describe(kind, document.data)
-            yield Saved(kind.get_block_type_name(), document.name or "", what)
+            yield SavedBlock(kind.get_block_type_name(), document.name or "", what)
 
 
 def _describe(kind: type[Block], fields: Mapping[str, object]) -> str:

@@ -16,38 +16,38 @@ from prefect_parallel.blocks.compute import Compute
 from prefect_parallel.blocks.data_asset import DataAsset
 from prefect_parallel.blocks.datastore import Datastore
 from prefect_parallel.blocks.names import block_name
-from prefect_parallel.errors import ServerAway
+from prefect_parallel.errors import ServerUnreachable
 
 
 def find_compute(name: str) -> Compute | None:
     """The compute that `azureml:<name>` means; None if there is no such block.
 
     Raises:
-        ServerAway: So with all of these.
+        ServerUnreachable: So with all of these.
     """
-    document = find_document(Compute, block_name(name))
+    document = find_block_document(Compute, block_name(name))
     return None if document is None else Compute.model_validate(document.data)
 
 
 def find_datastore(name: str) -> Datastore | None:
     """The datastore that `azureml://datastores/<name>/` means; None if there is no such block."""
-    document = find_document(Datastore, block_name(name))
+    document = find_block_document(Datastore, block_name(name))
     return None if document is None else Datastore.model_validate(document.data)
 
 
 def find_data_assets() -> list[DataAsset]:
     """All data assets, in the order in which they were made."""
-    documents = [each for each in documents_of(DataAsset) if each.created is not None]
+    documents = [each for each in block_documents(DataAsset) if each.created is not None]
     documents.sort(key=lambda each: str(each.created))
     return [DataAsset.model_validate(each.data) for each in documents]
 
 
-def names_of(kind: type[Block]) -> list[str]:
+def saved_block_names(kind: type[Block]) -> list[str]:
     """The names of the blocks of a type."""
-    return [document.name for document in documents_of(kind) if document.name]
+    return [document.name for document in block_documents(kind) if document.name]
 
 
-def find_document(kind: type[Block], name: str) -> BlockDocument | None:
+def find_block_document(kind: type[Block], name: str) -> BlockDocument | None:
     """The block of a type and name, with its secrets."""
     with _client() as client:
         try:
@@ -56,7 +56,7 @@ def find_document(kind: type[Block], name: str) -> BlockDocument | None:
             return None
 
 
-def documents_of(kind: type[Block]) -> list[BlockDocument]:
+def block_documents(kind: type[Block]) -> list[BlockDocument]:
     """The blocks of a type, without their secrets."""
     with _client() as client:
         try:
@@ -76,4 +76,4 @@ def _client() -> Iterator[SyncPrefectClient]:
         with get_client(sync_client=True) as client:
             yield client
     except (httpx.HTTPError, PrefectHTTPStatusError) as error:
-        raise ServerAway.at(PREFECT_API_URL.value(), error) from error
+        raise ServerUnreachable.at(PREFECT_API_URL.value(), error) from error

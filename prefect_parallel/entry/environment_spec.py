@@ -14,7 +14,7 @@ NEEDED = {"fsspec": "fsspec", "pandas": "pandas", "pyarrow": "pyarrow", "pyyaml"
 
 
 @dataclass(frozen=True)
-class Environment:
+class EnvironmentSpec:
     """What an interpreter is built from.
 
     Attributes:
@@ -36,6 +36,6 @@ class Environment:
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Environment:
+    def from_json(cls, fields: dict[str, Any]) -> EnvironmentSpec:
         lists = {name: tuple(fields[name]) for name in ("pip", "conda", "channels")}
         return cls(**{**fields, **lists})

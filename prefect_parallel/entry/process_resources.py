@@ -6,24 +6,24 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from prefect_parallel.entry.built import interpreter_for
 from prefect_parallel.entry.config import EntryConfig, ProcessName
+from prefect_parallel.entry.environment_builder import interpreter_for
 from prefect_parallel.entry.gpus import Gpus, devices_of_this_node
 from prefect_parallel.entry.interpreter import Interpreter
 from prefect_parallel.entry.log_cap import LogCap
 from prefect_parallel.entry.monitor import ResourceMonitor
 
-LookUp: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, str]]
+VariableLookup: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, str]]
 """Gives the values of environment variables that are written as templates."""
 
 
-class ProcessCare:
+class ProcessResources:
     """What each entry process runs on, the GPU that it is lent, what it uses, its logs' size.
 
     May be used by several threads.
     """
 
-    def __init__(self, config: EntryConfig, node: str, look_up: LookUp) -> None:
+    def __init__(self, config: EntryConfig, node: str, look_up: VariableLookup) -> None:
         directory = config.directory
         self._directory = directory
         self._config = config

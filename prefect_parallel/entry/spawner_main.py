@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from prefect_parallel.entry.parent import become_subreaper
+from prefect_parallel.entry.prctl import become_subreaper
 from prefect_parallel.entry.protocol import Channel
 
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024

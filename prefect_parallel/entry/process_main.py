@@ -27,10 +27,15 @@ from prefect_parallel.data import (
     open_reader,
 )
 from prefect_parallel.entry.config import EntryConfig, ProcessName
-from prefect_parallel.entry.parent import become_subreaper, die_with_parent
+from prefect_parallel.entry.prctl import become_subreaper, die_with_parent
 from prefect_parallel.entry.profiling import profiled
 from prefect_parallel.entry.protocol import Channel
-from prefect_parallel.entry.script import Script, load_script, offer_entry_script, script_traceback
+from prefect_parallel.entry.script import (
+    Script,
+    install_azureml_user,
+    load_script,
+    script_traceback,
+)
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.output.formats import OutputFormat, format_for
 from prefect_parallel.output.part import Record, write_part
@@ -78,7 +83,7 @@ def _prepare(config: EntryConfig, name: ProcessName) -> Script:
         level=config.logging_level,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    offer_entry_script(
+    install_azureml_user(
         logger=logging.getLogger("entry_script"),
         log_dir=config.directory.user,
         output_dir=config.directory.outputs,
@@ -134,11 +139,11 @@ class _Worker:
         returned: Any = self._call_run(data, mini_batch) if items else []
         kind = _kind(returned)
         count = len(returned)
-        short = self._config.held_to_count and count < items
+        short = self._config.checks_item_count and count < items
         record = dataclasses.replace(
             started,
             items=items,
-            succeeded=min(count, items) if self._config.held_to_count else items,
+            succeeded=min(count, items) if self._config.checks_item_count else items,
             error=f"run() returned {count} of {items} items" if short else None,
             values_set_to_null=dict(self._reader.values_set_to_null),
             seconds=time.time() - started.started_at,
