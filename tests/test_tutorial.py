@@ -24,7 +24,7 @@ FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE |
 
 SERVER = "http://127.0.0.1:4200/api"
 """In its place the tests' server is used, which is there already."""
-STARTS_SERVER = "prefect server start --background\n"
+STARTS_SERVER = "prefect server start\n"
 IN_ANOTHER_TERMINAL = "prefect worker start --pool laptop\n"
 AFTER_CTRL_C = "prefect deployment delete"
 """What comes after the end of that; a worker whose pool is gone makes it anew."""

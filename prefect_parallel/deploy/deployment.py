@@ -109,7 +109,7 @@ def prefect_client() -> Iterator[SyncPrefectClient]:
     if not url:
         raise NoServer(
             "no Prefect server is configured, and a deployment lives on one",
-            hint="start one that stays (prefect server start --background), and point to it:"
+            hint="start one in another terminal (prefect server start), and set its URL:"
             " export PREFECT_API_URL=http://127.0.0.1:4200/api",
         )
     try:
