@@ -11,7 +11,7 @@ from prefect_parallel.document import Date, Document, Items, KeyPath, Section, p
 from prefect_parallel.errors import Problem, advice_for
 
 
-class Report:
+class Diagnostics:
     """Collects the mistakes of one file."""
 
     def __init__(self, document: Document) -> None:
@@ -31,22 +31,22 @@ class Report:
             self.document.problem(path, message, allowed=allowed, hint=hint, of_key=of_key)
         )
 
-    def wrong(self, value: Any, path: KeyPath, allowed: str) -> None:
+    def wrong_value(self, value: Any, path: KeyPath, allowed: str) -> None:
         """Another value than this one must stand there."""
         self.add(path, f"found {shown(value)}", allowed)
 
-    def unknown(self, name: str, path: KeyPath, known: Collection[str]) -> None:
+    def unknown_name(self, name: str, path: KeyPath, known: Collection[str]) -> None:
         """Nothing is known by a name."""
         self.add((*path, name), f"unknown name {name!r}", **advice_for(name, known), of_key=True)
 
 
-class Shape(Protocol):
+class ValueSchema(Protocol):
     """A kind of value. `read` returns it, or reports a problem and returns None."""
 
     @property
     def allowed(self) -> str: ...
 
-    def read(self, value: Any, path: KeyPath, report: Report) -> Any: ...
+    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ class Scalar:
     types: tuple[type, ...]
     fits: Callable[[Any], bool] = lambda _: True
 
-    def read(self, value: Any, path: KeyPath, report: Report) -> Any:
+    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
         if type(value) in self.types and self.fits(value):
             return value
-        report.wrong(value, path, self.allowed)
+        diagnostics.wrong_value(value, path, self.allowed)
         return None
 
 
@@ -96,41 +96,42 @@ def one_of(*values: str) -> Scalar:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A shape, and what stands there is for.
+class Described:
+    """A schema, and what stands there is for.
 
     Attributes:
-        about: For the reference.
-        shape: What may stand there.
+        description: For the reference.
+        schema: What may stand there.
     """
 
-    about: str
-    shape: Shape
+    description: str
+    schema: ValueSchema
 
     @property
     def allowed(self) -> str:
-        return self.shape.allowed
+        return self.schema.allowed
 
-    def read(self, value: Any, path: KeyPath, report: Report) -> Any:
-        return self.shape.read(value, path, report)
+    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
+        return self.schema.read(value, path, diagnostics)
 
 
 @dataclass(frozen=True)
 class ListOf:
     """A list."""
 
-    item: Shape
+    item: ValueSchema
 
     @property
     def allowed(self) -> str:
         return f"a list, each of it {self.item.allowed}"
 
-    def read(self, value: Any, path: KeyPath, report: Report) -> Any:
+    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
         if not isinstance(value, Items):
-            report.wrong(value, path, self.allowed)
+            diagnostics.wrong_value(value, path, self.allowed)
             return None
         return [
-            self.item.read(child, (*path, position), report) for position, child in enumerate(value)
+            self.item.read(child, (*path, position), diagnostics)
+            for position, child in enumerate(value)
         ]
 
 
@@ -138,16 +139,16 @@ class ListOf:
 class OneOrMore:
     """A value, or a list of such: always read as a list."""
 
-    item: Shape
+    item: ValueSchema
 
     @property
     def allowed(self) -> str:
         return f"{self.item.allowed}, or a list of such"
 
-    def read(self, value: Any, path: KeyPath, report: Report) -> Any:
+    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
         if isinstance(value, Items):
-            return ListOf(self.item).read(value, path, report)
-        return [self.item.read(value, path, report)]
+            return ListOf(self.item).read(value, path, diagnostics)
+        return [self.item.read(value, path, diagnostics)]
 
 
 @dataclass(frozen=True)
@@ -159,25 +160,25 @@ class Fields:
         required: Keys that must.
     """
 
-    fields: Mapping[str, Shape]
+    fields: Mapping[str, ValueSchema]
     required: frozenset[str] = field(default_factory=frozenset)
 
     @property
     def allowed(self) -> str:
         return "a mapping with " + ", ".join(self.fields)
 
-    def read(self, value: Any, path: KeyPath, report: Report) -> Any:
+    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
         if not isinstance(value, Section):
-            report.wrong(value, path, self.allowed)
+            diagnostics.wrong_value(value, path, self.allowed)
             return None
         read: dict[str, Any] = {}
         for name, child in value.items():
             if name in self.fields:
-                read[name] = self.fields[name].read(child, (*path, name), report)
+                read[name] = self.fields[name].read(child, (*path, name), diagnostics)
             else:
-                report.unknown(name, path, self.fields)
+                diagnostics.unknown_name(name, path, self.fields)
         for name in sorted(self.required - value.keys()):
-            report.add((*path, name), "the key is missing")
+            diagnostics.add((*path, name), "the key is missing")
         return read
 
 
@@ -185,47 +186,49 @@ class Fields:
 class Either:
     """One shape for mappings, another one for all else."""
 
-    mapping: Shape
-    other: Shape
+    mapping: ValueSchema
+    other: ValueSchema
 
     @property
     def allowed(self) -> str:
         return f"{self.other.allowed}, or {self.mapping.allowed}"
 
-    def read(self, value: Any, path: KeyPath, report: Report) -> Any:
+    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
         if isinstance(value, Section):
-            return self.mapping.read(value, path, report)
+            return self.mapping.read(value, path, diagnostics)
         if isinstance(self.other, Scalar) and isinstance(value, Items):
-            report.wrong(value, path, self.allowed)
+            diagnostics.wrong_value(value, path, self.allowed)
             return None
-        return self.other.read(value, path, report)
+        return self.other.read(value, path, diagnostics)
 
 
 @dataclass(frozen=True)
-class Named:
+class MappingOf:
     """A mapping whose keys are names."""
 
-    item: Shape
+    item: ValueSchema
 
     @property
     def allowed(self) -> str:
         return "a mapping from names"
 
-    def read(self, value: Any, path: KeyPath, report: Report) -> Any:
+    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
         if not isinstance(value, Section):
-            report.wrong(value, path, self.allowed)
+            diagnostics.wrong_value(value, path, self.allowed)
             return None
-        return {name: self.item.read(child, (*path, name), report) for name, child in value.items()}
+        return {
+            name: self.item.read(child, (*path, name), diagnostics) for name, child in value.items()
+        }
 
 
-class Plain:
+class PlainMapping:
     """A mapping of plain values, of which only the reader of the value knows more."""
 
     allowed = "a mapping"
 
-    def read(self, value: Any, path: KeyPath, report: Report) -> Any:
+    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
         if not isinstance(value, Section):
-            report.wrong(value, path, self.allowed)
+            diagnostics.wrong_value(value, path, self.allowed)
             return None
         return plain(value)
 
@@ -235,5 +238,5 @@ class Anything:
 
     allowed = "anything"
 
-    def read(self, value: Any, path: KeyPath, report: Report) -> Any:
+    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
         return None

@@ -80,11 +80,11 @@ def debug_mini_batch(
     console.print(f"mini-batch {mini_batch}: {batch.describe()}")
     console.print(f"outputs go to {ours.directory.outputs}")
     ours.make_outputs()
-    arguments = found.arguments(theirs.input_values(ours.fetched) | ours.output_values())
+    arguments = found.arguments(theirs.input_values(ours.file_cache) | ours.output_values())
     for place in theirs.to_fetch():
-        ours.fetched.input(place)
+        ours.file_cache.input(place)
     _enter(found, arguments, ours.directory)
-    reader = open_reader(planned.reader, datastores, ours.fetched)
+    reader = open_reader(planned.reader, datastores, ours.file_cache)
     return _call(lambda: _attempt(found, reader, batch, console), use_pdb=use_pdb)
 
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from prefect_parallel.data.load import FileCollection, Table, load_files, load_table
 from prefect_parallel.data.locations.datastores import NO_DATASTORES, Asset, Datastore, Datastores
-from prefect_parallel.data.locations.file_cache import Fetched
+from prefect_parallel.data.locations.file_cache import FileCache
 from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.mini_batch_context import MiniBatchContext
@@ -38,8 +38,8 @@ __all__ = [
     "BySize",
     "Datastore",
     "Datastores",
-    "Fetched",
     "File",
+    "FileCache",
     "FileCollection",
     "Location",
     "MiniBatch",

@@ -131,11 +131,11 @@ class Table(_Input["pd.DataFrame"]):
 
         plan = self.plan(BySize())
         reader = TableReader(TableRecipe.from_json(plan.reader), self._location.datastores)
-        blocks = [reader.block(mini_batch) for mini_batch in plan.mini_batches]
-        block = join([*blocks, reader.no_rows()])
-        self.values_set_to_null = dict(block.values_set_to_null)
-        frame: pd.DataFrame = reader.to_pandas(block)
-        return frame if reader.format.keeps_types else nulls_to_objects(frame, block)
+        batches = [reader.batch(mini_batch) for mini_batch in plan.mini_batches]
+        batch = join([*batches, reader.no_rows()])
+        self.values_set_to_null = dict(batch.values_set_to_null)
+        frame: pd.DataFrame = reader.to_pandas(batch)
+        return frame if reader.format.keeps_types else nulls_to_objects(frame, batch)
 
 
 class FileCollection(_Input["list[str]"]):

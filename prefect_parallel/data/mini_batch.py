@@ -41,14 +41,14 @@ class Piece:
         file: The file.
         start: First byte (delimited, JSON lines) or row (Parquet, Delta) of the stretch.
         stop: The one behind its last; None: up to the end of the file.
-        entered: For each transformation of the table that counts rows (`skip`, `take`,
+        row_offsets: For each transformation of the table that counts rows (`skip`, `take`,
             `take_random_sample`): how many rows of the table reach it before this piece's.
     """
 
     file: File
     start: int = 0
     stop: int | None = None
-    entered: tuple[int, ...] = ()
+    row_offsets: tuple[int, ...] = ()
 
     def to_json(self) -> list[Any]:
         return [
@@ -57,13 +57,13 @@ class Piece:
             self.file.version,
             self.start,
             self.stop,
-            *self.entered,
+            *self.row_offsets,
         ]
 
     @classmethod
     def from_json(cls, value: list[Any]) -> Piece:
-        path, size, version, start, stop, *entered = value
-        return cls(File(path, size, version), start, stop, tuple(entered))
+        path, size, version, start, stop, *row_offsets = value
+        return cls(File(path, size, version), start, stop, tuple(row_offsets))
 
 
 @dataclass(frozen=True, slots=True)

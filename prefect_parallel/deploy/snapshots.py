@@ -87,7 +87,7 @@ def pull_snapshot(snapshot: str, sha256: str, datastores: str | None = None) -> 
 
 def _is_there(place: Location, size: int) -> bool:
     try:
-        return place.state()[0] == size
+        return place.size_and_version()[0] == size
     except FileNotFoundError:
         return False
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from prefect_parallel.data import (
     Datastores,
-    Fetched,
+    FileCache,
     Location,
     MiniBatch,
     MiniBatchContext,
@@ -93,7 +93,7 @@ def _prepare(config: EntryConfig, name: ProcessName) -> Script:
     sys.argv = [config.entry_script, *config.arguments]
     datastores = Datastores.from_json(config.datastores)
     for url in config.fetch:
-        Fetched(config.directory.fetched).input(Location(url, datastores))
+        FileCache(config.directory.fetched).input(Location(url, datastores))
     return load_script(Path(config.code), config.entry_script)
 
 
@@ -109,7 +109,7 @@ class _Worker:
         self._reader = open_reader(
             config.reader,
             Datastores.from_json(config.datastores),
-            Fetched(config.directory.fetched),
+            FileCache(config.directory.fetched),
         )
         self._format = None if config.output_file is None else format_for(config.output_file)
 

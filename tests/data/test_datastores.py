@@ -56,7 +56,7 @@ def test_names(known: Datastores, tmp_path: Path, name: str, path: str) -> None:
 def test_a_relative_path_starts_from_its_folder_here_and_elsewhere(known: Datastores) -> None:
     base = Location.parse("azureml://datastores/far/paths/x/table", datastores=known)
     assert Location.parse("../rows.csv", base).path == "azureml://datastores/far/paths/x/rows.csv"
-    assert known.place(base.path)[0] == "s3://bucket/root/x/table"
+    assert known.resolve(base.path)[0] == "s3://bucket/root/x/table"
     assert Location.parse("s3://b/c", base).path == "s3://b/c"
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from prefect_parallel.data import Fetched, File, Location
+from prefect_parallel.data import File, FileCache, Location
 from prefect_parallel.errors import UnreadableMiniBatch
 from tests.remote.conftest import Store
 from tests.remote.http_server import HttpServer
 
 
 def fetch(root: Path, url: str, size: int) -> str:
-    return Fetched(root).file(Location(url), File(url, size, None))
+    return FileCache(root).file(Location(url), File(url, size, None))
 
 
 def test_of_processes_at_a_time_one_fetches(http: HttpServer, tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_folder_and_names_that_lead_out_of_it(s3: Store, tmp_path: Path) -> No
     bucket = s3.url.split("/")[2]
     filesystem.call_s3("put_object", Bucket=bucket, Key="some data/model/../../evil", Body=b"3")
     url = "azureml://datastores/store/paths/model"
-    copy = Path(Fetched(tmp_path / "in" / "it").input(Location(url, s3.datastores)))
+    copy = Path(FileCache(tmp_path / "in" / "it").input(Location(url, s3.datastores)))
     assert copy.name == "model"
     assert (copy / "weights").read_bytes() == b"1"
     assert (copy / "deep" / "config").read_bytes() == b"2"

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from prefect_parallel import load_files, load_table
-from prefect_parallel.data import BySize, Datastores, Fetched, open_reader, plan
+from prefect_parallel.data import BySize, Datastores, FileCache, open_reader, plan
 from prefect_parallel.data.locations.datastores import Asset
 from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 from tests.remote.conftest import Store
@@ -80,7 +80,7 @@ def test_files_are_copied_once_and_direct_hands_on_urls(store: Store, tmp_path: 
 
     def read(mode: str) -> list[str]:
         made = plan(HERE, type="uri_folder", mode=mode, split=BySize(), datastores=store.datastores)
-        reader = open_reader(made.reader, store.datastores, Fetched(tmp_path / "fetched"))
+        reader = open_reader(made.reader, store.datastores, FileCache(tmp_path / "fetched"))
         ((mini_batch),) = made.mini_batches
         return reader.read(mini_batch)  # type: ignore[return-value]
 

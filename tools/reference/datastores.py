@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect_parallel.data.locations.datastores import ASSET_KEYS, FILE_KEYS, STORE_KEYS
 from tools.reference.markdown import document, fenced
-from tools.reference.shapes import options_table
+from tools.reference.yaml_schemas import options_table
 
 _INTRO = """\
 The file of `--datastores` tells what `azureml:` names of data stand for; names that it does not

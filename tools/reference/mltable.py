@@ -13,9 +13,9 @@ from prefect_parallel.data.mltable.transformation_schemas import (
 )
 from prefect_parallel.data.transformations import filter as expressions
 from prefect_parallel.data.transformations import partition_format
-from prefect_parallel.yaml_schema import Either, Fields, ListOf, Shape, Told
+from prefect_parallel.yaml_schema import Described, Either, Fields, ListOf, ValueSchema
 from tools.reference.markdown import code, document, fenced, table
-from tools.reference.shapes import options_table, row
+from tools.reference.yaml_schemas import options_table, row
 
 _INTRO = """\
 An `mltable` input is a folder with a file of the name `MLTable`, which says what data it is: a
@@ -60,22 +60,22 @@ def page() -> str:
     )
 
 
-def _sections(told: Mapping[str, Shape]) -> Iterator[str]:
+def _sections(described: Mapping[str, ValueSchema]) -> Iterator[str]:
     """A table for each that is a mapping, and for those in it."""
-    for name, shape in told.items():
-        options = _options_of(shape)
+    for name, schema in described.items():
+        options = _options_of(schema)
         if isinstance(options, Fields) and options not in (COLUMNS.mapping, COLUMN_TYPE):
             yield f"### {name}"
             yield options_table(options)
             yield from _sections(options.fields)
 
 
-def _options_of(shape: Shape) -> Shape:
+def _options_of(schema: ValueSchema) -> ValueSchema:
     """What is inside of a list, and what a mapping may be where other things may stand, too."""
-    match shape:
-        case Told(shape=inner) | ListOf(item=inner) | Either(mapping=inner):
+    match schema:
+        case Described(schema=inner) | ListOf(item=inner) | Either(mapping=inner):
             return _options_of(inner)
-    return shape
+    return schema
 
 
 def _meanings(head: str, meanings: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ Column: TypeAlias = "pa.Array[Any] | list[Any]"
 
 
 @dataclass(frozen=True)
-class Block:
+class RowBatch:
     """Columns of the same length, by name, in their order.
 
     Attributes:
@@ -27,16 +27,16 @@ class Block:
     rows: int
     values_set_to_null: Counter[str] = field(default_factory=Counter)
 
-    def slice(self, start: int, stop: int) -> Block:
+    def slice(self, start: int, stop: int) -> RowBatch:
         """The rows from `start` up to, not including, `stop`."""
         columns = {name: column[start:stop] for name, column in self.columns.items()}
         return replace(self, columns=columns, rows=max(0, stop - start))
 
-    def where(self, mask: pa.Array[Any]) -> Block:
+    def where(self, mask: pa.Array[Any]) -> RowBatch:
         """The rows at which `mask`, an array of booleans, is true."""
         return self.take(pc.indices_nonzero(mask))
 
-    def take(self, rows: pa.Array[Any]) -> Block:
+    def take(self, rows: pa.Array[Any]) -> RowBatch:
         """These rows, an array of integers, in this order."""
         columns: dict[str, Column] = {
             name: column.take(rows)
@@ -46,14 +46,14 @@ class Block:
         }
         return replace(self, columns=columns, rows=len(rows))
 
-    def select(self, names: Iterable[str]) -> Block:
+    def select(self, names: Iterable[str]) -> RowBatch:
         """Only these columns."""
         return replace(self, columns={name: self.columns[name] for name in names})
 
-    def with_columns(self, columns: Mapping[str, Column]) -> Block:
+    def with_columns(self, columns: Mapping[str, Column]) -> RowBatch:
         """With some columns replaced, or added at the end."""
         return replace(self, columns={**self.columns, **columns})
 
-    def with_nulls(self, lost: Mapping[str, int]) -> Block:
+    def with_nulls(self, lost: Mapping[str, int]) -> RowBatch:
         """With more values counted that did not fit."""
         return replace(self, values_set_to_null=self.values_set_to_null + Counter(lost))

@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 
 from prefect_parallel.data.columns import kinds
-from prefect_parallel.data.columns.row_batch import Block, Column
+from prefect_parallel.data.columns.row_batch import Column, RowBatch
 
 
 @dataclass(frozen=True)
-class Schema:
+class TableSchema:
     """The columns of all mini-batches, as planning saw them.
 
     Attributes:
@@ -35,46 +35,46 @@ class Schema:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Schema:
+    def from_json(cls, value: dict[str, Any]) -> TableSchema:
         schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(value["arrow"])))
         objects = set(value["objects"])
         types = {field.name: None if field.name in objects else field.type for field in schema}
         return cls(types, frozenset(value["nullable"]))
 
     @classmethod
-    def of(cls, blocks: Iterable[Block]) -> Schema:
-        """What blocks have in common: columns in the order of their first appearance."""
+    def of(cls, batches: Iterable[RowBatch]) -> TableSchema:
+        """What batches have in common: columns in the order of their first appearance."""
         types: dict[str, pa.DataType | None] = {}
         nullable: set[str] = set()
         rows = 0
-        for block in blocks:
-            if rows:  # The rows before this block have none of its new columns.
-                nullable |= block.columns.keys() - types.keys()
-            for name, column in block.columns.items():
+        for batch in batches:
+            if rows:  # The rows before this batch have none of its new columns.
+                nullable |= batch.columns.keys() - types.keys()
+            for name, column in batch.columns.items():
                 type_ = column.type if isinstance(column, pa.Array) else None
                 types[name] = _common(types[name], type_) if name in types else type_
                 if kinds.count_nulls(column):
                     nullable.add(name)
-            if block.rows:
-                nullable |= types.keys() - block.columns.keys()
-            rows += block.rows
+            if batch.rows:
+                nullable |= types.keys() - batch.columns.keys()
+            rows += batch.rows
         return cls(types, frozenset(nullable))
 
-    def align(self, block: Block) -> Block:
-        """The block with these columns in this order; others come last."""
+    def align(self, batch: RowBatch) -> RowBatch:
+        """The batch with these columns in this order; others come last."""
         columns: dict[str, Column] = {}
         for name, type_ in self.types.items():
-            column = block.columns.get(name)
+            column = batch.columns.get(name)
             if column is None:
-                column = pa.nulls(block.rows, type_)
+                column = pa.nulls(batch.rows, type_)
             if type_ is None:
                 column = _values(column)
             elif isinstance(column, pa.Array) and _common(column.type, type_) == type_:
                 # Else a file behind those that planning looked at is of a wider type: it stays.
                 column = column.cast(type_, safe=False)
             columns[name] = column
-        others = {n: c for n, c in block.columns.items() if n not in columns}
-        return replace(block, columns={**columns, **others})
+        others = {n: c for n, c in batch.columns.items() if n not in columns}
+        return replace(batch, columns={**columns, **others})
 
 
 def _common(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType | None:
@@ -92,19 +92,19 @@ def _common(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType |
     return field.type
 
 
-def join(blocks: Sequence[Block]) -> Block:
+def join(batches: Sequence[RowBatch]) -> RowBatch:
     """Blocks one after the other; a column that one lacks is null there."""
-    schema = Schema.of(blocks)
-    aligned = [schema.align(block) for block in blocks]
+    schema = TableSchema.of(batches)
+    aligned = [schema.align(batch) for batch in batches]
     columns: dict[str, Column] = {}
     for name, type_ in schema.types.items():
-        parts = [block.columns[name] for block in aligned]
+        parts = [batch.columns[name] for batch in aligned]
         if type_ is None:
             columns[name] = [value for part in parts for value in part]
         else:
             columns[name] = pa.concat_arrays(parts)
-    lost = sum((block.values_set_to_null for block in blocks), Counter[str]())
-    return Block(columns, sum(block.rows for block in blocks), lost)
+    lost = sum((batch.values_set_to_null for batch in batches), Counter[str]())
+    return RowBatch(columns, sum(batch.rows for batch in batches), lost)
 
 
 def _values(column: Column) -> list[Any]:

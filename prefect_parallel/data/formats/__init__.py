@@ -13,7 +13,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, cast
 
-from prefect_parallel.data.formats.table_format import Facts, Format
+from prefect_parallel.data.formats.table_format import Facts, TableFormat
 from prefect_parallel.data.locations.datastores import Datastores
 
 # The transformation that reads the format -> module and class.
@@ -26,8 +26,10 @@ FORMATS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def make_format(name: str, options: dict[str, Any], facts: Facts, datastores: Datastores) -> Format:
+def make_format(
+    name: str, options: dict[str, Any], facts: Facts, datastores: Datastores
+) -> TableFormat:
     """The reader of a `read_*` transformation."""
     module, class_ = FORMATS[name]
     found = importlib.import_module(f"{__name__}.{module}")
-    return cast("Format", getattr(found, class_)(options, facts, datastores))
+    return cast("TableFormat", getattr(found, class_)(options, facts, datastores))

@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from prefect_parallel.data.columns import kinds
 from prefect_parallel.data.columns.kinds import Kind
-from prefect_parallel.data.columns.row_batch import Block, Column
+from prefect_parallel.data.columns.row_batch import Column, RowBatch
 from prefect_parallel.data.formats.delimited_text import Cell, Dialect, blank_quoted
 from prefect_parallel.data.formats.header import clean_names, extend_names
 from prefect_parallel.data.formats.sample import Sample
-from prefect_parallel.data.formats.table_format import LOOKING, Facts, Format, Look
+from prefect_parallel.data.formats.table_format import PREVIEWING, Facts, Preview, TableFormat
 from prefect_parallel.data.formats.text_file import ENCODINGS, TextFile
 from prefect_parallel.data.locations.datastores import Datastores
 from prefect_parallel.data.mini_batch import File, Piece
@@ -27,7 +27,7 @@ _HEAD = 4 * 1024
 _CHUNK = 1024 * 1024
 
 
-class Delimited(Format):
+class Delimited(TableFormat):
     """Reads delimited text.
 
     Facts: `header`, the names by position, as far as the first file gives them; `width`, how many
@@ -35,11 +35,11 @@ class Delimited(Format):
     """
 
     unit = "bytes"
-    look_options: ClassVar[dict[str, Any]] = {LOOKING: True}
+    preview_options: ClassVar[dict[str, Any]] = {PREVIEWING: True}
 
     def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
         super().__init__(options, facts, datastores)
-        self._looking = options.get(LOOKING, False)
+        self._previewing = options.get(PREVIEWING, False)
         self._encoding = ENCODINGS[options.get("encoding", "utf8")]
         self._dialect = Dialect(
             # The reference allows two characters, and splits at the first one.
@@ -151,26 +151,26 @@ class Delimited(Format):
     def _open(self, file: File) -> TextFile:
         return TextFile(file, self._encoding, self._datastores)
 
-    def survey(
-        self, files: Iterable[File], look: Look, transformed: Iterable[tuple[Piece, Block]]
+    def infer(
+        self, files: Iterable[File], preview: Preview, transformed: Iterable[tuple[Piece, RowBatch]]
     ) -> Facts:
-        lead = len(look.path_columns("/"))
+        lead = len(preview.path_columns("/"))
         self._facts = {"header": self._first_header(files, lead)}
         sample = Sample(self._inference.get("sample_size", _DEFAULT_SAMPLE))
         unreadable: list[UnreadableMiniBatch] = []
         width = 0
-        for piece in look.until(lambda: sample.full or bool(unreadable)):
+        for piece in preview.until(lambda: sample.full or bool(unreadable)):
             try:
                 names, columns = self._text_columns(piece, lead)
             except UnreadableMiniBatch as error:
                 unreadable.append(error)
                 continue
             width = max(width, len(columns))
-            path_columns = look.path_columns(piece.file.path)
+            path_columns = preview.path_columns(piece.file.path)
             sample.add(path_columns, dict(zip(names, columns, strict=True)))
         if unreadable and not sample.columns:
             raise unreadable[0]
-        if not look.complete:
+        if not preview.complete:
             # Columns that no row seen so far fills may be filled further down.
             width = max(width, len(self._facts["header"]))
             sample.expect(self._facts["header"])
@@ -178,8 +178,8 @@ class Delimited(Format):
                 for file in files:
                     sample.expect(self._names_of(file, lead) if file.size else [])
         if self._infers:
-            _check_partition_format(files, look)
-        found = sample.kinds(self._infers, look.complete, self._overrides(sample.columns))
+            _check_partition_format(files, preview)
+        found = sample.kinds(self._infers, preview.complete, self._overrides(sample.columns))
         return {**self._facts, "width": width, "kinds": found}
 
     def _overrides(self, columns: Iterable[str]) -> dict[str, Kind]:
@@ -214,14 +214,14 @@ class Delimited(Format):
                 start = max(piece.start, text.begin)
                 raw = text.read(start, text.size if piece.stop is None else piece.stop)
             else:
-                raw = text.lines(piece.start, piece.stop, whole=self._looking)
+                raw = text.lines(piece.start, piece.stop, whole=self._previewing)
             return text.to_utf8(raw, piece.start)
 
     def _text_columns(self, piece: Piece, lead: int) -> tuple[list[str], list[pa.Array[Any]]]:
         columns = self._dialect.columns(self._data(piece))
         return extend_names(self._names_of(piece.file, lead), len(columns)), columns
 
-    def read(self, piece: Piece, path_columns: dict[str, Any]) -> Block:
+    def read(self, piece: Piece, path_columns: dict[str, Any]) -> RowBatch:
         data = self._data(piece)
         header = self._names_of(piece.file, len(path_columns))
         different = self._header == "all_files_different_headers"
@@ -238,13 +238,13 @@ class Delimited(Format):
         if not rows:
             columns = {}
         converted = {name: self._convert(name, value) for name, value in columns.items()}
-        block = Block({name: column for name, (column, _) in converted.items()}, rows)
-        block = block.with_nulls({name: lost for name, (_, lost) in converted.items()})
+        batch = RowBatch({name: column for name, (column, _) in converted.items()}, rows)
+        batch = batch.with_nulls({name: lost for name, (_, lost) in converted.items()})
         of_path = {
             name: value if name == PATH else self._convert(name, value)[0]
             for name, value in path_columns.items()
         }
-        return put_in_front(of_path, block)
+        return put_in_front(of_path, batch)
 
     def _kind_of(self, name: str) -> Kind:
         return self._kinds.get(name, kinds.TEXT)
@@ -267,11 +267,11 @@ class Delimited(Format):
         return self._dialect.count(self._data(piece))
 
 
-def _check_partition_format(files: Iterable[File], look: Look) -> None:
+def _check_partition_format(files: Iterable[File], preview: Preview) -> None:
     """As the reference: values that no path gives have no kind that could be inferred."""
     path = None
     for path in (file.path for file in files):
-        values = {n: v for n, v in look.path_columns(path).items() if n != PATH}
+        values = {n: v for n, v in preview.path_columns(path).items() if n != PATH}
         if not values or any(value.null_count == 0 for value in values.values()):
             return
     if path is not None:

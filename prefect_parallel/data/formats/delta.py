@@ -12,9 +12,9 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from prefect_parallel.data.columns.row_batch import Block
+from prefect_parallel.data.columns.row_batch import RowBatch
 from prefect_parallel.data.formats.parquet import Parquet, simplified
-from prefect_parallel.data.formats.table_format import Facts, Look
+from prefect_parallel.data.formats.table_format import Facts, Preview
 from prefect_parallel.data.locations.datastores import Datastores
 from prefect_parallel.data.locations.file_cache import copy_all
 from prefect_parallel.data.locations.location import Location
@@ -59,24 +59,24 @@ class Delta(Parquet):
         paths = self._partitions["path"].to_pylist()
         return [Location(path, self._datastores).file() for path in paths]
 
-    def survey(
-        self, files: Iterable[File], look: Look, transformed: Iterable[tuple[Piece, Block]]
+    def infer(
+        self, files: Iterable[File], preview: Preview, transformed: Iterable[tuple[Piece, RowBatch]]
     ) -> Facts:
         if self._partitions is None or len(self._partitions.column_names) == 1:
             return {}
         return {"partitions": _to_text(self._partitions)}
 
-    def read(self, piece: Piece, path_columns: dict[str, Any]) -> Block:
-        block = super().read(piece, path_columns)
+    def read(self, piece: Piece, path_columns: dict[str, Any]) -> RowBatch:
+        batch = super().read(piece, path_columns)
         if self._partitions is None:
-            return block
+            return batch
         if self._row_of is None:
             self._row_of = {p: row for row, p in enumerate(self._partitions["path"].to_pylist())}
         row = self._row_of[piece.file.path]
         for name in self._partitions.column_names[1:]:
-            column = pa.repeat(self._partitions[name][row], block.rows)
-            block = block.with_columns({name: column if self.keeps_types else simplified(column)})
-        return block
+            column = pa.repeat(self._partitions[name][row], batch.rows)
+            batch = batch.with_columns({name: column if self.keeps_types else simplified(column)})
+        return batch
 
     def _load(self, location: Location) -> pa.Table:
         """The files of a table, sorted by path, with what they are partitioned by."""

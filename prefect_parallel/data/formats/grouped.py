@@ -8,15 +8,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from prefect_parallel.data.columns.row_batch import Block, Column
-from prefect_parallel.data.formats.table_format import Format
+from prefect_parallel.data.columns.row_batch import Column, RowBatch
+from prefect_parallel.data.formats.table_format import TableFormat
 from prefect_parallel.data.mini_batch import File, Piece
 
 # Marks a column whose values are JSON texts: those of several kinds, and nested ones.
 _JSON = {b"prefect_parallel": b"json"}
 
 
-class Grouped(Format):
+class Grouped(TableFormat):
     """Reads what `grouping` wrote; never named in an MLTable file."""
 
     unit = "rows"
@@ -24,7 +24,7 @@ class Grouped(Format):
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
         return iter(())
 
-    def read(self, piece: Piece, path_columns: dict[str, Any]) -> Block:
+    def read(self, piece: Piece, path_columns: dict[str, Any]) -> RowBatch:
         stop = piece.stop or 0
         with pa.memory_map(piece.file.path) as file:
             table = pa.ipc.open_file(file).read_all()
@@ -34,11 +34,11 @@ class Grouped(Format):
         return (piece.stop or 0) - piece.start
 
 
-def to_arrow(block: Block) -> pa.Table:
-    """A block as an Arrow table."""
+def to_arrow(batch: RowBatch) -> pa.Table:
+    """A batch as an Arrow table."""
     fields = []
     arrays = []
-    for name, column in block.columns.items():
+    for name, column in batch.columns.items():
         if isinstance(column, list):
             texts = [None if value is None else json.dumps(value) for value in column]
             fields.append(pa.field(name, pa.string(), metadata=_JSON))
@@ -49,7 +49,7 @@ def to_arrow(block: Block) -> pa.Table:
     return pa.table(arrays, schema=pa.schema(fields))
 
 
-def from_arrow(table: pa.Table) -> Block:
+def from_arrow(table: pa.Table) -> RowBatch:
     """The inverse of `to_arrow`."""
     columns: dict[str, Column] = {}
     for field, column in zip(table.schema, table.columns, strict=True):
@@ -58,4 +58,4 @@ def from_arrow(table: pa.Table) -> Block:
             columns[field.name] = [None if text is None else json.loads(text) for text in texts]
         else:
             columns[field.name] = column.combine_chunks()
-    return Block(columns, len(table))
+    return RowBatch(columns, len(table))

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from prefect_parallel.data.columns.kinds import INT64, to_double
-from prefect_parallel.data.columns.row_batch import Block, Column
+from prefect_parallel.data.columns.row_batch import Column, RowBatch
 from prefect_parallel.data.formats.json_rows import parse, read_rows
-from prefect_parallel.data.formats.table_format import LOOKING, Facts, Format, Look
+from prefect_parallel.data.formats.table_format import PREVIEWING, Facts, Preview, TableFormat
 from prefect_parallel.data.formats.text_file import ENCODINGS, TextFile
 from prefect_parallel.data.locations.datastores import Datastores
 from prefect_parallel.data.mini_batch import File, Piece
@@ -40,7 +40,7 @@ _NUMBER = "number"
 _MIXED = "mixed"
 
 
-class JsonLines(Format):
+class JsonLines(TableFormat):
     """Reads JSON lines.
 
     Facts: `kinds` by column, and `files`: for each file that planning looked at, the columns whose
@@ -49,11 +49,11 @@ class JsonLines(Format):
 
     unit = "bytes"
     # A wrong line that planning meets is its mini-batch's failure, not the whole table's.
-    look_options: ClassVar[dict[str, Any]] = {LOOKING: True, "invalid_lines": "drop"}
+    preview_options: ClassVar[dict[str, Any]] = {PREVIEWING: True, "invalid_lines": "drop"}
 
     def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
         super().__init__(options, facts, datastores)
-        self._looking = options.get(LOOKING, False)
+        self._previewing = options.get(PREVIEWING, False)
         self._encoding = ENCODINGS[options.get("encoding", "utf8")]
         self._drops_invalid = options.get("invalid_lines", "error") == "drop"
 
@@ -76,15 +76,15 @@ class JsonLines(Format):
     def _open(self, file: File) -> TextFile:
         return TextFile(file, self._encoding, self._datastores)
 
-    def survey(
-        self, files: Iterable[File], look: Look, transformed: Iterable[tuple[Piece, Block]]
+    def infer(
+        self, files: Iterable[File], preview: Preview, transformed: Iterable[tuple[Piece, RowBatch]]
     ) -> Facts:
         by_file: dict[str, dict[str, str]] = {}
         names: dict[str, None] = {}
-        for piece, block in transformed:
+        for piece, batch in transformed:
             found = by_file.setdefault(piece.file.path, {})
-            names.update(dict.fromkeys(block.columns))
-            for name, column in block.columns.items():
+            names.update(dict.fromkeys(batch.columns))
+            for name, column in batch.columns.items():
                 kind = _first_kind(column) if isinstance(column, list) else None
                 if kind and name not in found:
                     found[name] = kind
@@ -100,12 +100,12 @@ class JsonLines(Format):
         common = {name: common[name] for name in names if name in common}
         return {"kinds": common, "files": {path: kinds for path, kinds in others.items() if kinds}}
 
-    def read(self, piece: Piece, path_columns: dict[str, Any]) -> Block:
+    def read(self, piece: Piece, path_columns: dict[str, Any]) -> RowBatch:
         data = self._data(piece)
         table = self._parse(data, piece)
         if table is not None and len(table):
             arrays = {name: table[name].combine_chunks() for name in table.column_names}
-            return put_around(path_columns, Block(arrays, len(table)))
+            return put_around(path_columns, RowBatch(arrays, len(table)))
         rows = self._rows(data, piece)
         names = dict.fromkeys(itertools.chain.from_iterable(rows))
         even = all(len(row) == len(names) for row in rows)
@@ -115,12 +115,12 @@ class JsonLines(Format):
             else [row.get(name) for row in rows]
             for name in names
         }
-        return put_around(path_columns, Block(columns, len(rows)))
+        return put_around(path_columns, RowBatch(columns, len(rows)))
 
     def _data(self, piece: Piece) -> bytes:
         """The lines of a piece, in UTF-8."""
         with self._open(piece.file) as text:
-            raw = text.lines(piece.start, piece.stop, whole=self._looking)
+            raw = text.lines(piece.start, piece.stop, whole=self._previewing)
             return text.to_utf8(raw, piece.start)
 
     def _parse(self, data: bytes, piece: Piece) -> pa.Table | None:
@@ -148,16 +148,16 @@ class JsonLines(Format):
         kinds.update(self._facts.get("files", {}).get(piece.file.path, {}))
         return kinds
 
-    def finish(self, block: Block, piece: Piece) -> Block:
+    def finish(self, batch: RowBatch, piece: Piece) -> RowBatch:
         kinds = self._kinds_in(piece)
         finished: dict[str, Column] = {}
         lost: dict[str, int] = {}
-        for name, column in block.columns.items():
+        for name, column in batch.columns.items():
             if isinstance(column, list):
                 known = kinds.get(name, _MIXED)
                 kind = _first_kind(column) if known == _MIXED else known
                 finished[name], lost[name] = _of_kind(column, kind)
-        return block.with_columns(finished).with_nulls(lost)
+        return batch.with_columns(finished).with_nulls(lost)
 
     def count(self, piece: Piece) -> int:
         return len(self._rows(self._data(piece), piece))

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prefect_parallel.data.columns.kinds import TIMESTAMP
-from prefect_parallel.data.columns.row_batch import Block
-from prefect_parallel.data.formats.table_format import Facts, Format
+from prefect_parallel.data.columns.row_batch import RowBatch
+from prefect_parallel.data.formats.table_format import Facts, TableFormat
 from prefect_parallel.data.locations.datastores import Datastores
 from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.mini_batch import File, Piece
@@ -23,7 +23,7 @@ from prefect_parallel.data.transformations.path_columns import put_around
 _STAYS_WHOLE = 2
 
 
-class Parquet(Format):
+class Parquet(TableFormat):
     """Reads Parquet.
 
     Facts: `by_row`, whether a transformation works row by row. As in the reference, the types
@@ -47,7 +47,7 @@ class Parquet(Format):
             for start, stop in _cut(metadata, amount):
                 yield Piece(file, start, stop)
 
-    def read(self, piece: Piece, path_columns: dict[str, Any]) -> Block:
+    def read(self, piece: Piece, path_columns: dict[str, Any]) -> RowBatch:
         with self._open(piece.file) as file:
             table = self._rows(file, piece)
         names = table.column_names
@@ -57,7 +57,7 @@ class Parquet(Format):
         columns = {name: table[name].combine_chunks() for name in names}
         if not self.keeps_types:
             columns = {name: simplified(column) for name, column in columns.items()}
-        return put_around(path_columns, Block(columns, len(table)))
+        return put_around(path_columns, RowBatch(columns, len(table)))
 
     def _open(self, file: File) -> pq.ParquetFile:
         location = Location(file.path, self._datastores)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
-from prefect_parallel.data.columns.row_batch import Block
+from prefect_parallel.data.columns.row_batch import RowBatch
 from prefect_parallel.data.locations.datastores import Datastores
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.mltable.mltable import MLTable
@@ -14,18 +14,18 @@ from prefect_parallel.data.mltable.mltable import MLTable
 Facts = dict[str, Any]
 
 
-class Format(ABC):
+class TableFormat(ABC):
     """Reads files of one format.
 
     Attributes:
         unit: What pieces are measured in: `bytes` or `rows`.
         keeps_types: Whether columns have the types that the files give them.
-        look_options: Options that are other while planning looks at the data.
+        preview_options: Options that are other while planning looks at the data.
     """
 
     unit: ClassVar[str]
     keeps_types = False
-    look_options: ClassVar[dict[str, Any]] = {}
+    preview_options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
         """Makes a reader.
@@ -33,7 +33,7 @@ class Format(ABC):
         Args:
             options: Those of the read transformation.
             facts: A JSON object with what planning found out about the table as a whole; what
-                `survey` returns.
+                `infer` returns.
             datastores: Those that URLs of files name.
         """
         self._facts = facts
@@ -54,14 +54,14 @@ class Format(ABC):
         A file that cannot be looked at is one piece: reading it will say why.
         """
 
-    def survey(
-        self, files: Iterable[File], look: Look, transformed: Iterable[tuple[Piece, Block]]
+    def infer(
+        self, files: Iterable[File], preview: Preview, transformed: Iterable[tuple[Piece, RowBatch]]
     ) -> Facts:
         """Finds out what all mini-batches have in common.
 
         Args:
             files: All that hold rows.
-            look: The first part of the table.
+            preview: The first part of the table.
             transformed: The same as rows, after the transformations that follow.
 
         Raises:
@@ -71,7 +71,7 @@ class Format(ABC):
         return {}
 
     @abstractmethod
-    def read(self, piece: Piece, path_columns: dict[str, Any]) -> Block:
+    def read(self, piece: Piece, path_columns: dict[str, Any]) -> RowBatch:
         """The rows of a piece, before the transformations that follow.
 
         Args:
@@ -79,9 +79,9 @@ class Format(ABC):
             path_columns: What the file's path gives, one value each.
         """
 
-    def finish(self, block: Block, piece: Piece) -> Block:
+    def finish(self, batch: RowBatch, piece: Piece) -> RowBatch:
         """Gives each column one kind, after the transformations."""
-        return block
+        return batch
 
     @abstractmethod
     def count(self, piece: Piece) -> int:
@@ -90,10 +90,10 @@ class Format(ABC):
 
 # An option that is never in a file: reading is for planning, and may stop at a line that does not
 # end within the piece.
-LOOKING = "_looking"
+PREVIEWING = "_previewing"
 
 
-class Look:
+class Preview:
     """The first part of a table, which decides what all mini-batches have in common.
 
     Attributes:

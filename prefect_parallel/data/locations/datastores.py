@@ -22,7 +22,14 @@ from typing import Any
 
 from prefect_parallel.errors import InvalidFile, InvalidInput, did_you_mean
 from prefect_parallel.yaml_file import read_document
-from prefect_parallel.yaml_schema import TEXT, Fields, Named, Plain, Report, Told
+from prefect_parallel.yaml_schema import (
+    TEXT,
+    Described,
+    Diagnostics,
+    Fields,
+    MappingOf,
+    PlainMapping,
+)
 
 LATEST = "latest"
 
@@ -31,24 +38,30 @@ _ASSET = re.compile(r"azureml:([^:@/]+)(?::([^:@/]+)|@([^:@/]+))")
 
 STORE_KEYS = Fields(
     {
-        "url": Told("Of its root, for any driver of fsspec; or a local folder.", TEXT),
-        "storage_options": Told("What that driver needs, keys to the place included.", Plain()),
+        "url": Described("Of its root, for any driver of fsspec; or a local folder.", TEXT),
+        "storage_options": Described(
+            "What that driver needs, keys to the place included.", PlainMapping()
+        ),
     },
     frozenset(["url"]),
 )
 ASSET_KEYS = Fields(
     {
-        "type": Told("Its type in the pipeline, as `mltable`.", TEXT),
-        "path": Told("A local path, a URL, or `azureml://datastores/<name>/paths/<path>`.", TEXT),
+        "type": Described("Its type in the pipeline, as `mltable`.", TEXT),
+        "path": Described(
+            "A local path, a URL, or `azureml://datastores/<name>/paths/<path>`.", TEXT
+        ),
     },
     frozenset(["type", "path"]),
 )
 FILE_KEYS = Fields(
     {
-        "datastores": Told("What `azureml://datastores/<name>/` stands for.", Named(STORE_KEYS)),
-        "assets": Told(
+        "datastores": Described(
+            "What `azureml://datastores/<name>/` stands for.", MappingOf(STORE_KEYS)
+        ),
+        "assets": Described(
             "What `azureml:<name>:<version>` stands for: by name, and below that by version.",
-            Named(Named(ASSET_KEYS)),
+            MappingOf(MappingOf(ASSET_KEYS)),
         ),
     }
 )
@@ -106,10 +119,10 @@ class Datastores:
             InvalidDatastores: It cannot be read, or has mistakes.
         """
         document = read_document(Path(path), InvalidDatastores, number_keys=True)
-        report = Report(document)
-        found = FILE_KEYS.read(document.data, (), report)
-        if report.problems:
-            raise InvalidDatastores(report.problems)
+        diagnostics = Diagnostics(document)
+        found = FILE_KEYS.read(document.data, (), diagnostics)
+        if diagnostics.problems:
+            raise InvalidDatastores(diagnostics.problems)
         folder = document.folder
         stores = {
             name: Datastore(_from(folder, store["url"]), store.get("storage_options", {}))
@@ -159,7 +172,7 @@ class Datastores:
             raise _unknown(text, f"version {wanted!r} of {name}", wanted, versions, "versions")
         return versions[wanted]
 
-    def place(self, url: str) -> tuple[str, Mapping[str, Any]]:
+    def resolve(self, url: str) -> tuple[str, Mapping[str, Any]]:
         """Where `azureml://datastores/<name>/paths/<path>` lies; other URLs as they are.
 
         Returns:

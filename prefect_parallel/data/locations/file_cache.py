@@ -23,7 +23,7 @@ _FILES = "files"
 _LOCKS = ".locks"
 
 
-class Fetched:
+class FileCache:
     """A folder of copies. Which path a copy has is known before it is there.
 
     A copy appears whole. Of processes that want it at a time one fetches, the others wait for it.
@@ -107,7 +107,7 @@ def copy_all(location: Location, target: Path) -> None:
     Raises:
         OSError: It cannot be read, or the copy not written.
     """
-    if location.place().kind() == "file":
+    if location.remote_path().kind() == "file":
         location.fetch(target)
         return
     files = list(find_files(location))

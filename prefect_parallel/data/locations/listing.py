@@ -60,7 +60,7 @@ def _remote(folder: Location, matchers: Matchers) -> Iterator[File]:
     try:
         found = [
             (path.encode(errors="surrogateescape").split(b"/"), path, size, version)
-            for path, size, version in folder.place().files()
+            for path, size, version in folder.remote_path().files()
             if _matches(matchers, path.split("/"))
         ]
     except FileNotFoundError:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from prefect_parallel.data.locations.datastores import NO_DATASTORES, Datastores, without_workspace
-from prefect_parallel.data.locations.remote import RemoteFile, RemotePlace
+from prefect_parallel.data.locations.remote import RemoteFile, RemotePath
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 
@@ -61,7 +61,7 @@ class Location:
         if asset is not None:
             return cls.parse(asset.path, datastores=datastores)
         text = without_workspace(text)
-        url, _ = datastores.place(text)
+        url, _ = datastores.resolve(text)
         # The name stays, for it tells stores apart that differ only in the keys to them.
         return cls(text, datastores) if "://" in url else cls.parse(url, datastores=datastores)
 
@@ -111,18 +111,18 @@ class Location:
         if not self.is_remote:
             return File.at(self.path)
         try:
-            return File(self.path, *self.place().size_and_version())
+            return File(self.path, *self.remote_path().size_and_version())
         except OSError:
             return File(self.path, None, None)
 
-    def state(self) -> tuple[int | None, int | str | None]:
+    def size_and_version(self) -> tuple[int | None, int | str | None]:
         """Size and version of a file.
 
         Raises:
             OSError: It cannot be looked at.
         """
         if self.is_remote:
-            return self.place().size_and_version()
+            return self.remote_path().size_and_version()
         state = os.stat(self.path)  # noqa: PTH116
         return state.st_size, state.st_mtime_ns
 
@@ -133,7 +133,7 @@ class Location:
             UnreadableMiniBatch: The file is gone, has another size, or, if remote, another version.
         """
         try:
-            size, version = self.state()
+            size, version = self.size_and_version()
         except OSError as error:
             raise UnreadableMiniBatch(f"{self.path}: cannot be opened: {error.strerror}") from error
         if planned.size is not None and size != planned.size:
@@ -158,7 +158,7 @@ class Location:
         """
         if not self.is_remote:
             return open(self.path, "rb")  # noqa: PTH123
-        place = self.place()
+        place = self.remote_path()
         if size is None:
             size, _ = place.size_and_version()
         if size is None:
@@ -171,7 +171,7 @@ class Location:
         Raises:
             OSError: It cannot be read, or the copy not written.
         """
-        self.place().fetch(str(target))
+        self.remote_path().fetch(str(target))
 
     def put(self, source: Path) -> None:
         """Copies a local file to a remote place.
@@ -179,7 +179,7 @@ class Location:
         Raises:
             OSError: It cannot be read, or the place not written to.
         """
-        self.place().put(str(source))
+        self.remote_path().put(str(source))
 
     def remove(self) -> None:
         """Removes a remote file, if there is one.
@@ -187,18 +187,18 @@ class Location:
         Raises:
             OSError: It cannot be removed.
         """
-        self.place().remove()
+        self.remote_path().remove()
 
     def _kind(self) -> str | None:
         try:
-            return self.place().kind()
+            return self.remote_path().kind()
         except OSError as error:
             raise InvalidInput(f"{self.path}: cannot be looked at: {error.strerror}") from error
 
-    def place(self) -> RemotePlace:
+    def remote_path(self) -> RemotePath:
         """What is behind a URL.
 
         Raises:
             InvalidInput: There is no driver for it.
         """
-        return RemotePlace(*self.datastores.place(self.path))
+        return RemotePath(*self.datastores.resolve(self.path))

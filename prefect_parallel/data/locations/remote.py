@@ -49,7 +49,7 @@ _NOT_FOUND = 404
 _FORBIDDEN = frozenset({401, 403})
 
 
-class RemotePlace:
+class RemotePath:
     """A file or folder. All methods raise OSError, with `strerror` set."""
 
     def __init__(self, url: str, storage_options: Mapping[str, Any]) -> None:
@@ -89,11 +89,11 @@ class RemotePlace:
                 )
             return data
 
-        return _steadily(read)
+        return _retried(read)
 
     def files(self) -> Iterator[tuple[str, int | None, str | None]]:
         """All files below a folder, in any order: path from there, size, version."""
-        found = _steadily(lambda: self._filesystem.find(self._path, detail=True))
+        found = _retried(lambda: self._filesystem.find(self._path, detail=True))
         start = len(self._path.rstrip("/")) + 1
         for name, info in found.items():
             # Some stores keep a file of no size, whose name ends so, in place of a folder.
@@ -102,27 +102,27 @@ class RemotePlace:
 
     def fetch(self, target: str) -> None:
         """Copies a file to a local path."""
-        _steadily(lambda: self._filesystem.get_file(self._path, target))
+        _retried(lambda: self._filesystem.get_file(self._path, target))
 
     def put(self, source: str) -> None:
         """Copies a local file here."""
-        _steadily(lambda: self._filesystem.put_file(source, self._path))
+        _retried(lambda: self._filesystem.put_file(source, self._path))
 
     def remove(self) -> None:
         """Removes a file, if there is one."""
         try:
-            _steadily(lambda: self._filesystem.rm_file(self._path))
+            _retried(lambda: self._filesystem.rm_file(self._path))
         except FileNotFoundError:
             return
 
     def _info(self) -> dict[str, Any]:
-        return _steadily(lambda: self._filesystem.info(self._path))
+        return _retried(lambda: self._filesystem.info(self._path))
 
 
 class RemoteFile(io.RawIOBase):
     """A remote file as an open one, read a range at a time."""
 
-    def __init__(self, place: RemotePlace, size: int) -> None:
+    def __init__(self, place: RemotePath, size: int) -> None:
         self._place = place
         self._size = size
         self._at = 0
@@ -185,7 +185,7 @@ def _version(info: Mapping[str, Any]) -> str | None:
     return None if found is None else str(found).strip('"')
 
 
-def _steadily(call: Callable[[], _Result]) -> _Result:
+def _retried(call: Callable[[], _Result]) -> _Result:
     """The result of a call, tried again while the failure may pass.
 
     Raises:

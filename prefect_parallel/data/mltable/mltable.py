@@ -19,19 +19,19 @@ from prefect_parallel.yaml_file import parse_document
 from prefect_parallel.yaml_schema import (
     TEXT,
     Anything,
+    Described,
+    Diagnostics,
     Fields,
-    Plain,
-    Report,
-    Told,
+    PlainMapping,
     one_of,
 )
 
 # A transformation's name and its options.
-Written: TypeAlias = tuple[str, Any]
+TransformationSpec: TypeAlias = tuple[str, Any]
 
 
 @dataclass(frozen=True)
-class Entry:
+class PathEntry:
     """One entry of `paths`."""
 
     kind: str
@@ -48,7 +48,7 @@ class Transformation:
     line: int
 
     @property
-    def written(self) -> Written:
+    def spec(self) -> TransformationSpec:
         """Without its place."""
         return self.name, self.options
 
@@ -64,7 +64,7 @@ class MLTable:
     """
 
     location: Location
-    entries: tuple[Entry, ...]
+    entries: tuple[PathEntry, ...]
     transformations: tuple[Transformation, ...]
 
     @classmethod
@@ -126,10 +126,10 @@ class MLTable:
         for entry in self.entries:
             yield from self._files_of(entry)
 
-    def entry_location(self, entry: Entry) -> Location:
+    def entry_location(self, entry: PathEntry) -> Location:
         return Location.parse(entry.text, self.location.parent)
 
-    def _files_of(self, entry: Entry) -> Iterator[File]:
+    def _files_of(self, entry: PathEntry) -> Iterator[File]:
         if entry.kind == "pattern":
             return self._matches(entry)
         location = self.entry_location(entry)
@@ -145,7 +145,7 @@ class MLTable:
             raise self._wrong(entry, f"{what}, not a folder")
         return find_files(location, EVERY_FILE)
 
-    def _matches(self, entry: Entry) -> Iterator[File]:
+    def _matches(self, entry: PathEntry) -> Iterator[File]:
         parts = entry.text.split("/")
         plain = next((at for at, part in enumerate(parts) if has_wildcards(part)), len(parts) - 1)
         base = self.entry_location(replace(entry, text="/".join(parts[:plain]) or "."))
@@ -158,7 +158,7 @@ class MLTable:
         yield first
         yield from files
 
-    def _wrong(self, entry: Entry, what: str, hint: str | None = None) -> InvalidMLTable:
+    def _wrong(self, entry: PathEntry, what: str, hint: str | None = None) -> InvalidMLTable:
         message = f"{entry.text!r} {what}"
         key = f"paths.{entry.kind}"
         return InvalidMLTable([Problem(message, self.path, entry.line, None, key, None, hint)])
@@ -166,20 +166,22 @@ class MLTable:
 
 KEYS = Fields(
     {
-        "$schema": Told("Where editors find a schema.", TEXT),
-        "type": Told("The kind of file.", one_of("mltable")),
-        "paths": Told("A list of files, folders and patterns.", Anything()),
-        "transformations": Told("A list of what is done with them, in this order.", Anything()),
-        "metadata": Told("No meaning here.", Plain()),
-        "traits": Told("No meaning here.", Plain()),
+        "$schema": Described("Where editors find a schema.", TEXT),
+        "type": Described("The kind of file.", one_of("mltable")),
+        "paths": Described("A list of files, folders and patterns.", Anything()),
+        "transformations": Described(
+            "A list of what is done with them, in this order.", Anything()
+        ),
+        "metadata": Described("No meaning here.", PlainMapping()),
+        "traits": Described("No meaning here.", PlainMapping()),
     },
     frozenset(["paths"]),
 )
 PATHS = Fields(
     {
-        "file": Told("A file.", TEXT),
-        "folder": Told("All files in a folder, and in its folders.", TEXT),
-        "pattern": Told("All files that match: `*`, `?`, and `**` for any folders.", TEXT),
+        "file": Described("A file.", TEXT),
+        "folder": Described("All files in a folder, and in its folders.", TEXT),
+        "pattern": Described("All files that match: `*`, `?`, and `**` for any folders.", TEXT),
     }
 )
 
@@ -190,14 +192,14 @@ class _Reader:
     def __init__(self, document: Document) -> None:
         self.data = document.data
         self.document = document
-        self.report = Report(document)
+        self.diagnostics = Diagnostics(document)
 
     def table(self, location: Location) -> MLTable:
-        KEYS.read(self.data, (), self.report)
+        KEYS.read(self.data, (), self.diagnostics)
         entries = tuple(self._entries())
         transformations = tuple(self._transformations())
-        if self.report.problems:
-            raise InvalidMLTable(self.report.problems)
+        if self.diagnostics.problems:
+            raise InvalidMLTable(self.diagnostics.problems)
         return MLTable(location, entries, transformations)
 
     def _items(self, key: str, allowed: str) -> Iterator[tuple[KeyPath, Any]]:
@@ -205,33 +207,33 @@ class _Reader:
         if isinstance(value, Items):
             yield from (((key, number), item) for number, item in enumerate(value))
         else:
-            self.report.wrong(value, (key,), allowed)
+            self.diagnostics.wrong_value(value, (key,), allowed)
 
     def _line(self, path: KeyPath) -> int:
         place = self.document.place(path)
         assert place is not None
         return place[0]
 
-    def _entries(self) -> Iterator[Entry]:
+    def _entries(self) -> Iterator[PathEntry]:
         for path, item in self._items("paths", "a list of file:, folder: and pattern:"):
-            before = len(self.report.problems)
-            read = PATHS.read(item, path, self.report)
-            if len(self.report.problems) > before:
+            before = len(self.diagnostics.problems)
+            read = PATHS.read(item, path, self.diagnostics)
+            if len(self.diagnostics.problems) > before:
                 continue
             if len(read) != 1:
                 message = f"has {len(read)} keys"
-                self.report.add(path, message, "one of file, folder, pattern")
+                self.diagnostics.add(path, message, "one of file, folder, pattern")
                 continue
             ((kind, text),) = read.items()
             self._check_path(kind, text, (*path, kind))
-            yield Entry(kind, text, self._line(path))
+            yield PathEntry(kind, text, self._line(path))
 
     def _check_path(self, kind: str, text: str, path: KeyPath) -> None:
         if kind != "pattern":
             if any(mark in text for mark in "*?"):
-                self.report.add(path, f"{text!r} has wildcards", hint="write `pattern:`")
+                self.diagnostics.add(path, f"{text!r} has wildcards", hint="write `pattern:`")
         elif any("**" in part and part != "**" for part in text.split("/")):
-            self.report.add(path, f"in {text!r} ** is not a whole part of the path")
+            self.diagnostics.add(path, f"in {text!r} ** is not a whole part of the path")
 
     def _transformations(self) -> Iterator[Transformation]:
         reads = 0
@@ -241,7 +243,7 @@ class _Reader:
                 continue
             reads += transformation.name in READ_TRANSFORMATIONS
             if reads == 2:
-                self.report.add(path, "a second transformation that reads")
+                self.diagnostics.add(path, "a second transformation that reads")
                 reads = 0
             yield transformation
 
@@ -250,16 +252,16 @@ class _Reader:
         if isinstance(item, Section) and len(item) == 1:
             ((name, written),) = item.items()
             if name in TRANSFORMATIONS:
-                options = TRANSFORMATIONS[name].read(written, (*path, name), self.report)
+                options = TRANSFORMATIONS[name].read(written, (*path, name), self.diagnostics)
                 return Transformation(name, options, line)
         elif not isinstance(item, str):
-            self.report.wrong(item, path, "a mapping with one transformation")
+            self.diagnostics.wrong_value(item, path, "a mapping with one transformation")
             return None
         elif item in READ_TRANSFORMATIONS:
             return Transformation(item, {}, line)
         elif item in TRANSFORMATIONS:
             allowed = TRANSFORMATIONS[item].allowed
-            self.report.add((*path, item), "its options are missing", allowed)
+            self.diagnostics.add((*path, item), "its options are missing", allowed)
             return None
-        self.report.unknown(name, path, TRANSFORMATIONS)
+        self.diagnostics.unknown_name(name, path, TRANSFORMATIONS)
         return None

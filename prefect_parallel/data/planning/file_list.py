@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from prefect_parallel.data.columns.row_batch import Block
+from prefect_parallel.data.columns.row_batch import RowBatch
 from prefect_parallel.data.columns.table_schema import join
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.data.mltable.mltable import MLTable
-from prefect_parallel.data.transformations.path_columns import path_block
+from prefect_parallel.data.transformations.path_columns import path_batch
 from prefect_parallel.data.transformations.transforms import HIDDEN, Transforms, make_transform
 from prefect_parallel.errors import InvalidInput
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_BATCH = 1000
+_FILES_AT_A_TIME = 1000
 _NUMBER = HIDDEN + "number"
 
 
@@ -34,44 +34,46 @@ class FileList:
         """
         for each in (*table.file_transformations, *table.row_transformations):
             try:
-                make_transform(*each.written)
+                make_transform(*each.spec)
             except ValueError as error:
                 raise table.problem(each, str(error)) from error
         self._table = table
-        self._written = [each.written for each in table.file_transformations]
+        self._specs = [each.spec for each in table.file_transformations]
 
     def __iter__(self) -> Iterator[File]:
-        if not self._written:
+        if not self._specs:
             yield from self._table.files()
             return
-        for files, _ in self.blocks():
+        for files, _ in self.batches():
             yield from files
 
     def to_pandas(self) -> pd.DataFrame:
         """The column `Path`, and those that transformations add."""
-        blocks = [block for _, block in self.blocks()]
-        columns = {n: c for n, c in join(blocks).columns.items() if n != _NUMBER}
+        batches = [batch for _, batch in self.batches()]
+        columns = {n: c for n, c in join(batches).columns.items() if n != _NUMBER}
         frame: pd.DataFrame = pa.table(columns).to_pandas()
         return frame
 
-    def blocks(self) -> Iterator[tuple[list[File], Block]]:
+    def batches(self) -> Iterator[tuple[list[File], RowBatch]]:
         """Files, some at a time, and the table that they are: `Path` and what the paths give.
 
         Raises:
             InvalidInput: A transformation does not fit the files.
         """
-        transforms = Transforms(self._written)
-        entered = [0] * len(transforms.counting)
+        transforms = Transforms(self._specs)
+        row_offsets = [0] * len(transforms.counting)
         files = self._table.files()
-        while batch := list(itertools.islice(files, _BATCH)):
-            numbered = path_block([file.path for file in batch])
-            numbered = numbered.with_columns({_NUMBER: pa.array(range(len(batch)))})
+        while listed := list(itertools.islice(files, _FILES_AT_A_TIME)):
+            numbered = path_batch([file.path for file in listed])
+            numbered = numbered.with_columns({_NUMBER: pa.array(range(len(listed)))})
             try:
-                block, reached = transforms.apply(numbered, entered)
+                batch, row_counts = transforms.apply(numbered, row_offsets)
             except ValueError as error:
                 raise InvalidInput(f"{self._table.path}: {error}") from error
-            entered = [before + more for before, more in zip(entered, reached, strict=True)]
-            numbers = block.columns[_NUMBER]
-            yield [batch[int(str(number))] for number in numbers], block
-            if transforms.exhausted(entered):
+            row_offsets = [
+                before + more for before, more in zip(row_offsets, row_counts, strict=True)
+            ]
+            numbers = batch.columns[_NUMBER]
+            yield [listed[int(str(number))] for number in numbers], batch
+            if transforms.drops_all_from(row_offsets):
                 return

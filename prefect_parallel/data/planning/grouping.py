@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from prefect_parallel.data.columns.row_batch import Block
+from prefect_parallel.data.columns.row_batch import RowBatch
 from prefect_parallel.data.columns.table_schema import join
 from prefect_parallel.data.formats.grouped import from_arrow, to_arrow
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
@@ -159,30 +159,30 @@ def _scatter(
     with ExitStack() as stack:
         files: dict[int, BinaryIO] = {}
         for piece in pieces:
-            block = schema.align(table.piece(piece))
-            lost += block.values_set_to_null
-            numbers = pa.array(np.arange(number, number + block.rows))
-            number += block.rows
-            found, key_of_row = _keys(block, keys)
+            batch = schema.align(table.piece(piece))
+            lost += batch.values_set_to_null
+            numbers = pa.array(np.arange(number, number + batch.rows))
+            number += batch.rows
+            found, key_of_row = _keys(batch, keys)
             bucket_of_row = np.array([_bucket(key, buckets) for key in found])[key_of_row]
-            block = block.with_columns({_NUMBER: numbers})
+            batch = batch.with_columns({_NUMBER: numbers})
             for bucket in np.unique(bucket_of_row).tolist():
                 if bucket not in files:
                     raw = _bucket_path(folder, bucket).with_suffix(".raw")
                     files[bucket] = stack.enter_context(raw.open("wb"))
                 # A stream of its own, as its columns may differ from the others'.
-                arrow = to_arrow(block.where(pa.array(bucket_of_row == bucket)))
+                arrow = to_arrow(batch.where(pa.array(bucket_of_row == bucket)))
                 with pa.ipc.new_stream(files[bucket], arrow.schema) as stream:
                     stream.write_table(arrow)
     return lost
 
 
-def _keys(block: Block, names: Sequence[str]) -> tuple[list[Key], np.ndarray]:
+def _keys(batch: RowBatch, names: Sequence[str]) -> tuple[list[Key], np.ndarray]:
     """The different keys of some rows, and for each row the place of its key among them."""
     columns = [
-        key_texts(block.columns[name]).dictionary_encode(null_encoding="encode") for name in names
+        key_texts(batch.columns[name]).dictionary_encode(null_encoding="encode") for name in names
     ]
-    codes = np.zeros(block.rows, np.int64)
+    codes = np.zeros(batch.rows, np.int64)
     for column in columns:
         # Numbered anew for each column, codes stay below the number of rows.
         codes = np.unique(codes, return_inverse=True)[1] * len(column.dictionary)
@@ -202,12 +202,12 @@ def _sort_bucket(folder: Path, bucket: int, keys: Sequence[str]) -> Iterator[_Gr
     raw = path.with_suffix(".raw")
     if not raw.exists():
         return
-    block = join(list(_parts(raw)))
+    batch = join(list(_parts(raw)))
     raw.unlink()
-    found, key_of_row = _keys(block, keys)
-    block = block.take(pa.array(np.argsort(key_of_row, kind="stable")))
-    numbers: Any = block.columns[_NUMBER]
-    arrow = to_arrow(block.select(name for name in block.columns if name != _NUMBER))
+    found, key_of_row = _keys(batch, keys)
+    batch = batch.take(pa.array(np.argsort(key_of_row, kind="stable")))
+    numbers: Any = batch.columns[_NUMBER]
+    arrow = to_arrow(batch.select(name for name in batch.columns if name != _NUMBER))
     with pa.ipc.new_file(str(path), arrow.schema) as file:
         file.write_table(arrow)
     start = 0
@@ -216,7 +216,7 @@ def _sort_bucket(folder: Path, bucket: int, keys: Sequence[str]) -> Iterator[_Gr
         start += rows
 
 
-def _parts(raw: Path) -> Iterator[Block]:
+def _parts(raw: Path) -> Iterator[RowBatch]:
     size = raw.stat().st_size
     with raw.open("rb") as file:
         while file.tell() < size:

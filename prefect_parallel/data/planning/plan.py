@@ -150,7 +150,7 @@ def _plan_listed(table: MLTable, split: BySize | ByKeys, fetch: bool) -> Plan:
     if isinstance(split, BySize):
         return _plan_files(lambda: iter(files), split.files, fetch)
     keys = split.keys
-    columns = PathColumns([each.written for each in table.transformations], include_path=False)
+    columns = PathColumns([each.spec for each in table.transformations], include_path=False)
     check_keys(table.path, keys, columns.names)
     key_of = key_of_path(columns, keys)
     grouped = _Stream(lambda: group_pieces(map(Piece, files), keys, key_of, "files"))

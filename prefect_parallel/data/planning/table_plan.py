@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from prefect_parallel.data.columns.row_batch import Block
-from prefect_parallel.data.columns.table_schema import Schema
+from prefect_parallel.data.columns.row_batch import RowBatch
+from prefect_parallel.data.columns.table_schema import TableSchema
 from prefect_parallel.data.formats import make_format
-from prefect_parallel.data.formats.table_format import Look
+from prefect_parallel.data.formats.table_format import Preview
 from prefect_parallel.data.locations.datastores import Datastores
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.mltable.mltable import MLTable
@@ -50,18 +50,18 @@ class TablePlan:
             read.name,
             read.options,
             {"by_row": _work_by_row(table)},
-            tuple(each.written for each in table.file_transformations),
-            tuple(each.written for each in table.row_transformations),
+            tuple(each.spec for each in table.file_transformations),
+            tuple(each.spec for each in table.row_transformations),
         )
         format_ = make_format(read.name, read.options, recipe.facts, stores)
-        looking = replace(recipe, options={**read.options, **format_.look_options})
-        blank = TableReader(looking, stores)
+        previewing = replace(recipe, options={**read.options, **format_.preview_options})
+        blank = TableReader(previewing, stores)
         files = blank.format.sources(table, listed)
         try:
-            look = Look(blank.format.pieces(files, Look.BYTES), blank.path_columns)
-            found = blank.format.survey(files, look, _transformed(blank, look))
+            preview = Preview(blank.format.pieces(files, Preview.BYTES), blank.path_columns)
+            found = blank.format.infer(files, preview, _transformed(blank, preview))
             facts = {**recipe.facts, **found}
-            schema = _schema(TableReader(replace(looking, facts=facts), stores), look)
+            schema = _schema(TableReader(replace(previewing, facts=facts), stores), preview)
         except UnreadableMiniBatch as error:
             raise InvalidInput(str(error)) from error
         except ValueError as error:
@@ -79,30 +79,32 @@ class TablePlan:
         if not table.transforms.counting:
             yield from pieces
             return
-        entered = [0] * len(table.transforms.counting)
+        row_offsets = [0] * len(table.transforms.counting)
         for piece in pieces:
-            if table.transforms.exhausted(entered):
+            if table.transforms.drops_all_from(row_offsets):
                 return
-            placed = replace(piece, entered=tuple(entered))
-            if table.transforms.settled(entered):
+            placed = replace(piece, row_offsets=tuple(row_offsets))
+            if table.transforms.keeps_all_from(row_offsets):
                 yield placed
                 continue
             try:
-                left, reached = _count(table, placed)
+                left, row_counts = _count(table, placed)
             except UnreadableMiniBatch as error:
                 raise InvalidInput(
                     f"skip, take and take_random_sample need all rows to be counted: {error}"
                 ) from error
-            entered = [before + more for before, more in zip(entered, reached, strict=True)]
+            row_offsets = [
+                before + more for before, more in zip(row_offsets, row_counts, strict=True)
+            ]
             if left:
                 yield placed
 
     def path_columns(self) -> PathColumns:
         """The columns that need no data to be read."""
-        written = self.recipe.file_transformations
+        specs = self.recipe.file_transformations
         if self.recipe.includes_path:
-            written += tuple(each for each in self.recipe.row_transformations if each[0] == EXTRACT)
-        return PathColumns(written, self.recipe.includes_path)
+            specs += tuple(each for each in self.recipe.row_transformations if each[0] == EXTRACT)
+        return PathColumns(specs, self.recipe.includes_path)
 
     def columns(self) -> list[str]:
         """The names of the columns that come out of all transformations."""
@@ -117,9 +119,9 @@ class TablePlan:
 def _count(table: TableReader, piece: Piece) -> tuple[int, list[int]]:
     """How many rows of a piece come out, and how many reach each transformation that counts."""
     if table.transforms.countable:
-        return table.transforms.count(table.count(piece), piece.entered)
-    block, reached = table.transformed(piece)
-    return block.rows, reached
+        return table.transforms.count(table.count(piece), piece.row_offsets)
+    batch, row_counts = table.transformed(piece)
+    return batch.rows, row_counts
 
 
 def _work_by_row(table: MLTable) -> bool:
@@ -128,40 +130,40 @@ def _work_by_row(table: MLTable) -> bool:
     return any(each.name in by_row for each in table.row_transformations)
 
 
-def _transformed(table: TableReader, look: Look) -> Iterator[tuple[Piece, Block]]:
-    """The rows of a look, after the transformations; pieces that cannot be read are left out.
+def _transformed(table: TableReader, preview: Preview) -> Iterator[tuple[Piece, RowBatch]]:
+    """The rows of a preview, after the transformations; pieces that cannot be read are left out.
 
     Raises:
         UnreadableMiniBatch: None can be read.
     """
-    entered = [0] * len(table.transforms.counting)
+    row_offsets = [0] * len(table.transforms.counting)
     unreadable: UnreadableMiniBatch | None = None
     some = False
-    for piece in look.pieces:
+    for piece in preview.pieces:
         try:
-            block, reached = table.transformed(replace(piece, entered=tuple(entered)))
+            batch, row_counts = table.transformed(replace(piece, row_offsets=tuple(row_offsets)))
         except UnreadableMiniBatch as error:
             unreadable = unreadable or error
             continue
-        entered = [before + more for before, more in zip(entered, reached, strict=True)]
+        row_offsets = [before + more for before, more in zip(row_offsets, row_counts, strict=True)]
         some = True
-        yield piece, block
+        yield piece, batch
     if unreadable and not some:
         raise unreadable
 
 
-def _schema(table: TableReader, look: Look) -> Schema:
+def _schema(table: TableReader, preview: Preview) -> TableSchema:
     """The columns that come out of all transformations."""
-    blocks: list[Block] = []
+    batches: list[RowBatch] = []
     unreadable: list[UnreadableMiniBatch] = []
-    for piece, block in _transformed(table, look):
+    for piece, batch in _transformed(table, preview):
         try:
-            blocks.append(table.finish(block, piece))
+            batches.append(table.finish(batch, piece))
         except UnreadableMiniBatch as error:
             unreadable.append(error)
-    if unreadable and not blocks:
+    if unreadable and not batches:
         raise unreadable[0]
-    schema = Schema.of(blocks)
-    if table.transforms.chooses and not schema.types and any(block.rows for block in blocks):
+    schema = TableSchema.of(batches)
+    if table.transforms.chooses and not schema.types and any(batch.rows for batch in batches):
         raise ValueError("the transformations leave no column of the table")
     return schema

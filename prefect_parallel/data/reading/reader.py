@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prefect_parallel.data.locations.datastores import NO_DATASTORES, Datastores
-from prefect_parallel.data.locations.file_cache import Fetched
+from prefect_parallel.data.locations.file_cache import FileCache
 from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.mini_batch import File, MiniBatch
 
@@ -35,18 +35,18 @@ class Reader(Protocol):
 def open_reader(
     reader: dict[str, Any],
     datastores: Datastores = NO_DATASTORES,
-    fetched: Fetched | None = None,
+    file_cache: FileCache | None = None,
 ) -> Reader:
     """Makes the reader that a plan's `reader` describes.
 
     Args:
         reader: The plan's.
         datastores: Those that it was planned with.
-        fetched: Gets the copies of remote files that the mini-batches list; None: what is read is
-            the URLs.
+        file_cache: Gets copies of the remote files that mini-batches list; None: the reader returns
+            their URLs.
     """
     if reader["kind"] == "files":
-        return FileReader(datastores, fetched if reader["fetch"] else None)
+        return FileReader(datastores, file_cache if reader["fetch"] else None)
     from prefect_parallel.data.reading.table_reader import TableReader
     from prefect_parallel.data.reading.table_recipe import TableRecipe
 
@@ -56,10 +56,10 @@ def open_reader(
 class FileReader:
     """A mini-batch of files is the list of their paths."""
 
-    def __init__(self, datastores: Datastores, fetched: Fetched | None) -> None:
+    def __init__(self, datastores: Datastores, file_cache: FileCache | None) -> None:
         self.values_set_to_null: dict[str, int] = {}
         self._datastores = datastores
-        self._fetched = fetched
+        self._file_cache = file_cache
 
     def read(self, mini_batch: MiniBatch) -> list[str]:
         return [self._path(piece.file) for piece in mini_batch.pieces]
@@ -67,6 +67,6 @@ class FileReader:
     def _path(self, file: File) -> str:
         location = Location(file.path, self._datastores)
         location.check_unchanged(file)
-        if self._fetched is None or not location.is_remote:
+        if self._file_cache is None or not location.is_remote:
             return file.path
-        return self._fetched.file(location, file)
+        return self._file_cache.file(location, file)

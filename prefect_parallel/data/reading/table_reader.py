@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from prefect_parallel.data.columns.kinds import count_nulls
-from prefect_parallel.data.columns.row_batch import Block
+from prefect_parallel.data.columns.row_batch import RowBatch
 from prefect_parallel.data.columns.table_schema import join
 from prefect_parallel.data.formats import make_format
 from prefect_parallel.data.locations.datastores import NO_DATASTORES, Datastores
@@ -34,23 +34,23 @@ class TableReader:
         self._schema = recipe.schema
 
     def read(self, mini_batch: MiniBatch) -> pd.DataFrame:
-        block = self.block(mini_batch)
-        self.values_set_to_null = dict(block.values_set_to_null)
-        return self.to_pandas(block)
+        batch = self.batch(mini_batch)
+        self.values_set_to_null = dict(batch.values_set_to_null)
+        return self.to_pandas(batch)
 
-    def block(self, mini_batch: MiniBatch) -> Block:
+    def batch(self, mini_batch: MiniBatch) -> RowBatch:
         """The rows of a mini-batch, with the columns of the table."""
-        blocks = [self.piece(piece) for piece in mini_batch.pieces]
+        batches = [self.piece(piece) for piece in mini_batch.pieces]
         if self._schema is not None:
-            blocks = [self._schema.align(block) for block in blocks]
-        return blocks[0] if len(blocks) == 1 else join(blocks)
+            batches = [self._schema.align(batch) for batch in batches]
+        return batches[0] if len(batches) == 1 else join(batches)
 
-    def no_rows(self) -> Block:
+    def no_rows(self) -> RowBatch:
         """The columns of the table, without a row."""
-        empty = Block({}, 0)
+        empty = RowBatch({}, 0)
         return self._schema.align(empty) if self._schema else empty
 
-    def piece(self, piece: Piece) -> Block:
+    def piece(self, piece: Piece) -> RowBatch:
         """The rows of a piece."""
         return self.finish(self.transformed(piece)[0], piece)
 
@@ -61,36 +61,36 @@ class TableReader:
         except (ValueError, OSError, pa.ArrowException) as error:
             raise UnreadableMiniBatch(f"{piece.file.path}: {error}") from error
 
-    def finish(self, block: Block, piece: Piece) -> Block:
+    def finish(self, batch: RowBatch, piece: Piece) -> RowBatch:
         """Gives each column one kind."""
         try:
-            return self.format.finish(block, piece)
+            return self.format.finish(batch, piece)
         except (ValueError, pa.ArrowException) as error:
             raise UnreadableMiniBatch(f"{piece.file.path}: {error}") from error
 
-    def transformed(self, piece: Piece) -> tuple[Block, list[int]]:
+    def transformed(self, piece: Piece) -> tuple[RowBatch, list[int]]:
         """The same before each column has one kind; and how many reached each that counts rows."""
         path = piece.file.path
         Location(path, self._datastores).check_unchanged(piece.file)
         try:
-            block = self.format.read(piece, self.path_columns(path))
-            block, reached = self.transforms.apply(block, piece.entered)
+            batch = self.format.read(piece, self.path_columns(path))
+            batch, row_counts = self.transforms.apply(batch, piece.row_offsets)
         except (ValueError, OSError, pa.ArrowException) as error:
             raise UnreadableMiniBatch(f"{path}: {error}") from error
-        return block, reached
+        return batch, row_counts
 
     def path_columns(self, path: str) -> dict[str, Any]:
         return self._path_columns.of(path)
 
-    def to_pandas(self, block: Block) -> pd.DataFrame:
+    def to_pandas(self, batch: RowBatch) -> pd.DataFrame:
         """The rows as `run` gets them."""
         import pandas as pd
 
-        arrays = {n: c for n, c in block.columns.items() if isinstance(c, pa.Array)}
+        arrays = {n: c for n, c in batch.columns.items() if isinstance(c, pa.Array)}
         frame: pd.DataFrame = pa.table(arrays).to_pandas()
         if not arrays:
-            frame = pd.DataFrame(index=pd.RangeIndex(block.rows))
-        for position, (name, column) in enumerate(block.columns.items()):
+            frame = pd.DataFrame(index=pd.RangeIndex(batch.rows))
+        for position, (name, column) in enumerate(batch.columns.items()):
             if not isinstance(column, pa.Array):
                 values = pd.Series(column, dtype=object, index=frame.index)
                 frame.insert(position, name, values)
@@ -102,14 +102,14 @@ class TableReader:
         return frame
 
 
-def nulls_to_objects(frame: pd.DataFrame, block: Block) -> pd.DataFrame:
+def nulls_to_objects(frame: pd.DataFrame, batch: RowBatch) -> pd.DataFrame:
     """As the reference shows a whole table: a column without any value is one of objects.
 
     Args:
         frame: The table.
-        block: The same before it was made a frame: NaN is a value.
+        batch: The same before it was made a frame: NaN is a value.
     """
-    for name, column in block.columns.items():
-        if block.rows and count_nulls(column) == block.rows:
+    for name, column in batch.columns.items():
+        if batch.rows and count_nulls(column) == batch.rows:
             frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
     return frame

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prefect_parallel.data.columns.table_schema import Schema
-from prefect_parallel.data.mltable.mltable import Written
+from prefect_parallel.data.columns.table_schema import TableSchema
+from prefect_parallel.data.mltable.mltable import TransformationSpec
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class TableRecipe:
     format: str
     options: dict[str, Any]
     facts: dict[str, Any]
-    file_transformations: tuple[Written, ...] = ()
-    row_transformations: tuple[Written, ...] = ()
-    schema: Schema | None = None
+    file_transformations: tuple[TransformationSpec, ...] = ()
+    row_transformations: tuple[TransformationSpec, ...] = ()
+    schema: TableSchema | None = None
 
     @property
     def includes_path(self) -> bool:
@@ -57,5 +57,5 @@ class TableRecipe:
             value["facts"],
             tuple((name, options) for name, options in value["file_transformations"]),
             tuple((name, options) for name, options in value["row_transformations"]),
-            Schema.from_json(value["schema"]),
+            TableSchema.from_json(value["schema"]),
         )

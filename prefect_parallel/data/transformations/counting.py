@@ -8,25 +8,25 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from prefect_parallel.data.columns.row_batch import Block
+from prefect_parallel.data.columns.row_batch import RowBatch
 
 
 class CountingTransform(ABC):
     """One of them; numbers of rows start at 0."""
 
     @abstractmethod
-    def apply(self, block: Block, first: int) -> Block:
+    def apply(self, batch: RowBatch, first: int) -> RowBatch:
         """What stays of rows from number `first` on."""
 
     @abstractmethod
-    def left(self, first: int, rows: int) -> int:
+    def count_kept(self, first: int, rows: int) -> int:
         """How many stay of so many rows from number `first` on."""
 
-    def exhausted(self, first: int) -> bool:
+    def drops_all_from(self, first: int) -> bool:
         """Whether no row from number `first` on stays."""
         return False
 
-    def settled(self, first: int) -> bool:
+    def keeps_all_from(self, first: int) -> bool:
         """Whether all rows from number `first` on stay."""
         return False
 
@@ -37,13 +37,13 @@ class Skip(CountingTransform):
 
     count: int
 
-    def apply(self, block: Block, first: int) -> Block:
-        return block.slice(block.rows - self.left(first, block.rows), block.rows)
+    def apply(self, batch: RowBatch, first: int) -> RowBatch:
+        return batch.slice(batch.rows - self.count_kept(first, batch.rows), batch.rows)
 
-    def left(self, first: int, rows: int) -> int:
+    def count_kept(self, first: int, rows: int) -> int:
         return rows - min(max(self.count - first, 0), rows)
 
-    def settled(self, first: int) -> bool:
+    def keeps_all_from(self, first: int) -> bool:
         return first >= self.count
 
 
@@ -53,13 +53,13 @@ class Take(CountingTransform):
 
     count: int
 
-    def apply(self, block: Block, first: int) -> Block:
-        return block.slice(0, self.left(first, block.rows))
+    def apply(self, batch: RowBatch, first: int) -> RowBatch:
+        return batch.slice(0, self.count_kept(first, batch.rows))
 
-    def left(self, first: int, rows: int) -> int:
+    def count_kept(self, first: int, rows: int) -> int:
         return min(max(self.count - first, 0), rows)
 
-    def exhausted(self, first: int) -> bool:
+    def drops_all_from(self, first: int) -> bool:
         return first >= self.count
 
 
@@ -70,10 +70,10 @@ class RandomSample(CountingTransform):
     probability: float
     seed: int
 
-    def apply(self, block: Block, first: int) -> Block:
-        return block.where(pa.array(self._drawn(first, block.rows)))
+    def apply(self, batch: RowBatch, first: int) -> RowBatch:
+        return batch.where(pa.array(self._drawn(first, batch.rows)))
 
-    def left(self, first: int, rows: int) -> int:
+    def count_kept(self, first: int, rows: int) -> int:
         return int(self._drawn(first, rows).sum())
 
     def _drawn(self, first: int, rows: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prefect_parallel.data.columns.kinds import INT64, to_double
-from prefect_parallel.data.columns.row_batch import Block
+from prefect_parallel.data.columns.row_batch import RowBatch
 from prefect_parallel.data.transformations.filter_values import (
     Value,
     arithmetic,
@@ -84,31 +84,31 @@ class Expression:
             raise ValueError(f"the filter {text!r} cannot be read: {reason}") from error
         self._node = self._build(tree, 0)
 
-    def true_rows(self, block: Block) -> pa.Array[Any]:
+    def true_rows(self, batch: RowBatch) -> pa.Array[Any]:
         """Whether the condition is true, for each row.
 
         Raises:
             ValueError: It cannot be computed for a row.
         """
-        loose = [r for r in self._references if isinstance(block.columns.get(r[0]), list)]
+        loose = [r for r in self._references if isinstance(batch.columns.get(r[0]), list)]
         if not loose:
-            environment = {r: _of_column(block, r) for r in self._references}
-            return self._true(environment, block.rows)
-        return self._true_by_kind(block, loose)
+            environment = {r: _of_column(batch, r) for r in self._references}
+            return self._true(environment, batch.rows)
+        return self._true_by_kind(batch, loose)
 
-    def _true_by_kind(self, block: Block, loose: list[Reference]) -> pa.Array[Any]:
+    def _true_by_kind(self, batch: RowBatch, loose: list[Reference]) -> pa.Array[Any]:
         """Where columns hold values of several kinds: each combination of kinds for itself."""
         values = {
-            reference: _dig(block.columns[reference[0]], reference[1:]) for reference in loose
+            reference: _dig(batch.columns[reference[0]], reference[1:]) for reference in loose
         }
         rows_of: dict[tuple[type, ...], list[int]] = {}
         for row, kinds in enumerate(zip(*(map(type, c) for c in values.values()), strict=True)):
             rows_of.setdefault(kinds, []).append(row)
-        result = [False] * block.rows
+        result = [False] * batch.rows
         for rows in rows_of.values():
             environment = {r: of_objects([values[r][row] for row in rows]) for r in loose}
             for reference in self._references - set(loose):
-                whole = _of_column(block, reference)
+                whole = _of_column(batch, reference)
                 environment[reference] = whole.take(rows)
             flags = self._true(environment, len(rows)).to_pylist()
             for row, flag in zip(rows, flags, strict=True):
@@ -258,8 +258,8 @@ def _fold(parts: list[tuple[str, _Node]], combine: Callable[[str, Value, Value],
     return node
 
 
-def _of_column(block: Block, reference: Reference) -> Value:
-    column: Any = block.columns.get(reference[0])
+def _of_column(batch: RowBatch, reference: Reference) -> Value:
+    column: Any = batch.columns.get(reference[0])
     for field in reference[1:]:
         if column is None or not pa.types.is_struct(column.type):
             return literal(None)

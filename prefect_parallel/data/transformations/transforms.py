@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from prefect_parallel.data.columns.kinds import TIMESTAMP
-from prefect_parallel.data.columns.row_batch import Block, Column
-from prefect_parallel.data.mltable.mltable import Written
+from prefect_parallel.data.columns.row_batch import Column, RowBatch
+from prefect_parallel.data.mltable.mltable import TransformationSpec
 from prefect_parallel.data.transformations.convert import Conversion
 from prefect_parallel.data.transformations.counting import (
     CountingTransform,
@@ -31,7 +31,7 @@ EXTRACT = "extract_columns_from_partition_format"
 class Transform(Protocol):
     """One transformation."""
 
-    def apply(self, block: Block) -> Block:
+    def apply(self, batch: RowBatch) -> RowBatch:
         """The rows that it makes of some."""
         ...
 
@@ -43,9 +43,9 @@ class ChosenColumns:
         self._names = columns if isinstance(columns, list) else None
         self._options = columns if isinstance(columns, Mapping) else {}
 
-    def of(self, block: Block) -> list[str]:
-        """Those columns of a block that are meant, in its order; unknown names are ignored."""
-        names = [name for name in block.columns if not name.startswith(HIDDEN)]
+    def of(self, batch: RowBatch) -> list[str]:
+        """Those columns of a batch that are meant, in its order; unknown names are ignored."""
+        names = [name for name in batch.columns if not name.startswith(HIDDEN)]
         if self._names is not None:
             return [name for name in names if name in self._names]
         pattern = re.compile(self._options["pattern"])
@@ -57,18 +57,18 @@ class KeepColumns:
     def __init__(self, options: Any) -> None:
         self._chosen = ChosenColumns(options)
 
-    def apply(self, block: Block) -> Block:
-        kept = set(self._chosen.of(block))
-        return block.select(n for n in block.columns if n in kept or n.startswith(HIDDEN))
+    def apply(self, batch: RowBatch) -> RowBatch:
+        kept = set(self._chosen.of(batch))
+        return batch.select(n for n in batch.columns if n in kept or n.startswith(HIDDEN))
 
 
 class DropColumns:
     def __init__(self, options: Any) -> None:
         self._chosen = ChosenColumns(options)
 
-    def apply(self, block: Block) -> Block:
-        dropped = set(self._chosen.of(block))
-        return block.select(name for name in block.columns if name not in dropped)
+    def apply(self, batch: RowBatch) -> RowBatch:
+        dropped = set(self._chosen.of(batch))
+        return batch.select(name for name in batch.columns if name not in dropped)
 
 
 class ConvertColumnTypes:
@@ -77,22 +77,22 @@ class ConvertColumnTypes:
             (ChosenColumns(entry["columns"]), Conversion(entry["column_type"])) for entry in options
         ]
 
-    def apply(self, block: Block) -> Block:
+    def apply(self, batch: RowBatch) -> RowBatch:
         converted: dict[str, Column] = {}
         lost: Counter[str] = Counter()
         for chosen, conversion in self._entries:
-            for name in chosen.of(block):
-                converted[name], count = conversion.convert(block.columns[name])
+            for name in chosen.of(batch):
+                converted[name], count = conversion.convert(batch.columns[name])
                 lost[name] += count
-        return block.with_columns(converted).with_nulls(lost)
+        return batch.with_columns(converted).with_nulls(lost)
 
 
 class Filter:
     def __init__(self, text: str) -> None:
         self._expression = Expression(text)
 
-    def apply(self, block: Block) -> Block:
-        return block.where(self._expression.true_rows(block))
+    def apply(self, batch: RowBatch) -> RowBatch:
+        return batch.where(self._expression.true_rows(batch))
 
 
 class ExtractColumns:
@@ -101,11 +101,11 @@ class ExtractColumns:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._format = PartitionFormat(options["partition_format"])
 
-    def apply(self, block: Block) -> Block:
-        paths = block.columns.get(PATH)
+    def apply(self, batch: RowBatch) -> RowBatch:
+        paths = batch.columns.get(PATH)
         if not isinstance(paths, pa.Array):
-            return block.with_columns({name: pa.nulls(block.rows) for name in self._format.columns})
-        clash = next((name for name in self._format.columns if name in block.columns), None)
+            return batch.with_columns({name: pa.nulls(batch.rows) for name in self._format.columns})
+        clash = next((name for name in self._format.columns if name in batch.columns), None)
         if clash is not None:
             raise ValueError(
                 f"{clash!r} is both a column and a placeholder of the partition format"
@@ -116,7 +116,7 @@ class ExtractColumns:
         for name in self._format.columns:
             type_ = TIMESTAMP if name == self._format.date else pa.string()
             columns[name] = pa.array([v[name] for v in values], type_).take(encoded.indices)
-        return block.with_columns(columns)
+        return batch.with_columns(columns)
 
 
 _TRANSFORMS: Mapping[str, Callable[[Any], Transform | CountingTransform]] = {
@@ -149,8 +149,8 @@ class Transforms:
         chooses: Whether any chooses columns.
     """
 
-    def __init__(self, written: Iterable[Written]) -> None:
-        self._all = [make_transform(name, options) for name, options in written]
+    def __init__(self, specs: Iterable[TransformationSpec]) -> None:
+        self._all = [make_transform(name, options) for name, options in specs]
         self.counting = [each for each in self._all if isinstance(each, CountingTransform)]
         counts = [isinstance(each, CountingTransform) for each in self._all]
         filters = [isinstance(each, Filter) for each in self._all]
@@ -159,38 +159,42 @@ class Transforms:
         )
         self.chooses = any(isinstance(each, (KeepColumns, DropColumns)) for each in self._all)
 
-    def apply(self, block: Block, entered: Sequence[int]) -> tuple[Block, list[int]]:
+    def apply(self, batch: RowBatch, row_offsets: Sequence[int]) -> tuple[RowBatch, list[int]]:
         """Runs some rows through all of them.
 
         Args:
-            block: The rows.
-            entered: For each that counts rows, how many reach it before these.
+            batch: The rows.
+            row_offsets: For each that counts rows, how many reach it before these.
 
         Returns:
             What comes out; and how many of these rows reached each counting transformation.
         """
-        reached: list[int] = []
+        row_counts: list[int] = []
         for transform in self._all:
             if isinstance(transform, CountingTransform):
-                first = entered[len(reached)]
-                reached.append(block.rows)
-                block = transform.apply(block, first)
+                first = row_offsets[len(row_counts)]
+                row_counts.append(batch.rows)
+                batch = transform.apply(batch, first)
             else:
-                block = transform.apply(block)
-        return block, reached
+                batch = transform.apply(batch)
+        return batch, row_counts
 
-    def count(self, rows: int, entered: Sequence[int]) -> tuple[int, list[int]]:
+    def count(self, rows: int, row_offsets: Sequence[int]) -> tuple[int, list[int]]:
         """What `apply` would give, in numbers of rows; only where `countable`."""
-        reached: list[int] = []
-        for transform, first in zip(self.counting, entered, strict=True):
-            reached.append(rows)
-            rows = transform.left(first, rows)
-        return rows, reached
+        row_counts: list[int] = []
+        for transform, first in zip(self.counting, row_offsets, strict=True):
+            row_counts.append(rows)
+            rows = transform.count_kept(first, rows)
+        return rows, row_counts
 
-    def exhausted(self, entered: Sequence[int]) -> bool:
+    def drops_all_from(self, row_offsets: Sequence[int]) -> bool:
         """Whether nothing more comes out, whatever follows."""
-        return any(each.exhausted(at) for each, at in zip(self.counting, entered, strict=True))
+        return any(
+            each.drops_all_from(at) for each, at in zip(self.counting, row_offsets, strict=True)
+        )
 
-    def settled(self, entered: Sequence[int]) -> bool:
+    def keeps_all_from(self, row_offsets: Sequence[int]) -> bool:
         """Whether no counting transformation drops a row any more."""
-        return all(each.settled(at) for each, at in zip(self.counting, entered, strict=True))
+        return all(
+            each.keeps_all_from(at) for each, at in zip(self.counting, row_offsets, strict=True)
+        )

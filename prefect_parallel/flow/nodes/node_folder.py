@@ -197,7 +197,7 @@ class OwnFolder(NodeFolder):
         """Let a node that comes back not write over the logs that it left before."""
         folder = self._directory.process(node, "").stdout.parent
         folder.mkdir(parents=True)
-        for name, _, _ in self._remote(folder).place().files():
+        for name, _, _ in self._remote(folder).remote_path().files():
             file = folder / name
             file.touch()
             self._pushed[self._inside(file)] = stamp_of(file)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from prefect_parallel.data import Datastores, Fetched, Location
+from prefect_parallel.data import Datastores, FileCache, Location
 from prefect_parallel.data.locations.listing import files_at
 from prefect_parallel.job import CommandStep, Data, OutputOf, ParallelStep
 from prefect_parallel.job.expressions import find
@@ -42,18 +42,18 @@ class StepData:
         return self.run.step(self.step.name)
 
     @property
-    def fetched(self) -> Fetched:
+    def file_cache(self) -> FileCache:
         """The copies of remote data that are made while the step runs."""
-        return Fetched(self.directory.fetched)
+        return FileCache(self.directory.fetched)
 
     def values(self) -> dict[str, str]:
         """What `inputs.x` and `outputs.x` stand for in the step's arguments, if they are data."""
-        return self.input_values(self.fetched) | self.output_values()
+        return self.input_values(self.file_cache) | self.output_values()
 
-    def input_values(self, fetched: Fetched) -> dict[str, str]:
+    def input_values(self, file_cache: FileCache) -> dict[str, str]:
         """The same for inputs, with the place where copies of remote data are."""
         return {
-            f"inputs.{name}": self._as_given(source, fetched) for name, source in self._sources()
+            f"inputs.{name}": self._as_given(source, file_cache) for name, source in self._sources()
         }
 
     def output_values(self) -> dict[str, str]:
@@ -127,14 +127,14 @@ class StepData:
             if isinstance(source, (Data, OutputOf)):
                 yield name, source
 
-    def _as_given(self, source: Source, fetched: Fetched) -> str:
+    def _as_given(self, source: Source, file_cache: FileCache) -> str:
         """What a script gets: with `direct`, the URI as it stands."""
         place = self.place(source)
         if not place.is_remote:
             return place.path
         if source.mode == "direct":
             return self.location(source)
-        return str(fetched.path_of_input(place))
+        return str(file_cache.path_of_input(place))
 
     def _fingerprint(self, source: Source) -> str:
         """A URL that the script itself opens is not looked at."""

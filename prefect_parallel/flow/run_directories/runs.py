@@ -174,7 +174,7 @@ class RemoteRuns(Runs):
     def listing(self, directory: StepDirectory) -> Listing:
         remote = self._remote(directory.root)
         try:
-            return {path: (size, version) for path, size, version in remote.place().files()}
+            return {path: (size, version) for path, size, version in remote.remote_path().files()}
         except OSError as error:
             raise DownloadFailed(f"{remote.path}: cannot be listed: {error.strerror}") from error
 

@@ -123,7 +123,7 @@ class _CommandStep:
 
     def _fetch(self) -> None:
         for place in self._data.to_fetch():
-            self._data.fetched.input(place)
+            self._data.file_cache.input(place)
 
     def _execute(self, command: str) -> Exit:
         """Run the command to its end.
