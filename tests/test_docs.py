@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from prefect_parallel.deploy import schedule_file  # noqa: F401 - for its models
-from prefect_parallel.job.model import Model
+from prefect_parallel.job.format.model import Model
 from tests.data.test_golden import DIFFERENCES as OF_TABLES
 from tests.job.test_golden import DIFFERENCES as OF_PIPELINES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prefect_parallel.job.expressions import FORMS, find
+from prefect_parallel.job.syntax.expressions import FORMS, find
 from tools.reference import FOLDER, pages
 
 PAGES = pages()

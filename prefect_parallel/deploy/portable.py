@@ -10,11 +10,11 @@ import yaml
 
 from prefect_parallel.flow.steps.snapshot import take_snapshot
 from prefect_parallel.job import PipelineJob
-from prefect_parallel.job.components import Component
-from prefect_parallel.job.local_paths import LocalPath, paths_of_job, paths_of_step
-from prefect_parallel.job.locations import is_local
-from prefect_parallel.job.ports import DataInput
-from prefect_parallel.job.requirements import requirements_in
+from prefect_parallel.job.files.local_paths import LocalPath, paths_of_job, paths_of_step
+from prefect_parallel.job.files.locations import is_local
+from prefect_parallel.job.files.requirements import requirements_in
+from prefect_parallel.job.models.components import Component
+from prefect_parallel.job.models.io_models import DataInput
 
 PIPELINE_FILE = "pipeline.yml"
 FLOW_FILE = "flow.py"

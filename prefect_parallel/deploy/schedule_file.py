@@ -12,12 +12,12 @@ from pydantic import Discriminator, Field, Tag, ValidationError
 from prefect_parallel.deploy.trigger import Trigger
 from prefect_parallel.document import Document, Section, dotted
 from prefect_parallel.errors import InvalidFile, InvalidPipeline, did_you_mean
-from prefect_parallel.job.load import job_from
-from prefect_parallel.job.model import Model, Reading, optional, problems_of, tag
-from prefect_parallel.job.overrides import apply_overrides, merge
-from prefect_parallel.job.pipeline import PipelineJob
-from prefect_parallel.job.rules import ChoiceRule
-from prefect_parallel.job.values import Anything, Text, TextOrNull
+from prefect_parallel.job.format.model import Model, Reading, optional, problems_of, tag
+from prefect_parallel.job.format.types import Anything, Text, TextOrNull
+from prefect_parallel.job.format.validators import ChoiceValidator
+from prefect_parallel.job.loading.load import job_from
+from prefect_parallel.job.loading.overrides import apply_overrides, merge
+from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.yaml_file import read_document
 
 
@@ -31,7 +31,7 @@ _CHANGE = "In place of the pipeline's; a mapping key by key."
 class CreateJobModel(Model):
     """What to run, and with what changed; the changes are checked where they are put."""
 
-    type: Annotated[str, ChoiceRule(("pipeline",), any_case=True)] = Field(
+    type: Annotated[str, ChoiceValidator(("pipeline",), any_case=True)] = Field(
         default="pipeline", description="The kind of job."
     )
     job: Text = Field(description="The pipeline's file.", examples=["./pipeline.yml"])

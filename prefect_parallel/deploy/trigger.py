@@ -12,9 +12,9 @@ from cronsim import CronSim, CronSimError
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from prefect_parallel.deploy.time_zone import iana_zone, nearest_zone
-from prefect_parallel.job.model import Model, optional
-from prefect_parallel.job.rules import ChoiceRule, Rule, wrong
-from prefect_parallel.job.values import FixedCount
+from prefect_parallel.job.format.model import Model, optional
+from prefect_parallel.job.format.types import FixedCount
+from prefect_parallel.job.format.validators import ChoiceValidator, Validator, wrong
 
 WEEK_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 FREQUENCIES = ("minute", "hour", "day", "week", "month")
@@ -31,7 +31,7 @@ _REQUIRED = {"cron": ("expression",), "recurrence": ("frequency", "interval")}
 
 
 @dataclass(frozen=True)
-class MomentRule(Rule):
+class MomentRule(Validator):
     """A date and time, ISO 8601. Without an offset, it is in the trigger's time zone."""
 
     def check(self, value: Any) -> datetime:
@@ -49,7 +49,7 @@ class MomentRule(Rule):
 
 
 @dataclass(frozen=True)
-class ZoneRule(Rule):
+class ZoneRule(Validator):
     """A time zone, by Windows's or IANA's name."""
 
     def check(self, value: Any) -> str:
@@ -64,7 +64,7 @@ class ZoneRule(Rule):
 
 
 @dataclass(frozen=True)
-class CronRule(Rule):
+class CronRule(Validator):
     """A cron expression of five fields, without the signs that only some crons have."""
 
     def check(self, value: Any) -> str:
@@ -87,7 +87,7 @@ class CronRule(Rule):
 
 
 @dataclass(frozen=True)
-class NumbersRule(Rule):
+class NumbersRule(Validator):
     """A whole number within limits, or a list of them."""
 
     low: int
@@ -107,11 +107,11 @@ class NumbersRule(Rule):
 
 
 @dataclass(frozen=True)
-class WeekDaysRule(Rule):
+class WeekDaysRule(Validator):
     """A day of the week, or a list of them."""
 
     def check(self, value: Any) -> tuple[str, ...]:
-        day = ChoiceRule(WEEK_DAYS, any_case=True)
+        day = ChoiceValidator(WEEK_DAYS, any_case=True)
         days = {day.check(each) for each in (value if isinstance(value, list) else [value])}
         return tuple(sorted(days, key=WEEK_DAYS.index))
 
@@ -140,7 +140,7 @@ class Pattern(Model):
 class Trigger(Model):
     """A cron or a recurrence trigger."""
 
-    type: Annotated[str, ChoiceRule(tuple(_KEYS), any_case=True)] = Field(
+    type: Annotated[str, ChoiceValidator(tuple(_KEYS), any_case=True)] = Field(
         description="The kind of trigger."
     )
     start_time: Annotated[datetime, MomentRule()] | None = optional("Nothing runs before.")
@@ -151,7 +151,7 @@ class Trigger(Model):
     expression: Annotated[str, CronRule()] | None = optional(
         "Of a cron trigger: when it runs.", examples=["30 6 * * MON-FRI"]
     )
-    frequency: Annotated[str, ChoiceRule(FREQUENCIES, any_case=True)] | None = optional(
+    frequency: Annotated[str, ChoiceValidator(FREQUENCIES, any_case=True)] | None = optional(
         "Of a recurrence: what it counts."
     )
     interval: FixedCount | None = optional("Of a recurrence: it runs once in so many.")

@@ -1,11 +1,10 @@
 """What the user wrote: pipelines in YAML or Python, read, checked and resolved."""
 
 from prefect_parallel.document import Document
-from prefect_parallel.job.load import load_pipeline
-from prefect_parallel.job.pipeline import Parameter, PipelineJob
-from prefect_parallel.job.predefined import PredefinedArguments
-from prefect_parallel.job.requirements import CondaSpec, Requirements
-from prefect_parallel.job.resolved import (
+from prefect_parallel.job.files.requirements import CondaSpec, Requirements
+from prefect_parallel.job.loading.load import load_pipeline
+from prefect_parallel.job.models.pipeline import Parameter, PipelineJob
+from prefect_parallel.job.resolution.resolved import (
     AppendRowTo,
     CommandStep,
     Data,
@@ -16,6 +15,7 @@ from prefect_parallel.job.resolved import (
     ParallelStep,
     ResolvedJob,
 )
+from prefect_parallel.job.settings.program_arguments import PredefinedArguments
 from prefect_parallel.job.shell_words import UnsafeCommand
 
 __all__ = [

@@ -21,10 +21,10 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 
-from prefect_parallel.job.expressions import fill, keep_given
 from prefect_parallel.job.shell_scanner import Scanner
 from prefect_parallel.job.shell_spots import Quotes, Spot
 from prefect_parallel.job.shell_words import UnsafeCommand
+from prefect_parallel.job.syntax.expressions import fill, keep_given
 
 
 def check_command(command: str) -> None:

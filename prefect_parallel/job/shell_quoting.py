@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from prefect_parallel.job.expressions import find
 from prefect_parallel.job.shell_spots import Quotes, Spot
 from prefect_parallel.job.shell_words import EXPANSION, MARK, UnsafeCommand
+from prefect_parallel.job.syntax.expressions import find
 
 
 class Quoting(ABC):

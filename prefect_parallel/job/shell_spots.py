@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from prefect_parallel.job.expressions import Expression
+from prefect_parallel.job.syntax.expressions import Expression
 
 
 class Quotes(Enum):

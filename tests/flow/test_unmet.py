@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from prefect_parallel.flow.run.unmet_requirements import unmet_requirements
-from prefect_parallel.job.requirements import requirements_in
+from prefect_parallel.job.files.requirements import requirements_in
 
 PYTHON = platform.python_version()
 MINOR = PYTHON.rpartition(".")[0]

@@ -11,10 +11,14 @@ from hypothesis import strategies as st
 
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.job import load_pipeline
-from prefect_parallel.job.expressions import fill, find, keep_given, malformed, whole
-from prefect_parallel.job.placeholders import fill_placeholders, malformed_placeholder, placeholders
-from prefect_parallel.job.predefined import arguments
+from prefect_parallel.job.settings.program_arguments import arguments
 from prefect_parallel.job.shell import quoted_command
+from prefect_parallel.job.syntax.expressions import fill, find, keep_given, malformed, whole
+from prefect_parallel.job.syntax.placeholders import (
+    fill_placeholders,
+    malformed_placeholder,
+    placeholders,
+)
 from tests.fuzz.conftest import CHARACTERS, CPU_SECONDS, Fuzz, mutated
 from tests.job.conftest import PIPELINE, Folder
 

@@ -20,7 +20,7 @@ from prefect_parallel.job.builder import (
     parallel_run_function,
     pipeline,
 )
-from prefect_parallel.job.pipeline import PipelineJob
+from prefect_parallel.job.models.pipeline import PipelineJob
 
 from .conftest import Folder
 

@@ -12,13 +12,13 @@ import yaml
 
 from prefect_parallel.errors import InvalidPipeline
 from prefect_parallel.job import load_pipeline
-from prefect_parallel.job.expressions import whole
-from prefect_parallel.job.findings import Findings
-from prefect_parallel.job.inputs import Inputs
-from prefect_parallel.job.pipeline import PipelineJob
-from prefect_parallel.job.ports import DataInput, Output
-from prefect_parallel.job.resolved import Data, OutputOf
-from prefect_parallel.job.values import literal_type
+from prefect_parallel.job.format.types import literal_type
+from prefect_parallel.job.models.io_models import DataInput, Output
+from prefect_parallel.job.models.pipeline import PipelineJob
+from prefect_parallel.job.resolution.bindings import Inputs
+from prefect_parallel.job.resolution.diagnostics import Diagnostics
+from prefect_parallel.job.resolution.resolved import Data, OutputOf
+from prefect_parallel.job.syntax.expressions import whole
 
 CASES = Path(__file__).parents[1] / "golden" / "pipelines"
 
@@ -246,7 +246,7 @@ def step_level(job: PipelineJob, name: str) -> dict[str, Any]:
 
 
 def step_inputs(job: PipelineJob, name: str) -> dict[str, Any]:
-    resolved = Inputs(job, {}, False, Findings(job)).of_step(name)
+    resolved = Inputs(job, {}, False, Diagnostics(job)).of_step(name)
     component = job.components.get(name)
     found: dict[str, Any] = {}
     for key, value in job.jobs[name].inputs.items():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefect_parallel.job import PredefinedArguments
-from prefect_parallel.job.predefined import (
+from prefect_parallel.job.settings.program_arguments import (
     MIN_PREFIX,
     WrongArgument,
     arguments,

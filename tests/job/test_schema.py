@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from prefect_parallel.deploy import schedule_file  # noqa: F401 - for its models
-from prefect_parallel.job.components import ComponentModel
-from prefect_parallel.job.model import Model
-from prefect_parallel.job.schema import json_schema
-from prefect_parallel.job.steps import Step
+from prefect_parallel.job.format.model import Model
+from prefect_parallel.job.models.components import ComponentModel
+from prefect_parallel.job.models.json_schema import json_schema
+from prefect_parallel.job.models.steps import Step
 
 from .conftest import PIPELINE
 

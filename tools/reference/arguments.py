@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from prefect_parallel.job.predefined import ARGUMENTS, MIN_PREFIX, PredefinedArguments
+from prefect_parallel.job.settings.program_arguments import (
+    ARGUMENTS,
+    MIN_PREFIX,
+    PredefinedArguments,
+)
 from tools.reference.markdown import code, document, fenced, table
 
 _INTRO = f"""\

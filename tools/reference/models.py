@@ -10,8 +10,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import yaml
 from pydantic.fields import FieldInfo
 
-from prefect_parallel.job.model import Model
-from prefect_parallel.job.rules import ChoiceRule, Rule
+from prefect_parallel.job.format.model import Model
+from prefect_parallel.job.format.validators import ChoiceValidator, Validator
 from tools.reference.markdown import code, link, table
 
 Headings = Mapping[type[Model], str]
@@ -70,7 +70,7 @@ def _default(info: FieldInfo) -> str:
 
 
 def _value(info: FieldInfo, headings: Headings) -> str:
-    rule = next((each for each in info.metadata if isinstance(each, Rule)), None)
+    rule = next((each for each in info.metadata if isinstance(each, Validator)), None)
     return _words(info.annotation, headings) if rule is None else _allowed(rule)
 
 
@@ -78,7 +78,7 @@ def _words(annotation: Any, headings: Headings) -> str:
     """What a value may be."""
     kind, parts = get_origin(annotation), get_args(annotation)
     if kind is Annotated:
-        rule = next((each for each in parts[1:] if isinstance(each, Rule)), None)
+        rule = next((each for each in parts[1:] if isinstance(each, Validator)), None)
         return _words(parts[0], headings) if rule is None else _allowed(rule)
     if kind is dict:
         return f"mapping: name to {_words(parts[1], headings)}"
@@ -113,8 +113,8 @@ def _linked(model: type[Model], headings: Headings) -> str:
     return link(heading[0].lower() + heading[1:], heading)
 
 
-def _allowed(rule: Rule) -> str:
+def _allowed(rule: Validator) -> str:
     words = rule.allowed
-    if isinstance(rule, ChoiceRule):
+    if isinstance(rule, ChoiceValidator):
         words = ", ".join(map(code, rule.names))
     return words + (", or an expression" if rule.bindable else "")

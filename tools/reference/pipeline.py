@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prefect_parallel.job.components import CommandComponentModel, ParallelComponentModel
-from prefect_parallel.job.expressions import FORMS
-from prefect_parallel.job.model import Model
-from prefect_parallel.job.name_rules import NameRule, StepNameRule
-from prefect_parallel.job.pipeline import PipelineJob, Settings
-from prefect_parallel.job.ports import (
+from prefect_parallel.job.format.model import Model
+from prefect_parallel.job.format.name_validators import NameValidator, StepNameValidator
+from prefect_parallel.job.models.components import CommandComponentModel, ParallelComponentModel
+from prefect_parallel.job.models.io_models import (
     DataInput,
     DeclaredInput,
     DeclaredOutput,
     DescribedInput,
     Output,
 )
-from prefect_parallel.job.step_settings import (
+from prefect_parallel.job.models.pipeline import PipelineJob, Settings
+from prefect_parallel.job.models.step_parts import (
     Build,
     Environment,
     Limits,
@@ -24,13 +23,14 @@ from prefect_parallel.job.step_settings import (
     RetrySettings,
     Task,
 )
-from prefect_parallel.job.steps import (
+from prefect_parallel.job.models.steps import (
     CommandComponentStepModel,
     CommandStepModel,
     ParallelComponentStepModel,
     ParallelSettings,
     ParallelStepModel,
 )
+from prefect_parallel.job.syntax.expressions import FORMS
 from tools.reference.markdown import code, docstring, document, link, table
 from tools.reference.models import Headings, keys_table
 
@@ -72,7 +72,8 @@ unknown key, a wrong value and a key with nothing behind it are mistakes that
 complete with. Pages of their own have the [program arguments](program_arguments.md) that set the
 run itself, and what an [MLTable](mltable.md) may hold.
 
-A step's name has {StepNameRule().allowed}; that of an input or output has {NameRule().allowed}."""
+A step's name has {StepNameValidator().allowed}; that of an input or output has
+{NameValidator().allowed}."""
 
 _EXPRESSIONS = """\
 Of program arguments and commands, a part in `$[[...]]` goes away with the optional input in it:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from prefect_parallel.data import Datastores, FileCache, Location
 from prefect_parallel.data.locations.listing import files_at
 from prefect_parallel.job import CommandStep, Data, OutputOf, ParallelStep
-from prefect_parallel.job.expressions import find
+from prefect_parallel.job.syntax.expressions import find
 from prefect_parallel.layout import RunDirectory, StepDirectory
 from prefect_parallel.output.fingerprint import of_data, of_json
 

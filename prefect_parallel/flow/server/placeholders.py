@@ -23,8 +23,8 @@ from prefect_parallel.errors import (
 )
 from prefect_parallel.flow.server.flow_run import NO_ANSWER
 from prefect_parallel.job import CommandStep, ParallelStep, PipelineJob
-from prefect_parallel.job.findings import Findings
-from prefect_parallel.job.placeholders import fill_placeholders, placeholders
+from prefect_parallel.job.resolution.diagnostics import Diagnostics
+from prefect_parallel.job.syntax.placeholders import fill_placeholders, placeholders
 
 LISTED = 200
 """So many variables a server lists at a time; the one that was meant is looked for among them."""
@@ -65,16 +65,16 @@ def check_placeholders(job: PipelineJob, steps: Iterable[ParallelStep | CommandS
     Raises:
         InvalidPipeline: So it does; all of them are named.
     """
-    findings = Findings(job)
+    diagnostics = Diagnostics(job)
     for step in steps:
         for name, template in step.environment_templates.items():
             try:
                 look_up({name: template})
             except UnknownPlaceholder as error:
                 key = ("environment_variables", name)
-                findings.in_step(step.name, key, error.message, hint=error.hint)
-    if findings.problems:
-        raise InvalidPipeline(findings.problems)
+                diagnostics.in_step(step.name, key, error.message, hint=error.hint)
+    if diagnostics.problems:
+        raise InvalidPipeline(diagnostics.problems)
 
 
 async def _look_up_all(templates: Mapping[str, str]) -> dict[str, str]:

@@ -6,8 +6,8 @@ What a step was given may still be changed, e.g. `scoring.inputs.rows.mode = "di
 job its settings: `job.settings.default_compute = "pool"`.
 """
 
+from prefect_parallel.job.builder.entities import Environment, Input, Output, RunFunction
 from prefect_parallel.job.builder.functions import command, parallel_run_function
-from prefect_parallel.job.builder.nouns import Environment, Input, Output, RunFunction
 from prefect_parallel.job.builder.pipeline import pipeline
 
 __all__ = [

@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prefect_parallel.job.builder.nouns import Environment, RunFunction
+from prefect_parallel.job.builder.entities import Environment, RunFunction
+from prefect_parallel.job.builder.serialize import without_none
 from prefect_parallel.job.builder.step import Step
-from prefect_parallel.job.builder.written import without_none
 
 
 def parallel_run_function(

@@ -13,6 +13,7 @@ from typing import Any, overload
 
 from prefect_parallel.document import document_of
 from prefect_parallel.errors import InvalidPipeline, Problem
+from prefect_parallel.job.builder.serialize import Writer, output_of, pipeline_input, without_none
 from prefect_parallel.job.builder.step import (
     Attributes,
     PipelineInput,
@@ -21,10 +22,9 @@ from prefect_parallel.job.builder.step import (
     StepOutput,
     steps_so_far,
 )
-from prefect_parallel.job.builder.written import Writer, output_of, pipeline_input, without_none
-from prefect_parallel.job.load import job_from
-from prefect_parallel.job.name_rules import as_asset
-from prefect_parallel.job.pipeline import PipelineJob
+from prefect_parallel.job.format.name_validators import as_asset
+from prefect_parallel.job.loading.load import job_from
+from prefect_parallel.job.models.pipeline import PipelineJob
 
 
 @overload

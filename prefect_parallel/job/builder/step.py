@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
-from prefect_parallel.job.builder.nouns import Input, Output
+from prefect_parallel.job.builder.entities import Input, Output
 
 _OWN = (
     "component_name",

@@ -15,10 +15,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from prefect_parallel.job.expressions import whole
-from prefect_parallel.job.model import Model, optional, tag
-from prefect_parallel.job.rules import ChoiceRule, Rule, wrong
-from prefect_parallel.job.values import (
+from prefect_parallel.job.format.model import Model, optional, tag
+from prefect_parallel.job.format.types import (
     DATA_TYPES,
     INPUT_MODES,
     LITERAL_TYPES,
@@ -33,14 +31,16 @@ from prefect_parallel.job.values import (
     Text,
     literal_type,
 )
+from prefect_parallel.job.format.validators import ChoiceValidator, Validator, wrong
+from prefect_parallel.job.syntax.expressions import whole
 
 DEFAULT_DATA_TYPE = "uri_folder"
 DEFAULT_INPUT_MODE = "ro_mount"
 DEFAULT_OUTPUT_MODE = "rw_mount"
 
-InputMode = Annotated[str, ChoiceRule(MLTABLE_MODES, any_case=True)]
-OutputMode = Annotated[str, ChoiceRule(OUTPUT_MODES, any_case=True)]
-DeclaredType = Annotated[str, ChoiceRule((*LITERAL_TYPES, *DATA_TYPES))]
+InputMode = Annotated[str, ChoiceValidator(MLTABLE_MODES, any_case=True)]
+OutputMode = Annotated[str, ChoiceValidator(OUTPUT_MODES, any_case=True)]
+DeclaredType = Annotated[str, ChoiceValidator((*LITERAL_TYPES, *DATA_TYPES))]
 
 
 def _check_mode(mode: str | None, info: ValidationInfo) -> str | None:
@@ -129,7 +129,7 @@ PipelineInputValue = Annotated[
 """A literal, or data."""
 
 
-class _BindingRule(Rule):
+class _BindingValidator(Validator):
     """A step's output as text: where a pipeline output stands."""
 
     def check(self, value: Any) -> str:
@@ -167,7 +167,7 @@ class NamedOutput(Output):
 
 OutputValue = Annotated[
     Annotated[NamedOutput, Tag(tag("mapping"))]
-    | Annotated[str, _BindingRule(), Tag(tag("binding"))],
+    | Annotated[str, _BindingValidator(), Tag(tag("binding"))],
     Discriminator(_output_kind),
 ]
 """An output of a step: its own, or a binding to one of the pipeline."""

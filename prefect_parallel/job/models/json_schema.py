@@ -7,7 +7,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from prefect_parallel.job.pipeline import PipelineJob
+from prefect_parallel.job.models.pipeline import PipelineJob
 
 
 def json_schema() -> dict[str, Any]:

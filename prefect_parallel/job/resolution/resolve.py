@@ -11,15 +11,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.findings import Findings
-from prefect_parallel.job.inputs import Inputs
-from prefect_parallel.job.pipeline import PipelineJob
-from prefect_parallel.job.ports import DEFAULT_DATA_TYPE
-from prefect_parallel.job.resolve_command import CommandResolver
-from prefect_parallel.job.resolve_parallel import ParallelResolver
-from prefect_parallel.job.resolve_step import output_mode
-from prefect_parallel.job.resolved import CommandStep, OutputSpec, ParallelStep, ResolvedJob
-from prefect_parallel.job.steps import ParallelComponentStepModel, ParallelStepModel
+from prefect_parallel.job.models.io_models import DEFAULT_DATA_TYPE
+from prefect_parallel.job.models.pipeline import PipelineJob
+from prefect_parallel.job.models.steps import ParallelComponentStepModel, ParallelStepModel
+from prefect_parallel.job.resolution.bindings import Inputs
+from prefect_parallel.job.resolution.command_resolver import CommandResolver
+from prefect_parallel.job.resolution.diagnostics import Diagnostics
+from prefect_parallel.job.resolution.parallel_resolver import ParallelResolver
+from prefect_parallel.job.resolution.resolved import (
+    CommandStep,
+    OutputSpec,
+    ParallelStep,
+    ResolvedJob,
+)
+from prefect_parallel.job.resolution.step_resolver import output_mode
 
 
 def resolve(job: PipelineJob, values: Mapping[str, Any]) -> ResolvedJob:
@@ -42,18 +47,18 @@ def problems_in(job: PipelineJob) -> list[Problem]:
 def _resolve(
     job: PipelineJob, values: Mapping[str, Any], *, complete: bool
 ) -> tuple[ResolvedJob, list[Problem]]:
-    findings = Findings(job)
+    diagnostics = Diagnostics(job)
     if not job.step_names:
-        findings.at(("jobs",), "the pipeline has no step")
-    inputs = Inputs(job, values, complete, findings)
+        diagnostics.at(("jobs",), "the pipeline has no step")
+    inputs = Inputs(job, values, complete, diagnostics)
     graph = job.graph()
     steps: dict[str, ParallelStep | CommandStep] = {}
-    for name in _in_order(graph, findings):
+    for name in _in_order(graph, diagnostics):
         if not job.is_read(name):
             continue
         parallel = isinstance(job.jobs[name], (ParallelStepModel, ParallelComponentStepModel))
         resolver = ParallelResolver if parallel else CommandResolver
-        step = resolver(job, name, inputs, findings).resolve()
+        step = resolver(job, name, inputs, diagnostics).resolve()
         if step is not None:
             steps[name] = step
     settings = job.settings
@@ -72,17 +77,17 @@ def _resolve(
         steps=steps,
         graph=graph,
     )
-    return resolved, findings.problems
+    return resolved, diagnostics.problems
 
 
-def _in_order(graph: dict[str, set[str]], findings: Findings) -> list[str]:
+def _in_order(graph: dict[str, set[str]], diagnostics: Diagnostics) -> list[str]:
     try:
         return list(graphlib.TopologicalSorter(graph).static_order())
     except graphlib.CycleError as error:
         # In the direction of the data, the first step once more at the end.
         cycle = [str(step) for step in error.args[1]]
         first = cycle[0]
-        findings.at(
+        diagnostics.at(
             ("jobs", first, "inputs"),
             f"these steps wait for each other: {' -> '.join(cycle)}",
             hint="an input of one of them must come from elsewhere",

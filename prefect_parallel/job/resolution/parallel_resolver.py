@@ -8,18 +8,19 @@ from pathlib import Path, PurePosixPath
 
 from prefect_parallel.document import KeyPath
 from prefect_parallel.errors import did_you_mean
-from prefect_parallel.job.expressions import find, keep_given, whole
-from prefect_parallel.job.in_force import InForce
-from prefect_parallel.job.locations import kind_of
-from prefect_parallel.job.origins import origins
-from prefect_parallel.job.predefined import (
-    PredefinedArguments,
-    WrongArgument,
-    parse_predefined,
-    split_arguments,
+from prefect_parallel.job.files.locations import kind_of
+from prefect_parallel.job.format.types import Count, Level, Retries, Size, Threshold, Timeout
+from prefect_parallel.job.models.step_parts import (
+    DEFAULT_INSTANCE_COUNT,
+    DEFAULT_MAX_RETRIES,
+    DEFAULT_TIMEOUT,
+    RetrySettings,
+    Task,
 )
-from prefect_parallel.job.resolve_step import StepResolver
-from prefect_parallel.job.resolved import (
+from prefect_parallel.job.models.steps import DEFAULT_LOGGING_LEVEL, DEFAULT_THRESHOLD
+from prefect_parallel.job.resolution.effective_settings import InForce
+from prefect_parallel.job.resolution.origins import origins
+from prefect_parallel.job.resolution.resolved import (
     AppendRowTo,
     Data,
     Missing,
@@ -28,21 +29,20 @@ from prefect_parallel.job.resolved import (
     literal_values,
     missing_keys,
 )
-from prefect_parallel.job.step_settings import (
-    DEFAULT_INSTANCE_COUNT,
-    DEFAULT_MAX_RETRIES,
-    DEFAULT_TIMEOUT,
-    RetrySettings,
-    Task,
+from prefect_parallel.job.resolution.step_resolver import StepResolver
+from prefect_parallel.job.settings.program_arguments import (
+    PredefinedArguments,
+    WrongArgument,
+    parse_predefined,
+    split_arguments,
 )
-from prefect_parallel.job.steps import DEFAULT_LOGGING_LEVEL, DEFAULT_THRESHOLD
-from prefect_parallel.job.values import Count, Level, Retries, Size, Threshold, Timeout
+from prefect_parallel.job.syntax.expressions import find, keep_given, whole
 
 MAJOR_INPUT_TYPES = ("uri_file", "uri_folder", "mltable")
 
 
 class ParallelResolver(StepResolver):
-    """Makes a parallel step; what is wrong with it goes to the findings."""
+    """Makes a parallel step; what is wrong with it goes to the diagnostics."""
 
     def resolve(self) -> ParallelStep | None:
         """The step; None if it has mistakes that leave nothing to make."""
@@ -96,7 +96,7 @@ class ParallelResolver(StepResolver):
     def _check_keys(self, settings: InForce) -> tuple[str, ...]:
         keys = settings.partition_keys or []
         if len(set(keys)) < len(keys) or "" in keys:
-            self.findings.in_step(
+            self.diagnostics.in_step(
                 self.name,
                 ("partition_keys",),
                 "an empty or repeated key",
@@ -113,18 +113,20 @@ class ParallelResolver(StepResolver):
         expression = whole(text)
         allowed = ", ".join(f"${{{{inputs.{name}}}}}" for name in self.inputs) or None
         if text is None:
-            self.findings.in_step(self.name, ("input_data",), "the key is missing", allowed=allowed)
+            self.diagnostics.in_step(
+                self.name, ("input_data",), "the key is missing", allowed=allowed
+            )
             return None
         if expression is None or expression.form != "${{inputs.NAME}}":
             hint = f"write ${{{{inputs.{text}}}}}" if text in self.inputs else None
-            self.findings.in_step(
+            self.diagnostics.in_step(
                 self.name, ("input_data",), f"found {text!r}", allowed=allowed, hint=hint
             )
             return None
         name = expression.name
         value = self.inputs.get(name)
         if value is None:
-            self.findings.in_step(
+            self.diagnostics.in_step(
                 self.name,
                 ("input_data",),
                 f"{expression}: the step has no input {name}",
@@ -137,7 +139,7 @@ class ParallelResolver(StepResolver):
         if isinstance(value, Missing) and not self.is_left_out(name):
             return None
         found = value.type if isinstance(value, (Data, OutputOf)) else "no data"
-        self.findings.in_step(
+        self.diagnostics.in_step(
             self.name,
             ("input_data",),
             f"{expression} is {'not given' if isinstance(value, Missing) else found}",
@@ -153,12 +155,12 @@ class ParallelResolver(StepResolver):
         allowed = "${{outputs.NAME}}, or a file below it: ${{outputs.NAME}}/rows.csv"
         found = find(text)
         if len(found) != 1 or found[0].form != "${{outputs.NAME}}" or text.strip()[0] != "$":
-            self.findings.in_step(self.name, keys, f"found {text!r}", allowed=allowed)
+            self.diagnostics.in_step(self.name, keys, f"found {text!r}", allowed=allowed)
             return None
         name = found[0].name
         output = self.outputs.get(name)
         if output is None:
-            self.findings.in_step(
+            self.diagnostics.in_step(
                 self.name,
                 keys,
                 f"{found[0]}: the step has no output {name}",
@@ -172,9 +174,9 @@ class ParallelResolver(StepResolver):
             return AppendRowTo(name)
         parts = PurePosixPath(subpath).parts
         if not rest.startswith("/") or not parts or ".." in parts or subpath.startswith("/"):
-            self.findings.in_step(self.name, keys, f"found {text!r}", allowed=allowed)
+            self.diagnostics.in_step(self.name, keys, f"found {text!r}", allowed=allowed)
         elif output.type == "uri_file":
-            self.findings.in_step(
+            self.diagnostics.in_step(
                 self.name,
                 keys,
                 f"{found[0]} is one file (uri_file), and {subpath} lies below it",
@@ -189,29 +191,29 @@ class ParallelResolver(StepResolver):
         try:
             words = split_arguments(keep_given(template, missing))
         except ValueError as error:
-            self.findings.in_step(
+            self.diagnostics.in_step(
                 self.name, keys, f"cannot be cut into words: {str(error).lower()}"
             )
             return PredefinedArguments(), set()
 
         def wrong(problem: WrongArgument) -> None:
-            self.findings.in_step(self.name, keys, str(problem), allowed=problem.allowed)
+            self.diagnostics.in_step(self.name, keys, str(problem), allowed=problem.allowed)
 
         return parse_predefined(words, literal_values(self.inputs), wrong)
 
     def _code_and_script(self, task: Task) -> tuple[Path | None, str | None]:
         if task.type == "model":
-            self.findings.in_step(
+            self.diagnostics.in_step(
                 self.name, ("task", "type"), "found 'model'", allowed="run_function"
             )
             return None, None
         script = task.entry_script
         if script is None:
-            self.findings.in_step(self.name, ("task", "entry_script"), "the key is missing")
+            self.diagnostics.in_step(self.name, ("task", "entry_script"), "the key is missing")
         if task.code is None:
-            self.findings.in_step(self.name, ("task", "code"), "the key is missing")
+            self.diagnostics.in_step(self.name, ("task", "code"), "the key is missing")
             return None, script
-        own = self.findings.is_own(self.name, ("task",))
+        own = self.diagnostics.is_own(self.name, ("task",))
         top = self.component is not None and not own and self.component.model.code is not None
         keys = ("code",) if top else ("task", "code")
         code = self.local_code(task.code, keys, self.folder("task"))
@@ -221,19 +223,19 @@ class ParallelResolver(StepResolver):
         file = code if is_file else code / script
         inside = os.path.normpath(script)
         if inside.startswith((os.pardir, os.sep)):
-            self.findings.in_step(
+            self.diagnostics.in_step(
                 self.name,
                 ("task", "entry_script"),
                 f"{script} lies outside the code folder",
                 allowed=f"a file below {code}",
             )
         elif is_file and inside != code.name:
-            self.findings.in_step(
+            self.diagnostics.in_step(
                 self.name, ("task", "entry_script"), f"the code is the one file {code.name}"
             )
         elif kind_of(file) != "file":
             names = sorted(str(path.relative_to(code)) for path in code.rglob("*.py"))
-            self.findings.in_step(
+            self.diagnostics.in_step(
                 self.name,
                 ("task", "entry_script"),
                 f"there is no {script} in {code}",
@@ -241,5 +243,5 @@ class ParallelResolver(StepResolver):
                 hint=did_you_mean(script, names),
             )
         else:
-            self.findings.script(file)
+            self.diagnostics.script(file)
         return code, script

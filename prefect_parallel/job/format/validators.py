@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from prefect_parallel.document import Date, Typed, shown
 from prefect_parallel.errors import did_you_mean
-from prefect_parallel.job.expressions import whole
+from prefect_parallel.job.syntax.expressions import whole
 from prefect_parallel.yaml_file import parse_scalar
 
 INT_MAX = 2**31 - 1
@@ -38,7 +38,7 @@ def _quoted(value: Any) -> str | None:
     return None
 
 
-class Rule:
+class Validator:
     """What a key's value must be. Subclasses are put into `Annotated`."""
 
     bindable: bool = False
@@ -83,7 +83,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class TextRule(Rule):
+class TextValidator(Validator):
     """Text. Numbers and booleans must be quoted."""
 
     nullable: bool = False
@@ -104,7 +104,7 @@ class TextRule(Rule):
 
 
 @dataclass(frozen=True)
-class WholeRule(Rule):
+class IntegerValidator(Validator):
     """A whole number within limits, quoted or not; or an expression."""
 
     low: int
@@ -146,7 +146,7 @@ class WholeRule(Rule):
 
 
 @dataclass(frozen=True)
-class SizeRule(Rule):
+class SizeValidator(Validator):
     """A mini-batch size, in files or bytes: digits, with kb, mb or gb. It must be quoted."""
 
     bindable: bool = True
@@ -174,7 +174,7 @@ class SizeRule(Rule):
 
 
 @dataclass(frozen=True)
-class ChoiceRule(Rule):
+class ChoiceValidator(Validator):
     """One of some names."""
 
     names: tuple[str, ...]
@@ -205,7 +205,7 @@ class ChoiceRule(Rule):
 
 
 @dataclass(frozen=True)
-class FlagRule(Rule):
+class BooleanValidator(Validator):
     """True or false, in any of YAML's ways, quoted or not."""
 
     def check(self, value: Any) -> bool:
@@ -227,7 +227,7 @@ class FlagRule(Rule):
 
 
 @dataclass(frozen=True)
-class ScalarRule(Rule):
+class ScalarValidator(Validator):
     """Text, a number or a boolean."""
 
     def check(self, value: Any) -> Any:
@@ -248,7 +248,7 @@ class ScalarRule(Rule):
 
 
 @dataclass(frozen=True)
-class LiteralRule(ScalarRule):
+class LiteralValidator(ScalarValidator):
     """An input in place: text, a number or a boolean; `{value: X}` means X."""
 
     def check(self, value: Any) -> Any:
@@ -272,7 +272,7 @@ class LiteralRule(ScalarRule):
 
 
 @dataclass(frozen=True)
-class AnythingRule(Rule):
+class AnythingValidator(Validator):
     """Whatever stands there: it has no meaning here, or none of ours to check."""
 
     def check(self, value: Any) -> Any:
@@ -289,11 +289,11 @@ class AnythingRule(Rule):
 
 
 @dataclass(frozen=True)
-class TextsRule(Rule):
+class TextsValidator(Validator):
     """Text, or a list of texts."""
 
     def check(self, value: Any) -> Any:
-        text = TextRule()
+        text = TextValidator()
         if isinstance(value, list):
             return [text.check(item) for item in value]
         if isinstance(value, dict):
@@ -309,7 +309,7 @@ class TextsRule(Rule):
 
 
 @dataclass(frozen=True)
-class CondaFileRule(Rule):
+class CondaFileValidator(Validator):
     """The path of a conda file, or what would stand in it."""
 
     def check(self, value: Any) -> Any:
@@ -326,7 +326,7 @@ class CondaFileRule(Rule):
 
 
 @dataclass(frozen=True)
-class LooseTextRule(Rule):
+class LooseTextValidator(Validator):
     """Text, numbers and booleans, as text."""
 
     def check(self, value: Any) -> str:

@@ -11,21 +11,10 @@ import yaml
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 
 from prefect_parallel.document import Document
-from prefect_parallel.job.components import Component, ParallelComponentModel
-from prefect_parallel.job.expressions import whole
-from prefect_parallel.job.in_force import InForce, in_force
-from prefect_parallel.job.local_paths import make_paths_absolute
-from prefect_parallel.job.model import Model, optional
-from prefect_parallel.job.name_rules import as_asset
-from prefect_parallel.job.ports import DataInput, DescribedInput, NamedOutput, PipelineInputValue
-from prefect_parallel.job.rules import ChoiceRule
-from prefect_parallel.job.step_settings import Identity, Services
-from prefect_parallel.job.steps import (
-    ParallelComponentStepModel,
-    ParallelStepModel,
-    StepModel,
-)
-from prefect_parallel.job.values import (
+from prefect_parallel.job.files.local_paths import make_paths_absolute
+from prefect_parallel.job.format.model import Model, optional
+from prefect_parallel.job.format.name_validators import as_asset
+from prefect_parallel.job.format.types import (
     Anything,
     ComputeName,
     DatastoreName,
@@ -36,9 +25,25 @@ from prefect_parallel.job.values import (
     TextOrNull,
     literal_type,
 )
+from prefect_parallel.job.format.validators import ChoiceValidator
+from prefect_parallel.job.models.components import Component, ParallelComponentModel
+from prefect_parallel.job.models.io_models import (
+    DataInput,
+    DescribedInput,
+    NamedOutput,
+    PipelineInputValue,
+)
+from prefect_parallel.job.models.step_parts import Identity, Services
+from prefect_parallel.job.models.steps import (
+    ParallelComponentStepModel,
+    ParallelStepModel,
+    StepModel,
+)
+from prefect_parallel.job.resolution.effective_settings import InForce, in_force
+from prefect_parallel.job.syntax.expressions import whole
 
 if TYPE_CHECKING:
-    from prefect_parallel.job.resolved import ResolvedJob
+    from prefect_parallel.job.resolution.resolved import ResolvedJob
 
 
 class Settings(Model):
@@ -109,7 +114,7 @@ class PipelineJob(Model):
     schema_: Anything = Field(
         default=None, alias="$schema", description="Where editors find a schema."
     )
-    type: Annotated[str, ChoiceRule(("pipeline",))] = Field(description="The kind of job.")
+    type: Annotated[str, ChoiceValidator(("pipeline",))] = Field(description="The kind of job.")
     name: Text | None = None
     display_name: Text | None = optional(
         "What flow runs and run directories are called; by default after the file."
@@ -252,7 +257,7 @@ class PipelineJob(Model):
         Raises:
             InvalidPipeline: A value does not fit, or anything else that `load_pipeline` checks.
         """
-        from prefect_parallel.job.resolve import resolve
+        from prefect_parallel.job.resolution.resolve import resolve
 
         return resolve(self, values or {})
 

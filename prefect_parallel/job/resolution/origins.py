@@ -6,10 +6,10 @@ from collections.abc import Collection
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from prefect_parallel.job.predefined import PredefinedArguments
+from prefect_parallel.job.settings.program_arguments import PredefinedArguments
 
 if TYPE_CHECKING:
-    from prefect_parallel.job.pipeline import PipelineJob
+    from prefect_parallel.job.models.pipeline import PipelineJob
 
 PATHS: dict[str, tuple[str, ...]] = {
     "mini_batch_size": ("mini_batch_size",),

@@ -10,19 +10,19 @@ from pydantic import Field, ValidationError
 
 from prefect_parallel.document import Document, KeyPath, shown
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.expressions import whole
-from prefect_parallel.job.locations import kind_of
-from prefect_parallel.job.model import Model, Reading, optional, problems_of
-from prefect_parallel.job.ports import DeclaredInput, DeclaredOutput
-from prefect_parallel.job.rules import ChoiceRule
-from prefect_parallel.job.step_settings import (
+from prefect_parallel.job.files.locations import kind_of
+from prefect_parallel.job.format.model import Model, Reading, optional, problems_of
+from prefect_parallel.job.format.types import Anything, Count, Flag, LooseText, Name, Text
+from prefect_parallel.job.format.validators import ChoiceValidator
+from prefect_parallel.job.models.io_models import DeclaredInput, DeclaredOutput
+from prefect_parallel.job.models.step_parts import (
     CommandResources,
     Distribution,
     EnvironmentValue,
     Task,
 )
-from prefect_parallel.job.steps import ParallelSettings
-from prefect_parallel.job.values import Anything, Count, Flag, LooseText, Name, Text
+from prefect_parallel.job.models.steps import ParallelSettings
+from prefect_parallel.job.syntax.expressions import whole
 from prefect_parallel.yaml_file import read_document
 
 COMPONENT_TYPES = ("parallel", "command")
@@ -63,7 +63,7 @@ class ComponentModel(Model):
 class ParallelComponentModel(ComponentModel, ParallelSettings):
     """A parallel component."""
 
-    type: Annotated[str, ChoiceRule(("parallel",), any_case=True)] = Field(description=_KIND)
+    type: Annotated[str, ChoiceValidator(("parallel",), any_case=True)] = Field(description=_KIND)
     task: Task = Field(description="What runs over each mini-batch.")
     instance_count: Count | None = optional("In place of `resources.instance_count`.")
 
@@ -73,7 +73,7 @@ class CommandComponentModel(ComponentModel):
 
     no_meaning: ClassVar[frozenset[str]] = ComponentModel.no_meaning | {"distribution"}
 
-    type: Annotated[str, ChoiceRule(("command",), any_case=True)] = Field(description=_KIND)
+    type: Annotated[str, ChoiceValidator(("command",), any_case=True)] = Field(description=_KIND)
     command: Text = Field(description="What `bash` runs.")
     environment: EnvironmentValue = Field(
         description="What the command needs, in place or by its name in Azure ML."

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from prefect_parallel.job.predefined import PredefinedArguments, arguments
-from prefect_parallel.job.requirements import Requirements
+from prefect_parallel.job.files.requirements import Requirements
+from prefect_parallel.job.settings.program_arguments import PredefinedArguments, arguments
 from prefect_parallel.job.shell import quoted_command
 
 

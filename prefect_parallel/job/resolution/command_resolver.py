@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from prefect_parallel.job.components import CommandComponentModel
-from prefect_parallel.job.expressions import keep_given
-from prefect_parallel.job.resolve_step import StepResolver
-from prefect_parallel.job.resolved import (
+from prefect_parallel.job.format.types import Timeout
+from prefect_parallel.job.models.components import CommandComponentModel
+from prefect_parallel.job.models.steps import CommandComponentStepModel, CommandStepModel
+from prefect_parallel.job.resolution.resolved import (
     CommandStep,
     missing_keys,
 )
+from prefect_parallel.job.resolution.step_resolver import StepResolver
 from prefect_parallel.job.shell import check_command
 from prefect_parallel.job.shell_words import UnsafeCommand
-from prefect_parallel.job.steps import CommandComponentStepModel, CommandStepModel
-from prefect_parallel.job.values import Timeout
+from prefect_parallel.job.syntax.expressions import keep_given
 
 
 class CommandResolver(StepResolver):
-    """Makes a command step; what is wrong with it goes to the findings."""
+    """Makes a command step; what is wrong with it goes to the diagnostics."""
 
     def resolve(self) -> CommandStep | None:
         """The step; None if it has mistakes that leave nothing to make."""
@@ -35,7 +35,7 @@ class CommandResolver(StepResolver):
         try:
             check_command(keep_given(command, set(missing_keys(self.inputs))))
         except UnsafeCommand as error:
-            self.findings.in_step(self.name, ("command",), str(error))
+            self.diagnostics.in_step(self.name, ("command",), str(error))
         timeout = None
         if model.limits is not None:
             timeout = self.setting(("limits", "timeout"), model.limits.timeout, Timeout)

@@ -6,10 +6,23 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Discriminator, Field, Tag
 
-from prefect_parallel.job.model import Model, optional, tag
-from prefect_parallel.job.ports import CommandOutputValue, InputValue, OutputValue
-from prefect_parallel.job.rules import ChoiceRule
-from prefect_parallel.job.step_settings import (
+from prefect_parallel.job.format.model import Model, optional, tag
+from prefect_parallel.job.format.types import (
+    Anything,
+    Count,
+    FixedCount,
+    Level,
+    Name,
+    Scalar,
+    Size,
+    Text,
+    TextOrNull,
+    Texts,
+    Threshold,
+)
+from prefect_parallel.job.format.validators import ChoiceValidator
+from prefect_parallel.job.models.io_models import CommandOutputValue, InputValue, OutputValue
+from prefect_parallel.job.models.step_parts import (
     CommandResources,
     Distribution,
     EnvironmentValue,
@@ -23,19 +36,6 @@ from prefect_parallel.job.step_settings import (
     Services,
     Task,
 )
-from prefect_parallel.job.values import (
-    Anything,
-    Count,
-    FixedCount,
-    Level,
-    Name,
-    Scalar,
-    Size,
-    Text,
-    TextOrNull,
-    Texts,
-    Threshold,
-)
 
 # Spec section 4.
 DEFAULT_THRESHOLD = -1
@@ -43,8 +43,8 @@ DEFAULT_LOGGING_LEVEL = "INFO"
 
 STEP_TYPES = ("parallel", "command")
 _KIND = "The kind of step; may be left out where other keys tell it."
-_PARALLEL = Annotated[str, ChoiceRule(("parallel",), any_case=True), Field(description=_KIND)]
-_COMMAND = Annotated[str, ChoiceRule(("command",), any_case=True), Field(description=_KIND)]
+_PARALLEL = Annotated[str, ChoiceValidator(("parallel",), any_case=True), Field(description=_KIND)]
+_COMMAND = Annotated[str, ChoiceValidator(("command",), any_case=True), Field(description=_KIND)]
 _COMPONENT = "The file that the rest is in; what stands here wins."
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefect_parallel.document import shown
-from prefect_parallel.job.rules import Rule, wrong
+from prefect_parallel.job.format.validators import Validator, wrong
 
 _ASSET = re.compile(r"azureml:(?!\$\{\{)[^\s].*")
 
 
 @dataclass(frozen=True)
-class StepNameRule(Rule):
+class StepNameValidator(Validator):
     """A step's name: it becomes a folder, and part of expressions."""
 
     def check(self, value: Any) -> str:
@@ -37,7 +37,7 @@ class StepNameRule(Rule):
 
 
 @dataclass(frozen=True)
-class NameRule(Rule):
+class NameValidator(Validator):
     """The name of an input or output: part of expressions and, for outputs, a file's name."""
 
     def check(self, value: Any) -> str:
@@ -55,7 +55,7 @@ class NameRule(Rule):
 
 
 @dataclass(frozen=True)
-class AssetNameRule(Rule):
+class AssetNameValidator(Validator):
     """The name that an output is registered under."""
 
     def check(self, value: Any) -> str:
@@ -72,7 +72,7 @@ class AssetNameRule(Rule):
 
 
 @dataclass(frozen=True)
-class AssetRule(Rule):
+class AssetValidator(Validator):
     """`azureml:NAME`, or one of some other words."""
 
     what: str

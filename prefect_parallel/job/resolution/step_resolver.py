@@ -11,33 +11,35 @@ from pydantic import TypeAdapter, ValidationError
 
 from prefect_parallel.document import KeyPath, dotted
 from prefect_parallel.errors import InvalidPipeline, advice_for, did_you_mean
-from prefect_parallel.job.expressions import fill, find, keep_given, malformed, whole
-from prefect_parallel.job.findings import Findings
-from prefect_parallel.job.inputs import Inputs
-from prefect_parallel.job.locations import kind_of
-from prefect_parallel.job.pipeline import PipelineJob
-from prefect_parallel.job.placeholders import ALLOWED, malformed_placeholder, placeholders
-from prefect_parallel.job.ports import DEFAULT_DATA_TYPE, DEFAULT_OUTPUT_MODE, Output
-from prefect_parallel.job.requirements import Requirements, WrongRequirement, requirements_in
-from prefect_parallel.job.resolved import (
+from prefect_parallel.job.files.locations import kind_of
+from prefect_parallel.job.files.requirements import Requirements, WrongRequirement, requirements_in
+from prefect_parallel.job.models.io_models import DEFAULT_DATA_TYPE, DEFAULT_OUTPUT_MODE, Output
+from prefect_parallel.job.models.pipeline import PipelineJob
+from prefect_parallel.job.models.step_parts import Environment
+from prefect_parallel.job.resolution.bindings import Inputs
+from prefect_parallel.job.resolution.diagnostics import Diagnostics
+from prefect_parallel.job.resolution.resolved import (
     Literal,
     Missing,
     OutputSpec,
     missing_keys,
 )
-from prefect_parallel.job.step_settings import Environment
+from prefect_parallel.job.syntax.expressions import fill, find, keep_given, malformed, whole
+from prefect_parallel.job.syntax.placeholders import ALLOWED, malformed_placeholder, placeholders
 from prefect_parallel.yaml_file import read_document
 
 
 class StepResolver:
-    """Makes one step; what is wrong with it goes to the findings."""
+    """Makes one step; what is wrong with it goes to the diagnostics."""
 
-    def __init__(self, job: PipelineJob, name: str, inputs: Inputs, findings: Findings) -> None:
+    def __init__(
+        self, job: PipelineJob, name: str, inputs: Inputs, diagnostics: Diagnostics
+    ) -> None:
         self.job = job
         self.name = name
         self.model = job.jobs[name]
         self.component = job.components.get(name)
-        self.findings = findings
+        self.diagnostics = diagnostics
         self.pipeline_inputs = inputs.of_pipeline
         self.inputs = inputs.of_step(name)
         self.outputs = self._outputs()
@@ -81,7 +83,7 @@ class StepResolver:
         declared = self.component.model.outputs
         for name in given:
             if name not in declared:
-                self.findings.at(
+                self.diagnostics.at(
                     ("jobs", self.name, "outputs", name),
                     "the component declares no such output",
                     **advice_for(name, declared),
@@ -102,10 +104,10 @@ class StepResolver:
                 return self._output(name, Output(path=value), of_type, lent_mode)
             if expression.form != "${{parent.outputs.NAME}}":
                 allowed = "${{parent.outputs.NAME}}"
-                self.findings.at(path, f"{expression} cannot stand here", allowed=allowed)
+                self.diagnostics.at(path, f"{expression} cannot stand here", allowed=allowed)
             bound = expression.name
             if bound not in self.job.outputs:
-                self.findings.at(
+                self.diagnostics.at(
                     path,
                     f"{expression}: the pipeline has no output {bound}",
                     **advice_for(bound, self.job.outputs),
@@ -114,7 +116,7 @@ class StepResolver:
         if value.path is not None:
             for expression in find(value.path):
                 if expression.form not in ("${{name}}", "${{default_datastore}}"):
-                    self.findings.at(
+                    self.diagnostics.at(
                         (*path, "path"),
                         f"{expression} cannot stand here",
                         allowed="${{name}} and ${{default_datastore}}",
@@ -142,7 +144,7 @@ class StepResolver:
             return TypeAdapter(kind).validate_python(text)
         except ValidationError as error:
             context = error.errors()[0].get("ctx", {})
-            self.findings.in_step(
+            self.diagnostics.in_step(
                 self.name,
                 keys,
                 f"{whole(value)}: {context.get('found')}",
@@ -154,7 +156,7 @@ class StepResolver:
         expression = whole(text)
         assert expression is not None
         if expression.form != "${{parent.inputs.NAME}}":
-            self.findings.in_step(
+            self.diagnostics.in_step(
                 self.name,
                 keys,
                 f"{expression} cannot stand here",
@@ -165,7 +167,7 @@ class StepResolver:
         if isinstance(value, Literal):
             return value.text
         found = "has no input" if value is None else "has data as its input"
-        self.findings.in_step(
+        self.diagnostics.in_step(
             self.name,
             keys,
             f"{expression}: the pipeline {found} {expression.name}",
@@ -184,7 +186,7 @@ class StepResolver:
         for name, value in self.model.environment_variables.items():
             keys = ("environment_variables", name)
             if not name or "=" in name or "\0" in name:
-                self.findings.in_step(self.name, keys, f"{name!r} is no name for a variable")
+                self.diagnostics.in_step(self.name, keys, f"{name!r} is no name for a variable")
             text: str | None = str(value)
             bound = whole(value) is not None
             if bound:
@@ -192,7 +194,7 @@ class StepResolver:
             if text is None:
                 continue
             if "\0" in text:
-                self.findings.in_step(self.name, keys, "a NUL, which no variable can hold")
+                self.diagnostics.in_step(self.name, keys, "a NUL, which no variable can hold")
             if bound or not placeholders(text):
                 values[name] = text
             else:
@@ -203,14 +205,14 @@ class StepResolver:
     def _check_template(self, keys: KeyPath, text: str) -> None:
         if (wrong := malformed_placeholder(text)) is not None:
             near = did_you_mean(wrong, ("prefect.blocks", "prefect.variables"))
-            self.findings.in_step(
+            self.diagnostics.in_step(
                 self.name, keys, f"found {{{{ {wrong} }}}}", allowed=ALLOWED, hint=near
             )
 
     def check_text(self, keys: KeyPath, text: str) -> None:
         """See that each expression of arguments or a command names something of the step."""
         if broken := malformed(text):
-            self.findings.in_step(self.name, keys, f"an expression is not closed: {broken}")
+            self.diagnostics.in_step(self.name, keys, f"an expression is not closed: {broken}")
         given = keep_given(text, set(missing_keys(self.inputs)))
         for expression in find(text):
             if expression.form == "${{inputs.NAME}}":
@@ -224,7 +226,7 @@ class StepResolver:
                         f"give the step an input {expression.name}: {expression}, "
                         f"and write ${{{{inputs.{expression.name}}}}}"
                     )
-                self.findings.in_step(
+                self.diagnostics.in_step(
                     self.name,
                     keys,
                     f"{expression} cannot stand here",
@@ -234,7 +236,7 @@ class StepResolver:
                 continue
             if expression.name not in known:
                 side = expression.words[0].removesuffix("s")
-                self.findings.in_step(
+                self.diagnostics.in_step(
                     self.name,
                     keys,
                     f"{expression}: the step has no {side} {expression.name}",
@@ -243,7 +245,7 @@ class StepResolver:
         for expression in find(given):
             missing = isinstance(self.inputs.get(expression.name), Missing)
             if expression.words[0] == "inputs" and missing and self.is_left_out(expression.name):
-                self.findings.in_step(
+                self.diagnostics.in_step(
                     self.name,
                     keys,
                     f"{expression} is optional, and not given",
@@ -257,13 +259,13 @@ class StepResolver:
         return self.component.model.inputs[name].optional
 
     def folder(self, key: str) -> Path:
-        if self.component is None or self.findings.is_own(self.name, (key,)):
+        if self.component is None or self.diagnostics.is_own(self.name, (key,)):
             return self.job.folder
         return self.component.document.folder
 
     def local_code(self, code: str, keys: KeyPath, folder: Path) -> Path | None:
         if code.startswith(("git+", "azureml:")) or "://" in code:
-            self.findings.in_step(
+            self.diagnostics.in_step(
                 self.name,
                 keys,
                 f"the code is elsewhere: {code}",
@@ -274,7 +276,7 @@ class StepResolver:
         location = Path(os.path.abspath(folder / code))  # noqa: PTH100 - links stay
         if kind_of(location) is not None:
             return location
-        self.findings.in_step(self.name, keys, f"there is no {location}")
+        self.diagnostics.in_step(self.name, keys, f"there is no {location}")
         return None
 
     def _requirements(
@@ -287,7 +289,7 @@ class StepResolver:
         build = environment.build
         if build is not None and kind_of(folder / build.path) is None:
             keys_of_path = (*keys, "build", "path")
-            self.findings.in_step(self.name, keys_of_path, f"there is no {folder / build.path}")
+            self.diagnostics.in_step(self.name, keys_of_path, f"there is no {folder / build.path}")
         keys = (*keys, "conda_file")
         if isinstance(environment.conda_file, str):
             return self._requirements_of_file(environment.conda_file, folder, keys)
@@ -297,7 +299,7 @@ class StepResolver:
         try:
             return requirements_in(environment.conda_file, source, folder)
         except WrongRequirement as error:
-            self.findings.in_step(
+            self.diagnostics.in_step(
                 self.name, (*keys, *error.path), error.message, allowed=error.allowed
             )
             return None
@@ -305,21 +307,21 @@ class StepResolver:
     def _requirements_of_file(self, name: str, folder: Path, keys: KeyPath) -> Requirements | None:
         file = folder / name
         above: KeyPath = ("jobs", self.name)
-        if self.component is not None and not self.findings.is_own(self.name, keys):
+        if self.component is not None and not self.diagnostics.is_own(self.name, keys):
             above = self.component.document.prefix
         try:
             if kind_of(file) == "file" and not file.read_bytes().strip():
                 return requirements_in({}, name, file.parent)
             document = read_document(
-                file, InvalidPipeline, self.findings.shown(file), (*above, *keys)
+                file, InvalidPipeline, self.diagnostics.shown(file), (*above, *keys)
             )
         except InvalidPipeline as error:
-            self.findings.problems += error.problems
+            self.diagnostics.problems += error.problems
             return None
         try:
             return requirements_in(document.data, name, file.parent)
         except WrongRequirement as error:
-            self.findings.problems.append(
+            self.diagnostics.problems.append(
                 document.problem(error.path, error.message, allowed=error.allowed)
             )
             return None

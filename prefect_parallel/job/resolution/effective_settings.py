@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
-from prefect_parallel.job.components import ParallelComponentModel
-from prefect_parallel.job.step_settings import RetrySettings, Task
-from prefect_parallel.job.steps import ParallelComponentStepModel, ParallelSettings
+from prefect_parallel.job.models.components import ParallelComponentModel
+from prefect_parallel.job.models.step_parts import RetrySettings, Task
+from prefect_parallel.job.models.steps import ParallelComponentStepModel, ParallelSettings
 
 _T = TypeVar("_T")
 

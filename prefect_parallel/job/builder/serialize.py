@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.builder.nouns import Environment, Input, Output, RunFunction
+from prefect_parallel.job.builder.entities import Environment, Input, Output, RunFunction
 from prefect_parallel.job.builder.step import PipelineInput, Step, StepInput, StepOutput
-from prefect_parallel.job.expressions import keep_given
-from prefect_parallel.job.values import LITERAL_TYPES
+from prefect_parallel.job.format.types import LITERAL_TYPES
+from prefect_parallel.job.syntax.expressions import keep_given
 
 
 class Writer:

@@ -10,11 +10,9 @@ from pydantic_core import PydanticCustomError
 
 from prefect_parallel.document import KeyPath, shown
 from prefect_parallel.errors import advice_for, did_you_mean
-from prefect_parallel.job.expressions import Expression, fill, find, malformed, whole
-from prefect_parallel.job.findings import Findings
-from prefect_parallel.job.locations import is_local, location_of, misfit
-from prefect_parallel.job.pipeline import PipelineJob
-from prefect_parallel.job.ports import (
+from prefect_parallel.job.files.locations import is_local, location_of, misfit
+from prefect_parallel.job.format.types import DATA_TYPES, literal_type
+from prefect_parallel.job.models.io_models import (
     DEFAULT_DATA_TYPE,
     DEFAULT_INPUT_MODE,
     DataInput,
@@ -22,8 +20,10 @@ from prefect_parallel.job.ports import (
     Output,
     as_type,
 )
-from prefect_parallel.job.resolved import Data, Input, Literal, Missing, OutputOf
-from prefect_parallel.job.values import DATA_TYPES, literal_type
+from prefect_parallel.job.models.pipeline import PipelineJob
+from prefect_parallel.job.resolution.diagnostics import Diagnostics
+from prefect_parallel.job.resolution.resolved import Data, Input, Literal, Missing, OutputOf
+from prefect_parallel.job.syntax.expressions import Expression, fill, find, malformed, whole
 
 MAX_DETOURS = 20
 """Inputs of other steps that an input may lead through."""
@@ -36,17 +36,17 @@ class Inputs:
         job: The job.
         values: Values for the pipeline's inputs that shall not have their own.
         complete: Whether each pipeline input must have a value by now.
-        findings: Takes the mistakes.
+        diagnostics: Takes the mistakes.
     """
 
     def __init__(
-        self, job: PipelineJob, values: Mapping[str, Any], complete: bool, findings: Findings
+        self, job: PipelineJob, values: Mapping[str, Any], complete: bool, diagnostics: Diagnostics
     ) -> None:
         self._job = job
-        self._findings = findings
+        self._diagnostics = diagnostics
         for name in values:
             if name not in job.inputs:
-                findings.at(
+                diagnostics.at(
                     ("inputs", name),
                     "the pipeline has no such input",
                     **advice_for(name, job.inputs),
@@ -64,19 +64,19 @@ class Inputs:
             value = values.get(name, written)
             of_type = literal_type(written)
             if not _fits(value, of_type):
-                self._findings.at(
+                self._diagnostics.at(
                     path, f"found {shown(value)}", allowed=f"a value of type {of_type}"
                 )
                 value = written
             if isinstance(value, str) and (find(value) or malformed(value)):
-                self._findings.at(path, "a pipeline's input cannot hold an expression")
+                self._diagnostics.at(path, "a pipeline's input cannot hold an expression")
             return Literal(value, of_type)
         value = values.get(name, written.path)
         if not isinstance(value, (str, os.PathLike)):
             if value is not None:
-                self._findings.at(path, f"found {shown(value)}", allowed="a path or URL")
+                self._diagnostics.at(path, f"found {shown(value)}", allowed="a path or URL")
             elif complete:
-                self._findings.at(
+                self._diagnostics.at(
                     path, "the input has no path", hint=f"--set inputs.{name}.path=..."
                 )
             return Data(written.type, written.mode or DEFAULT_INPUT_MODE, "", "")
@@ -91,7 +91,7 @@ class Inputs:
         declared = component.model.inputs
         for name in given:
             if name not in declared:
-                self._findings.at(
+                self._diagnostics.at(
                     ("jobs", step, "inputs", name),
                     "the component declares no such input",
                     **advice_for(name, declared),
@@ -108,7 +108,7 @@ class Inputs:
         if declaration.default is not None:
             return Literal(declaration.default, declaration.type)
         if not declaration.optional:
-            self._findings.at(
+            self._diagnostics.at(
                 ("jobs", step, "inputs", name),
                 "the component needs this input, and it is not given",
             )
@@ -130,11 +130,11 @@ class Inputs:
         if isinstance(value, DataInput):
             if declared and declared.type not in DATA_TYPES:
                 allowed = f"a value of type {declared.type}"
-                self._findings.at(path, "found data", allowed=allowed)
+                self._diagnostics.at(path, "found data", allowed=allowed)
                 return Missing()
             path = (*path, "path")
             if value.path is None:
-                self._findings.at(path, "the key is missing", allowed="where the data is")
+                self._diagnostics.at(path, "the key is missing", allowed="where the data is")
                 return Missing()
             expression = whole(value.path)
             if expression is None:
@@ -151,7 +151,7 @@ class Inputs:
                 case Literal(value=str(text)):
                     return self._data(path, lent_mode, value, text)
                 case Literal():
-                    self._findings.at(path, f"{expression} is {bound.text}, not data")
+                    self._diagnostics.at(path, f"{expression} is {bound.text}, not data")
             return bound
         expression = whole(value)
         if expression is not None:
@@ -172,12 +172,12 @@ class Inputs:
                 literal = as_type(value.value, declared.type)
             except PydanticCustomError as error:
                 context = error.context or {}
-                self._findings.at(path, context["found"], allowed=context["allowed"])
+                self._diagnostics.at(path, context["found"], allowed=context["allowed"])
                 return value
             self._check_limits(path, literal, declared)
             return Literal(literal, declared.type)
         if declared.type not in DATA_TYPES:
-            self._findings.at(path, "found data", allowed=f"a value of type {declared.type}")
+            self._diagnostics.at(path, "found data", allowed=f"a value of type {declared.type}")
         return value
 
     def _check_limits(self, path: KeyPath, value: Any, declared: DeclaredInput) -> None:
@@ -185,14 +185,14 @@ class Inputs:
             named = [as_type(item, declared.type) for item in declared.enum]
             if value not in named:
                 allowed = ", ".join(declared.enum)
-                self._findings.at(path, f"found {shown(value)}", allowed=allowed)
+                self._diagnostics.at(path, f"found {shown(value)}", allowed=allowed)
         if not isinstance(value, (int, float)):
             return
         low, high = declared.min, declared.max
         if isinstance(low, (int, float)) and value < low:
-            self._findings.at(path, f"found {shown(value)}", allowed=f"at least {low}")
+            self._diagnostics.at(path, f"found {shown(value)}", allowed=f"at least {low}")
         if isinstance(high, (int, float)) and value > high:
-            self._findings.at(path, f"found {shown(value)}", allowed=f"at most {high}")
+            self._diagnostics.at(path, f"found {shown(value)}", allowed=f"at most {high}")
 
     def _bound(
         self,
@@ -202,18 +202,18 @@ class Inputs:
         expression: Expression,
         seen: frozenset[tuple[str, str]],
     ) -> Input:
-        job, findings = self._job, self._findings
+        job, diagnostics = self._job, self._diagnostics
         match expression.words:
             case ("parent", "inputs", there):
                 if there in self.of_pipeline:
                     return self.of_pipeline[there]
-                findings.at(
+                diagnostics.at(
                     path,
                     f"{expression}: the pipeline has no input {there}",
                     **advice_for(there, job.inputs),
                 )
             case ("parent", "jobs", other, "outputs" | "inputs", _) if other not in job.step_names:
-                findings.at(
+                diagnostics.at(
                     path,
                     f"{expression}: there is no step {other}",
                     **advice_for(other, job.step_names),
@@ -224,7 +224,7 @@ class Inputs:
                 outputs = output_names(job, other)
                 if there in outputs:
                     return OutputOf(other, there, outputs[there], DEFAULT_INPUT_MODE)
-                findings.at(
+                diagnostics.at(
                     path,
                     f"{expression}: the step {other} has no output {there}",
                     **advice_for(there, outputs),
@@ -234,26 +234,26 @@ class Inputs:
             case ("parent", "jobs", other, "inputs", there):
                 given = job.jobs[other].inputs
                 if (other, there) in seen or (other, there) == (step, name):
-                    findings.at(path, f"{expression}: inputs that lead back to themselves")
+                    diagnostics.at(path, f"{expression}: inputs that lead back to themselves")
                 elif len(seen) == MAX_DETOURS:
                     message = f"{expression} leads through more than {MAX_DETOURS} other inputs"
-                    findings.at(path, message, hint="bind it to the output or input itself")
+                    diagnostics.at(path, message, hint="bind it to the output or input itself")
                 elif there in given:
                     return self._given(other, there, seen | {(other, there)})
                 else:
-                    findings.at(
+                    diagnostics.at(
                         path,
                         f"{expression}: the step {other} is given no input {there}",
                         **advice_for(there, given),
                     )
             case ("inputs", there):
-                findings.at(
+                diagnostics.at(
                     path,
                     f"{expression} is a step's own input, and this is one",
                     hint=f"write ${{{{parent.inputs.{there}}}}}",
                 )
             case _:
-                findings.at(
+                diagnostics.at(
                     path,
                     f"{expression} cannot stand here",
                     allowed="${{parent.inputs.NAME}} or ${{parent.jobs.STEP.outputs.NAME}}",
@@ -263,12 +263,12 @@ class Inputs:
     def _filled(self, path: KeyPath, text: str) -> str:
         """Text with the pipeline's literals put in."""
         if broken := malformed(text):
-            self._findings.at(path, f"an expression is not closed: {broken}")
+            self._diagnostics.at(path, f"an expression is not closed: {broken}")
         values: dict[str, str] = {}
         for expression in find(text):
             value = self.of_pipeline.get(expression.name)
             if expression.form != "${{parent.inputs.NAME}}":
-                self._findings.at(
+                self._diagnostics.at(
                     path,
                     f"{expression} cannot stand in the midst of text",
                     allowed="${{parent.inputs.NAME}}",
@@ -276,7 +276,7 @@ class Inputs:
             elif isinstance(value, Literal):
                 values[expression.key] = value.text
             else:
-                self._findings.at(
+                self._diagnostics.at(
                     path,
                     f"{expression}: the pipeline has no literal input {expression.name}",
                     hint=did_you_mean(expression.name, self.of_pipeline),
@@ -300,7 +300,7 @@ class Inputs:
         location = location_of(text, self._job.folder)
         if is_local(location) and (wrong := misfit(location, written.type)):
             message, hint = wrong
-            self._findings.at(path, message, hint=hint)
+            self._diagnostics.at(path, message, hint=hint)
         mode = written.mode or lent_mode or DEFAULT_INPUT_MODE
         return Data(written.type, mode, text, location, written.datastore)
 

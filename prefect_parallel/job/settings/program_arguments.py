@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from prefect_parallel.job.expressions import fill, find, keep_given
-from prefect_parallel.job.rules import INT_MAX
-from prefect_parallel.job.values import MAX_TIMEOUT
+from prefect_parallel.job.format.types import MAX_TIMEOUT
+from prefect_parallel.job.format.validators import INT_MAX
+from prefect_parallel.job.syntax.expressions import fill, find, keep_given
 
 MIN_PREFIX = 10
 """Letters that a shortened predefined argument must have: `--first` is the script's own."""

@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from prefect_parallel.document import Document, KeyPath, document_of, plain
-from prefect_parallel.job.model import Reading, path_of
-from prefect_parallel.job.pipeline import PipelineJob
+from prefect_parallel.job.format.model import Reading, path_of
+from prefect_parallel.job.models.pipeline import PipelineJob
 
 # Taking values out can leave a required key missing, and filling that in is a round of its own.
 _ROUNDS = 4

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from prefect_parallel.document import KeyPath
 from prefect_parallel.errors import Problem
-from prefect_parallel.job.script_check import check_script
+from prefect_parallel.job.files.script_check import check_script
 
 if TYPE_CHECKING:
-    from prefect_parallel.job.pipeline import PipelineJob
+    from prefect_parallel.job.models.pipeline import PipelineJob
 
 
-class Findings:
+class Diagnostics:
     """Collects mistakes, and knows which file each stands in: the pipeline's or a component's."""
 
     def __init__(self, job: PipelineJob) -> None:

@@ -7,9 +7,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
-from prefect_parallel.job.model import Model, optional, tag
-from prefect_parallel.job.rules import ChoiceRule, Rule, wrong
-from prefect_parallel.job.values import (
+from prefect_parallel.job.format.model import Model, optional, tag
+from prefect_parallel.job.format.types import (
     Anything,
     CondaFile,
     Count,
@@ -23,6 +22,7 @@ from prefect_parallel.job.values import (
     Texts,
     Timeout,
 )
+from prefect_parallel.job.format.validators import ChoiceValidator, Validator, wrong
 
 # Spec section 4.
 DEFAULT_INSTANCE_COUNT = 1
@@ -101,7 +101,7 @@ class Environment(Model):
         examples=["./conda.yml", {"dependencies": ["python=3.12", {"pip": ["xgboost>=2"]}]}],
     )
     build: Build | None = optional("A Docker context; changes nothing here.")
-    os_type: Annotated[str, ChoiceRule(("linux", "windows"), any_case=True)] | None = optional(
+    os_type: Annotated[str, ChoiceValidator(("linux", "windows"), any_case=True)] | None = optional(
         "Changes nothing here."
     )
     description: Text | None = optional("For people.")
@@ -124,8 +124,11 @@ class Task(Model):
 
     no_meaning: ClassVar[frozenset[str]] = frozenset({"model"})
 
-    type: Annotated[str, ChoiceRule(("run_function", "function", "model"), any_case=True)] = Field(
-        description="The kind of task. A `model` is refused: write a `run_function` that loads it."
+    type: Annotated[str, ChoiceValidator(("run_function", "function", "model"), any_case=True)] = (
+        Field(
+            description="The kind of task. A `model` is refused: write a `run_function` that"
+            " loads it."
+        )
     )
     code: Text | None = optional(
         "The folder of the entry script, or the script itself. The script's working directory is a"
@@ -172,7 +175,7 @@ _DISTRIBUTION_KEYS = {
 class Distribution(Model):
     """The processes of a command step in Azure. Here a command is one process on one node."""
 
-    type: Annotated[str, ChoiceRule(tuple(_DISTRIBUTION_KEYS), any_case=True)] = Field(
+    type: Annotated[str, ChoiceValidator(tuple(_DISTRIBUTION_KEYS), any_case=True)] = Field(
         description="What distributes the command."
     )
     process_count_per_instance: Count | None = optional("Of PyTorch and MPI.")
@@ -201,11 +204,11 @@ class QueueSettings(Model):
     job_tier: (
         Annotated[
             str,
-            ChoiceRule(("spot", "basic", "standard", "premium", "null"), any_case=True),
+            ChoiceValidator(("spot", "basic", "standard", "premium", "null"), any_case=True),
         ]
         | None
     ) = optional("What it may cost.")
-    priority: Annotated[str, ChoiceRule(("low", "medium", "high"), any_case=True)] | None = (
+    priority: Annotated[str, ChoiceValidator(("low", "medium", "high"), any_case=True)] | None = (
         optional("What may overtake it.")
     )
 
@@ -229,7 +232,7 @@ _CAMEL_WORDS = re.compile(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])")
 """Where the words of a name in camel case begin."""
 
 
-class _IdentityRule(Rule):
+class _IdentityValidator(Validator):
     """The kinds of identity, in snake or camel case."""
 
     names = ("aml_token", "user_identity", "managed", "managed_identity")
@@ -252,7 +255,7 @@ class _IdentityRule(Rule):
 class Identity(Model):
     """Who a step runs as in Azure. Here everything runs as the user who started it."""
 
-    type: Annotated[str, _IdentityRule()] = Field(description="Whose it is.")
+    type: Annotated[str, _IdentityValidator()] = Field(description="Whose it is.")
     client_id: Text | None = optional("Of a managed identity.")
     object_id: Text | None = optional("Of a managed identity.")
     msi_resource_id: Text | None = optional("Of a managed identity.")

@@ -9,13 +9,13 @@ from pydantic import ValidationError
 
 from prefect_parallel.document import Document, KeyPath, Section, dotted
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.components import Component, open_component, read_component
-from prefect_parallel.job.model import Reading, problems_of
-from prefect_parallel.job.overrides import apply_overrides
-from prefect_parallel.job.pipeline import PipelineJob
-from prefect_parallel.job.resolve import problems_in
-from prefect_parallel.job.salvage import salvage
-from prefect_parallel.job.steps import step_type
+from prefect_parallel.job.format.model import Reading, problems_of
+from prefect_parallel.job.loading.overrides import apply_overrides
+from prefect_parallel.job.loading.salvage import salvage
+from prefect_parallel.job.models.components import Component, open_component, read_component
+from prefect_parallel.job.models.pipeline import PipelineJob
+from prefect_parallel.job.models.steps import step_type
+from prefect_parallel.job.resolution.resolve import problems_in
 from prefect_parallel.yaml_file import read_document
 
 # What only a command step by a component has.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from prefect_parallel.job.locations import is_local, location_of
+from prefect_parallel.job.files.locations import is_local, location_of
 
 Kind: TypeAlias = Literal["data", "component", "code", "conda_file"]
 

@@ -1,0 +1,1 @@
+"""What paths of a pipeline lead to: data, code and conda files."""

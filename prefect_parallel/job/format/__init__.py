@@ -1,0 +1,1 @@
+"""The vocabulary of the YAML format: mappings with described, checked keys."""

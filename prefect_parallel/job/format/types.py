@@ -1,0 +1,76 @@
+"""The kinds of values that keys of a pipeline take."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from prefect_parallel.job.format.name_validators import (
+    AssetNameValidator,
+    AssetValidator,
+    NameValidator,
+    StepNameValidator,
+)
+from prefect_parallel.job.format.validators import (
+    AnythingValidator,
+    BooleanValidator,
+    ChoiceValidator,
+    CondaFileValidator,
+    IntegerValidator,
+    LiteralValidator,
+    LooseTextValidator,
+    ScalarValidator,
+    SizeValidator,
+    TextsValidator,
+    TextValidator,
+)
+
+MAX_TIMEOUT = 259_200  # 3 days, in seconds.
+
+INPUT_MODES = ("ro_mount", "download", "direct")
+MLTABLE_MODES = (*INPUT_MODES, "eval_mount", "eval_download")
+OUTPUT_MODES = ("rw_mount", "upload", "direct", "mount")
+DATA_TYPES = (
+    "uri_file",
+    "uri_folder",
+    "mltable",
+    "custom_model",
+    "mlflow_model",
+    "triton_model",
+)
+LITERAL_TYPES = ("string", "integer", "number", "boolean")
+LOGGING_LEVELS = ("INFO", "WARNING", "DEBUG")
+
+
+Text = Annotated[str, TextValidator()]
+TextOrNull = Annotated[str | None, TextValidator(nullable=True)]
+Texts = Annotated[str | list[str], TextsValidator()]
+LooseText = Annotated[str, LooseTextValidator()]
+Flag = Annotated[bool, BooleanValidator()]
+Anything = Annotated[Any, AnythingValidator()]
+CondaFile = Annotated[Any, CondaFileValidator()]
+Scalar = Annotated[str | int | float | bool, ScalarValidator()]
+LiteralValue = Annotated[str | int | float | bool, LiteralValidator()]
+Size = Annotated[int | str, SizeValidator()]
+Count = Annotated[int | str, IntegerValidator(1)]
+FixedCount = Annotated[int, IntegerValidator(1, bindable=False)]
+Threshold = Annotated[int | str, IntegerValidator(-1)]
+Retries = Annotated[int | str, IntegerValidator(0)]
+Timeout = Annotated[int | str, IntegerValidator(1, MAX_TIMEOUT, "seconds")]
+FixedTimeout = Annotated[int, IntegerValidator(1, MAX_TIMEOUT, "seconds", bindable=False)]
+Level = Annotated[str, ChoiceValidator(LOGGING_LEVELS, bindable=True)]
+DataType = Annotated[str, ChoiceValidator(DATA_TYPES, any_case=True)]
+StepName = Annotated[str, StepNameValidator()]
+Name = Annotated[str, NameValidator()]
+AssetName = Annotated[str, AssetNameValidator()]
+EnvironmentName = Annotated[str, AssetValidator("NAME, azureml:NAME:VERSION or a mapping")]
+ComputeName = Annotated[str, AssetValidator("NAME", ("serverless",))]
+DatastoreName = Annotated[str, AssetValidator("NAME")]
+
+
+def literal_type(value: str | int | float | bool) -> str:
+    """What the format calls the type of a literal."""
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer"
+    return "number" if isinstance(value, float) else "string"

@@ -1,0 +1,1 @@
+"""Pipelines, steps and components as they are written."""

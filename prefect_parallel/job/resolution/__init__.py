@@ -1,0 +1,1 @@
+"""From a `PipelineJob` to the steps that run."""

@@ -1,0 +1,1 @@
+"""Settings of a parallel step, each declared once."""

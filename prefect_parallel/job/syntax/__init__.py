@@ -1,0 +1,1 @@
+"""What texts of a pipeline hold: expressions and placeholders."""
