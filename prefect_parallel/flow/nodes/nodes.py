@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Event
@@ -26,12 +26,22 @@ from prefect_parallel.flow.nodes.node import NodePlugin, process_mini_batches
 from prefect_parallel.flow.nodes.node_folder import RunPlace
 from prefect_parallel.flow.nodes.progress import AttemptEvent
 from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
-from prefect_parallel.flow.nodes.watch import Happening, RunStarted, TaskRunBroken, TaskRunEnded
+from prefect_parallel.flow.nodes.watch import (
+    Happening,
+    RunStarted,
+    StepFailed,
+    TaskRunBroken,
+    TaskRunEnded,
+    TaskRunLost,
+)
 
 WINDOW_PER_SLOT = 2
 """So many task runs are submitted ahead for each slot, so that none waits for the driver."""
 
 SMALLEST_WINDOW = 100
+
+RECOVERABLE = (CONNECTED, "connecting")
+"""The statuses of a Dask client that has a scheduler, or still tries to reach it again."""
 
 SCHEDULER_GONE = "the Dask scheduler is gone; go on with --resume when there is one"
 
@@ -47,52 +57,83 @@ class Nodes:
         """The task runs over groups of mini-batches; each end of one is a happening."""
         window = max(SMALLEST_WINDOW, WINDOW_PER_SLOT * slots)
         task = process_mini_batches.with_options(retries=retries)
-        return TaskRuns(lambda group: self._submit(task, group), groups, window)
+        return TaskRuns(_runner().client, self._key, task, groups, self._happenings, window)
 
     def close(self, *, grace: float) -> None:
         """Close the pools; what runs gets so many seconds to come to its end."""
         _members().run(_close, key=self._key, grace=grace)
 
-    def _submit(self, task: Task[..., int], group: list[MiniBatch]) -> None:
-        # As text: Prefect would look into each list and dictionary for what it waits for.
-        text = json.dumps([mini_batch.to_json() for mini_batch in group])
-        submitted = task.submit(self._key, text, group[0].index, group[-1].index)
-        future = cast(PrefectDaskFuture[int], submitted)
-        future.wrapped_future.add_done_callback(self._note_end)
-
-    def _note_end(self, future: distributed.Future[Any]) -> None:
-        if future.status == "error":
-            # Dask could not run it, e.g. because it killed one node after the other.
-            self._happenings.put(TaskRunBroken(str(future.exception())))
-        elif future.status != "finished":
-            # Nobody but Dask cancels a task, when its client has given up.
-            self._happenings.put(TaskRunBroken(SCHEDULER_GONE))
-        self._happenings.put(TaskRunEnded())
-
 
 class TaskRuns:
-    """Task runs of a step, submitted as earlier ones end: the driver's memory stays flat."""
+    """Task runs of a step, submitted as earlier ones end: the driver's memory stays flat.
+
+    When a task run ends, its mini-batches have their parts, unless Dask says otherwise:
+
+    - `finished`: The task run has ended, well or not.
+    - `lost`: It had ended as well, and its result was lost with the worker that had it. Nobody
+      needs the result; that Dask computes it again ends when the future is released.
+    - `cancelled`: The scheduler was restarted, or the connection to it was lost, and with it all
+      that was submitted. If the client has a scheduler again, the group is submitted again.
+    - `error`: Dask could not run it, e.g. because it killed one worker after the other.
+
+    `pending` is not an end: Dask itself runs again what was running on a worker that is lost.
+    """
 
     def __init__(
         self,
-        submit: Callable[[list[MiniBatch]], None],
+        client: distributed.Client,
+        key: str,
+        task: Task[..., int],
         groups: Iterator[list[MiniBatch]],
+        happenings: SimpleQueue[Happening],
         window: int,
     ) -> None:
-        self._submit = submit
+        self._client = client
+        self._key = key
+        self._task = task
         self._groups = groups
+        self._happenings = happenings
         self._window = window
+        self._lost: list[list[MiniBatch]] = []
         self._in_flight = 0
 
     def refill(self) -> bool:
-        """Submit what the window has room for; False if nothing is in flight any more."""
+        """Submit what the window has room for; False if nothing is in flight any more.
+
+        Raises:
+            StepFailed: There is no scheduler any more that could run what was lost.
+        """
+        if self._lost and self._client.status not in RECOVERABLE:
+            raise StepFailed(SCHEDULER_GONE)
+        while self._lost:
+            self._submit(self._lost.pop())
         for group in itertools.islice(self._groups, self._window - self._in_flight):
             self._submit(group)
-            self._in_flight += 1
         return self._in_flight > 0
 
     def one_ended(self) -> None:
         self._in_flight -= 1
+
+    def one_lost(self, group: list[MiniBatch]) -> None:
+        """Submit a group again."""
+        self._in_flight -= 1
+        self._lost.append(group)
+
+    def _submit(self, group: list[MiniBatch]) -> None:
+        # As text: Prefect would look into each list and dictionary for what it waits for.
+        text = json.dumps([mini_batch.to_json() for mini_batch in group])
+        submitted = self._task.submit(self._key, text, group[0].index, group[-1].index)
+        future = cast(PrefectDaskFuture[int], submitted).wrapped_future
+        future.add_done_callback(lambda ended: self._note_end(ended, group))
+        self._in_flight += 1
+
+    def _note_end(self, future: distributed.Future[Any], group: list[MiniBatch]) -> None:
+        if future.status == "cancelled":
+            self._happenings.put(TaskRunLost(group))
+            return
+        if future.status == "error":
+            self._happenings.put(TaskRunBroken(str(future.exception())))
+        self._happenings.put(TaskRunEnded())
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Protocol, TypeAlias
 
+from prefect_parallel.data import MiniBatch
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.nodes.progress import AttemptEvent, Progress
 from prefect_parallel.flow.nodes.thresholds import Thresholds
@@ -44,7 +45,14 @@ class TaskRunEnded:
     """A task run is over, for good or bad: its result is not looked at, that would cost as much."""
 
 
-Happening: TypeAlias = list[AttemptEvent] | RunStarted | TaskRunBroken | TaskRunEnded
+@dataclass(frozen=True)
+class TaskRunLost:
+    """A task run is gone with the scheduler that knew of it, ended or not."""
+
+    group: list[MiniBatch]
+
+
+Happening: TypeAlias = list[AttemptEvent] | RunStarted | TaskRunBroken | TaskRunEnded | TaskRunLost
 """What nodes tell, and Dask."""
 
 
@@ -56,6 +64,9 @@ class TaskRuns(Protocol):
 
     def one_ended(self) -> None:
         """There is room for another."""
+
+    def one_lost(self, group: list[MiniBatch]) -> None:
+        """These mini-batches have to be submitted again."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +142,8 @@ class Watch:
             raise StepFailed(happening.reason)
         elif isinstance(happening, TaskRunEnded):
             task_runs.one_ended()
+        elif isinstance(happening, TaskRunLost):
+            task_runs.one_lost(happening.group)
 
     def _check_limits(self) -> None:
         now, limits = time.monotonic(), self._limits
