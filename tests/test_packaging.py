@@ -106,7 +106,7 @@ class Elsewhere:
 
 @pytest.fixture(scope="module")
 def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
-    """With a server that was left in the background, as the README advises."""
+    """With a server in the background that the profile names, as the README advises."""
     root = tmp_path_factory.mktemp("elsewhere")
     python = root / "environment"
     uv_does("venv", "--python", sys.executable, python)
@@ -120,8 +120,12 @@ def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     environment = {key: value for key, value in os.environ.items() if key not in ours}
     environment["PATH"] = f"{python / 'bin'}{os.pathsep}{environment['PATH']}"
     environment["PREFECT_HOME"] = str(root / "home")
+    environment["PREFECT_PROFILES_PATH"] = str(root / "home" / "profiles.toml")
     it = Elsewhere(folder, environment)
-    it.run("prefect", "server", "start", "--background", "--port", str(free_port()))
+    port = free_port()
+    it.run("prefect", "server", "start", "--background", "--port", str(port))
+    it.run("prefect", "config", "set", f"PREFECT_API_URL=http://127.0.0.1:{port}/api")
+    it.run("prefect", "server", "status", "--wait", "--timeout", str(SECONDS))
     yield it
     it.run("prefect", "server", "stop")
 

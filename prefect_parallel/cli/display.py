@@ -46,9 +46,6 @@ class Display(Observer):
     def step_ended(self, step: str, end: StepResult) -> None:
         self._ended.append((step, end))
 
-    def shown_at(self, ui: str) -> None:
-        self._say(f"the Prefect server in the background shows this run at {ui}")
-
     def warned(self, text: str) -> None:
         self._say(Text.assemble(("warning", "yellow"), f"  {text}"))
 

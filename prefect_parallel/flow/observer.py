@@ -18,9 +18,6 @@ class Observer:
     def waiting(self, what: str) -> None:
         """The run waits for something, e.g. `the Prefect server`."""
 
-    def shown_at(self, ui: str) -> None:
-        """The run can be looked at in the Prefect UI that was found at this address."""
-
     def warned(self, text: str) -> None:
         """Something about the run that may not be what was meant, before any step starts."""
 

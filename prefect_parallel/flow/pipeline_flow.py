@@ -72,6 +72,3 @@ class PipelineFlow(Flow[..., None]):
 class _Logged(Observer):
     def waiting(self, what: str) -> None:
         get_logger("prefect_parallel").info("waiting for %s", what)
-
-    def shown_at(self, ui: str) -> None:
-        get_logger("prefect_parallel").info("the run is shown at %s", ui)

@@ -121,23 +121,25 @@ def test_iris_without_a_server_and_with_an_empty_prefect_home(
     }
 
 
-def test_a_server_that_was_left_in_the_background_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_server_that_the_profile_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PREFECT_PROFILES_PATH", str(tmp_path / "home" / "profiles.toml"))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
     (tmp_path / "home").mkdir()
-    command = [sys.executable, "-m", "prefect", "server"]
+    prefect = [sys.executable, "-m", "prefect"]
     port = str(free_port())
-    subprocess.run([*command, "start", "--background", "--port", port], check=True)
+    api = f"http://127.0.0.1:{port}/api"
+    subprocess.run([*prefect, "server", "start", "--background", "--port", port], check=True)
     try:
+        subprocess.run([*prefect, "config", "set", f"PREFECT_API_URL={api}"], check=True)
+        subprocess.run([*prefect, "server", "status", "--wait"], check=True)
         run("iris_batch_prediction", tmp_path, None)
-        api = f"http://127.0.0.1:{port}/api"
         (found,) = httpx.post(
             f"{api}/flow_runs/filter", json={"flow_runs": {"name": {"any_": ["run"]}}}
         ).json()
         assert found["state_type"] == "COMPLETED"
     finally:
-        subprocess.run([*command, "stop"], check=True)
+        subprocess.run([*prefect, "server", "stop"], check=True)
 
 
 def test_digits(tmp_path: Path, server: str) -> None:

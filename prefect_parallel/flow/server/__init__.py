@@ -1,5 +1,5 @@
-"""The Prefect server: one that answers (`server`, `background_server`), and what it is asked.
+"""The Prefect server: `server` finds or starts one, the other modules ask it.
 
-`flow_run` asks for the run's own state, `placeholders` for secrets and variables of a pipeline,
-`block_datastores` for its datastores and data assets; `delivery` waits until it has heard all.
+`flow_run` reads and tags the run's own flow run, `placeholders` looks up secrets and variables of a
+pipeline, `block_datastores` its datastores and data assets; `delivery` sends what is still queued.
 """

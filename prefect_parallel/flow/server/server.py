@@ -1,7 +1,7 @@
-"""The Prefect server of a run: for its time only, where none is configured or left running.
+"""The Prefect server of a run: the one that is configured, else one that lasts as long as the run.
 
-Prefect would start one by itself, but one for each thread that first needs it, within a time that a
-cold database does not keep to, and one that outlives a killed driver.
+Prefect would start a temporary server itself, but one for each thread that needs it, with a time
+limit that a cold database exceeds, and it outlives a driver that is killed.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import os
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -29,12 +30,6 @@ from prefect.settings import (
 from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.errors import PrefectParallelError, ServerUnreachable
 from prefect_parallel.flow.observer import Observer
-from prefect_parallel.flow.server.background_server import (
-    HEALTH_SECONDS,
-    api_url,
-    background_server,
-    is_healthy,
-)
 from prefect_parallel.flow.server.delivery import deliver_events_and_logs
 from prefect_parallel.flow.server.flow_run import asking_once
 
@@ -42,7 +37,12 @@ STARTUP_SECONDS = 180.0
 """A cold database migrates for over 30 s on a small machine."""
 
 SHUTDOWN_SECONDS = 10.0
-"""What the server gets to write down the last events."""
+"""How long the server may take to write the last events."""
+
+HEALTH_SECONDS = 2.0
+"""Time limit of one health check."""
+
+POLL_SECONDS = 0.1
 
 
 class ServerFailed(PrefectParallelError):
@@ -55,50 +55,70 @@ class ServerGone(PrefectParallelError):
 
 @contextmanager
 def prefect_server(observer: Observer | None = None) -> Iterator[str]:
-    """The URL of the API of a server: the one configured, the one in the background, or a new one.
+    """Yield the API URL of the configured server, or of one that is started for the caller.
+
+    A server is configured by `PREFECT_API_URL`, in the environment or in the Prefect profile.
 
     Args:
         observer: Is told what is waited for.
 
     Raises:
-        ServerFailed: There is none, and none could be started.
+        ServerFailed: No server is configured, and none could be started.
     """
-    observer = observer or Observer()
     if configured := PREFECT_API_URL.value():
         yield configured
-    elif (background := background_server()) and (url := _wait_for(background, observer)):
-        observer.shown_at(url.removesuffix("/api"))
-        with temporary_settings({PREFECT_API_URL: url}), _environment_variable(url):
-            yield url
     else:
-        with _own_server(observer) as own:
-            yield own
+        with _own_server.used(observer or Observer()) as url:
+            yield url
 
 
 def refuse_server_away() -> None:
-    """Raise ServerUnreachable if the server that a run is to have does not answer at all."""
+    """Raise ServerUnreachable if the configured server does not answer at all."""
     with asking_once(), get_client(sync_client=True) as client:
         error = client.api_healthcheck()
     if isinstance(error, httpx.TransportError):
         raise ServerUnreachable.at(PREFECT_API_URL.value(), error)
 
 
-def _wait_for(background: psutil.Process, observer: Observer) -> str | None:
-    observer.waiting("the Prefect server in the background")
-    return api_url(background, seconds=STARTUP_SECONDS)
+class _OwnServer:
+    """The server that this process starts; flows that run at the same time share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._running = ExitStack()
+        self._url = ""
+
+    @contextmanager
+    def used(self, observer: Observer) -> Iterator[str]:
+        with self._lock:
+            if self._users == 0:
+                self._url = self._running.enter_context(_started(observer))
+            self._users += 1
+        # No one would notice a missing heartbeat, and ending one takes up to a second.
+        settings = {PREFECT_API_URL: self._url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+        with temporary_settings(settings):
+            try:
+                yield self._url
+            finally:
+                with self._lock:
+                    self._users -= 1
+                    if self._users == 0:
+                        self._running.close()
+
+
+_own_server = _OwnServer()
 
 
 @contextmanager
-def _own_server(observer: Observer) -> Iterator[str]:
+def _started(observer: Observer) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="prefect-parallel-server-") as folder:
         spawner = Spawner()
         try:
             log = Path(folder) / "server.log"
             port = _free_port()
             url = f"http://127.0.0.1:{port}/api"
-            observer.waiting(
-                "a Prefect server for this run; `prefect server start --background` saves this"
-            )
+            observer.waiting("a Prefect server for this run: PREFECT_API_URL is not set")
             pid = spawner.start(
                 server_command(port),
                 folder=Path(folder),
@@ -107,20 +127,20 @@ def _own_server(observer: Observer) -> Iterator[str]:
                 stderr=log,
             )
             wait_until_healthy(url, pid, log)
-            # Nobody is there to miss a heartbeat, and to end one takes up to a second.
-            settings = {PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
-            with temporary_settings(settings), _environment_variable(url):
-                try:
-                    yield url
-                finally:
-                    deliver_events_and_logs()
-                    spawner.end(pid, grace=SHUTDOWN_SECONDS)
+            # For Dask workers, which are processes of their own.
+            os.environ["PREFECT_API_URL"] = url
+            try:
+                yield url
+            finally:
+                del os.environ["PREFECT_API_URL"]
+                deliver_events_and_logs()
+                spawner.end(pid, grace=SHUTDOWN_SECONDS)
         finally:
             spawner.close()
 
 
 def server_command(port: int) -> list[str]:
-    """What starts a server on this machine, in the foreground."""
+    """The command that runs a server on this machine, in the foreground."""
     return [
         sys.executable,
         "-m",
@@ -159,31 +179,29 @@ def wait_until_healthy(url: str, pid: int, log: Path) -> None:
     """Wait for a server that was started.
 
     Args:
-        url: Of its API.
+        url: The URL of its API.
         pid: Its process id.
-        log: What it has printed.
+        log: The file that it prints to.
 
     Raises:
-        ServerFailed: It has ended, or does not answer in time.
+        ServerFailed: The server ended, or does not answer in time.
     """
     limit = max(STARTUP_SECONDS, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value())
     until = time.monotonic() + limit
     with httpx.Client(timeout=HEALTH_SECONDS) as client:
         while time.monotonic() < until and psutil.pid_exists(pid):
-            if is_healthy(client, url):
+            if _is_healthy(client, url):
                 return
-            time.sleep(0.1)
+            time.sleep(POLL_SECONDS)
     raise ServerFailed(
-        f"no Prefect server came up within {limit:g} s, or it ended; its last words:\n"
+        f"the Prefect server ended, or did not answer within {limit:g} s; its last lines:\n"
         + "\n".join(log.read_text(errors="replace").splitlines()[-10:])
     )
 
 
-@contextmanager
-def _environment_variable(url: str) -> Iterator[None]:
-    """Tell the Dask workers, which are processes of their own."""
-    os.environ["PREFECT_API_URL"] = url
+def _is_healthy(client: httpx.Client, url: str) -> bool:
     try:
-        yield
-    finally:
-        del os.environ["PREFECT_API_URL"]
+        answer = client.get(f"{url}/health")
+    except httpx.HTTPError:
+        return False
+    return answer.status_code == httpx.codes.OK
