@@ -106,7 +106,7 @@ class Elsewhere:
 
 @pytest.fixture(scope="module")
 def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
-    """With a server in the background that the profile names, as the README advises."""
+    """With a server that the profile names."""
     root = tmp_path_factory.mktemp("elsewhere")
     python = root / "environment"
     uv_does("venv", "--python", sys.executable, python)
@@ -123,11 +123,14 @@ def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     environment["PREFECT_PROFILES_PATH"] = str(root / "home" / "profiles.toml")
     it = Elsewhere(folder, environment)
     port = free_port()
-    it.run("prefect", "server", "start", "--background", "--port", str(port))
+    with (root / "server.log").open("w") as log:
+        command = ["prefect", "server", "start", "--port", str(port)]
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     it.run("prefect", "config", "set", f"PREFECT_API_URL=http://127.0.0.1:{port}/api")
     it.run("prefect", "server", "status", "--wait", "--timeout", str(SECONDS))
     yield it
-    it.run("prefect", "server", "stop")
+    server.terminate()
+    server.wait(60)
 
 
 def test_the_wheel_runs_elsewhere(elsewhere: Elsewhere) -> None:
