@@ -16,7 +16,7 @@ from prefect_parallel.job.resolution.resolved import (
     ResolvedJob,
 )
 from prefect_parallel.job.settings.program_arguments import PredefinedArguments
-from prefect_parallel.job.shell_words import UnsafeCommand
+from prefect_parallel.job.shell import InvalidCommand
 
 __all__ = [
     "AppendRowTo",
@@ -24,6 +24,7 @@ __all__ = [
     "CondaSpec",
     "Data",
     "Document",
+    "InvalidCommand",
     "Literal",
     "Missing",
     "OutputOf",
@@ -34,6 +35,5 @@ __all__ = [
     "PredefinedArguments",
     "Requirements",
     "ResolvedJob",
-    "UnsafeCommand",
     "load_pipeline",
 ]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prefect_parallel.job.shell import UnsafeCommand, check_command, quoted_command
+from prefect_parallel.job.shell import InvalidCommand, check_command, quoted_command
 
 # Everything that bash reads specially, and some that it does not.
 AWKWARD = "'\"`$\\(){}[];&|<>#*?~!=-+%^ \t\n\rabE0é☃"
@@ -84,6 +84,12 @@ def test_each_value_stays_one_argument(written: list[str], value: str) -> None:
         'env Y=X bash -c \'printf "%s\\0" "$Y"\'',
         "mapfile -d '' y < <(printf '%s\\0' X); show \"${y[0]}\"",
         "show X \\\n  ",
+        "true \"${a:-'}'}\" && show X",
+        'true "${a:-"}"}" "it\'s" && show X',
+        "true $(($((1 + (2))))) $[1] ${#a} && show X",
+        "{ cat <<'A'; cat <<-B; } > /dev/null\n`$X\nA\n\tit's $(true X)\n\tB\nshow X",
+        "cat > /dev/null <<A\nb\\\nA\nA\nshow X",
+        'show "$(grep -v case <<< X; case b in b) ;; esac)"',
     ],
 )
 @pytest.mark.parametrize(
@@ -106,13 +112,14 @@ def test_here_documents(value: str) -> None:
         assert done.stderr == b""
 
 
-def test_a_value_cannot_end_a_here_document() -> None:
-    command = "cat <<'EOF'\nE${{inputs.x}}F\nEOF"
-    assert quoted_command(command, {"inputs.x": "o"})
-    with pytest.raises(UnsafeCommand, match="EOF"):
-        quoted_command(command, {"inputs.x": "O"})
-    with pytest.raises(UnsafeCommand, match="EOF"):
-        quoted_command(command, {"inputs.x": "\nEOF\necho pwned\n"})
+@pytest.mark.parametrize("value", ["O", "\nEOF\necho no\n", "\\", "$(echo no)"])
+def test_a_value_cannot_end_a_here_document(value: str) -> None:
+    command = "cat <<'EOF'\n`$HOME` \\$ \\\\ \\\nE${{inputs.x}}F\nEOF"
+    done = subprocess.run(
+        ["bash", "-c", quoted_command(command, {"inputs.x": value})], capture_output=True
+    )
+    assert done.stdout.decode() == f"`$HOME` \\$ \\\\ \\\nE{value}F\n"
+    assert done.stderr == b""
 
 
 # Whatever an author writes around an expression, well-formed or not.
@@ -121,8 +128,7 @@ AUTHORS = st.lists(
         [
             *"'\"`$(){}[];&|<>#= \n\\-X",
             *("$(", "$((", "((", "))", "${", "${a:", "<<X\n", "<<'E'\n", "\nE\n", "[[ ", " ]]"),
-            *("a=", "a[", "echo ", "eval ", "case ", " in ", "esac", ";;", "test -v ", "let "),
-            *("declare ", "-i ", "export ", "local ", "read ", "-eq ", "bash -c ", "printf -v "),
+            *("a=", "a[", "echo ", "case ", " in ", "esac", ";;", "test ", "export ", "&>", ">&"),
             *("X", "X", "X", "X", " X", "X "),
         ]
     ),
@@ -143,7 +149,6 @@ ATTACKS = st.sampled_from(
         "a[$(canary)]",
         "a[`canary`]=1",
         "\\'; canary #",
-        "canary",
         "|canary",
         "&canary&",
         "x;canary",
@@ -173,7 +178,7 @@ def test_no_value_runs_as_code_however_the_author_quoted(
 ) -> None:
     try:
         command = quoted_command(author.replace("X", EXPRESSION), {"inputs.x": attack})
-    except UnsafeCommand:
+    except InvalidCommand:
         return
     work = cage / "work"
     work.mkdir(exist_ok=True)
@@ -199,64 +204,52 @@ def test_no_value_runs_as_code_however_the_author_quoted(
         "echo ${a:X}",
         'echo "${a[X]}"',
         "a[X]=1",
-        "eval echo X",
-        "command eval X",
-        "let n=X",
-        "trap X EXIT",
-        "read X",
-        "declare -i n=X",
-        "declare -i n; n=X",
-        "declare X",
-        "[[ X -eq 1 ]]",
-        "[[ -v X ]]",
-        "test -v X",
-        "printf -v X a",
-        "bash -c 'echo X'",
-        'sh -ec "X"',
-        "env A=b bash -c X",
-        "X --help",
-        "true; X",
-        "timeout 5 X",
-        "``eval X",
-        "$nothing eval X",
-        "$(true) X",
-        "$SHELL -c X",
-        '"$BASH" -c X',
+        "X=1",
+        "a=1 bX=1",
+        "a=([X]=1)",
         "echo \\X",
         "echo 'X",
         "cat <<X\nX",
+        "cat <<E\n$((X))\nE",
+        "cat <<'E F'\nX\nE F",
+        "echo `echo \\$a X`",
         "echo >& X",
         "cat <&X",
-        "bash <<E\nX\nE",
-        "cat a; sh -s 1 <<'E'\nX\nE",
-        "bash -c bash -c <<'E'\nX\nE",
-        "{ bash -e; } <<E\necho 'X'\nE",
-        "/bin/bash <<< X",
-        "echo X | bash",
-        "echo X | tee a |\n  env A=b sh -e -s",
     ],
 )
-def test_where_bash_would_read_it_as_code_it_is_refused(command: str) -> None:
-    with pytest.raises(UnsafeCommand):
+def test_refused_where_bash_evaluates_the_place_itself(command: str) -> None:
+    with pytest.raises(InvalidCommand):
         check_command(command.replace("X", "${{inputs.x}}"))
 
 
-def test_a_program_by_its_path_and_a_time_limit_are_fine() -> None:
-    check_command("${{inputs.folder}}/run.sh --fast")
-    check_command('"$PYTHON" ${{inputs.script}}')
-    check_command("$PYTHON work.py ${{inputs.x}}")
-    check_command("timeout ${{inputs.seconds}} python work.py")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "X --help",
+        "$PYTHON work.py X",
+        "timeout X python work.py",
+        "python work.py X=1 a.X=2 'b[X]=3'",
+        'eval "$y" X',
+        "xargs -I{} echo {} <<< X",
+        "bash -s X <<'E'\necho \"$1\"\nE",
+        "echo ${a#{} $(( (1 + 2) * 3 )) X",
+    ],
+)
+def test_what_a_program_does_with_its_arguments_is_up_to_the_author(command: str) -> None:
+    check_command(command.replace("X", EXPRESSION))
 
 
-def test_what_a_shell_reads_may_hold_values_if_it_is_no_code() -> None:
-    check_command("bash run.sh <<E\n${{inputs.x}}\nE")
-    check_command("cat <<'E' | bash -s ${{inputs.x}}\necho \"$1\"\nE")
-    check_command("echo ${{inputs.x}}; ls | sh")
-    check_command("bash -c 'wc -l' <<< ${{inputs.x}}")
+def test_a_message_says_where_why_and_what_to_do() -> None:
+    with pytest.raises(InvalidCommand) as refused:
+        check_command("echo $((${{inputs.x}} + 1))")
+    assert str(refused.value) == (
+        "${{inputs.x}} is not allowed inside $(( )), where bash evaluates the text; assign it to a "
+        "variable and check that first"
+    )
 
 
 def test_nul_is_refused() -> None:
-    with pytest.raises(UnsafeCommand, match="NUL"):
+    with pytest.raises(InvalidCommand, match="NUL"):
         quoted_command("echo ${{inputs.x}}", {"inputs.x": "a\0b"})
 
 

@@ -182,8 +182,8 @@ class CommandStepModel(CommandSettings):
         examples=[{"report": {"type": "uri_folder"}}],
     )
     command: Text = Field(
-        description="What `bash` runs. What expressions stand for is put in so that it can never be"
-        " read as code.",
+        description='What `bash` runs. Values are passed as quoted variables: as safe as `"$1"` in'
+        " a script.",
         examples=["python train.py --data ${{inputs.rows}} --to ${{outputs.model}}"],
     )
     code: Text | None = optional(

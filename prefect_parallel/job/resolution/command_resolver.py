@@ -10,8 +10,7 @@ from prefect_parallel.job.resolution.resolved import (
     missing_keys,
 )
 from prefect_parallel.job.resolution.step_resolver import StepResolver
-from prefect_parallel.job.shell import check_command
-from prefect_parallel.job.shell_words import UnsafeCommand
+from prefect_parallel.job.shell import InvalidCommand, check_command
 from prefect_parallel.job.syntax.expressions import keep_given
 
 
@@ -34,7 +33,7 @@ class CommandResolver(StepResolver):
         self.check_text(("command",), command)
         try:
             check_command(keep_given(command, set(missing_keys(self.inputs))))
-        except UnsafeCommand as error:
+        except InvalidCommand as error:
             self.diagnostics.in_step(self.name, ("command",), str(error))
         timeout = None
         if model.limits is not None:

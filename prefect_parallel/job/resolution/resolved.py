@@ -193,13 +193,13 @@ class CommandStep(ResolvedStep):
     timeout: int | None
 
     def shell_command(self, values: Mapping[str, str]) -> str:
-        """What `bash -c` runs; no value in it can be read as code.
+        """What `bash -c` runs, with values as quoted variables.
 
         Args:
             values: As for `ParallelStep.arguments`.
 
         Raises:
-            UnsafeCommand: A value cannot be put in safely where it stands.
+            InvalidCommand: An expression has no value, or a value contains a NUL character.
         """
         return quoted_command(
             self.command,
