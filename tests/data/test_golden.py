@@ -23,47 +23,56 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "mltable"
 # that no case covers.
 DIFFERENCES = {
     "error-filter-on-failed-conversion": (
-        "A value that could not be converted is null for a filter, too: one bad cell would"
-        " otherwise fail every row of its mini-batch, though the filter is often there to drop it."
+        "A value that could not be converted is null for a filter, too. Otherwise one bad"
+        " cell would fail every row of its mini-batch, even if the filter is there to drop it."
     ),
-    "files of a folder": "Sorted by path, not in the order of the file system: runs repeat.",
-    "a table without rows": "It keeps its columns: a script that names them works.",
-    "columns of a file that a filter leaves without rows": (
-        "They stay, with all_files_different_headers, too: no mini-batch has others than the rest."
+    "files of a folder": (
+        "Sorted by path, not in the order of the file system, so that runs are repeatable."
     ),
-    "columns that begin behind what planning looks at (1 MB)": (
-        "They are in the mini-batches that have them only; to know them all means to read it all."
+    "a table without rows": "It keeps its columns, so that a script can refer to them.",
+    "columns of a file whose rows are all filtered out": (
+        "They are kept, also with all_files_different_headers, so that all mini-batches have"
+        " the same columns."
     ),
-    "kinds of JSON values behind what planning looks at": (
-        "A column's kind is the table's, not that of the first value in each further file."
+    "columns that first appear after the part that planning reads (1 MB)": (
+        "Only the mini-batches that contain them have them; to find all columns, planning"
+        " would have to read all data."
     ),
-    "columns that a Delta table is partitioned by": "They are in the result, typed: data is kept.",
+    "kinds of JSON values after the part that planning reads": (
+        "A column has one type in the whole table, not that of the first value in each file."
+    ),
+    "columns that a Delta table is partitioned by": (
+        "They are part of the result, with their types, so that no data is lost."
+    ),
     "stream_info": "A column of paths stays text: there are no stream handles here.",
-    "UTF-16 with a big-endian mark, gzip": "Refused with the reason, instead of read as garbage.",
-    "keys that stand twice in the MLTable file": "Refused: one of them would be lost.",
-    "numbers that no 64-bit integer holds": (
-        "In a column of integers NaN, infinities and larger numbers are null, not 0 or the"
-        " nearest integer."
+    "UTF-16 with a big-endian mark, gzip": (
+        "Refused with the reason, instead of being read as garbage."
+    ),
+    "duplicate keys in the MLTable file": "Refused: one of them would be lost.",
+    "numbers that do not fit into a 64-bit integer": (
+        "In a column of integers, NaN, infinities and larger numbers become null, not 0 or"
+        " the nearest integer."
     ),
     "01, 00, +1 and -0": (
-        "Integers, also where a column has no others: the reference takes it for booleans and"
-        " loses all values."
+        "Integers, even in a column without other values; Azure's mltable takes the column"
+        " for booleans and loses all values."
     ),
-    "fields of what is no object": (
-        "Null in a filter, as is a column that is not there; the reference fails the read."
+    "fields of a value that is not an object": (
+        "Null in a filter, like a missing column; Azure's mltable fails the read."
     ),
-    "a weekday that is not that of the date": ("The value is null; the reference fails the read."),
-    "columns that a filter leaves without values in JSON lines": (
-        "They stay, for the same reason as those of files without rows."
+    "a weekday that does not match the date": "The value is null; Azure's mltable fails the read.",
+    "columns of JSON lines whose values are all filtered out": (
+        "They are kept, so that all mini-batches have the same columns."
     ),
-    "a column of moments that nanoseconds do not reach": (
-        "Its nulls are objects, as those of any column without values."
+    "a column of datetimes outside the range of nanoseconds": (
+        "Its nulls are objects, as in any column without values."
     ),
-    "times of a zone in Parquet": (
-        "The zone's local time, its summer time too; times of the day stay."
+    "times with a time zone in Parquet": (
+        "Converted to local time of that zone, daylight saving time included; times of day"
+        " are unchanged."
     ),
-    "a name of a header that is also that of a cell beyond it": (
-        "The cells beyond get another name; the reference fails the read."
+    "a header name that is also the name of an extra cell": (
+        "The extra cells get another name; Azure's mltable fails the read."
     ),
 }
 
