@@ -74,7 +74,7 @@ def read_document(
     try:
         content = file.read_bytes()
     except ValueError:
-        raise error([Problem("is no path", name, key=dotted(prefix) or None)]) from None
+        raise error([Problem("is not a valid path", name, key=dotted(prefix) or None)]) from None
     except OSError as failure:
         raise error([_unreadable(name, file, failure, prefix)]) from None
     document = parse_document(content, name, error, prefix, number_keys=number_keys)
@@ -173,7 +173,7 @@ class _Builder:
         root = self._value(event, events, ())
         for event in events:
             if isinstance(event, DocumentStartEvent):
-                self._fail(event, "a second document begins here", allowed="one document")
+                self._fail(event, "a second YAML document starts here", allowed="one document")
         if not isinstance(root, Section):
             self._fail_at(place, "the file is not a mapping", allowed="`key: value` lines")
         if self.problems:
@@ -188,10 +188,10 @@ class _Builder:
             place = (mark.line + 1, mark.column + 1) if mark else None
             hint = _hint(_line(self.text, mark.line), mark.column) if mark else None
             about = ", ".join(part for part in (error.context, error.problem) if part)
-            self._fail_at(place, f"not YAML: {about}", hint=hint)
+            self._fail_at(place, f"invalid YAML: {about}", hint=hint)
         except yaml.reader.ReaderError as error:
             line = self.text.count("\n", 0, error.position) + 1
-            self._fail_at((line, 1), f"not YAML: {error.reason} ({error.character!r})")
+            self._fail_at((line, 1), f"invalid YAML: {error.reason} ({error.character!r})")
 
     def _value(self, event: Event, events: Iterator[Event], path: KeyPath) -> Any:
         if len(path) > MAX_DEPTH:
@@ -248,7 +248,7 @@ class _Builder:
                 continue
             elif key in section:
                 first = section.key_places[key][0]
-                self._add(place, child, f"this key stands in line {first} already")
+                self._add(place, child, f"duplicate key, first defined on line {first}")
             else:
                 section.put(key, value, (place, value_place))
         for merge_place, value in merged:
@@ -268,7 +268,7 @@ class _Builder:
         # YAML 1.1's merge key: what the mapping itself says wins, then the earlier of several.
         for source in value if isinstance(value, Items) else [value]:
             if not isinstance(source, Section):
-                self._add(place, section.path, "`<<` merges mappings only")
+                self._add(place, section.path, "`<<` can only merge mappings")
                 continue
             for key, child in source.items():
                 if key not in section:
@@ -286,7 +286,7 @@ class _Builder:
 
     def _alias(self, event: AliasEvent, path: KeyPath) -> Any:
         if event.anchor not in self.anchors:
-            self._fail(event, f"the alias *{event.anchor} has no anchor &{event.anchor} before it")
+            self._fail(event, f"undefined alias *{event.anchor}")
         return self._copy(self.anchors[event.anchor], path, _place(event))
 
     def _copy(self, value: Any, path: KeyPath, place: Place) -> Any:
@@ -294,8 +294,7 @@ class _Builder:
         if self.aliased > MAX_ALIASED_VALUES or len(path) > MAX_DEPTH:
             self._fail_at(
                 place,
-                "aliases multiply this file beyond measure",
-                allowed=f"{MAX_ALIASED_VALUES:,} values by way of aliases",
+                f"aliases expand to more than {MAX_ALIASED_VALUES:,} values",
             )
         if isinstance(value, Section):
             section = Section(path)
@@ -351,9 +350,9 @@ def _place(event: Event) -> Place:
 
 
 def _hint(line: str, column: int) -> str | None:
-    """What is often meant by a line that is not YAML."""
+    """What is often meant by a line that is invalid YAML."""
     if "\t" in line[: column + 1]:
-        return "YAML is indented with spaces; there is a tab in this line"
+        return "indent with spaces: this line contains a tab"
     if "${{" in line and ("{" in line.partition("${{")[0] or "[" in line.partition("${{")[0]):
         return 'inside { } and [ ], an expression needs quotes: "${{...}}"'
     return None

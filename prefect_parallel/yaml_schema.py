@@ -37,7 +37,7 @@ class Diagnostics:
 
     def unknown_name(self, name: str, path: KeyPath, known: Collection[str]) -> None:
         """Nothing is known by a name."""
-        self.add((*path, name), f"unknown name {name!r}", **advice_for(name, known), of_key=True)
+        self.add((*path, name), "unknown key", **advice_for(name, known), of_key=True)
 
 
 class ValueSchema(Protocol):

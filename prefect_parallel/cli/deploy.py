@@ -159,7 +159,7 @@ def _job_variables(arguments: Sequence[str]) -> dict[str, Any]:
         try:
             variables[name] = yaml.safe_load(text) if text.startswith(("{", "[")) else text
         except yaml.YAMLError as error:
-            raise InvalidPipeline([Problem(f"not YAML: {error}", where)]) from None
+            raise InvalidPipeline([Problem(f"invalid YAML: {error}", where)]) from None
     return variables
 
 

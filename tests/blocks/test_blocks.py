@@ -151,7 +151,7 @@ def test_names_of_data_are_found_in_blocks(tmp_path: Path, server: str) -> None:
     files["path"] = f"azureml://datastores/my_stor_{unique}/paths/10"
     it.file.write_text(yaml.safe_dump(job))
     said = it.run(expect=2)
-    assert f"no datastore 'my_stor_{unique}' is known" in said
+    assert f"unknown datastore 'my_stor_{unique}'" in said
     assert f"did you mean my-store-{unique}?" in said
 
 

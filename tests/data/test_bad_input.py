@@ -102,7 +102,9 @@ def test_a_file_that_grows_after_planning(make_table: MakeTable) -> None:
     folder = make_table([GOOD, GOOD], "read_delimited")
     _, grown = outcomes(folder, lambda: (folder / "1.data").write_bytes(GOOD + b"3,z\n"))
     assert isinstance(grown, str)
-    assert "has changed since the mini-batches were planned: it had 12 bytes, it has 16" in grown
+    assert (
+        "has changed since the mini-batches were planned: it had 12 bytes and now has 16" in grown
+    )
 
 
 def test_a_file_that_vanishes_after_planning(make_table: MakeTable) -> None:
@@ -149,7 +151,7 @@ def test_a_line_that_never_ends_is_an_error_and_does_not_fill_the_memory(
         file.truncate(200 * 1024 * 1024)
     first, *others = outcomes(folder)
     assert isinstance(first, str)
-    assert "is this a file of lines?" in first
+    assert "is this a text file?" in first
     assert all(isinstance(other, pd.DataFrame) and other.empty for other in others)
 
 
@@ -171,26 +173,26 @@ def test_a_column_that_the_path_and_the_data_give(make_table: MakeTable) -> None
         {"extract_columns_from_partition_format": {"partition_format": "/{b}/x.csv"}},
         "read_delimited",
     )
-    with pytest.raises(InvalidInput, match="'b' is in the data and comes from the path, too"):
+    with pytest.raises(InvalidInput, match="'b' is both in the data and in the path"):
         outcomes(folder)
 
 
 MISTAKES = [
-    ("paths: []\npath: []\n", "2:1: path: unknown name 'path'", "did you mean paths?"),
+    ("paths: []\npath: []\n", "2:1: path: unknown key", "did you mean paths?"),
     ("paths: [{file: a}]\ntransformations:\n", "2:17: transformations: found nothing", ""),
-    ("paths: [{file: a}]\npaths: []\n", "2:1: paths: this key stands in line 1 already", ""),
-    ("paths: [{file: a*.csv}]\n", "1:16: paths.0.file: 'a*.csv' has wildcards", "pattern"),
-    ("paths: [{pattern: a**/b}]\n", "** is not a whole part", ""),
-    ("paths: [{file: a, folder: b}]\n", "1:9: paths.0: has 2 keys", ""),
+    ("paths: [{file: a}]\npaths: []\n", "2:1: paths: duplicate key, first defined on line 1", ""),
+    ("paths: [{file: a*.csv}]\n", "1:16: paths.0.file: 'a*.csv' contains wildcards", "pattern"),
+    ("paths: [{pattern: a**/b}]\n", "** must be a whole path segment", ""),
+    ("paths: [{file: a, folder: b}]\n", "1:9: paths.0: expected one key, found 2", ""),
     ("paths: [a.csv]\n", "1:9: paths.0: found 'a.csv'", ""),
     (
         "paths: [{file: a}]\ntransformations:\n- read_delimitd\n",
-        "3:3: transformations.0.read_delimitd: unknown name",
+        "3:3: transformations.0.read_delimitd: unknown key",
         "did you mean read_delimited?",
     ),
     (
         "paths: [{file: a}]\ntransformations:\n- read_delimited: {delimeter: ','}\n",
-        "3:20: transformations.0.read_delimited.delimeter: unknown name",
+        "3:20: transformations.0.read_delimited.delimeter: unknown key",
         "did you mean delimiter?",
     ),
     (
@@ -215,7 +217,7 @@ MISTAKES = [
     ),
     (
         "paths: [{file: a}]\ntransformations:\n- read_parquet\n- read_json_lines\n",
-        "4:3: transformations.1: a second transformation that reads",
+        "4:3: transformations.1: only one read_* transformation is allowed",
         "",
     ),
     (
@@ -225,9 +227,9 @@ MISTAKES = [
     ),
     ("paths: [{file: a}]\ntransformations:\n- take: yes\n", "the boolean true", "at least 0"),
     ("paths: [{file: 2024-01-02}]\n", "paths.0.file: found the date 2024-01-02", "text"),
-    ("paths: [{file: a}]\ntransformations:\n- filter\n", "its options are missing", ""),
+    ("paths: [{file: a}]\ntransformations:\n- filter\n", "options are missing", ""),
     ("? [1]\n: 2\npaths: []\n", "the key is a list, not text", ""),
-    ("paths: &a [*a, *a]\n", "no anchor &a before it", ""),
+    ("paths: &a [*a, *a]\n", "undefined alias *a", ""),
     ("paths: a.csv\n", "1:8: paths: found", "a list of file:"),
     ("paths: []\ntransformations: [[a]]\n", "transformations.0: found", "one transformation"),
     ("", "is empty", ""),
@@ -248,7 +250,7 @@ def test_anchors_that_explode_are_refused_quickly(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x]"]
     lines += [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40)]
     (tmp_path / "MLTable").write_text("\n".join([*lines, "paths: []"]))
-    with pytest.raises(InvalidMLTable, match="beyond measure"):
+    with pytest.raises(InvalidMLTable, match="aliases expand to more than"):
         plan(str(tmp_path), type="mltable", mode=None, split=BySize())
 
 
@@ -264,16 +266,16 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("step", "why"),
     [
-        ({"filter": "a in (1, 2)"}, "'a in (1, 2)' is not of the expression language"),
-        ({"filter": "__import__('os').system('x')"}, "is not of the expression language"),
-        ({"filter": "a == 'x"}, "cannot be read"),
+        ({"filter": "a in (1, 2)"}, "unsupported expression 'a in (1, 2)'"),
+        ({"filter": "__import__('os').system('x')"}, "the unsupported expression"),
+        ({"filter": "a == 'x"}, "invalid filter"),
         (
             {
                 "convert_column_types": [
                     {"columns": "a", "column_type": {"boolean": {"true_values": ["x"]}}}
                 ]
             },
-            "true_values and false_values go together",
+            "true_values and false_values must be given together",
         ),
         (
             {
@@ -281,15 +283,15 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
                     {"columns": "a", "column_type": {"datetime": {"formats": ["%H:%M"]}}}
                 ]
             },
-            "has no date",
+            "has no year",
         ),
         *(
             ({"convert_column_types": [{"columns": "a", "column_type": column_type}]}, why)
             for column_type, why in [
                 ({"boolean": {"true_values": ["x"], "false_values": ["x"]}}, "both a true and a"),
                 ({"datetime": {"formats": []}}, "formats is empty"),
-                ({"datetime": {"formats": ["%Y"]}, "boolean": {}}, "not both"),
-                ({"datetime": {"formats": ["%Y %Q"]}}, "the unknown directive '%Q'"),
+                ({"datetime": {"formats": ["%Y"]}, "boolean": {}}, "choose one"),
+                ({"datetime": {"formats": ["%Y %Q"]}}, "unknown directive '%Q'"),
                 ({"datetime": {"formats": ["%Y %I"]}}, "%I without %p"),
             ]
         ),
@@ -299,7 +301,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
                 ("/{a/", "brace"),
                 ("/a/", "placeholder"),
                 ("/{}/a", "has no name"),
-                ("/{a}/{a}", "'a' stands twice"),
+                ("/{a}/{a}", "duplicate placeholder 'a'"),
                 ("/{a:yyyy}/{b:yyyy}", "two dates"),
                 ("/{a:ddyyyy}", "once each, in the order yyyy MM dd"),
             ]
@@ -330,7 +332,7 @@ def test_a_table_that_cannot_be_grouped(make_table: MakeTable) -> None:
 
 def test_a_partition_format_of_no_file(make_table: MakeTable) -> None:
     extract = {"extract_columns_from_partition_format": {"partition_format": "/{p}/gone"}}
-    with pytest.raises(InvalidMLTable, match=r"matches the path of no file, as .*0\.data"):
+    with pytest.raises(InvalidMLTable, match=r"matches no path, e\.g\. .*0\.data"):
         load_table(str(make_table([GOOD], extract, "read_delimited"))).to_pandas()
 
 
@@ -363,7 +365,7 @@ def test_inputs_of_another_type(tmp_path: Path) -> None:
         planned("", "uri_file")
     with pytest.raises(InvalidInput, match="its type is uri_file"):
         planned("a.csv", "uri_folder")
-    with pytest.raises(InvalidInput, match="no MLTable file"):
+    with pytest.raises(InvalidInput, match="cannot read its MLTable file"):
         planned("", "mltable")
     with pytest.raises(InvalidInput, match="no such file or folder"):
         planned("gone", "uri_folder")

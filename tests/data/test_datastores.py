@@ -73,12 +73,12 @@ def test_a_table_in_a_datastore_that_is_a_local_folder(known: Datastores, tmp_pa
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("azureml:row:2", "no asset 'row' is known\n    allowed: rows, pictures\n.*mean rows"),
-        ("azureml:rows:3", "no version '3' of rows is known\n    allowed: 2, 10"),
-        ("azureml:rows@newest", "no version '@newest' of rows"),
-        ("azureml://datastores/fa/paths/x", "no datastore 'fa' is known\n    allowed: near, far"),
-        ("azureml://datastores/far", "cannot be understood\n    allowed: azureml://datastores/"),
-        ("azureml:rows", "cannot be understood"),
+        ("azureml:row:2", "unknown asset 'row'\n    allowed: rows, pictures\n.*mean rows"),
+        ("azureml:rows:3", "unknown version '3' of rows\n    allowed: 2, 10"),
+        ("azureml:rows@newest", "unknown version '@newest' of rows"),
+        ("azureml://datastores/fa/paths/x", "unknown datastore 'fa'\n    allowed: near, far"),
+        ("azureml://datastores/far", "invalid azureml: URL\n    allowed: azureml://datastores/"),
+        ("azureml:rows", "invalid azureml: URL"),
     ],
 )
 def test_names_that_stand_for_nothing(known: Datastores, name: str, message: str) -> None:
@@ -117,13 +117,16 @@ def test_storage_options_go_to_other_processes_as_json(tmp_path: Path) -> None:
         ("datastores: {a: {}}", "1:14: datastores.a.url: the key is missing"),
         ("datastores: {a: {url: x, storage_option: {}}}", "did you mean storage_options"),
         ("datastores: [a]", "1:1: datastores: found a list"),
-        ("assets: {a: {1: {type: x, path: y}, 1: {type: x, path: y}}}", "stands in line 1 already"),
+        ("assets: {a: {1: {type: x, path: y}, 1: {type: x, path: y}}}", "first defined on line 1"),
         (
             "datastores: {a: {url: x, storage_options: !!python/object:os.x {}}}",
             "tag !!python/object:os.x is not allowed",
         ),
-        ("datastores: {a: {url: x, storage_options: {k: 1, k: 2}}}", "storage_options.k: this key"),
-        ("{", "not YAML"),
+        (
+            "datastores: {a: {url: x, storage_options: {k: 1, k: 2}}}",
+            "storage_options.k: duplicate key",
+        ),
+        ("{", "invalid YAML"),
         ("", "is empty"),
     ],
 )

@@ -187,7 +187,7 @@ def test_again_it_is_updated_in_place_and_keeps_its_schedule(api: Api, pipeline:
         (["--interval", "0"], ["--interval 0"]),
         (["--timezone", "UTC"], ["--timezone UTC"]),
         (["--job-variable", "image"], ["--job-variable image"]),
-        (["--job-variable", "env={a"], ["--job-variable env={a", "not YAML"]),
+        (["--job-variable", "env={a"], ["--job-variable env={a", "invalid YAML"]),
         (["--param", "rows"], ["--param rows", "NAME=VALUE"]),
     ],
 )

@@ -41,7 +41,7 @@ def test_mistakes_in_the_file(pipeline: Any, path: str, value: object, said: lis
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("type: pipeline\njobs: {a: [", "pipeline.yml:3:1: not YAML"),
+        ("type: pipeline\njobs: {a: [", "pipeline.yml:3:1: invalid YAML"),
         ("type: pipeline\n\tjobs: {}", "tab"),
         ("", "empty"),
         ("type: pipeline\njobs: !!python/object/apply:os.system ['touch x']", "!!python"),

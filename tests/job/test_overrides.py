@@ -88,7 +88,7 @@ def test_what_was_set_is_in_the_yaml(folder: Folder) -> None:
         ("jobs.first.mini_bach_size=5", "did you mean mini_batch_size?"),
         ("jobs.first.error_threshold=many", "a whole number, -1 or more"),
         ("jobs.first.inputs.files=./other", "--set jobs.first.inputs.files.path=./other"),
-        ("jobs.first.retry_settings={a: ", "not YAML"),
+        ("jobs.first.retry_settings={a: ", "invalid YAML"),
         ("jobs.first.retry_settings={timout: 5}", "did you mean timeout?"),
         ("jobs.first.task.environment=x", "write azureml:x"),
     ],

@@ -95,7 +95,7 @@ def test_an_environment_without_a_conda_file_asks_for_nothing(
         ("dependencies: " + "[" * 300, 1, "", "nested deeper"),
         # Of so many libyaml itself says so, from 0.2.6 on.
         ("dependencies: " + "[" * 5000, 1, "", "nest"),
-        ("dependencies: [", 2, "", "not YAML"),
+        ("dependencies: [", 2, "", "invalid YAML"),
     ],
 )
 def test_mistakes_in_a_file(folder: Folder, text: str, line: int, key: str, message: str) -> None:

@@ -96,13 +96,13 @@ def _shape(format_: str) -> re.Pattern[str]:
         elif letter == " " or part.isspace():
             text += r"\s*"
         elif part.startswith("%"):
-            raise ValueError(f"the format {format_!r} has the unknown directive {part!r}")
+            raise ValueError(f"unknown directive {part!r} in the format {format_!r}")
         else:
             text += re.escape(part)
     if not seen & {"year", "short_year"}:
-        raise ValueError(f"the format {format_!r} has no date: it needs %Y or %y")
+        raise ValueError(f"the format {format_!r} has no year: add %Y or %y")
     if "hour12" in seen and "half" not in seen:
-        raise ValueError(f"the format {format_!r} has %I without %p, or should have %H")
+        raise ValueError(f"the format {format_!r} has %I without %p: add %p, or use %H")
     return re.compile(text)
 
 

@@ -189,7 +189,7 @@ class Delimited(TableFormat):
             for name in entry["columns"]:
                 if known and name not in known:
                     raise ValueError(
-                        f"column_type_overrides names {name!r}, which is no column;"
+                        f"column_type_overrides names {name!r}, which is not a column;"
                         f" the columns are {', '.join(known)}"
                     )
                 if name in overrides:
@@ -275,4 +275,4 @@ def _check_partition_format(files: Iterable[File], preview: Preview) -> None:
         if not values or any(value.null_count == 0 for value in values.values()):
             return
     if path is not None:
-        raise ValueError(f"the partition format matches the path of no file, as {path}")
+        raise ValueError(f"the partition format matches no path, e.g. {path}")

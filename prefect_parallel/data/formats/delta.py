@@ -51,8 +51,8 @@ class Delta(Parquet):
         for entry in table.entries:
             if entry.kind != "folder":
                 raise InvalidInput(
-                    f"{table.path}:{entry.line}: read_delta_lake reads tables, each a folder:,"
-                    f" not a {entry.kind}:"
+                    f"{table.path}:{entry.line}: read_delta_lake needs folder: entries,"
+                    f" not {entry.kind}:"
                 )
             tables.append(self._load(table.entry_location(entry)))
         self._partitions = pa.concat_tables(tables, promote_options="permissive")
@@ -111,8 +111,8 @@ class Delta(Parquet):
             raise InvalidInput(f"{shown}: cannot be read as a Delta table: {error}") from error
         if table.protocol().min_reader_version > _READER_VERSION:
             raise InvalidInput(
-                f"{shown}: the Delta table asks for a reader of version"
-                f" {table.protocol().min_reader_version}; this one is {_READER_VERSION}"
+                f"{shown}: the Delta table requires reader version"
+                f" {table.protocol().min_reader_version}; supported is {_READER_VERSION}"
             )
         actions = pa.table(table.get_add_actions(flatten=True))
         paths = [location.join(unquote(path)).path for path in actions["path"].to_pylist()]
@@ -126,7 +126,7 @@ def _load_time(table: Any, text: str) -> None:
     """Loads the version of a time: the last if that is later, the first if it is earlier."""
     time = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     if time.tzinfo is None:
-        raise ValueError(f"timestamp_as_of {text!r} needs a time zone, as Z")
+        raise ValueError(f"timestamp_as_of {text!r} needs a time zone, e.g. Z")
     history = sorted(table.history(), key=lambda commit: commit["version"])
     limit = time.timestamp() * 1000
     versions = [commit["version"] for commit in history if commit["timestamp"] <= limit]

@@ -139,7 +139,7 @@ class JsonLines(TableFormat):
             elif not self._drops_invalid:
                 raise ValueError(
                     f"line {number} from byte {piece.start} on {row}\n"
-                    "    hint: `invalid_lines: drop` leaves such lines out"
+                    "    hint: `invalid_lines: drop` skips such lines"
                 )
         return rows
 

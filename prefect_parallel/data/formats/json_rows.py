@@ -26,7 +26,7 @@ _INTEGER_VALUE = rb":[ \t]*-?[0-9]+[ \t\r]*[,}]"
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        raise ValueError("a key stands twice in an object")
+        raise ValueError("duplicate key in an object")
     return made
 
 
@@ -52,11 +52,11 @@ def read_rows(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
         try:
             row, _ = _scan(line, 0 if line[0] == "{" else _end_of_blanks(line))
         except StopIteration:
-            yield number, _wrong(line, "it is not JSON")
+            yield number, _wrong(line, "invalid JSON")
         except (ValueError, RecursionError) as error:
             yield number, _wrong(line, str(error))
         else:
-            yield number, row if type(row) is dict else _wrong(line, "it is no object")
+            yield number, row if type(row) is dict else _wrong(line, "not an object")
 
 
 def parse(data: bytes, types: Mapping[str, pa.DataType], floats: frozenset[str]) -> pa.Table | None:

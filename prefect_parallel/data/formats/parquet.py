@@ -53,7 +53,7 @@ class Parquet(TableFormat):
         names = table.column_names
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise ValueError(f"two columns are named {twice!r}")
+            raise ValueError(f"duplicate column {twice!r}")
         columns = {name: table[name].combine_chunks() for name in names}
         if not self.keeps_types:
             columns = {name: simplified(column) for name, column in columns.items()}

@@ -51,7 +51,7 @@ class TableFormat(ABC):
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
         """Cuts files into pieces of about so many bytes, in order, without reading them whole.
 
-        A file that cannot be looked at is one piece: reading it will say why.
+        A file that cannot be accessed is one piece: reading it will say why.
         """
 
     def infer(

@@ -67,7 +67,7 @@ class TextFile:
         if head.startswith(_GZIP_MARK):
             wrong = "is compressed with gzip: unpack it"
         elif encoding == "utf16" and head.startswith(_UTF16_MARK_BIG):
-            wrong = "is UTF-16 of the big-endian kind, which MLTable does not read"
+            wrong = "is big-endian UTF-16, which MLTable does not support"
         elif self.size % self.unit:
             wrong = "is not UTF-16: it ends in the middle of a character"
         if wrong:
@@ -144,7 +144,7 @@ class TextFile:
             size *= 4
         raise UnreadableMiniBatch(
             f"{self.path}: the line around byte {at} is longer than {_LONGEST_LINE} bytes:"
-            " is this a file of lines?"
+            " is this a text file?"
         )
 
     def _last_line_end(self, data: bytes) -> int:
@@ -220,7 +220,7 @@ class TextFile:
         except UnicodeDecodeError as error:
             raise UnreadableMiniBatch(
                 f"{self.path}: byte {at + error.start} is not {self.encoding}: {error.reason}",
-                hint="set `encoding` of the read transformation to what the file is in",
+                hint="set `encoding` in the read transformation to the encoding of the file",
             ) from error
         return data
 

@@ -186,7 +186,7 @@ class Datastores:
         match = _DATASTORE.fullmatch(url)
         if match is None:
             raise InvalidInput(
-                f"{url}: cannot be understood",
+                f"{url}: invalid azureml: URL",
                 allowed="azureml://datastores/<name>/paths/<path>, azureml:<asset>:<version>,"
                 " azureml:<asset>@latest",
             )
@@ -219,9 +219,9 @@ def _latest(versions: Collection[str]) -> str:
 
 
 def _unknown(text: str, what: str, name: str, known: Collection[str], kind: str) -> InvalidInput:
-    where_from = None if known else "--datastores FILE tells what azureml: names stand for"
+    where_from = None if known else "--datastores FILE defines azureml: names"
     return InvalidInput(
-        f"{text}: no {what} is known",
-        allowed=", ".join(known) or f"no {kind} are known",
+        f"{text}: unknown {what}",
+        allowed=", ".join(known) or f"none: no {kind} are defined",
         hint=did_you_mean(name, known) or where_from,
     )

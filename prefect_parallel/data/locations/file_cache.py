@@ -52,7 +52,7 @@ class FileCache:
             location.fetch(temporary)
             size = temporary.stat().st_size
             if planned.size not in (None, size):
-                raise OSError(0, f"{size} bytes came instead of {planned.size}")
+                raise OSError(0, f"received {size} bytes instead of {planned.size}")
 
         try:
             self._once(path, fetch)

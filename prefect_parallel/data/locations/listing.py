@@ -46,7 +46,7 @@ def files_at(location: Location) -> list[File]:
     """A remote file, or all files below a remote folder.
 
     Raises:
-        InvalidInput: There is nothing, or it cannot be looked at.
+        InvalidInput: There is nothing, or it cannot be accessed.
     """
     if location.is_folder():
         return list(find_files(location))

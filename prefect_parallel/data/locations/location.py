@@ -107,7 +107,7 @@ class Location:
         return os.path.isdir(self.path)  # noqa: PTH112
 
     def file(self) -> File:
-        """The file as it is now; without a size if it cannot be looked at."""
+        """The file as it is now; without a size if it cannot be accessed."""
         if not self.is_remote:
             return File.at(self.path)
         try:
@@ -119,7 +119,7 @@ class Location:
         """Size and version of a file.
 
         Raises:
-            OSError: It cannot be looked at.
+            OSError: It cannot be accessed.
         """
         if self.is_remote:
             return self.remote_path().size_and_version()
@@ -139,12 +139,12 @@ class Location:
         if planned.size is not None and size != planned.size:
             raise UnreadableMiniBatch(
                 f"{self.path}: has changed since the mini-batches were planned:"
-                f" it had {planned.size} bytes, it has {size}"
+                f" it had {planned.size} bytes and now has {size}"
             )
         if self.is_remote and planned.version not in (None, version):
             raise UnreadableMiniBatch(
-                f"{self.path}: has changed since the mini-batches were planned: its version was"
-                f" {planned.version}, it is {version}"
+                f"{self.path}: has changed since the mini-batches were planned: its version"
+                f" was {planned.version} and is now {version}"
             )
 
     def open(self, size: int | None = None) -> IO[bytes]:
@@ -162,7 +162,7 @@ class Location:
         if size is None:
             size, _ = place.size_and_version()
         if size is None:
-            raise OSError(0, "its server does not tell how large it is")
+            raise OSError(0, "the server does not report its size")
         return cast("IO[bytes]", RemoteFile(place, size))
 
     def fetch(self, target: Path) -> None:
@@ -193,7 +193,7 @@ class Location:
         try:
             return self.remote_path().kind()
         except OSError as error:
-            raise InvalidInput(f"{self.path}: cannot be looked at: {error.strerror}") from error
+            raise InvalidInput(f"{self.path}: cannot be accessed: {error.strerror}") from error
 
     def remote_path(self) -> RemotePath:
         """What is behind a URL.

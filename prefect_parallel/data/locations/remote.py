@@ -84,8 +84,8 @@ class RemotePath:
             if len(data) != stop - start:
                 raise OSError(
                     errno.EIO,
-                    f"bytes {start}-{stop} were asked for, {len(data)} came: its server does not"
-                    " read by range, or the file has changed",
+                    f"requested bytes {start}-{stop}, received {len(data)}: the server does not"
+                    " support range requests, or the file has changed",
                 )
             return data
 
@@ -173,7 +173,7 @@ def _driver(url: str, storage_options: Mapping[str, Any]) -> tuple[AbstractFileS
         extra = _EXTRAS.get(scheme)
         install = f"pip install 'prefect-parallel[{extra}]'" if extra else str(error)
         raise InvalidInput(
-            f"{url}: what reads {scheme}:// is not installed", hint=install
+            f"{url}: the driver for {scheme}:// is not installed", hint=install
         ) from error
     except (ValueError, TypeError) as error:
         raise InvalidInput(f"{url}: cannot be opened: {error}") from error
@@ -233,9 +233,9 @@ def _as_os_error(error: Exception) -> OSError:
         return FileNotFoundError(errno.ENOENT, "no such file or folder")
     text = " ".join(str(error).split()) or type(error).__name__
     if status in _FORBIDDEN or isinstance(error, PermissionError):
-        return PermissionError(errno.EACCES, f"no permission: {text}")
+        return PermissionError(errno.EACCES, f"permission denied: {text}")
     if status is not None and isinstance(error, FileNotFoundError):
-        text = f"its server answers with status {status}"
+        text = f"the server answered with status {status}"
     if isinstance(error, OSError) and error.errno and error.strerror:
         text = error.strerror
     return OSError(errno.EIO, text)

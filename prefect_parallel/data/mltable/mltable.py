@@ -86,7 +86,7 @@ class MLTable:
                 content = file.read()
         except OSError as error:
             raise InvalidInput(
-                f"{given}: no MLTable file can be read there: {error.strerror}"
+                f"{given}: cannot read its MLTable file: {error.strerror}"
             ) from error
         document = parse_document(content, location.path, InvalidMLTable, number_keys=True)
         return _Reader(document).table(location)
@@ -136,9 +136,9 @@ class MLTable:
         if entry.kind == "file":
             file = location.file()
             if (file.size is None or not location.is_remote) and location.is_folder():
-                raise self._wrong(entry, "is a folder", "write `folder:` instead of `file:`")
+                raise self._wrong(entry, "is a folder", "use `folder:` instead of `file:`")
             if file.size is None and self.read_transformation:
-                raise self._wrong(entry, "does not exist or cannot be looked at")
+                raise self._wrong(entry, "does not exist or cannot be accessed")
             return iter([file])
         if not location.is_folder():
             what = "is a file" if location.exists() else "does not exist"
@@ -221,7 +221,7 @@ class _Reader:
             if len(self.diagnostics.problems) > before:
                 continue
             if len(read) != 1:
-                message = f"has {len(read)} keys"
+                message = f"expected one key, found {len(read)}"
                 self.diagnostics.add(path, message, "one of file, folder, pattern")
                 continue
             ((kind, text),) = read.items()
@@ -231,9 +231,9 @@ class _Reader:
     def _check_path(self, kind: str, text: str, path: KeyPath) -> None:
         if kind != "pattern":
             if any(mark in text for mark in "*?"):
-                self.diagnostics.add(path, f"{text!r} has wildcards", hint="write `pattern:`")
+                self.diagnostics.add(path, f"{text!r} contains wildcards", hint="use `pattern:`")
         elif any("**" in part and part != "**" for part in text.split("/")):
-            self.diagnostics.add(path, f"in {text!r} ** is not a whole part of the path")
+            self.diagnostics.add(path, f"{text!r}: ** must be a whole path segment")
 
     def _transformations(self) -> Iterator[Transformation]:
         reads = 0
@@ -243,7 +243,7 @@ class _Reader:
                 continue
             reads += transformation.name in READ_TRANSFORMATIONS
             if reads == 2:
-                self.diagnostics.add(path, "a second transformation that reads")
+                self.diagnostics.add(path, "only one read_* transformation is allowed")
                 reads = 0
             yield transformation
 
@@ -261,7 +261,7 @@ class _Reader:
             return Transformation(item, {}, line)
         elif item in TRANSFORMATIONS:
             allowed = TRANSFORMATIONS[item].allowed
-            self.diagnostics.add((*path, item), "its options are missing", allowed)
+            self.diagnostics.add((*path, item), "options are missing", allowed)
             return None
         self.diagnostics.unknown_name(name, path, TRANSFORMATIONS)
         return None

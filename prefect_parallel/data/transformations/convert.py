@@ -34,10 +34,10 @@ class Conversion:
         )
         self._name = name
         if not isinstance(column_type, str) and len(column_type) != 1:
-            raise ValueError("a column type is one of boolean and datetime, not both")
+            raise ValueError("column_type is both boolean and datetime: choose one")
         if name == "datetime":
             if not options["formats"]:
-                raise ValueError("formats is empty: it needs one at least")
+                raise ValueError("formats is empty: give at least one")
             self._parse = parser(options["formats"], options.get("date_constant"))
         if name == "boolean":
             self._words, self._mismatch = _words(options)
@@ -94,7 +94,7 @@ class Conversion:
 def _words(options: dict[str, Any]) -> tuple[dict[str, bool], bool | None]:
     given = [key for key in ("true_values", "false_values") if key in options]
     if len(given) == 1:
-        raise ValueError("true_values and false_values go together: one of them is missing")
+        raise ValueError("true_values and false_values must be given together")
     true = options.get("true_values", TRUE_WORDS)
     false = options.get("false_values", FALSE_WORDS)
     both = set(true) & set(false)

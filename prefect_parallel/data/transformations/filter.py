@@ -81,7 +81,7 @@ class Expression:
             tree = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             reason = error.msg if isinstance(error, SyntaxError) else error
-            raise ValueError(f"the filter {text!r} cannot be read: {reason}") from error
+            raise ValueError(f"invalid filter {text!r}: {reason}") from error
         self._node = self._build(tree, 0)
 
     def true_rows(self, batch: RowBatch) -> pa.Array[Any]:
@@ -122,7 +122,9 @@ class Expression:
         if value.kind == "null":
             return pa.repeat(pa.scalar(False), rows)
         if value.kind != "boolean":
-            raise ValueError(f"the filter {self.text!r} is no condition: it gives a {value.kind}")
+            raise ValueError(
+                f"the filter {self.text!r} must evaluate to a boolean, got a {value.kind}"
+            )
         data = value.data
         if isinstance(data, pa.Scalar):
             return pa.repeat(pa.scalar(bool(data.as_py())), rows)
@@ -230,13 +232,14 @@ class Expression:
         before = b"".join([*lines[: inner.lineno - 1], lines[inner.lineno - 1][: inner.col_offset]])
         if not before.rstrip().endswith(b"("):
             raise ValueError(
-                f"in the filter {self.text!r} there are two `if` without parentheses around one"
+                f"the filter {self.text!r} has nested `if` expressions:"
+                " put the inner one in parentheses"
             )
 
     def _unknown(self, node: ast.expr) -> ValueError:
         part = ast.get_source_segment(self.text.strip(), node) or self.text
         return ValueError(
-            f"in the filter {self.text!r}, {part!r} is not of the expression language: "
+            f"the filter {self.text!r} has the unsupported expression {part!r}; supported: "
             + ", ".join(LANGUAGE)
         )
 

@@ -175,7 +175,7 @@ def negate(value: Value) -> Value:
     if value.kind == "null":
         return value
     if value.kind != "boolean":
-        return _with(_errors(value, value), _failing(value.valid, "not needs a condition"))
+        return _with(_errors(value, value), _failing(value.valid, "`not` needs a boolean"))
     return replace(value, data=pc.invert(value.data))
 
 
@@ -208,7 +208,7 @@ def _unless(errors: Any, other: Value, decisive: bool) -> Any:
 def _condition(name: str, value: Value) -> Value:
     if value.kind in ("boolean", "null"):
         return value
-    return _with(_errors(value, value), _failing(value.valid, f"{name} needs conditions"))
+    return _with(_errors(value, value), _failing(value.valid, f"`{name}` needs booleans"))
 
 
 def choose(test: Value, then: Value, otherwise: Value) -> Value:
@@ -216,7 +216,7 @@ def choose(test: Value, then: Value, otherwise: Value) -> Value:
     test = _condition("if", test)
     kinds = {then.kind, otherwise.kind} - {"null"}
     if len(kinds) > 1:
-        raise ValueError("both sides of `if ... else` must be of one kind")
+        raise ValueError("both sides of `if ... else` must have the same type")
     if not kinds:
         return _with(_errors(test, test), _NULL)
     type_ = (otherwise if then.kind == "null" else then).data.type
@@ -245,7 +245,7 @@ def starts_with(value: Value, prefix: str) -> Value:
         "boolean",
         pc.starts_with(value.data, pattern=prefix),
         nulls,
-        "startswith meets a null value",
+        "startswith of a null value",
     )
     return _with(_errors(value, value), result)
 

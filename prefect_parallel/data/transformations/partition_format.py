@@ -49,7 +49,7 @@ class PartitionFormat:
         for match in _PLACEHOLDER.finditer(text):
             inside, brace, star, literal = match.groups()
             if brace:
-                raise ValueError(f"in {text!r} a brace has no partner")
+                raise ValueError(f"unmatched brace in {text!r}")
             if literal is not None:
                 pattern += re.escape(literal)
             elif star:
@@ -57,9 +57,9 @@ class PartitionFormat:
             else:
                 name, colon, date = inside.partition(":")
                 if not name:
-                    raise ValueError(f"in {text!r} a placeholder has no name")
+                    raise ValueError(f"a placeholder in {text!r} has no name")
                 if name in names or name == self.date:
-                    raise ValueError(f"in {text!r} the placeholder {name!r} stands twice")
+                    raise ValueError(f"duplicate placeholder {name!r} in {text!r}")
                 pattern += f"({self._date_pattern(name, date)})" if colon else "([^/]+)"
                 names.append(name)
         if not names:
@@ -87,7 +87,7 @@ class PartitionFormat:
             date.count(part) != (name in self._date_parts) for part, name in _DATE_PARTS.items()
         ):
             raise ValueError(
-                f"the parts of the date {date!r} must be once each, in the order "
+                f"the parts of the date {date!r} must appear once each, in the order "
                 + " ".join(_DATE_PARTS)
             )
         return pattern + re.escape(date[position:])

@@ -63,7 +63,7 @@ def _spread(path_columns: dict[str, Any], batch: RowBatch) -> dict[str, Column]:
     """Each value as often as the batch has rows."""
     clash = next((name for name in path_columns if name in batch.columns), None)
     if clash is not None:
-        raise ValueError(f"the column {clash!r} is in the data and comes from the path, too")
+        raise ValueError(f"the column {clash!r} is both in the data and in the path")
     return {name: pa.repeat(value[0], batch.rows) for name, value in path_columns.items()}
 
 
