@@ -43,12 +43,12 @@ def run_pipeline(
     from prefect_parallel.cli.display import display
     from prefect_parallel.cli.report import report_at_end
     from prefect_parallel.flow.compile import flow_of
-    from prefect_parallel.flow.nodes.node_template import NodeTemplate
+    from prefect_parallel.flow.nodes.fork_server import ForkServer
     from prefect_parallel.flow.preflight import check_inputs
     from prefect_parallel.flow.run_directories.runs import UploadFailed
     from prefect_parallel.flow.server.server import ServerGone, prefect_server, refuse_server_away
 
-    NodeTemplate.fork()
+    ForkServer.fork()
     gc.enable()
     name = options.name or default_run_name(job)
     place = options.place(name)

@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_parallel import load_pipeline
 from prefect_parallel.blocks import Compute
 from prefect_parallel.flow.nodes.cluster import task_runner_on
-from prefect_parallel.flow.nodes.membership import Wanted
+from prefect_parallel.flow.nodes.node_lease import NodeRequest
 from prefect_parallel.flow.run.computes import Computes
 from tests.e2e.conftest import Pipeline, write_pipeline
 
@@ -89,12 +89,12 @@ def test_a_cluster_in_kubernetes_is_set_up() -> None:
         cluster_kwargs={"name": "scoring", "image": "registry/scoring:1"},
         adapt_kwargs={"minimum": 0, "maximum": 10},
     )
-    runner = task_runner_on(compute, Wanted(3, 4)).duplicate()
+    runner = task_runner_on(compute, NodeRequest(3, 4)).duplicate()
     assert runner.resolved_cluster_class is operator.KubeCluster
     bound = inspect.signature(operator.KubeCluster).bind(**runner.cluster_kwargs)
     assert bound.kwargs == {"name": "scoring", "image": "registry/scoring:1", "n_workers": 3}
     assert runner.adapt_kwargs == {"minimum": 1, "maximum": 3}
-    assert runner.wanted == Wanted(3, 4)
+    assert runner.request == NodeRequest(3, 4)
 
 
 def test_the_compute_of_the_shipped_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ def test_the_compute_of_the_shipped_blocks(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv(f"AZURE_STORAGE_ACCOUNT_{name}", "x")
     compute = load_block_file(Path(__file__).parents[2] / "blocks" / "azure.py")["cpu-cluster"]
     assert isinstance(compute, Compute)
-    runner = task_runner_on(compute, Wanted(2, None))
+    runner = task_runner_on(compute, NodeRequest(2, None))
     inspect.signature(operator.KubeCluster).bind(**runner.cluster_kwargs)
 
 

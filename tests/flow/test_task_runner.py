@@ -31,7 +31,7 @@ from prefect.settings import (
 )
 from prefect_dask import DaskTaskRunner
 
-from prefect_parallel.flow.nodes import foundations
+from prefect_parallel.flow.nodes import prefect_compat
 from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
 
 TASK_RUNS = 20
@@ -269,14 +269,14 @@ def test_nodes_of_its_own_run_what_only_this_process_can_import(server: str) -> 
 def test_a_prefect_that_calls_it_differently_is_refused(
     monkeypatch: pytest.MonkeyPatch, function: Callable[..., None], message: str
 ) -> None:
-    (expected,) = foundations.OVERRIDDEN.values()
+    (expected,) = prefect_compat.OVERRIDDEN.values()
     function.__qualname__ = "submit"
-    monkeypatch.setattr(foundations, "OVERRIDDEN", {function: expected})
-    with pytest.raises(foundations.UnknownPrefect, match=message):
-        foundations.check_foundations()
+    monkeypatch.setattr(prefect_compat, "OVERRIDDEN", {function: expected})
+    with pytest.raises(prefect_compat.UnknownPrefect, match=message):
+        prefect_compat.check_prefect()
 
 
 def test_a_prefect_that_takes_other_arguments_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foundations, "CALLED", {(lambda context: None): ("serialized_context",)})
-    with pytest.raises(foundations.UnknownPrefect, match="does not take serialized_context"):
-        foundations.check_foundations()
+    monkeypatch.setattr(prefect_compat, "CALLED", {(lambda context: None): ("serialized_context",)})
+    with pytest.raises(prefect_compat.UnknownPrefect, match="does not take serialized_context"):
+        prefect_compat.check_prefect()

@@ -1,10 +1,11 @@
-"""The nodes of a parallel step, on Dask; they know nothing of pipelines.
+"""The nodes of a parallel step, on Dask. Nothing here knows of pipelines.
 
-`nodes` is the driver's view of them, `node` the worker's (`node_folder`: its files). A node sends
-`news` of its attempts, and `watch` tells from them how far the step is (`progress`) and when it has
-failed (`thresholds`).
+`nodes` is the driver's view of them, `node` the worker's (`node_folder`: its files). A node reports
+its attempts in batches (`event_batcher`). From these and the other `events` of a step,
+`step_monitor` derives how far it is (`progress`) and whether it has failed (`thresholds`).
 
-`task_runner` (`foundations`) runs Prefect tasks on `members`: processes of this machine
-(`local_nodes`, forked from the `node_template`), or workers of a `cluster` (`chosen_workers`, which
-`membership` makes nodes of).
+`task_runner` runs Prefect tasks on a `node_group`; `prefect_compat` checks the parts of Prefect
+that it relies on. The nodes are either all workers of a `dedicated_cluster`, e.g. `local_nodes`,
+which the `fork_server` starts, or some workers of a `shared_cluster`, each with a `node_lease`.
+`cluster` chooses between them by the step's compute.
 """

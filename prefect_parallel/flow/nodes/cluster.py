@@ -9,8 +9,8 @@ from distributed import Security
 
 from prefect_parallel.blocks import Compute
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.nodes.members import Members
-from prefect_parallel.flow.nodes.membership import Wanted
+from prefect_parallel.flow.nodes.node_group import NodeGroup
+from prefect_parallel.flow.nodes.node_lease import NodeRequest
 from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
 
 
@@ -18,7 +18,7 @@ class NoCluster(PrefectParallelError):
     """The Dask cluster of a compute cannot be reached, or started."""
 
 
-def task_runner_on(compute: Compute, wanted: Wanted) -> NodeTaskRunner:
+def task_runner_on(compute: Compute, request: NodeRequest) -> NodeTaskRunner:
     """The task runner of a step on a Dask cluster.
 
     Raises:
@@ -26,14 +26,14 @@ def task_runner_on(compute: Compute, wanted: Wanted) -> NodeTaskRunner:
     """
     if compute.address is not None:
         return NodeTaskRunner(
-            address=compute.address, client_kwargs={"security": _security(compute)}, wanted=wanted
+            address=compute.address, client_kwargs={"security": _security(compute)}, request=request
         )
     try:
         return NodeTaskRunner(
             cluster_class=compute.cluster_class,
-            cluster_kwargs={"n_workers": wanted.nodes, **compute.cluster_kwargs},
-            adapt_kwargs=_limits(compute.adapt_kwargs, wanted.nodes),
-            wanted=wanted,
+            cluster_kwargs={"n_workers": request.nodes, **compute.cluster_kwargs},
+            adapt_kwargs=_limits(compute.adapt_kwargs, request.nodes),
+            request=request,
         )
     except (ImportError, AttributeError, ValueError) as error:
         raise NoCluster(
@@ -43,14 +43,14 @@ def task_runner_on(compute: Compute, wanted: Wanted) -> NodeTaskRunner:
         ) from error
 
 
-def open_members(runner: NodeTaskRunner) -> Members:
+def open_node_group(runner: NodeTaskRunner) -> NodeGroup:
     """The nodes of a task runner, once its cluster is started, or reached.
 
     Raises:
         NoCluster: That fails.
     """
     try:
-        return runner.members
+        return runner.node_group
     except Exception as error:  # Each cluster class has errors of its own.
         what = runner.address or f"a {runner.cluster_class}"
         raise NoCluster(f"no Dask cluster: {what}: {type(error).__name__}: {error}") from error

@@ -1,4 +1,4 @@
-"""A Dask cluster on this machine, whose workers, the nodes, are forked from a template."""
+"""A Dask cluster on this machine, whose workers, the nodes, are forked from the fork server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import uuid4
 from distributed import Scheduler
 from distributed.deploy.spec import ProcessInterface, SpecCluster
 
-from prefect_parallel.flow.nodes.node_template import NodeTemplate, quieten_dask
+from prefect_parallel.flow.nodes.fork_server import ForkServer, quieten_dask
 
 
 class LocalNodes(SpecCluster):
@@ -47,13 +47,13 @@ class _Node(ProcessInterface):
         self._id = uuid4().hex
 
     async def start(self) -> None:
-        template = await asyncio.to_thread(NodeTemplate.get)
+        server = await asyncio.to_thread(ForkServer.get)
         await asyncio.to_thread(
-            template.start, self._id, self._scheduler, name=self._name, slots=self._slots
+            server.start, self._id, self._scheduler, name=self._name, slots=self._slots
         )
         await super().start()
 
     async def close(self) -> None:
-        template = await asyncio.to_thread(NodeTemplate.get)
-        await asyncio.to_thread(template.stop, self._id)
+        server = await asyncio.to_thread(ForkServer.get)
+        await asyncio.to_thread(server.stop, self._id)
         await super().close()

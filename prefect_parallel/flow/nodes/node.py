@@ -20,10 +20,10 @@ from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.entry.pool import EntryPool
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.nodes.members import NodePart
-from prefect_parallel.flow.nodes.news import CANNOT_WRITE, News
-from prefect_parallel.flow.nodes.node_folder import NodeFolder, RunPlace, open_folder
-from prefect_parallel.flow.nodes.progress import AttemptEvent
+from prefect_parallel.flow.nodes.event_batcher import CANNOT_WRITE, EventBatcher
+from prefect_parallel.flow.nodes.events import AttemptEvent
+from prefect_parallel.flow.nodes.node_folder import NodeFolder, RunAccess, open_folder
+from prefect_parallel.flow.nodes.node_group import NodePart
 from prefect_parallel.flow.server.delivery import deliver_events_and_logs
 from prefect_parallel.flow.server.placeholders import look_up
 from prefect_parallel.output.fingerprint import of_json
@@ -40,15 +40,15 @@ class MiniBatchFailed(PrefectParallelError):
 class Node:
     """A node of one step: where it has the step's directory, its entry processes, what it tells."""
 
-    def __init__(self, folder: NodeFolder, pool: EntryPool, news: News) -> None:
+    def __init__(self, folder: NodeFolder, pool: EntryPool, events: EventBatcher) -> None:
         self.pool = pool
         self._folder = folder
-        self._news = news
+        self._events = events
 
     def run(
         self, mini_batch: MiniBatch, attempt: int, *, last_attempt: bool, alone: bool
     ) -> Record:
-        """Run a mini-batch, unless it has succeeded already, commit its record, tell the driver.
+        """Run a mini-batch, unless it has succeeded already, publish its part, tell the driver.
 
         Args:
             mini_batch: The mini-batch.
@@ -59,21 +59,21 @@ class Node:
         """
         try:
             if not alone:
-                self._folder.recall(mini_batch.index)
+                self._folder.fetch_part(mini_batch.index)
             record = self.pool.run(mini_batch, attempt)
-            self._folder.commit(mini_batch.index)
+            self._folder.publish_part(mini_batch.index)
         except PrefectParallelError as error:
-            self._news.tell_broken(str(error))
+            self._events.tell_broken(str(error))
             raise
         except OSError as error:
-            self._news.tell_broken(f"{CANNOT_WRITE}: {error}")
+            self._events.tell_broken(f"{CANNOT_WRITE}: {error}")
             raise
-        self._news.add(AttemptEvent.of(record, last_attempt=last_attempt))
+        self._events.add(AttemptEvent.of(record, last_attempt=last_attempt))
         return record
 
     def close(self) -> None:
         """End all that runs. Also sends the task runs' last events."""
-        self._news.tell()
+        self._events.tell()
         self.pool.close()
         self._folder.close()
         deliver_events_and_logs()
@@ -83,20 +83,20 @@ class NodePlugin(NodePart):
     """Makes a Dask worker a node of a step, and ends that again."""
 
     def __init__(
-        self, config: EntryConfig, place: RunPlace, key: str, seconds_between_news: float
+        self, config: EntryConfig, access: RunAccess, key: str, seconds_between_events: float
     ) -> None:
         """Make the plugin of one step.
 
         Args:
             config: What the entry processes run.
-            place: Where the step's directory is.
+            access: Where the step's directory is.
             key: Tells the step apart from all others that a worker may serve.
-            seconds_between_news: How long the node keeps what it has to tell the driver.
+            seconds_between_events: How long the node keeps what it has to tell the driver.
         """
         self.name = key
         self._config = config
-        self._place = place
-        self._seconds_between_news = seconds_between_news
+        self._access = access
+        self._seconds_between_events = seconds_between_events
         self._node: Node | None = None
 
     @property
@@ -112,10 +112,10 @@ class NodePlugin(NodePart):
         """
         name = node_name(worker)
         scratch = Path(worker.local_directory)
-        folder = await asyncio.to_thread(open_folder, self._config, self._place, name, scratch)
-        news = News(worker, self.name, self._seconds_between_news)
-        pool = EntryPool(folder.config, name, news.tell_first_run, look_up)
-        self._node = Node(folder, pool, news)
+        folder = await asyncio.to_thread(open_folder, self._config, self._access, name, scratch)
+        events = EventBatcher(worker, self.name, self._seconds_between_events)
+        pool = EntryPool(folder.config, name, events.tell_first_run, look_up)
+        self._node = Node(folder, pool, events)
 
     async def teardown(self, worker: Worker) -> None:
         """Called by the worker when the step is over."""

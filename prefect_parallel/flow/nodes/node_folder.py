@@ -33,7 +33,7 @@ class NotStored(PrefectParallelError):
 
 
 @dataclass(frozen=True)
-class RunPlace:
+class RunAccess:
     """How a node finds a step's directory.
 
     Attributes:
@@ -67,10 +67,10 @@ class NodeFolder(Protocol):
 
     config: EntryConfig
 
-    def recall(self, mini_batch: int) -> None:
+    def fetch_part(self, mini_batch: int) -> None:
         """Have the part of a mini-batch here, if it was committed anywhere."""
 
-    def commit(self, mini_batch: int) -> None:
+    def publish_part(self, mini_batch: int) -> None:
         """Let the driver have the part of a mini-batch, and what the script wrote for it.
 
         Raises:
@@ -81,33 +81,33 @@ class NodeFolder(Protocol):
         """Let the driver have the logs; called when all processes have ended."""
 
 
-def open_folder(config: EntryConfig, place: RunPlace, node: str, scratch: Path) -> NodeFolder:
+def open_folder(config: EntryConfig, access: RunAccess, node: str, scratch: Path) -> NodeFolder:
     """The directory of a step, for a node.
 
     Args:
         config: With the driver's paths.
-        place: Where it may be.
+        access: Where it may be.
         node: The node's name.
         scratch: Where a folder may be made, if need be.
 
     Raises:
         RunNotSeen: It is nowhere.
     """
-    if place.is_seen():
+    if access.is_seen():
         return SharedFolder(config)
-    if place.store is None:
+    if access.store is None:
         raise RunNotSeen(
-            f"it does not see the run directory {Path(place.token_file).parent}",
+            f"it does not see the run directory {Path(access.token_file).parent}",
             hint="give a URL that all nodes reach, as --output-dir s3://bucket/runs, or a folder"
             " that all machines share",
         )
-    hidden = [path for path in place.inputs if not Path(path).exists()]
+    hidden = [path for path in access.inputs if not Path(path).exists()]
     if hidden:
         raise RunNotSeen(
             f"it does not see the input {hidden[0]}",
             hint="give a URL, or a folder that all machines share",
         )
-    return OwnFolder(config, place, node, scratch)
+    return OwnFolder(config, access, node, scratch)
 
 
 class SharedFolder(NodeFolder):
@@ -116,10 +116,10 @@ class SharedFolder(NodeFolder):
     def __init__(self, config: EntryConfig) -> None:
         self.config = config
 
-    def recall(self, mini_batch: int) -> None:
+    def fetch_part(self, mini_batch: int) -> None:
         """Is here."""
 
-    def commit(self, mini_batch: int) -> None:
+    def publish_part(self, mini_batch: int) -> None:
         """Was by its renaming."""
 
     def close(self) -> None:
@@ -129,16 +129,16 @@ class SharedFolder(NodeFolder):
 class OwnFolder(NodeFolder):
     """A folder of the node's own, whose contents go to the run store. May be used by threads."""
 
-    def __init__(self, config: EntryConfig, place: RunPlace, node: str, scratch: Path) -> None:
+    def __init__(self, config: EntryConfig, access: RunAccess, node: str, scratch: Path) -> None:
         """Make the folder, with the snapshot of the code.
 
         Raises:
             RunNotSeen: The store cannot be read.
         """
-        assert place.store is not None, "else nothing stands in for the run directory"
+        assert access.store is not None, "else nothing stands in for the run directory"
         self._root = Path(tempfile.mkdtemp(prefix=f"{node}-", dir=scratch))
         self._directory = StepDirectory(self._root)
-        self._store = Location(place.store, Datastores.from_json(config.datastores))
+        self._store = Location(access.store, Datastores.from_json(config.datastores))
         self._pushed: dict[str, FileStamp] = {}
         self._pushing = threading.Lock()
         self.config = _moved(config, self._root)
@@ -148,16 +148,16 @@ class OwnFolder(NodeFolder):
         except OSError as error:
             shutil.rmtree(self._root)
             raise RunNotSeen(
-                f"it cannot read the run store {place.store}: {error.strerror}"
+                f"it cannot read the run store {access.store}: {error.strerror}"
             ) from error
         self._directory.parts.mkdir()
-        for folder in place.folders:
+        for folder in access.folders:
             (self._root / folder).mkdir(parents=True, exist_ok=True)
         self._closed = threading.Event()
         self._pushing_logs = threading.Thread(target=self._push_logs_again, daemon=True)
         self._pushing_logs.start()
 
-    def recall(self, mini_batch: int) -> None:
+    def fetch_part(self, mini_batch: int) -> None:
         part = self._directory.part(mini_batch)
         try:
             self._remote(part).fetch(part)
@@ -166,7 +166,7 @@ class OwnFolder(NodeFolder):
         except OSError as error:
             raise NotStored(f"{self._store.path}: cannot be read: {error.strerror}") from error
 
-    def commit(self, mini_batch: int) -> None:
+    def publish_part(self, mini_batch: int) -> None:
         part = self._directory.part(mini_batch)
         try:
             self._push(self._directory.outputs)

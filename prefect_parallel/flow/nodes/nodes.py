@@ -19,21 +19,21 @@ from prefect_dask.task_runners import PrefectDaskFuture
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig
-from prefect_parallel.flow.nodes.cluster import open_members
-from prefect_parallel.flow.nodes.members import CONNECTED, Members
-from prefect_parallel.flow.nodes.news import seconds_between
-from prefect_parallel.flow.nodes.node import NodePlugin, process_mini_batches
-from prefect_parallel.flow.nodes.node_folder import RunPlace
-from prefect_parallel.flow.nodes.progress import AttemptEvent
-from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
-from prefect_parallel.flow.nodes.watch import (
-    Happening,
+from prefect_parallel.flow.nodes.cluster import open_node_group
+from prefect_parallel.flow.nodes.event_batcher import seconds_between
+from prefect_parallel.flow.nodes.events import (
+    AttemptEvent,
     RunStarted,
-    StepFailed,
+    StepEvent,
     TaskRunBroken,
     TaskRunEnded,
     TaskRunLost,
 )
+from prefect_parallel.flow.nodes.node import NodePlugin, process_mini_batches
+from prefect_parallel.flow.nodes.node_folder import RunAccess
+from prefect_parallel.flow.nodes.node_group import CONNECTED, NodeGroup
+from prefect_parallel.flow.nodes.step_monitor import StepFailed
+from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
 
 WINDOW_PER_SLOT = 2
 """So many task runs are submitted ahead for each slot, so that none waits for the driver."""
@@ -49,19 +49,19 @@ SCHEDULER_GONE = "the Dask scheduler is gone; go on with --resume when there is 
 class Nodes:
     """Nodes that have a step's entry pool."""
 
-    def __init__(self, key: str, happenings: SimpleQueue[Happening]) -> None:
+    def __init__(self, key: str, events: SimpleQueue[StepEvent]) -> None:
         self._key = key
-        self._happenings = happenings
+        self._events = events
 
     def task_runs(self, groups: Iterator[list[MiniBatch]], *, slots: int, retries: int) -> TaskRuns:
-        """The task runs over groups of mini-batches; each end of one is a happening."""
+        """The task runs over groups of mini-batches; each end of one is an event."""
         window = max(SMALLEST_WINDOW, WINDOW_PER_SLOT * slots)
         task = process_mini_batches.with_options(retries=retries)
-        return TaskRuns(_runner().client, self._key, task, groups, self._happenings, window)
+        return TaskRuns(_runner().client, self._key, task, groups, self._events, window)
 
     def close(self, *, grace: float) -> None:
         """Close the pools; what runs gets so many seconds to come to its end."""
-        _members().run(_close, key=self._key, grace=grace)
+        _node_group().run(_close, key=self._key, grace=grace)
 
 
 class TaskRuns:
@@ -85,14 +85,14 @@ class TaskRuns:
         key: str,
         task: Task[..., int],
         groups: Iterator[list[MiniBatch]],
-        happenings: SimpleQueue[Happening],
+        events: SimpleQueue[StepEvent],
         window: int,
     ) -> None:
         self._client = client
         self._key = key
         self._task = task
         self._groups = groups
-        self._happenings = happenings
+        self._events = events
         self._window = window
         self._lost: list[list[MiniBatch]] = []
         self._in_flight = 0
@@ -129,23 +129,23 @@ class TaskRuns:
 
     def _note_end(self, future: distributed.Future[Any], group: list[MiniBatch]) -> None:
         if future.status == "cancelled":
-            self._happenings.put(TaskRunLost(group))
+            self._events.put(TaskRunLost(group))
             return
         if future.status == "error":
-            self._happenings.put(TaskRunBroken(str(future.exception())))
-        self._happenings.put(TaskRunEnded())
+            self._events.put(TaskRunBroken(str(future.exception())))
+        self._events.put(TaskRunEnded())
 
 
 @contextmanager
 def open_nodes(
-    config: EntryConfig, place: RunPlace, happenings: SimpleQueue[Happening], *, wanted: int
+    config: EntryConfig, access: RunAccess, events: SimpleQueue[StepEvent], *, wanted: int
 ) -> Iterator[Nodes]:
     """Give each node the pool for a step, and take it away in the end.
 
     Args:
         config: What the pools run.
-        place: Where they find the step's directory.
-        happenings: Gets what the nodes tell.
+        access: Where they find the step's directory.
+        events: Gets what the nodes tell.
         wanted: How many nodes the step is to have.
 
     Raises:
@@ -153,22 +153,22 @@ def open_nodes(
     """
     key = f"prefect-parallel-{uuid4().hex}"
     runner = _runner()
-    client, members = runner.client, runner.members
+    client, node_group = runner.client, runner.node_group
 
-    client.subscribe_topic(key, lambda event: happenings.put(_happening(event[1])))
+    client.subscribe_topic(key, lambda event: events.put(_step_event(event[1])))
     try:
-        members.register(NodePlugin(config, place, key, seconds_between(wanted)))
-        yield Nodes(key, happenings)
+        node_group.register(NodePlugin(config, access, key, seconds_between(wanted)))
+        yield Nodes(key, events)
     finally:
-        members.unregister(key)
+        node_group.unregister(key)
         if client.status == CONNECTED:
             client.unsubscribe_topic(key)
 
 
-def _happening(news: dict[str, Any]) -> Happening:
-    if "attempts" in news:
-        return [AttemptEvent(*each) for each in json.loads(news["attempts"])]
-    return TaskRunBroken(news["broken"]) if "broken" in news else RunStarted()
+def _step_event(message: dict[str, Any]) -> StepEvent:
+    if "attempts" in message:
+        return [AttemptEvent(*each) for each in json.loads(message["attempts"])]
+    return TaskRunBroken(message["broken"]) if "broken" in message else RunStarted()
 
 
 async def _close(dask_worker: distributed.Worker, key: str, grace: float) -> None:
@@ -177,12 +177,12 @@ async def _close(dask_worker: distributed.Worker, key: str, grace: float) -> Non
 
 
 def assemble_nodes(limit: float, canceled: Event) -> str | None:
-    """Start the step's cluster, or connect to it, and let its `Members` assemble.
+    """Start the step's cluster, or connect to it, and let its `NodeGroup` assemble.
 
     Raises:
         NoCluster: There is none.
     """
-    return open_members(_runner()).assemble(limit, canceled)
+    return open_node_group(_runner()).assemble(limit, canceled)
 
 
 def _runner() -> NodeTaskRunner:
@@ -193,5 +193,5 @@ def _runner() -> NodeTaskRunner:
     return context.task_runner
 
 
-def _members() -> Members:
-    return _runner().members
+def _node_group() -> NodeGroup:
+    return _runner().node_group

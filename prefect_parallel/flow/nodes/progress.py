@@ -4,41 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import NamedTuple
 
-from prefect_parallel.output.part import Record
+from prefect_parallel.flow.nodes.events import AttemptEvent
 from prefect_parallel.output.root_cause import root_cause
-
-
-class AttemptEvent(NamedTuple):
-    """What a node tells the driver when an attempt has ended.
-
-    Attributes:
-        mini_batch: Its index.
-        final: Whether no other attempt follows.
-        succeeded: How many items did.
-        failed_items: How many did not.
-        error: One line; None for a mini-batch that succeeded.
-        started_at: Seconds since the epoch.
-    """
-
-    mini_batch: int
-    final: bool
-    succeeded: int
-    failed_items: int
-    error: str | None
-    started_at: float
-
-    @classmethod
-    def of(cls, record: Record, *, last_attempt: bool) -> AttemptEvent:
-        return cls(
-            mini_batch=record.index,
-            final=last_attempt or record.error is None,
-            succeeded=record.succeeded,
-            failed_items=record.failed_items,
-            error=record.error,
-            started_at=record.started_at,
-        )
 
 
 class Progress:

@@ -36,12 +36,13 @@ from prefect.tasks import Task
 from prefect.utilities.engine import collect_task_run_inputs_sync
 from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
-from prefect_parallel.flow.nodes.chosen_workers import ChosenWorkers
-from prefect_parallel.flow.nodes.foundations import check_foundations
-from prefect_parallel.flow.nodes.members import AllWorkers, Members, NodePart
-from prefect_parallel.flow.nodes.membership import Wanted, begin_in_slot
+from prefect_parallel.flow.nodes.dedicated_cluster import DedicatedCluster
+from prefect_parallel.flow.nodes.node_group import NodeGroup, NodePart
+from prefect_parallel.flow.nodes.node_lease import NodeRequest, begin_in_slot
+from prefect_parallel.flow.nodes.prefect_compat import check_prefect
+from prefect_parallel.flow.nodes.shared_cluster import SharedCluster
 
-check_foundations()
+check_prefect()
 
 
 class NodeTaskRunner(DaskTaskRunner):
@@ -49,7 +50,7 @@ class NodeTaskRunner(DaskTaskRunner):
 
     Args:
         args: As for `DaskTaskRunner`.
-        wanted: How many nodes, where others may use the cluster, too; None: all of its workers are
+        request: How many nodes, where others may use the cluster, too; None: all of its workers are
             nodes, each with as many slots as it has threads.
         kwargs: As for `DaskTaskRunner`.
 
@@ -61,11 +62,11 @@ class NodeTaskRunner(DaskTaskRunner):
         ```
     """
 
-    def __init__(self, *args: Any, wanted: Wanted | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, request: NodeRequest | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.wanted = wanted
-        self._members: Members | None = None
-        # By what they share; with it, lest another object gets the same id.
+        self.request = request
+        self._node_group: NodeGroup | None = None
+        # By what they share; with it, so that no other object gets the same id.
         self._shared: dict[tuple[Any, ...], tuple[_Shared, tuple[Any, ...]]] = {}
 
     @classmethod
@@ -79,19 +80,19 @@ class NodeTaskRunner(DaskTaskRunner):
     def duplicate(self) -> NodeTaskRunner:
         """A runner with the same settings."""
         copy: NodeTaskRunner = super().duplicate()  # type: ignore[no-untyped-call]
-        copy.wanted = self.wanted
+        copy.request = self.request
         return copy
 
     @property
-    def members(self) -> Members:
+    def node_group(self) -> NodeGroup:
         """The nodes; on first use it starts the cluster, or connects to it."""
-        if self._members is None:
-            self._members = (
-                AllWorkers(self.client)
-                if self.wanted is None
-                else ChosenWorkers(self.client, self.wanted)
+        if self._node_group is None:
+            self._node_group = (
+                DedicatedCluster(self.client)
+                if self.request is None
+                else SharedCluster(self.client, self.request)
             )
-        return self._members
+        return self._node_group
 
     def submit(  # type: ignore[override]
         self,
@@ -106,7 +107,7 @@ class NodeTaskRunner(DaskTaskRunner):
         task_run_id = uuid4()
         parameters = self._optimize_futures(parameters)
         inputs = _inputs(parameters, dependencies or {})
-        future = self.members.submit(
+        future = self.node_group.submit(
             _run_task,
             self._share(task).name,
             _assets(task, task_run_id, inputs),
@@ -128,16 +129,16 @@ class NodeTaskRunner(DaskTaskRunner):
         key = (*map(id, context), frozenset(tags))
         if key not in self._shared:
             shared = _Shared(dumps((task, _portable_context())))
-            self.members.register(shared)
+            self.node_group.register(shared)
             self._shared[key] = shared, context
         return self._shared[key][0]
 
     def __exit__(self, *args: Any) -> None:
-        if self._members is not None:
+        if self._node_group is not None:
             for shared, _ in self._shared.values():
-                self._members.unregister(shared.name)
-            self._members.close()
-            self._members = None
+                self._node_group.unregister(shared.name)
+            self._node_group.close()
+            self._node_group = None
         self._shared.clear()
         super().__exit__(*args)
 

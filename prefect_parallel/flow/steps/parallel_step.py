@@ -13,13 +13,13 @@ from prefect.flows import Flow
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.nodes.cluster import task_runner_on
-from prefect_parallel.flow.nodes.membership import Wanted
-from prefect_parallel.flow.nodes.news import CANNOT_WRITE
+from prefect_parallel.flow.nodes.event_batcher import CANNOT_WRITE
+from prefect_parallel.flow.nodes.node_lease import NodeRequest
 from prefect_parallel.flow.nodes.nodes import assemble_nodes, open_nodes
 from prefect_parallel.flow.nodes.progress import Progress
+from prefect_parallel.flow.nodes.step_monitor import Limits, StepCanceled, StepMonitor, check_totals
 from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
 from prefect_parallel.flow.nodes.thresholds import Thresholds
-from prefect_parallel.flow.nodes.watch import Limits, StepCanceled, Watch, refuse_failed_totals
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_data import aggregated_output
 from prefect_parallel.flow.run.step_result import StepResult
@@ -49,8 +49,8 @@ def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
     if compute.is_this_machine:
         runner = NodeTaskRunner.local(nodes=nodes, slots=slots)
     else:
-        wanted = Wanted(nodes, step.max_concurrency_per_instance, compute.gpus_per_instance)
-        runner = task_runner_on(compute, wanted)
+        request = NodeRequest(nodes, step.max_concurrency_per_instance, compute.gpus_per_instance)
+        runner = task_runner_on(compute, request)
 
     def run_step() -> Any:
         return run.end_step(step.name, _ParallelStep(step, run, nodes, slots).run())
@@ -91,7 +91,7 @@ class _ParallelStep:
                 self._discard_output()
                 self._map(plan, progress)
             totals = count(self._directory, plan.mini_batches)
-            refuse_failed_totals(self._thresholds, totals, plan.mini_batches)
+            check_totals(self._thresholds, totals, plan.mini_batches)
             self._aggregate(plan)
             return self._reporter.completed(totals)
         except StepCanceled as error:
@@ -113,19 +113,19 @@ class _ParallelStep:
         limits = Limits.of(self._step)
         slots = self._nodes * self._slots
         self._reporter.waiting("the Dask cluster")
-        with self._exchange.offered() as place:
+        with self._exchange.offered() as access:
             fewer = assemble_nodes(limits.first_task_creation_timeout, self._run.canceled)
             if fewer is not None:
                 self._reporter.noted(fewer)
-            watch = Watch(progress, self._thresholds, limits, self._run.canceled)
-            with open_nodes(plan.config, place, watch.happenings, wanted=self._nodes) as nodes:
+            monitor = StepMonitor(progress, self._thresholds, limits, self._run.canceled)
+            with open_nodes(plan.config, access, monitor.events, wanted=self._nodes) as nodes:
                 task_runs = nodes.task_runs(
                     groups(plan.to_do(), plan.work, self._run.max_task_runs, slots=slots),
                     slots=slots,
                     retries=self._step.max_retries,
                 )
                 try:
-                    watch.until_done(task_runs, self._reporter.progressed)
+                    monitor.until_done(task_runs, self._reporter.progressed)
                 except StepCanceled:
                     nodes.close(grace=CANCEL_GRACE_SECONDS)
                     raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prefect_parallel.flow.nodes.node_folder import RunPlace
+from prefect_parallel.flow.nodes.node_folder import RunAccess
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run_directories.archive import pack
 from prefect_parallel.job import ParallelStep
@@ -30,7 +30,7 @@ class RunStoreExchange:
             self._run.runs.collect(self._directory)
 
     @contextmanager
-    def offered(self) -> Iterator[RunPlace]:
+    def offered(self) -> Iterator[RunAccess]:
         """Let nodes have what they need, once the code is there; in the end, take what they stored.
 
         Gives the way to it.
@@ -40,7 +40,7 @@ class RunStoreExchange:
             DownloadFailed: It cannot be read.
         """
         if self._store is None:
-            yield self._place(None)
+            yield self._access(None)
             return
         runs = self._run.runs
         pack(self._directory.code, self._directory.code_archive)
@@ -49,12 +49,12 @@ class RunStoreExchange:
         known = runs.listing(self._directory)
         root = self._directory.root.relative_to(self._run.directory.root)
         try:
-            yield self._place(self._store.join(root.as_posix()).path)
+            yield self._access(self._store.join(root.as_posix()).path)
         finally:
             runs.collect(self._directory, known)
 
-    def _place(self, store: str | None) -> RunPlace:
-        return RunPlace(
+    def _access(self, store: str | None) -> RunAccess:
+        return RunAccess(
             token_file=str(self._run.directory.token_file),
             token=self._run.directory.token_file.read_text(),
             store=store,

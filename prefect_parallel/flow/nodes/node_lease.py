@@ -1,4 +1,4 @@
-"""What makes a Dask worker a node of a step, on the worker: plugins, slots, a tie to the driver."""
+"""What makes a Dask worker a node of a step: a plugin that holds until its driver is gone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from distributed.worker_state_machine import SecedeEvent
 
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.nodes.members import NodePart
+from prefect_parallel.flow.nodes.node_group import NodePart
 
 
 class DriverGone(PrefectParallelError):
@@ -21,7 +21,7 @@ class DriverGone(PrefectParallelError):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class NodeRequest:
     """What a step asks a cluster for.
 
     Attributes:
@@ -40,7 +40,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Joined:
+class NodeInfo:
     """A worker that is a node.
 
     Attributes:
@@ -87,28 +87,30 @@ def begin_in_slot() -> None:
         slots.begin(worker, key)
 
 
-class Membership(WorkerPlugin):
+class NodeLease(WorkerPlugin):
     """Makes a worker a node, until it leaves or its driver is gone.
 
-    What ties it to the driver is data that this has put on the worker: Dask frees that when the
+    What keeps it the driver's is data that this has put on the worker: Dask frees that when the
     scheduler has lost the driver, even one that was killed.
     """
 
-    def __init__(self, name: str, tie: str, wanted: Wanted, plugins: list[NodePart]) -> None:
+    def __init__(
+        self, name: str, lease_key: str, request: NodeRequest, plugins: list[NodePart]
+    ) -> None:
         """Make the plugin for one worker.
 
         Args:
             name: Of the plugin, of the slots' resource, and of their executor.
-            tie: The key of the data.
-            wanted: What is asked of the worker.
+            lease_key: The key of the data.
+            request: What is asked of the worker.
             plugins: What the node has from its first moment on.
         """
         self.name = name
-        self._tie = tie
-        self._wanted = wanted
+        self._lease_key = lease_key
+        self._request = request
         self._plugins = plugins
 
-    async def join(self, worker: Worker) -> Joined:
+    async def join(self, worker: Worker) -> NodeInfo:
         """Make the worker a node.
 
         Raises:
@@ -121,14 +123,14 @@ class Membership(WorkerPlugin):
         except BaseException:
             await self._take_plugins()
             raise
-        slots = self._wanted.slots_of(worker)
+        slots = self._request.slots_of(worker)
         worker.executors[self.name] = SlotThreadPoolExecutor(slots, worker)
         await worker.set_resources(**{self.name: slots})
-        if self._tie not in worker.data:
+        if self._lease_key not in worker.data:
             # Freed while the node was made: what had not been there yet was not taken away.
             await self.leave()
             raise DriverGone("the driver is gone")
-        return Joined(str(worker.name), worker.ip, slots)
+        return NodeInfo(str(worker.name), worker.ip, slots)
 
     async def add(self, plugin: NodePart) -> None:
         """Give the node a plugin that all others get, too."""
@@ -149,7 +151,7 @@ class Membership(WorkerPlugin):
 
     def transition(self, key: object, start: str, finish: str, **_: object) -> None:
         """Called by the worker when any task's or data's state changes, in its event loop."""
-        if key == self._tie and start == "memory":
+        if key == self._lease_key and start == "memory":
             self._worker.loop.add_callback(self.leave)
 
     async def _give(self, plugins: list[NodePart]) -> None:
@@ -167,6 +169,6 @@ async def take(worker: Worker, names: list[str]) -> None:
             await worker.plugin_remove(name)
 
 
-def membership_of(worker: Worker, name: str) -> Membership:
+def lease_of(worker: Worker, name: str) -> NodeLease:
     """The plugin that makes a worker a node."""
-    return cast(Membership, worker.plugins[name])
+    return cast(NodeLease, worker.plugins[name])

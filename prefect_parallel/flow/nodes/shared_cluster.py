@@ -11,18 +11,17 @@ from typing import Any
 from uuid import uuid4
 
 import dask
-from distributed import Client, Worker
+from distributed import Client, Future, Worker
 
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.nodes.members import (
+from prefect_parallel.flow.nodes.node_group import (
     CONNECTED,
-    Members,
+    NodeGroup,
     NodePart,
     NodeRefused,
     NoNode,
-    Task,
 )
-from prefect_parallel.flow.nodes.membership import Joined, Membership, Wanted, membership_of, take
+from prefect_parallel.flow.nodes.node_lease import NodeInfo, NodeLease, NodeRequest, lease_of, take
 
 LOOK_SECONDS = 1.0
 """How often is looked for workers that came or went."""
@@ -36,7 +35,7 @@ PATIENCE_SECONDS = 10.0
 HINT = "\n    hint: install prefect-parallel in the worker's Python, in the driver's version"
 
 
-class ChosenWorkers(Members):
+class SharedCluster(NodeGroup):
     """Some workers of a cluster that others may use, too; those are left alone.
 
     A node offers its slots as a Dask resource that only this step's tasks ask for, and has a thread
@@ -44,28 +43,28 @@ class ChosenWorkers(Members):
     takes its place, if there is one.
     """
 
-    def __init__(self, client: Client, wanted: Wanted) -> None:
+    def __init__(self, client: Client, request: NodeRequest) -> None:
         self._client = client
-        self._wanted = wanted
+        self._request = request
         self._key = f"prefect-parallel-{uuid4().hex}"
         self._plugins: dict[str, NodePart] = {}
-        self._nodes: dict[str, Joined] = {}
+        self._nodes: dict[str, NodeInfo] = {}
         self._refused: dict[str, str] = {}
         # Held for as long as the nodes are to be this driver's.
-        self._ties: list[Task] = []
+        self._leases: list[Future[Any]] = []
         # Held while nodes and plugins are brought together.
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._looking: threading.Thread | None = None
 
-    def submit(self, function: Callable[..., Any], *args: Any, **arguments: Any) -> Task:
+    def submit(self, function: Callable[..., Any], *args: Any, **arguments: Any) -> Future[Any]:
         with dask.annotate(executor=self._key):  # type: ignore[attr-defined]
             resources = {self._key: 1}
             return Client.submit(self._client, function, *args, resources=resources, **arguments)
 
     def assemble(self, limit: float, canceled: threading.Event) -> str | None:
         started = time.monotonic()
-        wanted = self._wanted.nodes
+        wanted = self._request.nodes
         while not canceled.is_set():
             self._look()
             waited, found = time.monotonic() - started, len(self._nodes)
@@ -96,7 +95,7 @@ class ChosenWorkers(Members):
             workers = self._workers()
             self._nodes = {each: node for each, node in self._nodes.items() if each in workers}
             for address in self._candidates(workers):
-                if len(self._nodes) == self._wanted.nodes:
+                if len(self._nodes) == self._request.nodes:
                     return
                 self._join(address)
             self._refuse_none()
@@ -174,14 +173,14 @@ class ChosenWorkers(Members):
         return chosen
 
     def _join(self, address: str) -> None:
-        tie = f"{self._key}-{uuid4().hex}"
+        lease_key = f"{self._key}-{uuid4().hex}"
         try:
-            self._ties += self._client.scatter({tie: None}, workers=[address]).values()
+            self._leases += self._client.scatter({lease_key: None}, workers=[address]).values()
         except (KeyError, OSError, asyncio.TimeoutError):
             return  # It is lost, or pauses.
-        membership = Membership(self._key, tie, self._wanted, list(self._plugins.values()))
-        answer = self._ask([address], _join, membership=membership).get(address)
-        if isinstance(answer, Joined):
+        lease = NodeLease(self._key, lease_key, self._request, list(self._plugins.values()))
+        answer = self._ask([address], _join, lease=lease).get(address)
+        if isinstance(answer, NodeInfo):
             self._nodes[address] = answer
         elif isinstance(answer, Exception):
             self._refuse(address, answer)
@@ -219,12 +218,12 @@ class ChosenWorkers(Members):
 # `Client.run` gives a function the worker that it runs on, as `dask_worker`.
 
 
-async def _join(dask_worker: Worker, membership: Membership) -> Joined:
-    return await membership.join(dask_worker)
+async def _join(dask_worker: Worker, lease: NodeLease) -> NodeInfo:
+    return await lease.join(dask_worker)
 
 
 async def _add(dask_worker: Worker, name: str, plugin: NodePart) -> None:
-    await membership_of(dask_worker, name).add(plugin)
+    await lease_of(dask_worker, name).add(plugin)
 
 
 async def _take(dask_worker: Worker, names: list[str]) -> None:
@@ -232,4 +231,4 @@ async def _take(dask_worker: Worker, names: list[str]) -> None:
 
 
 async def _leave(dask_worker: Worker, name: str) -> None:
-    await membership_of(dask_worker, name).leave()
+    await lease_of(dask_worker, name).leave()

@@ -56,7 +56,7 @@ CONTEXT = {
 """What a serialised context is made of."""
 
 
-def check_foundations() -> None:
+def check_prefect() -> None:
     """Compare Prefect with what is expected of it.
 
     Raises:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
-from distributed import Client, Future, WorkerPlugin
+from distributed import Future, WorkerPlugin
 
 from prefect_parallel.errors import PrefectParallelError
 
 CONNECTED = "running"
 """The status of a Dask client that has a scheduler."""
-
-Task: TypeAlias = "Future[Any]"
-"""A task that was submitted."""
 
 
 class NodeRefused(PrefectParallelError):
@@ -36,10 +32,10 @@ class NodePart(WorkerPlugin):
     name: str
 
 
-class Members(Protocol):
+class NodeGroup(Protocol):
     """The nodes of a step, as their driver reaches them."""
 
-    def submit(self, function: Callable[..., Any], *args: Any, **arguments: Any) -> Task:
+    def submit(self, function: Callable[..., Any], *args: Any, **arguments: Any) -> Future[Any]:
         """Submit a task that runs on one of them; arguments as for Dask's `Client.submit`."""
 
     def assemble(self, limit: float, canceled: threading.Event) -> str | None:
@@ -72,34 +68,3 @@ class Members(Protocol):
 
     def close(self) -> None:
         """Leave all nodes as they were."""
-
-
-class AllWorkers(Members):
-    """All workers of a cluster that is there for one step, each with a thread for each slot."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def submit(self, function: Callable[..., Any], *args: Any, **arguments: Any) -> Task:
-        return Client.submit(self._client, function, *args, **arguments)
-
-    def assemble(self, limit: float, canceled: threading.Event) -> str | None:
-        # Of tasks that are there before the first worker runs, Dask starts any first.
-        try:
-            self._client.wait_for_workers(1, timeout=limit)
-        # Before Python 3.11 these are two, and a cluster of Dask 2024.12 raises the first.
-        except (TimeoutError, asyncio.TimeoutError):
-            raise NoNode(f"no node started within {limit:g} s") from None
-        return None
-
-    def register(self, plugin: NodePart) -> None:
-        self._client.register_plugin(plugin)
-
-    def unregister(self, name: str) -> None:
-        self._client.unregister_worker_plugin(name)
-
-    def run(self, function: Callable[..., Any], **arguments: Any) -> None:
-        self._client.run(function, **arguments)
-
-    def close(self) -> None:
-        """They end with the cluster."""

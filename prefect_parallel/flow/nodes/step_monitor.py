@@ -1,4 +1,4 @@
-"""Watching a step: every happening is counted, and ends the step when it has failed for certain."""
+"""Watching a step: every event is counted, and ends the step when it has failed for certain."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.nodes.progress import AttemptEvent, Progress
+from prefect_parallel.flow.nodes.events import (
+    StepEvent,
+    TaskRunBroken,
+    TaskRunEnded,
+    TaskRunLost,
+)
+from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.output.totals import Totals
@@ -26,34 +32,6 @@ class StepFailed(PrefectParallelError):
 
 class StepCanceled(PrefectParallelError):
     """A step was stopped from outside."""
-
-
-@dataclass(frozen=True)
-class RunStarted:
-    """A node has called `run` for the first time."""
-
-
-@dataclass(frozen=True)
-class TaskRunBroken:
-    """A task run ended with something else than failed mini-batches."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class TaskRunEnded:
-    """A task run is over, for good or bad: its result is not looked at, that would cost as much."""
-
-
-@dataclass(frozen=True)
-class TaskRunLost:
-    """A task run is gone with the scheduler that knew of it, ended or not."""
-
-    group: list[MiniBatch]
-
-
-Happening: TypeAlias = list[AttemptEvent] | RunStarted | TaskRunBroken | TaskRunEnded | TaskRunLost
-"""What nodes tell, and Dask."""
 
 
 class TaskRuns(Protocol):
@@ -94,13 +72,13 @@ class Limits:
         return cls(first, predefined.progress_update_timeout or silent)
 
 
-class Watch:
+class StepMonitor:
     """Takes in what happens to one step, until nothing of it runs any more."""
 
     def __init__(
         self, progress: Progress, thresholds: Thresholds, limits: Limits, canceled: Event
     ) -> None:
-        self.happenings: queue.SimpleQueue[Happening] = queue.SimpleQueue()
+        self.events: queue.SimpleQueue[StepEvent] = queue.SimpleQueue()
         self._progress = progress
         self._thresholds = thresholds
         self._limits = limits
@@ -121,29 +99,29 @@ class Watch:
         """
         while task_runs.refill():
             try:
-                happening = self.happenings.get(timeout=TICK_SECONDS)
+                event = self.events.get(timeout=TICK_SECONDS)
             except queue.Empty:
                 self._check_limits()
             else:
-                self._take(happening, task_runs)
+                self._take(event, task_runs)
             on_change()
             if self._canceled.is_set():
                 raise StepCanceled("the run was canceled")
 
-    def _take(self, happening: Happening, task_runs: TaskRuns) -> None:
-        """Count one happening in."""
+    def _take(self, event: StepEvent, task_runs: TaskRuns) -> None:
+        """Count one event in."""
         self._has_run = True
-        if isinstance(happening, list):
+        if isinstance(event, list):
             self._progressed = time.monotonic()
-            for event in happening:
-                self._progress.add(event)
-            refuse_failed(self._thresholds, self._progress)
-        elif isinstance(happening, TaskRunBroken):
-            raise StepFailed(happening.reason)
-        elif isinstance(happening, TaskRunEnded):
+            for attempt in event:
+                self._progress.add(attempt)
+            check_thresholds(self._thresholds, self._progress)
+        elif isinstance(event, TaskRunBroken):
+            raise StepFailed(event.reason)
+        elif isinstance(event, TaskRunEnded):
             task_runs.one_ended()
-        elif isinstance(happening, TaskRunLost):
-            task_runs.one_lost(happening.group)
+        elif isinstance(event, TaskRunLost):
+            task_runs.one_lost(event.group)
 
     def _check_limits(self) -> None:
         now, limits = time.monotonic(), self._limits
@@ -159,7 +137,7 @@ class Watch:
             )
 
 
-def refuse_failed(thresholds: Thresholds, progress: Progress) -> None:
+def check_thresholds(thresholds: Thresholds, progress: Progress) -> None:
     """Raise StepFailed if a threshold is passed."""
     passed = thresholds.exceeded(
         failed=progress.failed,
@@ -170,7 +148,7 @@ def refuse_failed(thresholds: Thresholds, progress: Progress) -> None:
         raise StepFailed(f"{passed}; the first failed with {progress.first_error}")
 
 
-def refuse_failed_totals(thresholds: Thresholds, totals: Totals, mini_batches: int) -> None:
+def check_totals(thresholds: Thresholds, totals: Totals, mini_batches: int) -> None:
     """The same from the final counts, for events may come late, or not at all.
 
     Raises:

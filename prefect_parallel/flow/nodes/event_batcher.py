@@ -7,7 +7,7 @@ import threading
 
 from distributed import Worker
 
-from prefect_parallel.flow.nodes.progress import AttemptEvent
+from prefect_parallel.flow.nodes.events import AttemptEvent
 
 SECONDS = 0.2
 """How late the driver learns of mini-batches that went well, where there are few nodes."""
@@ -24,7 +24,7 @@ def seconds_between(nodes: int) -> float:
     return max(SECONDS, nodes / NEWS_PER_SECOND)
 
 
-class News:
+class EventBatcher:
     """Attempts of one node, of one step, that the driver has not been told of yet.
 
     What is added last is told in the end, too, but may come when nobody listens any more: what

@@ -1,8 +1,8 @@
-"""The process that nodes on this machine are forked from: it has imported all that a node needs.
+"""The process that nodes are forked from; it has imported everything that a node needs.
 
-Importing Prefect and Dask takes a second or two of CPU, which each node would spend again. The
-template has one thread, holds no data and runs no user code. It starts again what dies unasked, and
-ends, with all nodes, when its connection closes because the driver is gone.
+Importing Prefect and Dask takes one or two seconds of CPU, which each node would spend again. The
+fork server has one thread, holds no data and runs no user code. It restarts nodes that die
+unexpectedly. When the driver is gone, its connection closes, and it ends together with all nodes.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ RESTART_SECONDS = 1.0
 """A node that dies sooner is started again only so long after."""
 
 
-class NodeTemplate:
+class ForkServer:
     """The way to that process. May be used by several threads."""
 
-    _of_this_process: NodeTemplate | None = None
+    _of_this_process: ForkServer | None = None
     _starting = threading.Lock()
 
     def __init__(self, launch: Callable[[socket.socket, socket.socket], object]) -> None:
@@ -57,7 +57,7 @@ class NodeTemplate:
 
     @classmethod
     def fork(cls) -> None:
-        """Make the template of this process a fork of it, which has all that is imported here.
+        """Make the fork server of this process a fork of it, which has all that is imported here.
 
         To be called before this process has any thread but its first.
         """
@@ -66,8 +66,8 @@ class NodeTemplate:
         cls._of_this_process = cls(_fork)
 
     @classmethod
-    def get(cls) -> NodeTemplate:
-        """The template of this process; on first use it starts one that imports all by itself."""
+    def get(cls) -> ForkServer:
+        """The fork server of this process, started on first use."""
         with cls._starting:
             if cls._of_this_process is None:
                 cls._of_this_process = cls(_execute)
@@ -139,7 +139,7 @@ class _Node:
     started: float = field(default_factory=time.monotonic)
 
 
-class _Template:
+class _ServerProcess:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._nodes: dict[str, _Node] = {}
@@ -169,11 +169,11 @@ class _Template:
             self._stop(node)
 
     def _start(self, request: dict[str, Any]) -> None:
-        template = os.getpid()
+        server = os.getpid()
         pid = os.fork()
         if pid == 0:
             try:
-                die_with_parent(template)
+                die_with_parent(server)
                 self._connection.close()
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -204,7 +204,7 @@ def quieten_dask() -> None:
 
 
 def _serve(connection: socket.socket) -> None:
-    _Template(connection).serve()
+    _ServerProcess(connection).serve()
 
 
 def _run_node(request: dict[str, Any]) -> None:
