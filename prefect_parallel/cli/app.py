@@ -1,38 +1,40 @@
-"""The commands. What they need is imported when they run, so that `--help` is there at once."""
+"""The commands. Each imports what it needs when it runs, so that `--help` is there at once."""
 
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
-from rich.console import Console
 
+from prefect_parallel.cli.console import error_count, plain_console, print_titled
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID, INVALID_ERRORS
+from prefect_parallel.cli.options import (
+    DatastoresFile,
+    DeployOptions,
+    EnvironmentMode,
+    File,
+    Flag,
+    OutputDir,
+    Overrides,
+    RunName,
+    Strict,
+)
 from prefect_parallel.cli.version import versions
 from prefect_parallel.errors import InvalidFile, PrefectParallelError
 from prefect_parallel.flow.steps.groups import MAX_TASK_RUNS
 
-File: TypeAlias = Annotated[Path, Parameter(name=["--file", "-f"])]
-
-Set: TypeAlias = Annotated[list[str] | None, Parameter(name="--set", negative=())]
-
-Store: TypeAlias = Annotated[Path | None, Parameter(name="--datastores")]
-
-EnvironmentMode: TypeAlias = Literal["this", "build"]
-
 app = App(
     name="prefect-parallel",
-    help="Azure Machine Learning's parallel job, on Prefect and Dask, without Azure.",
+    help="Azure Machine Learning's parallel job on Prefect and Dask, without Azure.",
     version=versions,
     version_format="plaintext",
-    help_epilogue="Exit status: 0 completed, 1 failed or canceled, 2 invalid (nothing ran).",
+    help_epilogue="Exit status: 0 completed, 1 failed or canceled, 2 invalid (nothing was run).",
 )
 app.register_install_completion_command(
-    help="""Have the shell complete commands, options and the names of files.
+    help="""Install shell completion of commands, options and file names.
 
     Example: prefect-parallel --install-completion --shell zsh
     """
@@ -43,36 +45,26 @@ app.register_install_completion_command(
 def run(
     file: File,
     *,
-    output_dir: str = "runs",
+    output_dir: OutputDir = "runs",
     name: str | None = None,
     resume: str | None = None,
-    set_: Set = None,
-    datastores: Store = None,
-    strict: Annotated[bool, Parameter(negative=())] = False,
+    set_: Overrides = None,
+    datastores: DatastoresFile = None,
+    strict: Strict = False,
     max_task_runs: Annotated[int, Parameter(validator=Number(gte=1))] = MAX_TASK_RUNS,
     environment: EnvironmentMode = "this",
-    verbose: Annotated[bool, Parameter(negative=())] = False,
+    verbose: Flag = False,
 ) -> int:
-    """Run a pipeline and wait for its end.
+    """Run a pipeline and wait for it to end.
 
     Example: prefect-parallel run pipeline.yml --name monday --set inputs.rows=5
 
     Args:
-        file: The pipeline's YAML file.
-        output_dir: The folder that the run directory is made in; a URL, as s3://bucket/runs: it
-            is uploaded there.
-        name: The run directory's name; by default the display name with a time stamp.
-        resume: Go on with the run of this name: do what is missing, and what has changed.
-        set_: Put another value in place of the file's, e.g. jobs.score.mini_batch_size=1mb. May be
-            given several times.
-        datastores: A YAML file that tells what azureml: names of data stand for; names that it
-            does not have are looked up in the Prefect server's blocks.
-        strict: Refuse a compute that there is no Compute block for, instead of using this machine.
-        max_task_runs: Up to so many mini-batches of a step each are a task run in Prefect; of more,
-            neighbours share one.
-        environment: What steps run on: this Python; or build one from the conda file of each step
-            that names one. What was built is kept, and used again.
-        verbose: Show what Prefect and Dask log, too.
+        name: Name of the run and its directory. Defaults to the display name and the time.
+        resume: Resume the run of this name: only what is missing or has changed is run.
+        max_task_runs: Maximum number of Prefect task runs of a step. With more mini-batches than
+            that, neighbouring ones share a task run.
+        verbose: Show the logs of Prefect and Dask, too.
     """
     from prefect_parallel.cli.datastores import known_datastores
     from prefect_parallel.cli.run import run_pipeline
@@ -91,15 +83,20 @@ def run(
 
 
 @app.command
-def validate(*files: Path, set_: Set = None, datastores: Store = None) -> int:
-    """Check pipelines and name all that is wrong with each. Runs nothing.
+def validate(
+    *files: Path,
+    set_: Overrides = None,
+    datastores: Annotated[
+        DatastoresFile,
+        Parameter(help="YAML file of `azureml:` names of data. Without it they are not checked."),
+    ] = None,
+) -> int:
+    """Check pipelines and list the errors of each. Runs nothing.
 
     Example: prefect-parallel validate pipeline.yml other/pipeline.yml
 
     Args:
-        files: The pipelines' YAML files.
-        set_: Put another value in place of the file's, as for `run`.
-        datastores: As for `run`; without it, azureml: names are not looked up.
+        files: YAML files of the pipelines.
     """
     from prefect_parallel.cli.validate import validate_pipelines
 
@@ -107,20 +104,14 @@ def validate(*files: Path, set_: Set = None, datastores: Store = None) -> int:
 
 
 @app.command
-def plan(file: File, *, set_: Set = None, datastores: Store = None) -> None:
-    """Show the steps of a pipeline and how each is split. Runs nothing.
+def plan(file: File, *, set_: Overrides = None, datastores: DatastoresFile = None) -> None:
+    """Show the steps of a pipeline and how their inputs are split. Runs nothing.
 
     Example: prefect-parallel plan pipeline.yml --set jobs.score.mini_batch_size=1mb
-
-    Args:
-        file: The pipeline's YAML file.
-        set_: Put another value in place of the file's, as for `run`.
-        datastores: As for `run`.
     """
-    from prefect_parallel.cli.datastores import known_datastores
     from prefect_parallel.cli.plan import plan_pipeline
 
-    plan_pipeline(file, set_ or [], known_datastores(datastores))
+    plan_pipeline(file, set_ or [], datastores)
 
 
 @app.command
@@ -130,24 +121,20 @@ def debug(
     step: str,
     mini_batch: int,
     run: str | None = None,
-    output_dir: str = "runs",
-    set_: Set = None,
-    datastores: Store = None,
+    output_dir: OutputDir = "runs",
+    set_: Overrides = None,
+    datastores: DatastoresFile = None,
     pdb: bool = True,
 ) -> int:
-    """Run one mini-batch in this terminal's own process; an exception opens the debugger.
+    """Run one mini-batch in this process; an exception starts the debugger.
 
     Example: prefect-parallel debug pipeline.yml --step score --mini-batch 17 --run monday
 
     Args:
-        file: The pipeline's YAML file.
-        step: The name of a parallel step.
-        mini_batch: The mini-batch's index, as in failed_mini_batches.jsonl.
-        run: The name of a run, for a step that reads outputs of earlier ones.
-        output_dir: The folder that the run directory is in.
-        set_: Put another value in place of the file's, as for `run`.
-        datastores: As for `run`.
-        pdb: With --no-pdb an exception only prints its traceback.
+        step: Name of a parallel step.
+        mini_batch: Index of the mini-batch, as in failed_mini_batches.jsonl.
+        run: Name of the run that outputs of earlier steps are read from.
+        pdb: Whether an exception starts the debugger, or only prints its traceback.
     """
     from prefect_parallel.cli.datastores import known_datastores
     from prefect_parallel.cli.debug import debug_mini_batch
@@ -168,27 +155,24 @@ def debug(
 
 @app.command
 def logs(
-    name: str,
+    name: RunName,
     *,
     step: str | None = None,
     process: str | None = None,
-    failed: Annotated[bool, Parameter(negative=())] = False,
-    follow: Annotated[bool, Parameter(negative=())] = False,
-    output_dir: str = "runs",
-    datastores: Store = None,
+    failed: Flag = False,
+    follow: Flag = False,
+    output_dir: OutputDir = "runs",
+    datastores: DatastoresFile = None,
 ) -> None:
-    """Print what the script of a step printed and logged, or why it failed.
+    """Print what the script of a step printed and logged, or the errors it failed with.
 
     Example: prefect-parallel logs monday --step score --failed
 
     Args:
-        name: The run's name.
-        step: The step's name; may be left out if only one has logs.
+        step: Name of the step. Required if several steps have logs.
         process: Only this entry process, e.g. process003 or node-0/process003.
-        failed: Only the errors, with their full tracebacks.
-        follow: Go on with what comes, until the step has ended.
-        output_dir: The folder that the run directory is in.
-        datastores: As for `run`.
+        failed: Only the errors, with full tracebacks.
+        follow: Keep printing new output until the step has ended.
     """
     from prefect_parallel.cli.datastores import known_datastores
     from prefect_parallel.cli.earlier_run import earlier_run
@@ -200,21 +184,18 @@ def logs(
 
 @app.command
 def report(
-    name: str,
+    name: RunName,
     *,
-    open_: Annotated[bool, Parameter(name="--open", negative=())] = False,
-    output_dir: str = "runs",
-    datastores: Store = None,
+    open_: Annotated[Flag, Parameter(name="--open")] = False,
+    output_dir: OutputDir = "runs",
+    datastores: DatastoresFile = None,
 ) -> None:
-    """Write logs/report.html of a run: timeline, speed, resources, failures by root cause.
+    """Write logs/report.html of a run: timeline, throughput, resources, root causes of failures.
 
     Example: prefect-parallel report monday --open
 
     Args:
-        name: The run's name.
-        open_: Show it in the browser.
-        output_dir: The folder that the run directory is in.
-        datastores: As for `run`.
+        open_: Open the report in the browser.
     """
     from prefect_parallel.cli.datastores import known_datastores
     from prefect_parallel.cli.earlier_run import earlier_run
@@ -227,83 +208,39 @@ def report(
 def deploy(
     file: Annotated[Path | None, Parameter(name=["--file", "-f"])] = None,
     *,
-    name: str | None = None,
-    work_pool: str | None = None,
-    cron: str | None = None,
-    interval: int | timedelta | None = None,
-    schedule: Path | None = None,
-    timezone: str | None = None,
-    param: Annotated[list[str] | None, Parameter(negative=())] = None,
-    set_: Set = None,
-    tag: Annotated[list[str] | None, Parameter(negative=())] = None,
-    job_variable: Annotated[list[str] | None, Parameter(negative=())] = None,
-    output_dir: str = "runs",
-    datastores: Store = None,
-    strict: Annotated[bool, Parameter(negative=())] = False,
-    environment: EnvironmentMode = "this",
+    options: DeployOptions = DeployOptions(),  # noqa: B008 - frozen
 ) -> None:
-    """Make a deployment of a pipeline on the Prefect server. Doing it again updates it.
+    """Create a deployment of a pipeline on the Prefect server, or update it.
 
-    The pipeline, its components and its code go to the output directory as a snapshot, which
-    workers fetch from there; data stays where it is.
+    A snapshot of the pipeline, its components and its code is written to the output directory, from
+    where workers fetch it. Data is not copied.
 
     Example: prefect-parallel deploy pipeline.yml --cron "0 2 * * *" --param rows=5
 
     Args:
-        file: The pipeline's YAML file; may be left out if the schedule file names it.
-        name: The deployment's name; by default the schedule's, else the file's.
-        work_pool: Where it runs; may be left out if there is only one.
-        cron: When it runs: minute, hour, day of the month, month, day of the week.
-        interval: How often it runs: 90 (seconds), 15m, 1h30m, 1d.
-        schedule: When it runs: a schedule file of Azure ML, which may override inputs, too.
-        timezone: Of --cron and --interval, e.g. Europe/Berlin; by default UTC.
-        param: A value for an input of the pipeline, e.g. rows=5. May be given several times.
-        set_: Put another value in place of the file's, as for `run`.
-        tag: A tag of the deployment and its runs. May be given several times.
-        job_variable: A setting of the work pool for these runs, e.g. image=REGISTRY/IMAGE. May be
-            given several times.
-        output_dir: The folder that snapshot and run directories go to, which workers must see; a
-            URL, as s3://bucket/runs, where they share no folder.
-        datastores: As for `run`; workers must have the file at the same path.
-        strict: As for `run`: a compute that has no block fails the run.
-        environment: As for `run`; workers build what they have not yet.
+        file: YAML file of the pipeline. May be omitted if the schedule file names it.
     """
-    from prefect_parallel.cli.deploy import DeployOptions, deploy_pipeline
+    from prefect_parallel.cli.deploy import deploy_pipeline
 
-    options = DeployOptions(
-        name=name,
-        work_pool=work_pool,
-        cron=cron,
-        interval=interval,
-        schedule=schedule,
-        time_zone=timezone,
-        parameters=param or [],
-        overrides=set_ or [],
-        tags=tag or [],
-        job_variables=job_variable or [],
-        output_dir=output_dir,
-        datastores=datastores,
-        strict=strict,
-        environment=environment,
-    )
     deploy_pipeline(file, options)
 
 
 blocks = App(
     name="blocks",
-    help="Prefect blocks: computes, datastores and data assets that pipelines name.",
+    help="Manage Prefect blocks: the computes, datastores and data assets that pipelines refer to.",
 )
 app.command(blocks)
 
 
 @blocks.command
-def apply(file: File) -> None:
-    """Save all blocks that a Python file assigns to variables. Doing it again updates them.
+def apply(file: Annotated[Path, Parameter(name=["--file", "-f"])]) -> None:
+    """Save the blocks that a Python file assigns to variables, or update them.
 
     Example: prefect-parallel blocks apply blocks/local.py
 
     Args:
-        file: Runs as Python; a variable cpu_cluster becomes the block cpu-cluster.
+        file: Python file. It is executed, and its variable cpu_cluster becomes the block
+            cpu-cluster.
     """
     from prefect_parallel.cli.blocks import apply_blocks
 
@@ -312,7 +249,7 @@ def apply(file: File) -> None:
 
 @blocks.command(name="ls")
 def list_() -> None:
-    """List the computes, datastores and data assets that the Prefect server has.
+    """List the computes, datastores and data assets of the Prefect server.
 
     Example: prefect-parallel blocks ls
     """
@@ -323,7 +260,7 @@ def list_() -> None:
 
 @app.command
 def schema() -> None:
-    """Print a JSON schema of pipeline files, for editors.
+    """Print the JSON schema of pipeline files, for editors.
 
     Example: prefect-parallel schema > pipeline.schema.json
     """
@@ -335,23 +272,21 @@ def schema() -> None:
 
 
 def main() -> None:
-    """Run the command that was typed, and exit."""
+    """Run the command in `sys.argv` and exit."""
     sys.exit(_status())
 
 
 def _status() -> int:
-    console = Console(stderr=True, highlight=False)
+    console = plain_console(stderr=True)
     try:
         status = app(result_action="return_value", exit_on_error=False)
     except CycloptsError:
         return INVALID
     except InvalidFile as error:
-        console.print(f"[bold red]invalid:[/] {len(error.problems)} to mend, nothing ran")
-        for problem in error.problems:
-            console.print(str(problem), markup=False, soft_wrap=True)
+        text = f"{error_count(error)}, nothing was run\n{error}"
+        print_titled(console, "invalid:", "bold red", text)
         return INVALID
     except PrefectParallelError as error:
-        console.print("[bold red]error:[/]", end=" ")
-        console.print(str(error), markup=False, soft_wrap=True)
+        print_titled(console, "error:", "bold red", str(error))
         return INVALID if isinstance(error, INVALID_ERRORS) else FAILED
     return status if isinstance(status, int) else COMPLETED

@@ -1,4 +1,4 @@
-"""What `--datastores` gives."""
+"""The datastores and data assets that a command knows."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from prefect_parallel.flow.server.block_datastores import with_blocks
 
 
 def known_datastores(file: Path | None) -> Datastores:
-    """Those of the file, and of Prefect blocks for what it does not name.
+    """The names that a file defines; all others are looked up in Prefect blocks.
 
     Raises:
-        InvalidDatastores: The file has mistakes.
+        InvalidDatastores: The file is missing or has mistakes.
     """
     return with_blocks(NO_DATASTORES if file is None else Datastores.load(file))

@@ -1,4 +1,4 @@
-"""`prefect-parallel debug`: one mini-batch, in this process, under the debugger."""
+"""`prefect-parallel debug`: one mini-batch in this process, with the debugger."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from prefect_parallel.cli.console import plain_console
 from prefect_parallel.data import (
     Datastores,
     MiniBatch,
@@ -27,7 +28,7 @@ from prefect_parallel.entry.script import (
     load_script,
     script_traceback,
 )
-from prefect_parallel.errors import InvalidInput, PrefectParallelError
+from prefect_parallel.errors import InvalidInput, PrefectParallelError, advice_for
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.environments import Environments
 from prefect_parallel.flow.run.major_input import major_input, split_input
@@ -41,7 +42,7 @@ DEBUGGED = ProcessName("node-0", "debug")
 
 
 class CannotDebug(PrefectParallelError):
-    """There is no such step or mini-batch, or it needs what only a run has."""
+    """The step does not exist, or needs the output of a run that was not given."""
 
 
 def debug_mini_batch(
@@ -54,21 +55,22 @@ def debug_mini_batch(
     datastores: Datastores,
     use_pdb: bool,
 ) -> bool:
-    """Load a mini-batch and call `init` and `run` with it; True if nothing was raised.
+    """Call `init` and `run` with one mini-batch; True if they raised no exception.
 
     Args:
         file: The pipeline.
         overrides: As for `run`.
-        step: The parallel step's name.
-        mini_batch: The mini-batch's index.
-        run: The run directory that outputs of earlier steps are taken from.
-        datastores: What `azureml:` names of data stand for.
-        use_pdb: Whether an exception opens the debugger.
+        step: Name of the parallel step.
+        mini_batch: Index of the mini-batch.
+        run: Run directory that outputs of earlier steps are read from.
+        datastores: What `azureml:` names of data refer to.
+        use_pdb: Whether an exception starts the debugger.
 
     Raises:
-        CannotDebug: So it is.
+        CannotDebug: The step does not exist, or needs the output of a run that was not given.
+        InvalidInput: The input cannot be split, or has no such mini-batch.
     """
-    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    console = plain_console(stderr=True)
     found = _step(file, overrides, step)
     scratch = Path(tempfile.mkdtemp(prefix="prefect-parallel-debug-"))
     ours = StepData(found, RunDirectory(scratch), datastores)
@@ -76,9 +78,9 @@ def debug_mini_batch(
     planned = _plan(found, theirs, has_run=run is not None)
     batch = _mini_batch(planned, mini_batch)
     for warning in Environments().prepare([found], Observer()):
-        console.print(f"warning: {warning}; debugging takes place in this one")
+        console.print(f"warning: {warning}; debugging in this one")
     console.print(f"mini-batch {mini_batch}: {batch.describe()}")
-    console.print(f"outputs go to {ours.directory.outputs}")
+    console.print(f"outputs: {ours.directory.outputs}")
     ours.make_outputs()
     arguments = found.arguments(theirs.input_values(ours.file_cache) | ours.output_values())
     for place in theirs.to_fetch():
@@ -92,8 +94,8 @@ def _step(file: Path, overrides: Sequence[str], name: str) -> ParallelStep:
     steps = load_pipeline(file, overrides).resolve().steps
     found = steps.get(name)
     if not isinstance(found, ParallelStep):
-        known = ", ".join(name for name, each in steps.items() if isinstance(each, ParallelStep))
-        raise CannotDebug(f"{file} has no parallel step {name}; it has: {known or 'none'}")
+        known = [name for name, each in steps.items() if isinstance(each, ParallelStep)]
+        raise CannotDebug(f"{file} has no parallel step {name}", **advice_for(name, known))
     return found
 
 
@@ -101,8 +103,8 @@ def _plan(step: ParallelStep, data: StepData, *, has_run: bool) -> Plan:
     source = major_input(step)
     if isinstance(source, OutputOf) and not has_run:
         raise CannotDebug(
-            f"the input of {step.name} is an output of {source.step}: name a run that has it,"
-            " with --run"
+            f"the input of {step.name} is an output of {source.step}",
+            hint="name a run that has produced it with --run",
         )
     return split_input(step, data.location(source), data.datastores)
 
@@ -111,12 +113,12 @@ def _mini_batch(planned: Plan, index: int) -> MiniBatch:
     found = next(itertools.islice(planned.mini_batches, index, None), None)
     if found is None:
         count = sum(1 for _ in planned.mini_batches)
-        raise InvalidInput(f"there is no mini-batch {index}: they go from 0 to {count - 1}")
+        raise InvalidInput(f"no mini-batch {index}", allowed=f"0 to {count - 1}")
     return found
 
 
 def _enter(step: ParallelStep, arguments: list[str], directory: StepDirectory) -> None:
-    """Make this process what an entry process is, with the code itself instead of a snapshot."""
+    """Set up this process like an entry process, with the code itself instead of a snapshot."""
     import logging
 
     logging.basicConfig(level=step.logging_level)
@@ -135,7 +137,7 @@ def _enter(step: ParallelStep, arguments: list[str], directory: StepDirectory) -
 
 
 def _looked_up(step: ParallelStep) -> dict[str, str]:
-    """What only a Prefect server knows."""
+    """Environment variables whose values a Prefect server has."""
     if not step.environment_templates:
         return {}
     with prefect_server():
@@ -151,7 +153,7 @@ def _attempt(step: ParallelStep, reader: Reader, batch: MiniBatch, console: Cons
     console.print("init()")
     script.init()
     data = reader.read(batch)
-    console.print(f"run() with {len(data)} items")
+    console.print(f"run() on {len(data)} items")
     returned = script.run(data, MiniBatchContext.of(batch, step.input_name))
     console.print(f"run() returned {type(returned).__name__}:")
     print(returned)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import yaml
 from prefect.client.schemas.schedules import SCHEDULE_TYPES
-from rich.console import Console
 
+from prefect_parallel.cli.console import ignored_keys, plain_console
 from prefect_parallel.cli.datastores import known_datastores
+from prefect_parallel.cli.options import DeployOptions
 from prefect_parallel.data import Location
 from prefect_parallel.deploy.build import build_deployment
 from prefect_parallel.deploy.deployment import (
@@ -35,44 +35,25 @@ from prefect_parallel.job import PipelineJob, load_pipeline
 
 
 class UnclearPipeline(PrefectParallelError):
-    """No pipeline is named, or two."""
-
-
-@dataclass(frozen=True)
-class DeployOptions:
-    """The command's options, as typed."""
-
-    name: str | None
-    work_pool: str | None
-    cron: str | None
-    interval: timedelta | int | None
-    schedule: Path | None
-    time_zone: str | None
-    parameters: Sequence[str]
-    overrides: Sequence[str]
-    tags: Sequence[str]
-    job_variables: Sequence[str]
-    output_dir: str
-    datastores: Path | None
-    strict: bool
-    environment: str
+    """No pipeline was given, or two different ones."""
 
 
 def deploy_pipeline(file: Path | None, options: DeployOptions) -> None:
-    """Make a deployment of a pipeline, or update it, and say what there is now.
+    """Create or update the deployment of a pipeline, and print what it is now.
 
     Raises:
-        InvalidFile: The pipeline, the schedule or an option has mistakes; nothing is deployed.
+        UnclearPipeline: No pipeline was given, or two different ones.
+        InvalidFile: The pipeline, the schedule or an option has mistakes. Nothing is deployed.
         NoServer: No Prefect server is configured.
-        ServerUnreachable: It does not answer.
-        NoWorkPool: There is no such work pool.
-        SnapshotFailed: The run store cannot be written to.
-        DeploymentRefused: The server does not take it.
+        ServerUnreachable: The server does not answer.
+        NoWorkPool: The server has no such work pool, or several and none was chosen.
+        SnapshotFailed: The output directory cannot be written to.
+        DeploymentRefused: The server rejects the deployment.
     """
     file_schedule = None if options.schedule is None else ScheduleFile.load(options.schedule)
-    job = _job(file, file_schedule, options.overrides)
+    job = _job(file, file_schedule, options.overrides or [])
     schedule = _schedule(options, file_schedule)
-    parameters = read_parameters(job, options.parameters)
+    parameters = read_parameters(job, options.param or [])
     _check_values(job, parameters, is_scheduled=schedule is not None)
     runs = Location.parse(options.output_dir, datastores=known_datastores(options.datastores))
     with prefect_client() as client:
@@ -85,7 +66,7 @@ def deploy_pipeline(file: Path | None, options: DeployOptions) -> None:
             schedule=schedule,
             parameters=parameters,
             tags=_tags(options, file_schedule),
-            job_variables=_job_variables(options.job_variables),
+            job_variables=_job_variables(options.job_variable or []),
             datastores=None if options.datastores is None else str(options.datastores.absolute()),
             run_options={"strict": options.strict, "environment": options.environment},
         )
@@ -97,25 +78,28 @@ def deploy_pipeline(file: Path | None, options: DeployOptions) -> None:
 def _job(file: Path | None, schedule: ScheduleFile | None, overrides: Sequence[str]) -> PipelineJob:
     if schedule is None:
         if file is None:
-            raise UnclearPipeline("name a pipeline, or a schedule file that does: --schedule FILE")
+            raise UnclearPipeline(
+                "no pipeline given",
+                hint="pass its file, or a schedule file that names it with --schedule FILE",
+            )
         return load_pipeline(file, overrides)
     if file is not None and file.resolve() != schedule.pipeline.resolve():
         raise UnclearPipeline(
             f"{schedule.document.file} is a schedule of {schedule.pipeline}, not of {file}",
-            hint="leave the pipeline out; the schedule names it",
+            hint="omit the pipeline, the schedule file names it",
         )
     return schedule.load_job(overrides)
 
 
 def _schedule(options: DeployOptions, file: ScheduleFile | None) -> SCHEDULE_TYPES | None:
-    typed = schedule_of(options.cron, options.interval, options.time_zone)
+    typed = schedule_of(options.cron, options.interval, options.timezone)
     if file is None:
         return typed
     if typed is not None:
-        raise file.problem("trigger", "there is a --cron or --interval, too")
+        raise file.problem("trigger", "cannot be combined with --cron or --interval")
     found = prefect_schedule(file.model.trigger, datetime.now(timezone.utc))
     if not next_times(found):
-        raise file.problem("trigger", "no run would ever start", hint="is end_time over?")
+        raise file.problem("trigger", "the schedule starts no run", hint="is end_time in the past?")
     return found
 
 
@@ -130,7 +114,7 @@ def _check_values(job: PipelineJob, values: dict[str, Any], *, is_scheduled: boo
             [
                 job.document.problem(
                     ("inputs", name),
-                    "no value, and a scheduled run has nobody to ask",
+                    "a scheduled deployment needs a value for this input",
                     hint=f"--param {name}=...",
                 )
                 for name in missing
@@ -145,17 +129,17 @@ def _name(job: PipelineJob, options: DeployOptions, schedule: ScheduleFile | Non
 
 
 def _tags(options: DeployOptions, schedule: ScheduleFile | None) -> list[str]:
-    return [*options.tags, *prefect_tags(schedule.model.tags if schedule else {})]
+    return [*(options.tag or []), *prefect_tags(schedule.model.tags if schedule else {})]
 
 
 def _job_variables(arguments: Sequence[str]) -> dict[str, Any]:
-    """Values by name; what begins with a bracket or brace is YAML."""
+    """Values by name. Text that starts with a bracket or brace is parsed as YAML."""
     variables: dict[str, Any] = {}
     for argument in arguments:
         name, separator, text = argument.partition("=")
         where = f"--job-variable {argument}"
         if not separator:
-            raise InvalidPipeline([Problem("no value", where, allowed="NAME=VALUE")])
+            raise InvalidPipeline([Problem("no value given", where, allowed="NAME=VALUE")])
         try:
             variables[name] = yaml.safe_load(text) if text.startswith(("{", "[")) else text
         except yaml.YAMLError as error:
@@ -170,13 +154,13 @@ def _print(
     runs: Location,
     ignored: Sequence[str],
 ) -> None:
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = plain_console()
     console.print(f"{'created' if deployed.is_new else 'updated'}  {deployed.full_name}")
     command = f"prefect deployment run {shlex.quote(deployed.full_name)}"
     shown = next(iter(deployment.schema["properties"]), None)
     lines = [
         ("snapshot", str(deployment.pull_step[PULL_STEP]["snapshot"])),
-        ("runs go to", runs.path),
+        ("runs", runs.path),
         *(("parameter", f"{name} = {value}") for name, value in deployment.parameters.items()),
         *(("schedule", each) for each in deployed.schedules or ["none"]),
     ]
@@ -184,20 +168,21 @@ def _print(
         times = ", ".join(
             f"{time:%Y-%m-%d %H:%M:%S %Z}" for time in next_times(deployment.schedule)
         )
-        lines.append(("", f"next: {times}"))
-    lines.append(("run it", command + (f" --param {shown}=..." if shown else "")))
+        lines.append(("next runs", times))
+    lines.append(("start", command + (f" --param {shown}=..." if shown else "")))
     if deployed.ui is not None:
-        lines.append(("or there", deployed.ui))
+        lines.append(("Prefect UI", deployed.ui))
     for title, text in lines:
         console.print(f"  {title:<12} {text}")
     if ignored:
-        console.print(f"  has no meaning here, ignored: {', '.join(ignored)}")
+        console.print(f"  {ignored_keys(ignored)}")
     if not runs.is_remote:
         console.print(
-            f"  Workers must see {runs.path}; let --output-dir be a URL where they do not."
+            f"  Workers need access to {runs.path}; if they share no folder, use a URL as"
+            " --output-dir."
         )
     if not deployed.is_polled:
         console.print(
-            f"  No worker polls the work pool {pool} now:"
+            f"  No worker polls the work pool {pool}; start one with:"
             f" prefect worker start --pool {shlex.quote(pool)}"
         )

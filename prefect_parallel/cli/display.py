@@ -1,4 +1,4 @@
-"""What a run looks like in a terminal, and in a log file."""
+"""What a run prints: live progress in a terminal, a few lines in a log file."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from prefect_parallel.cli.console import ignored_keys
 from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.step_result import StepResult
 
 PLAIN_SECONDS = 10.0
-"""Without a terminal, a line of progress at most so often."""
+"""Minimum time between two progress lines of a step when output is not a terminal."""
 
 CAUSES = 5
-"""How many causes of failures are named, in the summary and before."""
+"""Maximum number of root causes shown of a step, during the run and in the summary."""
 
 STYLES = {"Completed": "green", "Failed": "bold red", "Canceled": "yellow"}
 
 
 class Display(Observer):
-    """Collects the results of the steps, and prints them in the end."""
+    """Collects the results of the steps and prints a summary at the end."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -36,7 +37,7 @@ class Display(Observer):
         self._causes: dict[str, set[str]] = {}
 
     def step_progressed(self, step: str, progress: Progress) -> None:
-        """Name each cause of failures when it is met for the first time."""
+        """Print each root cause when it occurs for the first time."""
         known = self._causes.setdefault(step, set())
         new = [cause for cause in progress.causes if cause not in known]
         for cause in new[: CAUSES - len(known)]:
@@ -53,28 +54,28 @@ class Display(Observer):
         self._say(f"{step}: {text}")
 
     def ignored(self, keys: Sequence[str]) -> None:
-        """Name what of the file has no meaning here."""
+        """Print the keys of the file that have no effect."""
         if keys:
-            self._say(f"has no meaning here, ignored: {', '.join(keys)}")
+            self._say(ignored_keys(keys))
 
     @property
     def has_results(self) -> bool:
-        """Whether some step has come to its end."""
+        """Whether at least one step has ended."""
         return bool(self._ended)
 
     def summary(self, state: State, directory: Path, url_of: Callable[[Path], str | None]) -> None:
-        """Print what came of each step and where to look.
+        """Print the result of each step and where its files are.
 
         Args:
-            state: The pipeline's.
-            directory: The run's.
-            url_of: From a path in it to where it is found, if that is not here.
+            state: Final state of the pipeline's flow run.
+            directory: The run directory.
+            url_of: Maps a path in the run directory to its URL; None for a path on this machine.
         """
         for step, end in self._ended:
             self._say(Text.assemble((end.status, STYLES[end.status]), f"  {step}: {end.reason}"))
             for failures in end.failures[:CAUSES]:
                 self._say(f"  failed  {failures.count} x {failures}")
-                self._say(f"          repeat one: {failures.repeat}")
+                self._say(f"          reproduce: {failures.repeat}")
             if end.output:
                 self._say(f"  output  {url_of(end.output) or _short(end.output)}")
             if end.log:
@@ -88,7 +89,7 @@ class Display(Observer):
 
 
 class LiveDisplay(Display):
-    """One live line for each step that runs."""
+    """A live progress bar for each running step."""
 
     def __init__(self, console: Console, bars: Bars) -> None:
         super().__init__(console)
@@ -100,7 +101,7 @@ class LiveDisplay(Display):
         self._bars.update(self._waiting, description=f"waiting for {what}", visible=True)
 
     def command_started(self, step: str) -> None:
-        self._tasks[step] = self._bars.add_task(step, total=None, counts="the command runs")
+        self._tasks[step] = self._bars.add_task(step, total=None, counts="running the command")
 
     def step_ended(self, step: str, end: StepResult) -> None:
         super().step_ended(step, end)
@@ -120,7 +121,7 @@ class LiveDisplay(Display):
 
 
 class PlainDisplay(Display):
-    """Few lines, for logs."""
+    """A few lines, for log files."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -130,11 +131,11 @@ class PlainDisplay(Display):
         self._say(f"waiting for {what}")
 
     def command_started(self, step: str) -> None:
-        self._say(f"{step}: the command runs")
+        self._say(f"{step}: running the command")
 
     def step_started(self, step: str, progress: Progress, slots: str) -> None:
         self._last[step] = time.monotonic()
-        self._say(f"{step}: mini-batches to run: {progress.mini_batches}, on {slots}")
+        self._say(f"{step}: {progress.mini_batches} mini-batches to run on {slots}")
 
     def step_progressed(self, step: str, progress: Progress) -> None:
         super().step_progressed(step, progress)
@@ -146,7 +147,7 @@ class PlainDisplay(Display):
 
 @contextmanager
 def display() -> Iterator[Display]:
-    """The display that fits where standard output goes."""
+    """A display for standard output, live if that is a terminal."""
     console = Console(highlight=False)
     if not console.is_terminal:
         yield PlainDisplay(console)
@@ -177,7 +178,7 @@ def _counts(progress: Progress) -> str:
 
 
 def _short(path: Path) -> Path:
-    """As seen from the current folder, if it lies in it."""
+    """The path relative to the working directory, if it is inside it."""
     try:
         return path.absolute().relative_to(Path.cwd())
     except ValueError:

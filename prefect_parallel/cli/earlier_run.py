@@ -1,4 +1,4 @@
-"""The directory of a run that was begun before."""
+"""The directory of an earlier run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from prefect_parallel.flow.run_directories.runs import runs_at
 
 
 def earlier_run(output_dir: str, name: str, datastores: Datastores) -> Path:
-    """Where it is here; one on remote storage is downloaded, if it is not here.
+    """The local directory of a run. A run on remote storage is downloaded first.
 
     Raises:
-        UnusableRunDirectory: There is no such run on remote storage.
+        UnusableRunDirectory: Remote storage has no run of that name.
     """
     return runs_at(output_dir, datastores).directory(name, resumes=True).root

@@ -1,4 +1,4 @@
-"""What the exit status of a command says."""
+"""Exit statuses of the commands."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from prefect_parallel.layout import UnusableRunDirectory
 
 COMPLETED = 0
 FAILED = 1
-"""Or canceled."""
+"""The run failed or was canceled."""
 
 INVALID = 2
-"""Nothing ran."""
+"""Nothing was run."""
 
 INVALID_ERRORS = (
     InvalidFile,
@@ -24,4 +24,4 @@ INVALID_ERRORS = (
     UnusableRunDirectory,
     EnvironmentBuildFailed,
 )
-"""Errors that are found before any step starts, by the command or by the flow."""
+"""Errors that the command or the flow finds before any step starts."""

@@ -1,14 +1,13 @@
-"""`prefect-parallel logs`: what a step's script printed, or why it failed."""
+"""`prefect-parallel logs`: what the script of a step printed, or the errors it failed with."""
 
 from __future__ import annotations
 
-import difflib
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.errors import PrefectParallelError, advice_for
 from prefect_parallel.flow.run_directories.lock import held_since
 from prefect_parallel.layout import RunDirectory, StepDirectory
 from prefect_parallel.output.run_log import existing_run
@@ -19,24 +18,24 @@ CHUNK_BYTES = 1024 * 1024
 
 
 class NoSuchLog(PrefectParallelError):
-    """There is no such step or process."""
+    """No step or process of that name has logs."""
 
 
 def print_logs(
     run: Path, *, step: str | None, process: str | None, failed: bool, follow: bool
 ) -> None:
-    """Print a step's logs to standard output, each under its name.
+    """Print the logs of a step to standard output, each below a line with its path.
 
     Args:
         run: The run directory.
-        step: May be left out if only one step has logs.
-        process: `process003`, or `node-0/process003`; None for all.
-        failed: Only the errors, with full tracebacks.
-        follow: Go on with what comes until the step has ended, or its run.
+        step: Name of the step; None if only one step has logs.
+        process: `process003` or `node-0/process003`; None for all.
+        failed: Print only errors, with full tracebacks.
+        follow: Keep printing new output until the step or the run has ended.
 
     Raises:
-        NoSuchRun: There is no such run.
-        NoSuchLog: There is no such step or process.
+        NoSuchRun: The directory does not exist or is not a run directory.
+        NoSuchLog: No such step or process has logs, or several steps have and none was chosen.
     """
     directory = existing_run(RunDirectory(run))
     found = directory.step(_step(directory, step))
@@ -44,15 +43,15 @@ def print_logs(
     printer = _Printer()
     try:
         logs.refuse_unknown_process()
-        printer.print_news(logs.files())
-        while follow and _goes_on(directory, found):
+        printer.print_new(logs.files())
+        while follow and _is_running(directory, found):
             time.sleep(FOLLOW_SECONDS)
-            printer.print_news(logs.files())
+            printer.print_new(logs.files())
         if follow:
-            # What was written between the last look and the end.
-            printer.print_news(logs.files())
+            # Output written after the last read and before the end.
+            printer.print_new(logs.files())
     except BrokenPipeError:
-        # Whoever read this, `head` say, has seen enough.
+        # The reader, e.g. `head`, has closed the pipe.
         sys.stderr.close()
     except KeyboardInterrupt:
         return
@@ -68,11 +67,11 @@ class _StepLogs:
         known = self._step.processes()
         if self._process is None or any(self._is_chosen(*each) for each in known):
             return
-        names = ", ".join(f"{node}/{process}" for node, process in known)
-        raise NoSuchLog(f"no process {self._process} has logs; there are: {names or 'none yet'}")
+        names = [f"{node}/{process}" for node, process in known]
+        raise NoSuchLog(f"process {self._process} has no logs", **advice_for(self._process, names))
 
     def files(self) -> list[Path]:
-        """The files that are there so far, in order."""
+        """The files that exist so far, in order."""
         return [path for path in self._all() if path.exists()]
 
     def _all(self) -> Iterator[Path]:
@@ -90,17 +89,17 @@ class _StepLogs:
 
 
 class _Printer:
-    """Knows how much of each file it has printed."""
+    """Prints what was appended to files since the last call."""
 
     def __init__(self) -> None:
         self._printed: dict[Path, int] = {}
         self._current: Path | None = None
 
-    def print_news(self, files: list[Path]) -> None:
+    def print_new(self, files: list[Path]) -> None:
         for path in files:
             with path.open("rb") as file:
                 size = path.stat().st_size
-                # A file that has grown smaller had its middle taken out: the tail is what is new.
+                # A file that has shrunk had its middle removed by LogCap: only its tail is new.
                 file.seek(min(self._printed.get(path, 0), size))
                 while chunk := file.read(CHUNK_BYTES):
                     self._print(path, chunk)
@@ -116,8 +115,8 @@ class _Printer:
         out.write(chunk)
 
 
-def _goes_on(run: RunDirectory, step: StepDirectory) -> bool:
-    """Whether the run has a driver, and the step has not ended since that one took over."""
+def _is_running(run: RunDirectory, step: StepDirectory) -> bool:
+    """Whether the run has a driver, and the step has not ended since that driver started."""
     since = held_since(run)
     if since is None:
         return False
@@ -129,11 +128,13 @@ def _step(run: RunDirectory, name: str | None) -> str:
     names = run.step_names()
     if name is None and len(names) == 1:
         return names[0]
-    if name in names:
-        return str(name)
-    there = f"the steps of {run.root} that have started: {', '.join(names) or 'none'}"
+    if name is not None and name in names:
+        return name
+    if name is None and names:
+        raise NoSuchLog(
+            f"several steps of {run.root} have logs: {', '.join(names)}",
+            hint="choose one with --step",
+        )
     if name is None:
-        raise NoSuchLog(f"name a step, with --step; {there}")
-    near = difflib.get_close_matches(name, names, n=1)
-    meant = f"; did you mean {near[0]}?" if near else ""
-    raise NoSuchLog(f"no step {name} has logs{meant}; {there}")
+        raise NoSuchLog(f"no step of {run.root} has logs yet")
+    raise NoSuchLog(f"step {name} of {run.root} has no logs", **advice_for(name, names))

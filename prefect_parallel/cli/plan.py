@@ -1,4 +1,4 @@
-"""`prefect-parallel plan`: what a run would do, without running anything."""
+"""`prefect-parallel plan`: what a run would do."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
-
+from prefect_parallel.cli.console import ignored_keys, plain_console
+from prefect_parallel.cli.datastores import known_datastores
 from prefect_parallel.data import Datastores, MiniBatch
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.flow.run.major_input import major_input, split_input
@@ -17,14 +17,16 @@ from prefect_parallel.flow.run.unmet_requirements import unmet_requirements
 from prefect_parallel.job import CommandStep, Data, ParallelStep, load_pipeline
 
 
-def plan_pipeline(file: Path, overrides: Sequence[str], datastores: Datastores) -> None:
-    """Print the steps in the order in which they would run, and how each is split.
+def plan_pipeline(file: Path, overrides: Sequence[str], datastores: Path | None) -> None:
+    """Print the steps in the order in which they would run, and how the input of each is split.
 
     Raises:
-        InvalidPipeline: The file has mistakes.
+        InvalidPipeline: The pipeline has mistakes.
+        InvalidDatastores: The datastores file is missing or has mistakes.
         InvalidInput: An input cannot be split.
     """
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = plain_console()
+    known = known_datastores(datastores)
     job = load_pipeline(file, overrides)
     resolved = job.resolve()
     for number, step in enumerate(resolved.steps.values(), start=1):
@@ -32,11 +34,11 @@ def plan_pipeline(file: Path, overrides: Sequence[str], datastores: Datastores) 
         order = f", after {after}" if after else ""
         kind = "parallel" if isinstance(step, ParallelStep) else "command"
         console.print(f"{number}. {step.name} ({kind}{order})")
-        lines = _parallel(step, datastores) if isinstance(step, ParallelStep) else _command(step)
+        lines = _parallel(step, known) if isinstance(step, ParallelStep) else _command(step)
         for title, text in lines:
             console.print(f"   {title:<12} {text}")
     if job.ignored:
-        console.print(f"has no meaning here, ignored: {', '.join(job.ignored)}")
+        console.print(ignored_keys(job.ignored))
 
 
 def _command(step: CommandStep) -> Iterator[tuple[str, str]]:
@@ -50,12 +52,13 @@ def _parallel(step: ParallelStep, datastores: Datastores) -> Iterator[tuple[str,
         yield from _split(step, source, datastores)
     else:
         yield "input", f"output {source.output} of step {source.step}"
-        yield "mini-batches", f"known when {source.step} has run"
+        yield "mini-batches", f"unknown until {source.step} has run"
     slots = step.max_concurrency_per_instance or default_slots()
     if step.requirements is not None and (lines := unmet_requirements(step.requirements)):
         yield "environment", f"this interpreter does not meet {', '.join(lines)}"
-    yield "slots", f"{step.instance_count * slots}: {step.instance_count} nodes x {slots}"
-    yield "attempts", f"{1 + step.max_retries}, of at most {step.timeout} s each"
+    nodes = f"{step.instance_count} node{'s' if step.instance_count > 1 else ''}"
+    yield "slots", f"{step.instance_count * slots}: {nodes} x {slots}"
+    yield "attempts", f"up to {1 + step.max_retries} per mini-batch, {step.timeout} s each"
     yield "thresholds", _thresholds(step)
     for name, value in asdict(step.predefined).items():
         if name.endswith("_timeout") and value is not None:
@@ -79,7 +82,7 @@ def _split(step: ParallelStep, source: Data, datastores: Datastores) -> Iterator
 
 
 def _amount(mini_batch: MiniBatch) -> int | None:
-    """Files, bytes or rows of a mini-batch; None if only reading it would tell."""
+    """Number of files, bytes or rows in a mini-batch; None if it is unknown before reading."""
     if mini_batch.unit == "files":
         return len(mini_batch.pieces)
     total = 0
@@ -99,5 +102,5 @@ def _thresholds(step: ParallelStep) -> str:
     if predefined.error_threshold >= 0:
         parts.append(f"{predefined.error_threshold} failed items")
     if predefined.allowed_failed_percent < 100:
-        parts.append(f"{predefined.allowed_failed_percent:g} % of the mini-batches")
-    return f"fails above {', or '.join(parts)}" if parts else "none: failures are ignored"
+        parts.append(f"{predefined.allowed_failed_percent:g} % failed mini-batches")
+    return f"fails with more than {' or '.join(parts)}" if parts else "none, failures are ignored"

@@ -1,4 +1,4 @@
-"""`prefect-parallel report`, and the report that each run ends with."""
+"""`prefect-parallel report`, and the report at the end of each run."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ from pathlib import Path
 
 from rich.console import Console
 
+from prefect_parallel.cli.console import plain_console
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.report import write_report
 
 
 def report_run(run: Path, *, opens: bool) -> None:
-    """Write the report of a run, and say where.
+    """Write the report of a run and print its path.
 
     Raises:
-        NoSuchRun: There is no such run.
-        ReportExtraMissing: What makes reports is not installed.
-        PrefectParallelError: The file cannot be written.
+        NoSuchRun: The directory does not exist or is not a run directory.
+        ReportExtraMissing: The extra `report` is not installed.
+        PrefectParallelError: The report cannot be written.
     """
     try:
         file = write_report(RunDirectory(run))
     except OSError as error:
-        raise PrefectParallelError(f"the report cannot be written: {error}") from error
-    Console(highlight=False, markup=False, soft_wrap=True).print(file)
+        raise PrefectParallelError(f"cannot write the report: {error}") from error
+    plain_console().print(file)
     if opens:
         webbrowser.open(file.absolute().as_uri())
 
 
 def report_at_end(directory: RunDirectory, console: Console) -> None:
-    """Write the report of a run that has just ended, where the extra is installed.
+    """Write the report of a run that has just ended, if the extra is installed.
 
-    The run has ended as it has, whether or not there is a report about it.
+    A report that cannot be written does not change the result of the run.
     """
     if importlib.util.find_spec("bokeh") is None or not directory.job_file.exists():
         return

@@ -18,23 +18,25 @@ from prefect_parallel.job import load_pipeline
 def run_pipeline(
     file: Path, overrides: Sequence[str], options: RunOptions, *, verbose: bool
 ) -> int:
-    """Load a pipeline, run it and show how it goes; gives the exit status.
+    """Run a pipeline, show its progress and return the exit status.
 
     Raises:
-        InvalidPipeline: Nothing ran.
-        InvalidInput: An input cannot be split, nothing ran.
-        UnknownCompute: So with `strict`.
-        UnusableRunDirectory: Nothing ran.
-        EnvironmentBuildFailed: Nothing ran.
-        ServerUnreachable: Nothing ran.
+        InvalidPipeline: The pipeline has mistakes.
+        InvalidInput: An input is missing, empty or cannot be split.
+        UnknownCompute: With `strict`, a step's compute has no block.
+        UnusableRunDirectory: The run exists already, or cannot be resumed or written to.
+        EnvironmentBuildFailed: The environment of a step cannot be built.
+        ServerUnreachable: The configured Prefect server does not answer.
+        ServerGone: The Prefect server stopped answering during the run.
+        UploadFailed: The run directory cannot be uploaded to the run store.
     """
     job = load_pipeline(file, overrides)
     resolved = job.resolve()
     if not verbose:
         _quieten_prefect_and_dask()
 
-    # Prefect takes seconds to import, and reads the settings made above when it is. Imports make
-    # no garbage; looking for it all the while would take a quarter of a second.
+    # Prefect takes seconds to import, and reads the settings made above while it is imported.
+    # Imports leave no garbage; collecting it meanwhile would take a quarter of a second.
     gc.disable()
     import httpx
     from prefect.client.schemas.objects import State
@@ -61,13 +63,13 @@ def run_pipeline(
         try:
             state = cast(State[None], flow(return_state=True))
         except KeyboardInterrupt:
-            # The second one: now. All other processes end with this one.
+            # The second Ctrl-C ends this process at once, and with it all others.
             os._exit(FAILED)
         except httpx.TransportError as error:
             raise ServerGone(
-                f"the Prefect server at {PREFECT_API_URL.value()} does not answer any more:"
-                f" {error}\n    what is done is in {place.directory.root}",
-                hint=f"once there is a server, go on with --resume {name}",
+                f"the Prefect server at {PREFECT_API_URL.value()} stopped answering: {error}\n"
+                f"    finished mini-batches are kept in {place.directory.root}",
+                hint=f"when the server is back, continue with --resume {name}",
             ) from error
     failure = state.result(raise_on_failure=False)
     if isinstance(failure, INVALID_ERRORS):
@@ -77,18 +79,18 @@ def run_pipeline(
     report_at_end(place.directory, shown.console)
     if isinstance(failure, UploadFailed):
         raise failure
-    # The report, too.
+    # Again, because the report was written after the run's own upload.
     place.runs.upload(place.directory)
     return COMPLETED if state.is_completed() else FAILED
 
 
 def _quieten_prefect_and_dask() -> None:
-    """Keep their logs off the terminal, in the workers too; those for the UI are not touched."""
-    # Prefect would announce its telemetry on the terminal; there is none instead.
+    """Keep their logs off the terminal, also in workers. Logs in the Prefect UI are unaffected."""
+    # Prefect prints a notice about its telemetry on the terminal unless telemetry is off.
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
-    # A server that is away would fill the terminal with the events and logs that it did not get.
+    # Otherwise events and logs that cannot be sent to the server are reported on the terminal.
     os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
     logging.raiseExceptions = False
     logging.getLogger("distributed").setLevel(logging.CRITICAL)

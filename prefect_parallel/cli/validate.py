@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
+from prefect_parallel.cli.console import error_count, ignored_keys, plain_console, print_titled
 from prefect_parallel.data import Datastores
 from prefect_parallel.errors import InvalidInput, InvalidPipeline
 from prefect_parallel.flow.preflight import check_names
@@ -16,36 +15,27 @@ from prefect_parallel.job import load_pipeline
 def validate_pipelines(
     files: Sequence[Path], overrides: Sequence[str], datastores: Path | None
 ) -> bool:
-    """Say of each file whether it can run, or all that is wrong with it; True if all can.
+    """Print for each file that it is valid, or its errors; True if all are valid.
 
     Raises:
-        InvalidDatastores: That file has mistakes.
+        InvalidDatastores: The datastores file is missing or has mistakes.
     """
-    console = Console(highlight=False)
     known = None if datastores is None else Datastores.load(datastores)
-    valid = [_validate(file, overrides, known, console) for file in files]
+    valid = [_validate(file, overrides, known) for file in files]
     return all(valid)
 
 
-def _validate(
-    file: Path, overrides: Sequence[str], datastores: Datastores | None, console: Console
-) -> bool:
+def _validate(file: Path, overrides: Sequence[str], datastores: Datastores | None) -> bool:
+    console = plain_console()
     try:
         job = load_pipeline(file, overrides)
         resolved = job.resolve()
         if datastores is not None:
             check_names(resolved, datastores)
-    except InvalidInput as error:
-        console.print(f"[bold red]invalid[/]  {file}: 1 to mend")
-        console.print(str(error), markup=False, soft_wrap=True)
+    except (InvalidInput, InvalidPipeline) as error:
+        print_titled(console, "invalid ", "bold red", f"{file}: {error_count(error)}\n{error}")
         return False
-    except InvalidPipeline as error:
-        count = len(error.problems)
-        console.print(f"[bold red]invalid[/]  {file}: {count} to mend")
-        for problem in error.problems:
-            console.print(str(problem), markup=False, soft_wrap=True)
-        return False
-    console.print(f"[green]valid[/]    {file}", soft_wrap=True)
+    print_titled(console, "valid   ", "green", str(file))
     if job.ignored:
-        console.print(f"  has no meaning here, ignored: {', '.join(job.ignored)}", soft_wrap=True)
+        console.print(f"  {ignored_keys(job.ignored)}")
     return True

@@ -1,4 +1,4 @@
-"""`prefect-parallel --version`: what a report of a fault should begin with."""
+"""`prefect-parallel --version`: the versions that belong into a bug report."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import platform
 from importlib.metadata import version
 
 PACKAGES = ("prefect", "prefect-dask", "dask", "distributed", "pandas", "pyarrow")
-"""Beside this one, those whose versions decide how a run goes."""
+"""Dependencies whose versions are shown beside that of this package."""
 
 
 def versions() -> str:
-    """The versions that matter, one a line; no package is imported for it."""
+    """One version per line, read without importing the packages."""
     lines = [
         ("prefect-parallel", version("prefect-parallel")),
         ("Python", platform.python_version()),

@@ -208,7 +208,7 @@ def test_a_wrong_option_is_told_and_nothing_is_deployed(
 
 
 def test_without_a_pipeline_it_asks_for_one(api: Api) -> None:
-    assert "name a pipeline, or a schedule file" in api.command("deploy", expect=1)
+    assert "no pipeline given" in api.command("deploy", expect=1)
 
 
 def test_a_schedule_needs_all_values(api: Api, pipeline: Path) -> None:

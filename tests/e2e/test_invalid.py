@@ -94,7 +94,7 @@ def test_validate_names_all_mistakes_of_all_files(pipeline: Any) -> None:
     )
     assert ended.returncode == 2
     for said in (
-        "5 to mend",
+        "5 errors",
         "did you mean error_threshold?",
         "did you mean DEBUG?",
         "max_retries",
@@ -119,7 +119,7 @@ def test_plan_shows_the_split_and_runs_nothing(pipeline: Any) -> None:
     assert "mini-batches 3, by size" in lines
     assert "smallest 1, median 2, largest 2 files" in lines
     assert "slots 6: 3 nodes x 2" in lines
-    assert "thresholds fails above 3 failed mini-batches" in lines
+    assert "thresholds fails with more than 3 failed mini-batches" in lines
     assert not (it.folder / "runs").exists()
 
 
@@ -145,17 +145,17 @@ def said_by(it: Pipeline, command: str, *arguments: str) -> str:
 def test_plan_of_a_step_whose_input_is_made_by_another(chain: Pipeline) -> None:
     said = said_by(chain, "plan")
     assert "2. after (parallel, after step) input output out of step step" in said
-    assert "mini-batches known when step has run" in said
-    assert "has no meaning here, ignored: experiment_name" in said
-    assert "has no meaning here, ignored: experiment_name" in said_by(chain, "validate")
+    assert "mini-batches unknown until step has run" in said
+    assert "ignored (no effect outside Azure ML): experiment_name" in said
+    assert "ignored (no effect outside Azure ML): experiment_name" in said_by(chain, "validate")
 
 
 @pytest.mark.parametrize(
     ("step", "mini_batch", "said"),
     [
-        ("stop", "0", "has no parallel step stop; it has: step, after"),
-        ("after", "0", "is an output of step: name a run that has it, with --run"),
-        ("step", "4", "there is no mini-batch 4: they go from 0 to 3"),
+        ("stop", "0", "has no parallel step stop allowed: step, after"),
+        ("after", "0", "is an output of step hint: name a run that has produced it with --run"),
+        ("step", "4", "no mini-batch 4 allowed: 0 to 3"),
     ],
 )
 def test_what_cannot_be_debugged(chain: Pipeline, step: str, mini_batch: str, said: str) -> None:

@@ -71,10 +71,11 @@ def test_nothing_more_comes_of_a_run_that_is_over(finished: Pipeline) -> None:
 def test_what_is_not_there(finished: Pipeline) -> None:
     step = logs(finished, "--step", "stop")
     assert step.returncode == 1
-    assert "no step stop has logs; did you mean step?" in step.stderr
+    assert "step stop of runs/run has no logs" in step.stderr
+    assert "hint: did you mean step?" in step.stderr
     process = logs(finished, "--process", "process9")
     assert process.returncode == 1
-    assert "there are: node-0/process000" in process.stderr
+    assert "process process9 has no logs\n    allowed: node-0/process000" in process.stderr
     assert "Traceback" not in step.stderr + process.stderr
 
 

@@ -170,7 +170,7 @@ def test_scripts_that_hang_crash_print_and_fork(pipeline: Any, server: str) -> N
     assert it.result["mini_batches"] == {"total": 7, "succeeded": 5, "failed": 2, "retried": 3}
     assert it.result["items"] == {"total": 7, "succeeded": 5, "failed": 2}
     assert "1 x the process ended during run(): exit code 3" in said
-    assert said.count("repeat one: prefect-parallel debug") == 2
+    assert said.count("reproduce: prefect-parallel debug") == 2
     assert it.said().count("x") == 5_000_000
     failed = [
         json.loads(line)

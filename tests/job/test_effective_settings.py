@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from prefect_parallel.cli.plan import plan_pipeline
-from prefect_parallel.data import Datastores
 from prefect_parallel.job import ParallelStep
 
 from .conftest import SCRIPT, Folder
@@ -160,11 +159,11 @@ def test_the_plan_shows_what_runs(parts: Folder, capsys: pytest.CaptureFixture[s
 """
     parts.add("parts/part.yml", COMPONENT.replace("partition_keys: [store]\n", ""))
     parts.load()
-    plan_pipeline(Path(parts.path / "pipeline.yml"), (), Datastores())
+    plan_pipeline(Path(parts.path / "pipeline.yml"), (), None)
     shown = " ".join(capsys.readouterr().out.split())
     assert "slots 15: 5 nodes x 3" in shown
-    assert "attempts 3, of at most 30 s each" in shown
-    assert "thresholds fails above 6 failed mini-batches, or 7 failed items" in shown
+    assert "attempts up to 3 per mini-batch, 30 s each" in shown
+    assert "thresholds fails with more than 6 failed mini-batches or 7 failed items" in shown
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,8 @@ def _command(command: App) -> Iterator[str]:
     yield from (line(part) for part in paragraphs if not part.startswith(_EXAMPLE))
     yield fenced("bash", "\n".join(each.removeprefix(_EXAMPLE) for each in examples))
     options = command.assemble_argument_collection(parse_docstring=True)
-    yield table(("option", "default", ""), map(_option, options)) if options else ""
+    rows = [_option(option) for option in options if option.show]
+    yield table(("option", "default", ""), rows) if rows else ""
 
 
 def _option(option: Argument) -> tuple[str, str, str]:

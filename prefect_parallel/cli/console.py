@@ -1,0 +1,31 @@
+"""What the commands print with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from prefect_parallel.errors import InvalidFile, PrefectParallelError
+
+
+def plain_console(*, stderr: bool = False) -> Console:
+    """A console that prints text as it is: no markup, no line breaks of its own."""
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_titled(console: Console, title: str, style: str, text: str) -> None:
+    """Print a text behind a coloured word."""
+    console.print(Text.assemble((title, style), f" {text}"))
+
+
+def error_count(error: PrefectParallelError) -> str:
+    """E.g. `1 error`, `3 errors`."""
+    count = len(error.problems) if isinstance(error, InvalidFile) else 1
+    return f"{count} error{'s' if count > 1 else ''}"
+
+
+def ignored_keys(keys: Sequence[str]) -> str:
+    """The line about keys of a file that are valid but have no effect."""
+    return f"ignored (no effect outside Azure ML): {', '.join(keys)}"

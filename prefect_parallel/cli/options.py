@@ -1,0 +1,96 @@
+"""Types of the options that several commands share. Importing this costs nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from cyclopts import Parameter
+
+Flag: TypeAlias = Annotated[bool, Parameter(negative=(), show_default=False)]
+
+File: TypeAlias = Annotated[
+    Path, Parameter(name=["--file", "-f"], help="YAML file of the pipeline.")
+]
+
+Overrides: TypeAlias = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--set",
+        negative=(),
+        help="Override a value of the file, e.g. jobs.score.mini_batch_size=1mb. Repeatable.",
+    ),
+]
+
+DatastoresFile: TypeAlias = Annotated[
+    Path | None,
+    Parameter(
+        name="--datastores",
+        help="YAML file that defines `azureml:` names of data. Names that it does not define are"
+        " looked up in the blocks of the Prefect server.",
+    ),
+]
+
+OutputDir: TypeAlias = Annotated[
+    str,
+    Parameter(
+        help="Folder of the run directories, or a URL such as s3://bucket/runs.",
+    ),
+]
+
+RunName: TypeAlias = Annotated[str, Parameter(help="Name of the run.")]
+
+Strict: TypeAlias = Annotated[
+    Flag,
+    Parameter(
+        help="Fail if a step's compute has no Compute block, instead of running on this machine."
+    ),
+]
+
+EnvironmentMode: TypeAlias = Annotated[
+    Literal["this", "build"],
+    Parameter(
+        help="What steps run on: this Python, or an environment built from the step's conda file,"
+        " if it has one. Built environments are cached."
+    ),
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class DeployOptions:
+    """Options of `prefect-parallel deploy`.
+
+    Attributes:
+        name: Name of the deployment. Defaults to the name in the schedule file, else the name of
+            the pipeline's file.
+        work_pool: Work pool that runs the deployment. Required if the server has several.
+        cron: Schedule as a cron expression: minute, hour, day of month, month, day of week.
+        interval: Schedule as a fixed interval: 90 (seconds), 15m, 1h30m, 1d.
+        schedule: Schedule as an Azure ML schedule file, which may also override inputs.
+        timezone: Time zone of --cron and --interval, e.g. Europe/Berlin. Defaults to UTC.
+        param: Value of a pipeline input, e.g. rows=5. Repeatable.
+        tag: Tag of the deployment and of its runs. Repeatable.
+        job_variable: Setting of the work pool for these runs, e.g. image=REGISTRY/IMAGE.
+            Repeatable.
+        output_dir: Folder for the snapshot and the run directories. It must be visible to the
+            workers: a URL such as s3://bucket/runs if they share no folder.
+        datastores: As for `run`. Workers need the file at the same path.
+    """
+
+    name: str | None = None
+    work_pool: str | None = None
+    cron: str | None = None
+    interval: int | timedelta | None = None
+    schedule: Path | None = None
+    timezone: str | None = None
+    param: Annotated[list[str] | None, Parameter(negative=())] = None
+    overrides: Overrides = None
+    tag: Annotated[list[str] | None, Parameter(negative=())] = None
+    job_variable: Annotated[list[str] | None, Parameter(negative=())] = None
+    output_dir: str = "runs"
+    datastores: Path | None = None
+    strict: Strict = False
+    environment: EnvironmentMode = "this"
