@@ -29,7 +29,7 @@ def test_of_processes_at_a_time_one_fetches(http: HttpServer, tmp_path: Path) ->
 
 def test_a_copy_appears_whole_or_not_at_all(http: HttpServer, tmp_path: Path) -> None:
     http.files = {"/a": b"123"}
-    with pytest.raises(UnreadableMiniBatch, match="3 bytes came instead of 5"):
+    with pytest.raises(UnreadableMiniBatch, match="received 3 bytes instead of 5"):
         fetch(tmp_path, f"{http.url}/a", 5)
     assert [path for path in tmp_path.rglob("*") if path.name.endswith("a")] == []
 

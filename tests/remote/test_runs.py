@@ -155,5 +155,5 @@ def test_names_are_checked_before_anything_runs(tmp_path: Path, server: str, s3:
     (it.folder / "stores.yml").write_text("datastores: {a: {uri: s3://x}}\nasset: {}\n")
     done = validate("--datastores", "stores.yml")
     assert done.returncode == 2
-    assert "stores.yml:1:18: datastores.a.uri: unknown key 'uri'" in done.stderr
+    assert "stores.yml:1:18: datastores.a.uri: unknown key" in done.stderr
     assert "did you mean assets?" in done.stderr
