@@ -16,8 +16,7 @@ from prefect_parallel.data import BySize, load_files, load_table
 from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.mltable.mltable import MLTable
 from prefect_parallel.errors import PrefectParallelError
-
-GOLDEN = Path(__file__).parents[1] / "golden" / "mltable"
+from tests.golden_cases import tables
 
 # Where this package does otherwise than the reference, on purpose: a golden case, or else a rule
 # that no case covers.
@@ -79,27 +78,24 @@ DIFFERENCES = {
 # The dtype of columns of text: str since pandas 3.
 TEXT = str(pd.Series(["a"]).dtype)
 
-CASES = sorted(path.parent.name for path in GOLDEN.glob("*/expected.json"))
 SIZES = [1, 40, 1024, 1 << 30]
 
 
-def expected(case: str) -> dict[str, Any]:
-    return json.loads((GOLDEN / case / "expected.json").read_text())
+def folder_of(case: str) -> str:
+    return str(tables()[case].folder)
 
 
 def is_table(case: str) -> bool:
-    return (
-        MLTable.load(Location.parse(str(GOLDEN / case / "table"))).read_transformation is not None
-    )
+    return MLTable.load(Location.parse(folder_of(case))).read_transformation is not None
 
 
 def whole(case: str) -> pd.DataFrame:
-    folder = str(GOLDEN / case / "table")
-    return (load_table(folder) if is_table(case) else load_files(folder)).to_pandas()
+    load = load_table if is_table(case) else load_files
+    return load(folder_of(case)).to_pandas()
 
 
 def joined(case: str, size: int) -> pd.DataFrame:
-    table = load_table(str(GOLDEN / case / "table"))
+    table = load_table(folder_of(case))
     frames = [frame for _, frame in table.mini_batches(mini_batch_size=size)]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
@@ -153,7 +149,7 @@ def kind(dtype: str) -> str:
 
 def rows_of(case: str, frame: pd.DataFrame) -> list[list[Any]]:
     if "Path" in frame:
-        table = str(GOLDEN / case / "table") + "/"
+        table = folder_of(case) + "/"
         frame = frame.assign(Path=frame["Path"].map(lambda path: path.removeprefix(table)))
     # Column by column: rows of a frame would turn integers beside floats into floats.
     columns = [[as_json(value) for value in frame[name].tolist()] for name in frame.columns]
@@ -161,7 +157,7 @@ def rows_of(case: str, frame: pd.DataFrame) -> list[list[Any]]:
 
 
 def check(case: str, frame: pd.DataFrame) -> None:
-    wanted = expected(case)
+    wanted = tables()[case].expected
     if not wanted["rows"]:
         assert frame.empty
         return
@@ -176,7 +172,7 @@ def check(case: str, frame: pd.DataFrame) -> None:
     else:
         wanted_rows = wanted["rows"]
     if wanted.get("compare") == "subset":
-        everything = expected("sample-probability-one")["rows"]
+        everything = tables()["sample-probability-one"].expected["rows"]
         assert rows == [row for row in everything if row in rows]
         assert 0 < len(rows) < len(everything)
         return
@@ -185,16 +181,17 @@ def check(case: str, frame: pd.DataFrame) -> None:
         assert same(row, wanted_row)
 
 
-REFUSED = [case for case in CASES if "error" in expected(case)]
-LOADED = [case for case in CASES if "error" not in expected(case)]
-TABLES = [case for case in LOADED if is_table(case)]
+REFUSED = [name for name, case in tables().items() if not case.valid]
+LOADED = [name for name, case in tables().items() if case.valid]
+LISTS = [name for name in LOADED if "file_list" in tables()[name].expected]
+TABLES = sorted(set(LOADED) - set(LISTS))
 
 
 @pytest.mark.parametrize("case", LOADED)
 def test_what_one_process_reads_whole(case: str) -> None:
     frame = whole(case)
     check(case, frame)
-    for name, dtype in expected(case)["dtypes"].items():
+    for name, dtype in tables()[case].expected["dtypes"].items():
         if frame[name].isna().all():
             assert str(frame[name].dtype) == {"str": TEXT}.get(dtype, dtype)
 
@@ -205,11 +202,11 @@ def test_mini_batches_joined_in_order(case: str, size: int) -> None:
     check(case, joined(case, size))
 
 
-@pytest.mark.parametrize("case", [case for case in LOADED if "file_list" in expected(case)])
+@pytest.mark.parametrize("case", LISTS)
 def test_lists_of_files(case: str) -> None:
-    table = GOLDEN / case / "table"
-    files = load_files(str(table))
-    wanted = expected(case)
+    table = folder_of(case)
+    files = load_files(table)
+    wanted = tables()[case].expected
     paths = [str(Path(path).relative_to(table)) for path in files.paths()]
     if wanted.get("compare") == "unordered":
         assert paths == sorted(wanted["file_list"], key=lambda path: path.split("/"))
@@ -225,7 +222,7 @@ def test_lists_of_files(case: str) -> None:
 def test_what_the_reference_refuses(case: str) -> None:
     with pytest.raises(PrefectParallelError) as refused:
         whole(case)
-    assert str(GOLDEN / case / "table") in str(refused.value)
+    assert folder_of(case) in str(refused.value)
 
 
 def test_a_value_that_does_not_convert_is_null_for_a_filter() -> None:
@@ -239,7 +236,7 @@ def test_the_same_seed_draws_the_same_rows_however_the_work_is_split() -> None:
 
 
 def test_the_plan_of_a_table_is_small_and_the_same_again() -> None:
-    plan = load_table(str(GOLDEN / "csv-infer-sample-window" / "table")).plan(BySize(100))
+    plan = load_table(folder_of("csv-infer-sample-window")).plan(BySize(100))
     once, again = list(plan.mini_batches), list(plan.mini_batches)
     assert once == again
     assert len(once) > 10

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,7 @@ from prefect_parallel.job.resolution.bindings import Inputs
 from prefect_parallel.job.resolution.diagnostics import Diagnostics
 from prefect_parallel.job.resolution.resolved import Data, OutputOf
 from prefect_parallel.job.syntax.expressions import whole
-
-CASES = Path(__file__).parents[1] / "golden" / "pipelines"
+from tests.golden_cases import pipelines
 
 # Where we part from azure-ai-ml: case -> (accepts or refuses, why it serves whoever wrote it).
 DIFFERENCES: dict[str, tuple[str, str]] = {
@@ -48,38 +46,29 @@ DIFFERENCES: dict[str, tuple[str, str]] = {
 }
 
 
-def cases() -> list[str]:
-    return sorted(folder.name for folder in CASES.iterdir() if folder.is_dir())
-
-
-def expected_of(case: str) -> dict[str, Any]:
-    expected: dict[str, Any] = json.loads((CASES / case / "expected.json").read_text())
-    return expected
-
-
-@pytest.mark.parametrize("case", cases())
-def test_golden_case(case: str) -> None:
-    expected = expected_of(case)
-    difference = DIFFERENCES.get(case)
-    accepts = expected["valid"] if difference is None else difference[0] == "accepts"
+@pytest.mark.parametrize("name", pipelines())
+def test_golden_case(name: str) -> None:
+    case = pipelines()[name]
+    file = case.folder / "pipeline.yml"
+    difference = DIFFERENCES.get(name)
+    accepts = case.valid if difference is None else difference[0] == "accepts"
     if accepts:
-        job = load_pipeline(CASES / case / "pipeline.yml")
-        if expected["valid"]:
-            assert_agrees(job, expected)
+        job = load_pipeline(file)
+        if case.valid:
+            assert_agrees(job, case.expected)
             assert job == reloaded(job)
     else:
         with pytest.raises(InvalidPipeline) as refused:
-            load_pipeline(CASES / case / "pipeline.yml")
-        places = [expected["where"]] if not expected["valid"] else expected["lax"]
+            load_pipeline(file)
+        places = case.expected["lax"] if case.valid else [case.expected["where"]]
         assert names_one_of(refused.value, places), f"{refused.value}\n\nwanted: {places}"
 
 
 def test_differences_are_ones() -> None:
-    assert set(DIFFERENCES) <= set(cases())
-    for case, (what, _) in DIFFERENCES.items():
-        expected = expected_of(case)
-        assert expected["valid"] == (what == "refuses"), case
-        assert what == "accepts" or expected["lax"], case
+    for name, (what, _) in DIFFERENCES.items():
+        case = pipelines()[name]
+        assert case.valid == (what == "refuses"), name
+        assert what == "accepts" or case.expected["lax"], name
 
 
 def names_one_of(error: InvalidPipeline, places: list[str]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import jsonschema
 import pytest
@@ -15,10 +14,10 @@ from prefect_parallel.job.format.model import Model
 from prefect_parallel.job.models.components import ComponentModel
 from prefect_parallel.job.models.json_schema import json_schema
 from prefect_parallel.job.models.steps import Step
+from tests.golden_cases import pipelines
 
 from .conftest import PIPELINE
 
-CASES = Path(__file__).parents[1] / "golden" / "pipelines"
 # What no schema can know: names that point nowhere, files, and what stands in other files.
 BEYOND = {"undefined-reference", "missing-file", "missing-input", "missing-compute"}
 
@@ -37,14 +36,13 @@ def validator() -> jsonschema.Draft202012Validator:
 
 def test_golden_cases(validator: jsonschema.Draft202012Validator) -> None:
     seen = 0
-    for file in CASES.glob("*/expected.json"):
-        expected = json.loads(file.read_text())
-        text = file.with_name("pipeline.yml").read_text()
+    for name, case in pipelines().items():
+        expected = case.expected
         if expected.get("lax") or expected.get("error") in BEYOND | {"bad-yaml"}:
             continue
         if ".component" in expected.get("where", "") or "eval_mount" in expected.get("detail", ""):
             continue
-        assert validator.is_valid(yaml.safe_load(text)) == expected["valid"], file.parent.name
+        assert validator.is_valid(yaml.safe_load(case.text)) == case.valid, name
         seen += 1
     assert seen > 80
 
