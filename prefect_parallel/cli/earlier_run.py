@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefect_parallel.data import Datastores
-from prefect_parallel.flow.run_directories.runs import runs_at
+from prefect_parallel.flow.run_directories.runs import Runs
 
 
 def earlier_run(output_dir: str, name: str, datastores: Datastores) -> Path:
@@ -14,4 +14,4 @@ def earlier_run(output_dir: str, name: str, datastores: Datastores) -> Path:
     Raises:
         UnusableRunDirectory: Remote storage has no run of that name.
     """
-    return runs_at(output_dir, datastores).directory(name, resumes=True).root
+    return Runs.at(output_dir, datastores).handle(name, resumes=True).directory.root

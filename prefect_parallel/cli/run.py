@@ -47,14 +47,14 @@ def run_pipeline(
     from prefect_parallel.flow.compile import flow_of
     from prefect_parallel.flow.nodes.fork_server import ForkServer
     from prefect_parallel.flow.preflight import check_inputs
-    from prefect_parallel.flow.run_directories.runs import UploadFailed
+    from prefect_parallel.flow.run_directories.run_mirror import UploadFailed
     from prefect_parallel.flow.server.server import ServerGone, prefect_server, refuse_server_away
 
     ForkServer.fork()
     gc.enable()
     name = options.name or default_run_name(job)
-    place = options.place(name)
-    place.refuse_unusable()
+    handle = options.handle(name)
+    handle.refuse_unusable()
     check_inputs(resolved, options.datastores)
     with display() as shown, prefect_server(shown):
         refuse_server_away()
@@ -68,19 +68,19 @@ def run_pipeline(
         except httpx.TransportError as error:
             raise ServerGone(
                 f"the Prefect server at {PREFECT_API_URL.value()} stopped answering: {error}\n"
-                f"    finished mini-batches are kept in {place.directory.root}",
+                f"    finished mini-batches are kept in {handle.directory.root}",
                 hint=f"when the server is back, continue with --resume {name}",
             ) from error
     failure = state.result(raise_on_failure=False)
     if isinstance(failure, INVALID_ERRORS):
         raise failure
     if shown.has_results or not isinstance(failure, UploadFailed):
-        shown.summary(state, place.directory.root, place.runs.shown)
-    report_at_end(place.directory, shown.console)
+        shown.summary(state, handle.directory.root, handle.url_of)
+    report_at_end(handle.directory, shown.console)
     if isinstance(failure, UploadFailed):
         raise failure
     # Again, because the report was written after the run's own upload.
-    place.runs.upload(place.directory)
+    handle.upload()
     return COMPLETED if state.is_completed() else FAILED
 
 

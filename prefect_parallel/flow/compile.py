@@ -102,7 +102,7 @@ def flow_of(job: PipelineJob, options: RunOptions, observer: Observer) -> Pipeli
         flow_run = context.flow_run
         assert flow_run is not None
         resolved = job.resolve(values)
-        run = _run(resolved, options, _place(job, options, flow_run), observer)
+        run = _run(resolved, options, _handle(job, options, flow_run), observer)
         return PipelineRun(job, values, resolved, run, flow_run.id).run()
 
     give_parameters(run_pipeline, job.description, job.parameters)
@@ -115,22 +115,22 @@ def flow_of(job: PipelineJob, options: RunOptions, observer: Observer) -> Pipeli
     )
 
 
-def _place(job: PipelineJob, options: RunOptions, flow_run: FlowRun) -> RunHandle:
+def _handle(job: PipelineJob, options: RunOptions, flow_run: FlowRun) -> RunHandle:
     # The last digits: a server gives ids that begin with the time.
     default = f"{default_run_name(job, flow_run.start_time)}-{str(flow_run.id)[-8:]}"
-    return options.place(options.name or default, retried=flow_run.run_count > 1)
+    return options.handle(options.name or default, retried=flow_run.run_count > 1)
 
 
-def _run(resolved: ResolvedJob, options: RunOptions, place: RunHandle, observer: Observer) -> Run:
+def _run(resolved: ResolvedJob, options: RunOptions, handle: RunHandle, observer: Observer) -> Run:
     computes = Computes.of(resolved)
     if options.strict:
         computes.refuse_missing()
     return Run(
-        RunDirectory(place.directory.root.absolute()),
+        RunDirectory(handle.directory.root.absolute()),
         observer,
-        resumes=place.resumes,
+        resumes=handle.resumes,
         datastores=options.datastores,
-        runs=place.runs,
+        mirror=handle.mirror,
         computes=computes,
         environments=environments(options.environment),
         max_task_runs=options.max_task_runs,

@@ -19,7 +19,7 @@ from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.prefect_names import prefect_tags
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run_directories.lock import hold
-from prefect_parallel.flow.run_directories.runs import UploadFailed
+from prefect_parallel.flow.run_directories.run_mirror import UploadFailed
 from prefect_parallel.flow.server.flow_run import is_canceled, tag_flow_run
 from prefect_parallel.flow.server.placeholders import check_placeholders
 from prefect_parallel.flow.steps.artifacts import show_metrics
@@ -50,7 +50,6 @@ class PipelineRun:
         self._values = values
         self._resolved = resolved
         self._run = run
-        self._runs = run.runs
         self._flow_run = flow_run
         self._server_is_away = False
 
@@ -64,12 +63,16 @@ class PipelineRun:
             text = self._job.to_yaml(values=self._values, absolute_paths=True)
             self._run.directory.job_file.write_text(text, encoding="utf-8")
             # Storage that cannot be written to is found out before anything runs.
-            self._runs.upload(self._run.directory)
+            self._upload()
             try:
                 self._run_steps()
             finally:
-                self._runs.upload(self._run.directory)
+                self._upload()
         return self._state()
+
+    def _upload(self, step: str | None = None) -> None:
+        if self._run.mirror is not None:
+            self._run.mirror.upload(step)
 
     def _prepare(self) -> None:
         """Do what must go well before anything is run, or left in the run directory."""
@@ -123,7 +126,7 @@ class PipelineRun:
     def _run_step(self, name: str, flow: Flow[[], None]) -> State[None]:
         state = _run_flow(flow)
         try:
-            self._runs.upload(self._run.directory, name)
+            self._upload(name)
         except UploadFailed as error:
             # At the end of the run it is tried once more.
             self._run.observer.noted(name, str(error))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
-from prefect_parallel.flow.run_directories.runs import runs_at
+from prefect_parallel.flow.run_directories.runs import Runs
 from prefect_parallel.flow.steps.groups import MAX_TASK_RUNS
 from prefect_parallel.job import PipelineJob
 
@@ -42,21 +42,20 @@ class RunOptions:
     max_task_runs: int = MAX_TASK_RUNS
     environment: Choice = "this"
 
-    def place(self, name: str, *, retried: bool = False) -> RunHandle:
-        """Where a run is to be.
+    def handle(self, name: str, *, retried: bool = False) -> RunHandle:
+        """The run of a name.
 
         Args:
-            name: The run directory's.
-            retried: Whether this is not the first attempt at the run. That may have failed before
-                there was a directory.
+            name: The name of the run directory.
+            retried: Whether this is a retry of a flow run, whose earlier attempts may have failed
+                before there was a directory.
 
         Raises:
             InvalidInput: The output directory is in a datastore that is not known.
-            UnusableRunDirectory: The run is on remote storage, or ought to be, and it is not so.
+            UnusableRunDirectory: Remote storage has such a run, or if it is resumed has not.
         """
-        runs = runs_at(self.output_dir, self.datastores)
-        resumes = self.resumes or (retried and runs.has(name))
-        return RunHandle(runs, runs.directory(name, resumes=resumes), resumes)
+        runs = Runs.at(self.output_dir, self.datastores)
+        return runs.handle(name, resumes=self.resumes or (retried and runs.has(name)))
 
 
 def title(job: PipelineJob) -> str:

@@ -17,7 +17,7 @@ from prefect_parallel.data import Datastores, Location
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.run_directories.archive import unpack
-from prefect_parallel.flow.run_directories.synced_folder import FileStamp, push, remove, stamp_of
+from prefect_parallel.flow.run_directories.synced_folder import FileStamp, SyncedFolder
 from prefect_parallel.layout import StepDirectory
 
 LOGS_SECONDS = 30.0
@@ -138,8 +138,8 @@ class OwnFolder(NodeFolder):
         assert access.store is not None, "else nothing stands in for the run directory"
         self._root = Path(tempfile.mkdtemp(prefix=f"{node}-", dir=scratch))
         self._directory = StepDirectory(self._root)
-        self._store = Location(access.store, Datastores.from_json(config.datastores))
-        self._pushed: dict[str, FileStamp] = {}
+        store = Location(access.store, Datastores.from_json(config.datastores))
+        self._synced = SyncedFolder(self._root, store)
         self._pushing = threading.Lock()
         self.config = _moved(config, self._root)
         try:
@@ -160,22 +160,24 @@ class OwnFolder(NodeFolder):
     def fetch_part(self, mini_batch: int) -> None:
         part = self._directory.part(mini_batch)
         try:
-            self._remote(part).fetch(part)
+            self._synced.remote_of(part).fetch(part)
         except FileNotFoundError:
             return
         except OSError as error:
-            raise NotStored(f"{self._store.path}: cannot be read: {error.strerror}") from error
+            raise NotStored(
+                f"{self._synced.remote.path}: cannot be read: {error.strerror}"
+            ) from error
 
     def publish_part(self, mini_batch: int) -> None:
         part = self._directory.part(mini_batch)
         try:
             self._push(self._directory.outputs)
             # Last, so that what has a part is complete.
-            self._remote(part).put(part)
+            self._synced.remote_of(part).put(part)
         except OSError as error:
             raise NotStored(
-                f"mini-batch {mini_batch} cannot be put into the run store {self._store.path}:"
-                f" {error.strerror}"
+                f"mini-batch {mini_batch} cannot be put into the run store"
+                f" {self._synced.remote.path}: {error.strerror}"
             ) from error
         part.unlink()
 
@@ -189,7 +191,7 @@ class OwnFolder(NodeFolder):
 
     def _fetch_code(self) -> None:
         archive = self._directory.code_archive
-        self._remote(archive).fetch(archive)
+        self._synced.remote_of(archive).fetch(archive)
         unpack(archive, self._directory.code)
         archive.unlink()
 
@@ -197,20 +199,16 @@ class OwnFolder(NodeFolder):
         """Let a node that comes back not write over the logs that it left before."""
         folder = self._directory.process(node, "").stdout.parent
         folder.mkdir(parents=True)
-        for name, _, _ in self._remote(folder).remote_path().files():
+        for name, _, _ in self._synced.remote_of(folder).remote_path().files():
             file = folder / name
             file.touch()
-            self._pushed[self._inside(file)] = stamp_of(file)
+            self._synced.stamps[self._synced.path_of(file)] = FileStamp.of(file)
 
     def _push(self, *folders: Path, without: Collection[Path] = ()) -> None:
         """Bring the store up to what is in some folders."""
         with self._pushing:
             files = [file for folder in folders for file in _files(folder)]
-            there = {self._inside(file): stamp_of(file) for file in files if file not in without}
-            below = tuple(f"{self._inside(folder)}/" for folder in folders)
-            gone = [path for path in self._pushed if path.startswith(below) and path not in there]
-            push(self._root, self._store, there, self._pushed)
-            remove(self._store, gone, self._pushed)
+            self._synced.push([file for file in files if file not in without], folders)
 
     def _push_logs(self) -> None:
         shared = (self._directory.error_summary, self._directory.job_log)
@@ -226,12 +224,6 @@ class OwnFolder(NodeFolder):
             # What cannot be put now is put next time.
             with suppress(OSError):
                 self._push_logs()
-
-    def _remote(self, path: Path) -> Location:
-        return self._store.join(self._inside(path))
-
-    def _inside(self, path: Path) -> str:
-        return path.relative_to(self._root).as_posix()
 
 
 def _moved(config: EntryConfig, root: Path) -> EntryConfig:

@@ -16,7 +16,7 @@ from prefect_parallel.flow.run.computes import Computes
 from prefect_parallel.flow.run.environments import Environments
 from prefect_parallel.flow.run.step_data import StepData
 from prefect_parallel.flow.run.step_result import StepResult
-from prefect_parallel.flow.run_directories.runs import Runs
+from prefect_parallel.flow.run_directories.run_mirror import RunMirror
 from prefect_parallel.job import CommandStep, ParallelStep
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.job_result import Status
@@ -38,7 +38,7 @@ class Run:
         observer: Is told how it goes.
         resumes: Whether an earlier run in this directory is gone on with.
         datastores: What `azureml:` names of data stand for.
-        runs: Where run directories are.
+        mirror: The directory's copy on remote storage; None: there is none.
         computes: Where steps run.
         environments: What steps run on.
         max_task_runs: Up to so many mini-batches of a step are task runs of their own.
@@ -50,7 +50,7 @@ class Run:
     observer: Observer
     resumes: bool
     datastores: Datastores
-    runs: Runs
+    mirror: RunMirror | None
     computes: Computes
     environments: Environments
     max_task_runs: int
@@ -61,7 +61,7 @@ class Run:
         """Where nodes of a step find the run if they do not see its directory; None: nowhere."""
         if isinstance(step, CommandStep) or self.computes.place_of(step).is_this_machine:
             return None
-        return self.runs.store(self.directory)
+        return None if self.mirror is None else self.mirror.remote
 
     def data_of(self, step: ParallelStep | CommandStep) -> StepData:
         return StepData(step, self.directory, self.datastores, self.store_of(step))

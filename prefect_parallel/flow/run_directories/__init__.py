@@ -1,4 +1,5 @@
-"""Where runs leave what they leave: `runs`, here or on remote storage (`synced_folder`, `archive`).
+"""Run directories: `runs` finds one by its name, `run_handle` is one run, `run_mirror` its copy.
 
-`place` is where one run is. `lock` keeps two drivers from one run directory.
+`synced_folder` keeps files of a folder on remote storage, `archive` packs a folder into one file,
+and `lock` keeps two drivers from one run directory.
 """

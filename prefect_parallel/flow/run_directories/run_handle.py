@@ -1,34 +1,49 @@
-"""Where one run is."""
+"""One run as its driver has it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from prefect_parallel.flow.run_directories.lock import refuse_held
-from prefect_parallel.flow.run_directories.runs import Runs
+from prefect_parallel.flow.run_directories.run_mirror import RunMirror
 from prefect_parallel.layout import RunDirectory
 
 
 @dataclass(frozen=True)
 class RunHandle:
-    """A run's directory, among those of other runs.
+    """A run directory that a run is about to write to.
 
     Attributes:
-        runs: Where it and the others are.
-        directory: Its own, on this machine.
-        resumes: Whether it is one that was begun before.
+        directory: The directory on this machine.
+        resumes: Whether it was begun by an earlier run.
+        mirror: Its copy on remote storage; None: it stays on this machine.
     """
 
-    runs: Runs
     directory: RunDirectory
     resumes: bool
+    mirror: RunMirror | None
 
     def refuse_unusable(self) -> None:
-        """Find out, without making anything, that no run can take place here.
+        """Find out, without making anything, whether the run can take place here.
 
         Raises:
-            UnusableRunDirectory: So it is.
+            UnusableRunDirectory: The directory exists, or with `resumes` does not; it cannot be
+                written to; or another process runs it.
         """
         self.directory.refuse_unusable(resumes=self.resumes)
         if self.resumes:
             refuse_held(self.directory)
+
+    def upload(self) -> None:
+        """Bring the copy up to date, if there is one.
+
+        Raises:
+            UploadFailed: The storage cannot be written to.
+        """
+        if self.mirror is not None:
+            self.mirror.upload()
+
+    def url_of(self, path: Path) -> str | None:
+        """The URL at which something in the directory is found; None: it stays here."""
+        return None if self.mirror is None else self.mirror.url_of(path)

@@ -24,7 +24,10 @@ from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_data import aggregated_output
 from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.steps.groups import groups
-from prefect_parallel.flow.steps.run_store_exchange import RunStoreExchange
+from prefect_parallel.flow.steps.run_store_exchange import (
+    collect_earlier_results,
+    run_store_exchange,
+)
 from prefect_parallel.flow.steps.step_plan import StepPlan, plan_step
 from prefect_parallel.flow.steps.step_reporter import StepReporter
 from prefect_parallel.job import ParallelStep
@@ -78,13 +81,13 @@ class _ParallelStep:
         self._directory = run.directory.step(step.name)
         self._output = aggregated_output(step, self._directory)
         self._thresholds = Thresholds.of(step)
-        self._exchange = RunStoreExchange(step, run)
         self._reporter = StepReporter(step, run)
 
     def run(self) -> StepResult:
         try:
             self._reporter.begin()
-            self._exchange.resume()
+            if self._run.resumes:
+                collect_earlier_results(self._step, self._run)
             plan = plan_step(self._step, self._run, self._slots)
             progress = self._reporter.planned(plan, f"{self._nodes} nodes x {self._slots} slots")
             if plan.work.mini_batches:
@@ -113,7 +116,7 @@ class _ParallelStep:
         limits = Limits.of(self._step)
         slots = self._nodes * self._slots
         self._reporter.waiting("the Dask cluster")
-        with self._exchange.offered() as access:
+        with run_store_exchange(self._step, self._run) as access:
             fewer = assemble_nodes(limits.first_task_creation_timeout, self._run.canceled)
             if fewer is not None:
                 self._reporter.noted(fewer)

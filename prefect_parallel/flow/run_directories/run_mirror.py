@@ -1,0 +1,199 @@
+"""A run directory's copy on remote storage."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+from uuid import uuid4
+
+from prefect_parallel.data import Location
+from prefect_parallel.data.locations.listing import files_at
+from prefect_parallel.errors import InvalidInput, PrefectParallelError
+from prefect_parallel.flow.run_directories.synced_folder import FileStamp, SyncedFolder
+from prefect_parallel.layout import RunDirectory, StepDirectory, UnusableRunDirectory
+
+MANIFEST = ".uploaded.json"
+"""In a run directory: file -> size and modification time, as it was uploaded."""
+
+Listing: TypeAlias = "dict[str, tuple[int | None, str | None]]"
+"""Paths from a step's directory -> size and version, as the store has them."""
+
+NEVER_UPLOADED = ("fetched", "grouped")
+"""Folders of a step that are made anew from its inputs."""
+
+
+class DownloadFailed(PrefectParallelError):
+    """What nodes have put on remote storage cannot be downloaded."""
+
+
+class UploadFailed(PrefectParallelError):
+    """A run directory cannot be uploaded, or not completely; all of it is on this machine."""
+
+
+class RunMirror:
+    """The copy of one run directory on remote storage. May be used by several threads.
+
+    Attributes:
+        remote: Where the copy is.
+    """
+
+    def __init__(self, directory: RunDirectory, remote: Location) -> None:
+        self.remote = remote
+        self._directory = directory
+        self._lock = threading.Lock()
+
+    def exists(self) -> bool:
+        """Whether the run is there."""
+        return self.remote.join(self._directory.job_file.name).exists()
+
+    def url_of(self, path: Path) -> str:
+        """The URL at which a file or folder of the run directory is found."""
+        inside = path.absolute().relative_to(self._directory.root)
+        return self.remote.join(inside.as_posix()).path
+
+    def upload(self, step: str | None = None) -> None:
+        """Bring the copy up to date.
+
+        Args:
+            step: Only this step's folder; None: the whole run directory.
+
+        Raises:
+            UploadFailed: The storage cannot be written to; all is still in the directory.
+        """
+        root = self._directory.root
+        folder = root if step is None else self._directory.step(step).root
+        with self._lock:
+            synced = self._synced()
+            try:
+                synced.push(_files(self._directory, folder), [folder])
+                self._write_manifest(synced)
+            except OSError as error:
+                raise UploadFailed(
+                    f"the run cannot be uploaded to {self.remote.path}: {error.strerror}\n"
+                    f"    all of it is in {root}",
+                    hint=f"--resume {root.name} uploads what is missing",
+                ) from error
+
+    def listing(self, step: StepDirectory) -> Listing:
+        """The files of a step that the copy has.
+
+        Raises:
+            DownloadFailed: The storage cannot be listed.
+        """
+        remote = self._remote_of(step)
+        try:
+            return {path: (size, version) for path, size, version in remote.remote_path().files()}
+        except OSError as error:
+            raise DownloadFailed(f"{remote.path}: cannot be listed: {error.strerror}") from error
+
+    def collect(self, step: StepDirectory, known: Listing | None = None) -> None:
+        """Download what nodes have put into a step's folder of the copy.
+
+        Args:
+            step: The step's directory.
+            known: What was there before the nodes began; None: what this machine has.
+
+        Raises:
+            DownloadFailed: The storage cannot be read.
+        """
+        below = step.root.relative_to(self._directory.root).as_posix()
+        new = [
+            path
+            for path, state in self.listing(step).items()
+            if (
+                not (step.root / path).exists()
+                if known is None
+                else None in state or known.get(path) != state
+            )
+        ]
+        shares = {path for path in new if step.joined_log(path) is not None}
+        with self._lock:
+            synced = self._synced()
+            try:
+                synced.pull(f"{below}/{path}" for path in new if path not in shares)
+                for share in shares:
+                    self._join_log(step, share)
+                self._write_manifest(synced)
+            except OSError as error:
+                raise DownloadFailed(
+                    f"{self._remote_of(step).path}: the results of nodes cannot be downloaded to"
+                    f" {step.root}: {error.strerror}; --resume {self._directory.root.name} goes on"
+                    " with them"
+                ) from error
+
+    def download(self) -> None:
+        """Make the run directory from its copy.
+
+        Raises:
+            UnusableRunDirectory: There is no copy, or it cannot be read.
+        """
+        root = self.remote.path.rstrip("/")
+        try:
+            found = {file.path[len(root) + 1 :] for file in files_at(self.remote)}
+        except InvalidInput as error:
+            raise UnusableRunDirectory(f"there is no run to be resumed: {error}") from error
+        job_file = self._directory.job_file.name
+        synced = SyncedFolder(self._directory.root, self.remote)
+        try:
+            others = found - {job_file}
+            synced.pull(others)
+            # Data that did not change must not look as if it had.
+            for path, stamp in self._synced().stamps.items():
+                if path in others:
+                    times = (stamp.modified_ns, stamp.modified_ns)
+                    os.utime(self._directory.root / path, ns=times)
+            # Last: a folder with a job file is one of a run.
+            synced.pull([job_file])
+        except OSError as error:
+            raise UnusableRunDirectory(
+                f"{self.remote.path}: cannot be downloaded to {self._directory.root}:"
+                f" {error.strerror}"
+            ) from error
+
+    def _remote_of(self, step: StepDirectory) -> Location:
+        return self.remote.join(step.root.relative_to(self._directory.root).as_posix())
+
+    def _synced(self) -> SyncedFolder:
+        """The run directory and its copy, as they were when the manifest was written."""
+        try:
+            manifest = json.loads((self._directory.root / MANIFEST).read_text())
+        except FileNotFoundError:
+            manifest = {}
+        stamps = {path: FileStamp(*stamp) for path, stamp in manifest.items()}
+        return SyncedFolder(self._directory.root, self.remote, stamps)
+
+    def _write_manifest(self, synced: SyncedFolder) -> None:
+        path = self._directory.root / MANIFEST
+        path.write_text(json.dumps(synced.stamps))
+        self.remote.join(MANIFEST).put(path)
+
+    def _join_log(self, step: StepDirectory, share: str) -> None:
+        """Append one node's share of a log that all nodes write to."""
+        log = step.joined_log(share)
+        assert log is not None
+        remote = self._remote_of(step).join(share)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        temporary = log.with_name(f".{log.name}.{uuid4().hex}")
+        try:
+            remote.fetch(temporary)
+            with log.open("ab") as file:
+                file.write(temporary.read_bytes())
+        finally:
+            temporary.unlink(missing_ok=True)
+        remote.remove()
+
+
+def _files(directory: RunDirectory, folder: Path) -> Iterator[Path]:
+    """The files below a folder of a run directory that are uploaded."""
+    left_out = {directory.lock_file, directory.token_file, directory.root / MANIFEST}
+    for parent, folders, names in os.walk(folder):
+        if Path(parent).parent == directory.step("_").root.parent:
+            folders[:] = [name for name in folders if name not in NEVER_UPLOADED]
+        for name in names:
+            path = Path(parent, name)
+            if path not in left_out and path.is_file():
+                yield path
