@@ -28,6 +28,9 @@ MEASURING = ("COVERAGE_PROCESS_CONFIG", "DASK_DISTRIBUTED__WORKER__PRELOAD")
 if MEASURING[0] in os.environ:
     os.environ[MEASURING[1]] = str(Path(__file__).with_name("measured_worker.py"))
 
+# Folders of files whose tests start no servers and take seconds.
+SHORT = {"data", "fuzz", "job", "output"}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=20240229, help="of the chaos test's faults")
@@ -35,6 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--hours", type=float, default=0.0, help="how long the chaos test goes on, seed after seed"
     )
     parser.addoption("--fuzz-minutes", type=float, default=0.0, help="how long each fuzzer goes on")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of short tests last, so that both workers have some until the end."""
+    items.sort(key=lambda item: item.path.parent.name in SHORT)
 
 
 @pytest.fixture(scope="session")
