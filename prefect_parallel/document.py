@@ -1,4 +1,4 @@
-"""A file's content, with the line and column of everything in it."""
+"""Content of YAML files, with the line and column of every key and value."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Place: TypeAlias = tuple[int, int]
 
 
 class Section(dict[str, Any]):
-    """A mapping of the file.
+    """A mapping.
 
     Attributes:
         path: Keys that lead to it.
-        key_places: Where each key stands; a key without one was not read from a file.
-        value_places: Where each value stands.
+        key_places: Place of each key; keys that were not read from a file have none.
+        value_places: Place of each value.
     """
 
     def __init__(self, path: KeyPath = ()) -> None:
@@ -39,7 +39,7 @@ class Section(dict[str, Any]):
 
 
 class Items(list[Any]):
-    """A list of the file."""
+    """A list."""
 
     def __init__(self, path: KeyPath = ()) -> None:
         super().__init__()
@@ -48,27 +48,27 @@ class Items(list[Any]):
 
 
 class Typed(str):
-    """A value from the command line, which has no quotes: whatever its key wants it to be."""
+    """A value from the command line, read as whatever type its key needs."""
 
     __slots__ = ()
 
 
 class Date(str):
-    """A date as it was written. YAML 1.1 tells it from text, and so do most keys."""
+    """A date as written. YAML 1.1 distinguishes dates from text, and so do most keys."""
 
     __slots__ = ()
 
 
 @dataclass
 class Document:
-    """One YAML file, or what stands for one.
+    """The content of a YAML file, or an equivalent made in Python.
 
     Attributes:
-        file: As the user typed it; what messages begin with. None if there is no file.
-        data: Its content.
-        folder: What relative local paths in it count from.
-        prefix: Keys put before a path in messages: a component file tells of its step.
-        origins: What was set from elsewhere: path -> from where, as messages begin with it.
+        file: Path as the user typed it, for messages; None if there is no file.
+        data: The content.
+        folder: Folder that relative local paths are relative to.
+        prefix: Keys prepended to paths in messages, such as those of the step of a component file.
+        origins: Paths of values that were set elsewhere, and where, for messages.
     """
 
     file: str | None
@@ -78,7 +78,7 @@ class Document:
     origins: dict[KeyPath, str] = field(default_factory=dict)
 
     def place(self, path: KeyPath, *, of_key: bool = False) -> Place | None:
-        """Where the value at the path stands, or the nearest thing above it that is there."""
+        """Line and column of the value at the path, or of its nearest ancestor that exists."""
         place: Place | None = None
         node: Any = self.data
         for number, key in enumerate(path):
@@ -86,7 +86,7 @@ class Document:
             if isinstance(node, Section) and key in node:
                 places = node.key_places if of_key and last else node.value_places
                 place = places.get(str(key), place)
-                # A block's content stands where its first key does: name the key above it.
+                # A block starts at its first key or item: point to the key above it.
                 if isinstance(node[str(key)], (Section, Items)):
                     place = node.key_places.get(str(key), place)
                 node = node[str(key)]
@@ -106,12 +106,12 @@ class Document:
         hint: str | None = None,
         of_key: bool = False,
     ) -> Problem:
-        """A mistake at the path."""
+        """A problem located at the path."""
         key = dotted(self.prefix + path) or None
         for set_path, origin in self.origins.items():
             if path[: len(set_path)] == set_path:
                 return Problem(message, origin, key=key, allowed=allowed, hint=hint)
-        # What is missing from the top of a file is missing from its first line on.
+        # A key missing at the top level is reported on the first line.
         nowhere = (1, 1) if self.file else (None, None)
         line, column = self.place(path, of_key=of_key) or nowhere
         return Problem(message, self.file, line, column, key, allowed, hint)
@@ -123,7 +123,7 @@ def dotted(path: Sequence[Key]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The same without its places."""
+    """Converts sections and items to plain dicts and lists."""
     if isinstance(value, Section):
         return {key: plain(child) for key, child in value.items()}
     if isinstance(value, Items):
@@ -132,7 +132,7 @@ def plain(value: Any) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A value as a message names it."""
+    """Describes a value in messages."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):
@@ -150,7 +150,7 @@ def shown(value: Any) -> str:
 
 
 def document_of(data: dict[str, Any], folder: Path) -> Document:
-    """A document of values that come from Python."""
+    """Makes a document of Python values."""
     return Document(None, _section_of(data, ()), folder)
 
 

@@ -1,8 +1,8 @@
-"""YAML 1.1 files as documents.
+"""Reading YAML 1.1 files as documents.
 
-PyYAML's own loader forgets where a value stood, keeps the last of two equal keys without a word,
-and expands aliases without limit. This one builds plain mappings and lists straight from the
-parser's events, so that every later message can say file:line:column.
+PyYAML's own loader drops the position of values, silently keeps the last of duplicate keys, and
+expands aliases without limit. This one builds mappings and lists from the events of PyYAML's
+parser, so that later messages can name file, line and column.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from prefect_parallel.document import (
 )
 from prefect_parallel.errors import InvalidFile, Problem
 
-# What aliases may add to a file, in values. A file shares a step or two; one that multiplies
-# itself ("billion laughs") passes this at once.
+# Maximum number of values that aliases may add to a file. Real files share a step or two, a
+# "billion laughs" attack exceeds this at once.
 MAX_ALIASED_VALUES = 100_000
 MAX_DEPTH = 100
 
@@ -57,18 +57,18 @@ def read_document(
     *,
     number_keys: bool = False,
 ) -> Document:
-    """Read a YAML 1.1 file.
+    """Reads a YAML 1.1 file.
 
     Args:
         file: The file.
-        error: What to raise.
-        shown_as: Its name in messages; the path as given if None.
-        prefix: Put before every key's path in messages.
-        number_keys: Whether keys may be numbers, booleans and null; they are text, as written.
+        error: Class of the error to raise.
+        shown_as: Name of the file in messages; None: its path.
+        prefix: Keys prepended to paths in messages.
+        number_keys: Whether keys may be numbers, booleans and null, which are read as text.
 
     Raises:
-        InvalidFile: As `error`. It cannot be read, is not one YAML mapping of plain values,
-            repeats a key, or multiplies itself by aliases.
+        InvalidFile: As `error`. The file cannot be read, is not a single YAML mapping, has
+            duplicate keys or tags, or expands too much by aliases.
     """
     name = shown_as or str(file)
     try:
@@ -90,10 +90,10 @@ def parse_document(
     *,
     number_keys: bool = False,
 ) -> Document:
-    """The same for content that is at hand.
+    """Parses the content of a YAML 1.1 file, like `read_document`.
 
     Raises:
-        InvalidFile: As for `read_document`.
+        InvalidFile: As `error`, under the same conditions.
     """
     text = content if isinstance(content, str) else _decoded(content, name, error)
     data = _Builder(text, name, error, prefix, number_keys).build()
@@ -110,10 +110,7 @@ def _decoded(content: bytes, name: str, error: type[InvalidFile]) -> str:
 
 
 def parse_scalar(text: str) -> Any:
-    """One value as YAML 1.1 reads it; text that is no YAML is itself.
-
-    Only for single values: what reads as a mapping, list or date is returned as text.
-    """
+    """Parses a scalar of YAML 1.1; mappings, lists, dates and invalid YAML are returned as text."""
     try:
         node = yaml.compose(str(text), Loader=_YAML)
         if not isinstance(node, yaml.ScalarNode) or node.tag not in _SCALAR_TAGS:
@@ -148,7 +145,7 @@ def _scalar(tag: str, value: str) -> Any:
 
 
 class _Builder:
-    """Plain values from the parser's events, with where each stood."""
+    """Builds sections and items from the events of the parser."""
 
     def __init__(
         self, text: str, name: str, error: type[InvalidFile], prefix: KeyPath, number_keys: bool
@@ -215,7 +212,7 @@ class _Builder:
     def _scalar(self, event: ScalarEvent, path: KeyPath) -> Any:
         tag = event.tag
         if tag is None or tag == "!":
-            # A quoted value is text; of a plain one, YAML 1.1's patterns tell what it is.
+            # A quoted value is text; the patterns of YAML 1.1 resolve the type of a plain one.
             tag = _plain_tag(event.value) if event.implicit[0] else _PREFIX + "str"
         if tag == _PREFIX + "merge" or tag == _PREFIX + "value":
             return event.value
@@ -265,7 +262,7 @@ class _Builder:
         return None
 
     def _merge(self, section: Section, place: Place, value: Any) -> None:
-        # YAML 1.1's merge key: what the mapping itself says wins, then the earlier of several.
+        # YAML 1.1's merge key: the mapping's own keys win, then those of earlier sources.
         for source in value if isinstance(value, Items) else [value]:
             if not isinstance(source, Section):
                 self._add(place, section.path, "`<<` can only merge mappings")

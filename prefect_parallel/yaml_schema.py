@@ -1,4 +1,16 @@
-"""What may stand in an MLTable file, and how that is checked."""
+"""Schemas of YAML files: keys with descriptions, and values that are checked.
+
+Reading collects all problems of a document instead of stopping at the first:
+
+    KEYS = Fields({"port": Described("Port to listen on.", POSITIVE)}, required=frozenset(["port"]))
+
+    diagnostics = Diagnostics(document)
+    values = KEYS.read(document.data, (), diagnostics)
+    if diagnostics.problems:
+        raise InvalidFile(diagnostics.problems)
+
+Messages, and the tables of the reference, are made from the same schemas.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +24,7 @@ from prefect_parallel.errors import Problem, advice_for
 
 
 class Diagnostics:
-    """Collects the mistakes of one file."""
+    """Collects the problems of one document."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -32,16 +44,16 @@ class Diagnostics:
         )
 
     def wrong_value(self, value: Any, path: KeyPath, allowed: str) -> None:
-        """Another value than this one must stand there."""
+        """Reports a value that is not allowed."""
         self.add(path, f"found {shown(value)}", allowed)
 
     def unknown_name(self, name: str, path: KeyPath, known: Collection[str]) -> None:
-        """Nothing is known by a name."""
+        """Reports a key that is not known."""
         self.add((*path, name), "unknown key", **advice_for(name, known), of_key=True)
 
 
 class ValueSchema(Protocol):
-    """A kind of value. `read` returns it, or reports a problem and returns None."""
+    """A schema. `read` returns the value, or reports a problem and returns None."""
 
     @property
     def allowed(self) -> str: ...
@@ -51,12 +63,12 @@ class ValueSchema(Protocol):
 
 @dataclass(frozen=True)
 class Scalar:
-    """One plain value.
+    """A scalar.
 
     Attributes:
-        allowed: For messages.
-        types: Of which it may be; a bool is no int, and a date no text.
-        fits: Whether one of such a type is right.
+        allowed: Description of allowed values, for messages.
+        types: Exact types of allowed values: a bool is not an int, a date is not text.
+        fits: Whether a value of such a type is allowed.
     """
 
     allowed: str
@@ -79,8 +91,8 @@ def _is_regex(text: str) -> bool:
 
 
 TEXT = Scalar("text", (str,))
-# An unquoted date is a text here, too.
-TIME = Scalar("text, as 2024-01-31T00:00:00Z", (str, Date))
+# An unquoted date is allowed here.
+TIME = Scalar("a time such as 2024-01-31T00:00:00Z", (str, Date))
 BOOLEAN = Scalar("true or false", (bool,))
 COUNT = Scalar("an integer of at least 0", (int,), lambda value: value >= 0)
 POSITIVE = Scalar("an integer of at least 1", (int,), lambda value: value >= 1)
@@ -97,11 +109,11 @@ def one_of(*values: str) -> Scalar:
 
 @dataclass(frozen=True)
 class Described:
-    """A schema, and what stands there is for.
+    """A schema with a description.
 
     Attributes:
-        description: For the reference.
-        schema: What may stand there.
+        description: What the value is for; shown in the reference.
+        schema: Schema of the value.
     """
 
     description: str
@@ -123,7 +135,7 @@ class ListOf:
 
     @property
     def allowed(self) -> str:
-        return f"a list, each of it {self.item.allowed}"
+        return f"a list, each item {self.item.allowed}"
 
     def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
         if not isinstance(value, Items):
@@ -137,13 +149,13 @@ class ListOf:
 
 @dataclass(frozen=True)
 class OneOrMore:
-    """A value, or a list of such: always read as a list."""
+    """A value or a list of values; always read as a list."""
 
     item: ValueSchema
 
     @property
     def allowed(self) -> str:
-        return f"{self.item.allowed}, or a list of such"
+        return f"{self.item.allowed}, or a list"
 
     def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
         if isinstance(value, Items):
@@ -156,8 +168,8 @@ class Fields:
     """A mapping with known keys.
 
     Attributes:
-        fields: What may stand in it.
-        required: Keys that must.
+        fields: Schemas by key.
+        required: Keys that must be given.
     """
 
     fields: Mapping[str, ValueSchema]
@@ -184,7 +196,7 @@ class Fields:
 
 @dataclass(frozen=True)
 class Either:
-    """One shape for mappings, another one for all else."""
+    """A schema for mappings, and another one for all other values."""
 
     mapping: ValueSchema
     other: ValueSchema
@@ -204,13 +216,13 @@ class Either:
 
 @dataclass(frozen=True)
 class MappingOf:
-    """A mapping whose keys are names."""
+    """A mapping from any names."""
 
     item: ValueSchema
 
     @property
     def allowed(self) -> str:
-        return "a mapping from names"
+        return "a mapping"
 
     def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
         if not isinstance(value, Section):
@@ -222,7 +234,7 @@ class MappingOf:
 
 
 class PlainMapping:
-    """A mapping of plain values, of which only the reader of the value knows more."""
+    """A mapping that is not checked further."""
 
     allowed = "a mapping"
 
@@ -234,7 +246,7 @@ class PlainMapping:
 
 
 class Anything:
-    """Whatever stands there; it has no meaning for the data."""
+    """A value that is not checked, and not read."""
 
     allowed = "anything"
 

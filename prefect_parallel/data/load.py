@@ -1,4 +1,4 @@
-"""Trying data without a pipeline, through the very planning and reading of a run."""
+"""Loading data without a pipeline, exactly as a run plans and reads it."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def load_table(location: str, datastores: Datastores | None = None) -> Table:
     Args:
         location: A folder with an MLTable file that has a `read_*` transformation: local path,
             URL, or `azureml:` name.
-        datastores: What `azureml:` names stand for.
+        datastores: Definitions of `azureml:` names.
 
     Returns:
-        The table; no data is read yet.
+        The table. No data is read yet.
 
     Raises:
-        InvalidInput: There is no such table.
-        InvalidMLTable: Its file has mistakes.
+        InvalidInput: The location does not exist, or is not a table.
+        InvalidMLTable: The MLTable file has errors.
 
     Example:
         ```python
@@ -57,14 +57,14 @@ def load_files(location: str, datastores: Datastores | None = None) -> FileColle
     Args:
         location: A folder with an MLTable file without a `read_*` transformation, any other
             folder, or a file: local path, URL, or `azureml:` name.
-        datastores: What `azureml:` names stand for.
+        datastores: Definitions of `azureml:` names.
 
     Returns:
-        The list; nothing is opened yet.
+        The list. No file is opened yet.
 
     Raises:
-        InvalidInput: There is no such list.
-        InvalidMLTable: Its MLTable file has mistakes.
+        InvalidInput: The location does not exist, or is a table.
+        InvalidMLTable: Its MLTable file has errors.
     """
     place = Location.parse(location, datastores=datastores or NO_DATASTORES)
     if not place.is_folder():
@@ -77,7 +77,7 @@ def load_files(location: str, datastores: Datastores | None = None) -> FileColle
 
 
 class _Input(Generic[_Data]):
-    """An input that can be split."""
+    """An input that can be split into mini-batches."""
 
     def __init__(self, location: Location, type: str) -> None:  # noqa: A002
         self._location = location
@@ -88,14 +88,14 @@ class _Input(Generic[_Data]):
         mini_batch_size: str | int | None = None,
         partition_keys: Sequence[str] | None = None,
     ) -> Iterator[tuple[MiniBatchContext, _Data]]:
-        """Iterates over what `run` would get, one mini-batch after the other.
+        """Iterates over the arguments that `run` would get.
 
         Args:
             mini_batch_size: As in a pipeline: `"10kb"` of a table, `10` files of a list.
-            partition_keys: One mini-batch for each combination of values of these columns.
+            partition_keys: Columns; one mini-batch for each combination of their values.
 
         Raises:
-            InvalidInput: The input cannot be split so.
+            InvalidInput: The input cannot be split this way.
             UnreadableMiniBatch: A mini-batch cannot be loaded.
         """
         split = ByKeys(tuple(partition_keys)) if partition_keys else BySize.parse(mini_batch_size)
@@ -105,22 +105,22 @@ class _Input(Generic[_Data]):
             yield MiniBatchContext.of(mini_batch), cast("_Data", reader.read(mini_batch))
 
     def plan(self, split: BySize | ByKeys) -> Plan:
-        """The plan of a step with this input; of an empty one, it has no mini-batches."""
+        """The plan of a step with this input; without mini-batches if the input is empty."""
         return make_plan(self._location, type=self._type, mode="direct", split=split)
 
 
 class Table(_Input["pd.DataFrame"]):
-    """A table that an MLTable file describes.
+    """A table described by an MLTable file.
 
     Attributes:
-        values_set_to_null: After `to_pandas`: column to the number of its values that did not fit
-            the column's type.
+        values_set_to_null: Set by `to_pandas`: number of values by column that did not fit the type
+            of the column.
     """
 
     values_set_to_null: dict[str, int]
 
     def to_pandas(self) -> pd.DataFrame:
-        """The whole table.
+        """Reads the whole table.
 
         Raises:
             UnreadableMiniBatch: A part of it cannot be read.
@@ -142,12 +142,12 @@ class FileCollection(_Input["list[str]"]):
     """A list of files."""
 
     def paths(self) -> list[str]:
-        """The absolute paths, or URLs, of all files; that they exist is not checked."""
+        """The absolute paths, or URLs, of all files. Whether they exist is not checked."""
         mini_batches: Any = self.plan(BySize()).mini_batches
         return [piece.file.path for mini_batch in mini_batches for piece in mini_batch.pieces]
 
     def to_pandas(self) -> pd.DataFrame:
-        """The column `Path`, and those that a partition format gives."""
+        """A DataFrame with the column `Path`, and those of a partition format."""
         import pandas as pd
 
         if self._type != "mltable":

@@ -1,4 +1,4 @@
-"""What an entry script is told about a mini-batch besides its data."""
+"""What an entry script gets besides the data of a mini-batch."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class MiniBatchContext:
     """The second argument of `run`, for scripts that take one.
 
     Attributes:
-        partition_key_value: The mini-batch's value of each partition key.
-        mini_batch_index: From 0, in the input's order.
-        dataset_name: The major input's name.
+        partition_key_value: Value of each partition key.
+        mini_batch_index: From 0, in the order of the input.
+        dataset_name: Name of the major input.
     """
 
     partition_key_value: Mapping[str, str] = field(default_factory=dict)
@@ -24,10 +24,10 @@ class MiniBatchContext:
 
     @classmethod
     def of(cls, mini_batch: MiniBatch, dataset_name: str = "") -> MiniBatchContext:
-        """The context of a mini-batch of an input."""
+        """The context of a mini-batch of the input `dataset_name`."""
         return cls(dict(mini_batch.partition_key_value or {}), mini_batch.index, dataset_name)
 
     @property
     def minibatch_index(self) -> int:
-        """The other spelling that Azure's scripts use."""
+        """The same under its other name in Azure ML."""
         return self.mini_batch_index

@@ -1,4 +1,4 @@
-"""Tables of what may stand in the files that tell of data."""
+"""Tables of the keys of YAML schemas."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Dates and times that inference knows.
+"""Inference of date and time formats.
 
-As in the reference, a column has the formats that are found among its first values; text in
-another one, further down, is no datetime there.
+As in Azure's mltable 1.7, a column has the formats that its first values have; later values in
+other formats become null.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from prefect_parallel.data.columns.datetime_formats import moment_in
 
 _ISO_TIMES = [f"{between}%H:%M:%S{end}" for between in "T " for end in ("", "%.f", "%z", "%.f%z")]
 _TIMES = [" %H:%M", " %H:%M:%S"]
-# In each line formats that differ in the order of day and month alone. The first line that a value
-# fits counts, so that a fraction and a year's century are not taken for granted.
+# Each tuple has formats that differ only in the order of day and month. The first tuple that a
+# value fits decides, so those without fractions and with two-digit years come first.
 _ALTERNATIVES: list[tuple[str, ...]] = [
     *((date + time,) for date in ("%Y-%m-%d", "%Y/%m/%d") for time in ("", *_ISO_TIMES)),
     *(
@@ -34,7 +34,7 @@ _ALTERNATIVES: list[tuple[str, ...]] = [
     ),
 ]
 
-# What Arrow's own parser reads in the same way.
+# Formats that Arrow's own parser reads in the same way.
 _ARROW = {
     "%Y-%m-%d": r"\d{4}-\d{2}-\d{2}",
     "%Y-%m-%d %H:%M:%S": r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}",
@@ -43,11 +43,11 @@ _ARROW = {
 
 
 def formats_of(values: Iterable[str]) -> list[str] | None:
-    """The formats of dates and times that all values have.
+    """Finds the date and time formats of all values.
 
     Returns:
-        None if a value is no datetime, or values contradict each other about the order of day and
-        month. A format is left out where nothing settles that order: its values are null.
+        None if a value is not a datetime, or if values disagree about the order of day and month. A
+        format for which no value decides that order is left out: its values become null.
     """
     found: dict[tuple[str, ...], set[str]] = {}
     for value in values:
@@ -64,7 +64,7 @@ def formats_of(values: Iterable[str]) -> list[str] | None:
 
 
 def by_arrow(values: pa.Array[Any], formats: Sequence[str]) -> pa.Array[Any] | None:
-    """The fast way for ISO 8601; None if a value is not such."""
+    """Parses ISO 8601 quickly; None if a value has another format."""
     patterns = [_ARROW[format_] for format_ in formats if format_ in _ARROW]
     if not patterns:
         return None
@@ -72,7 +72,7 @@ def by_arrow(values: pa.Array[Any], formats: Sequence[str]) -> pa.Array[Any] | N
     if not pc.all(pc.match_substring_regex(values, pattern), skip_nulls=True).as_py():
         return None
     try:
-        # By way of seconds: from text to nanoseconds, Arrow before 23 wraps what is out of range.
+        # Via seconds: Arrow before 23 wraps out-of-range values when it casts text to nanoseconds.
         return values.cast(pa.timestamp("s")).cast(pa.timestamp("ns"))
     except pa.ArrowInvalid:
         return None

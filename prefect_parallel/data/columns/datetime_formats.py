@@ -1,4 +1,4 @@
-"""Datetimes by formats such as `%d.%m.%Y`, as `convert_column_types` has them."""
+"""Parsing datetimes by formats such as `%d.%m.%Y`, for `convert_column_types`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 
 _ONE_OR_TWO = r"\s*[0-9]{1,2}"
 _FRACTION = r"\.[0-9]+"
-# The part of a moment that a directive stands for, and what it looks like.
+# Directive -> the part of a datetime that it stands for, and its pattern.
 DIRECTIVES: dict[str, tuple[str, str]] = {
     "Y": ("year", r"\s*(?:[0-9]{1,4}|[+-][0-9]+)"),
     "y": ("short_year", _ONE_OR_TWO),
@@ -45,21 +45,20 @@ SHORTHANDS = {
     "%:z": "%z",
     "%#z": "%z",
 }
-# A letter may have a mark for its padding in front of it, which has no meaning for reading.
+# A padding mark before the letter is ignored in parsing.
 _TOKEN = re.compile(r"\.%f|%\.[369]?f|%[-_0]?(.?)|(\s+)|([^%\s]+?(?=\.%f|%|\s|$))", re.DOTALL)
 
 
 def parser(formats: Sequence[str], date_constant: str | None = None) -> Callable[[str], int | None]:
-    """A function from text to nanoseconds since the epoch, or None.
+    """Makes a function from text to nanoseconds since the epoch, or None.
 
     Args:
-        formats: Tried in order. The first that a value has the shape of decides, even if the value
-            then has an impossible part.
-        date_constant: Put in front of each value.
+        formats: Tried in order. The first whose pattern matches decides, even if the value then
+            is not a possible datetime.
+        date_constant: Prefix of each value.
 
     Raises:
-        ValueError: A format has no year, an hour of which half of the day it is of is open, or a
-            directive that is not known.
+        ValueError: A format has no year, `%I` without `%p`, or an unknown directive.
     """
     shapes = [_shape(format_) for format_ in formats]
 
@@ -72,7 +71,7 @@ def parser(formats: Sequence[str], date_constant: str | None = None) -> Callable
 
 
 def moment_in(format_: str, text: str) -> int | None:
-    """Nanoseconds since the epoch, however far away, if the text as it stands has this format."""
+    """Nanoseconds since the epoch, of any size, if the whole text has this format."""
     match = _shape(format_).fullmatch(text)
     return _moment(match) if match else None
 
@@ -107,11 +106,11 @@ def _shape(format_: str) -> re.Pattern[str]:
 
 
 def _group(part: str, looks: str, seen: set[str]) -> str:
-    """Text of a part, as much as there is; the same where a part stands once more."""
+    """A possessive group for a part; a back reference if the part occurs again."""
     if part in seen:
         return f"(?P={part})"
     seen.add(part)
-    # As a lookahead, so that it is not cut shorter where what follows does not fit.
+    # As a lookahead, so that the group does not backtrack to a shorter match.
     return f"(?=(?P<{part}>{looks}))(?P={part})"
 
 

@@ -1,4 +1,4 @@
-"""Moments: nanoseconds since the epoch, in UTC."""
+"""Datetimes as nanoseconds since the epoch, in UTC."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import datetime
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _EPOCH = datetime.datetime(1970, 1, 1)
 _INT64 = range(-(2**63), 2**63)
-# The calendar repeats itself after so many years.
+# The Gregorian calendar repeats after 400 years.
 _CYCLE_YEARS = 400
 _CYCLE_DAYS = 146_097
 
@@ -22,17 +22,17 @@ def nanoseconds(
     fraction: str | None = None,
     offset: str | None = None,
 ) -> int | None:
-    """Nanoseconds since the epoch; None if there is no such moment.
+    """Nanoseconds since the epoch; None for an impossible date or time.
 
     Args:
-        year: And so on: the parts. Any year, also where nanoseconds do not fit into 64 bits.
-        month: From 1.
-        day: From 1.
-        hour: Up to 23.
-        minute: Up to 59.
-        second: Up to 60, a leap second.
-        fraction: Decimals of the second; those behind the ninth are cut.
-        offset: From UTC: `Z`, `UTC`, `+02:00` or `+0200`.
+        year: Any year, including those whose nanoseconds do not fit into 64 bits.
+        month: 1 to 12.
+        day: 1 to 31.
+        hour: 0 to 23.
+        minute: 0 to 59.
+        second: 0 to 60, for leap seconds.
+        fraction: Decimals of the second; those after the ninth are cut off.
+        offset: Offset from UTC: `Z`, `UTC`, `+02:00` or `+0200`.
     """
     cycles, year_of_cycle = divmod(year, _CYCLE_YEARS)
     leap = second == 60
@@ -56,10 +56,10 @@ def weekday(nanoseconds: int) -> int:
 
 
 def moment(seconds: int) -> datetime.datetime:
-    """The datetime so many seconds after the epoch."""
+    """The datetime at a number of seconds after the epoch."""
     return _EPOCH + datetime.timedelta(seconds=seconds)
 
 
 def in_range(nanoseconds: int | None) -> int | None:
-    """The moment; None if 64-bit nanoseconds do not reach to it (1677 to 2262)."""
+    """The same number; None if it exceeds 64 bits (the years 1677 to 2262)."""
     return nanoseconds if nanoseconds is not None and nanoseconds in _INT64 else None

@@ -1,7 +1,7 @@
-"""The kinds that text in a table may be of: how they are told, and how text becomes one.
+"""Kinds of text columns: inferring them, and converting text to them.
 
-A kind is a JSON object: `{"kind": "int"}`; of a datetime also `formats`, of which there is none
-where nothing settles which of day and month comes first.
+A kind is a JSON object such as `{"kind": "int"}`. A datetime also has `formats`, an empty list if
+no value decides whether day or month comes first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from prefect_parallel.data.columns.datetime_formats import parser
 Kind = dict[str, Any]
 
 TEXT: Kind = {"kind": "text"}
-# A column without any value.
+# A column that has only nulls.
 NOTHING: Kind = {"kind": "null"}
 
 TIMESTAMP = pa.timestamp("ns")
@@ -59,7 +59,7 @@ def infer(values: Sequence[str | None]) -> Kind:
 
 
 def from_text(values: pa.Array[Any], kind: Kind) -> pa.Array[Any]:
-    """Converts text to a kind; what does not fit becomes null."""
+    """Converts text to a kind; values that do not fit become null."""
     name = kind["kind"]
     if name == "text":
         return values
@@ -73,7 +73,7 @@ def from_text(values: pa.Array[Any], kind: Kind) -> pa.Array[Any]:
 
 
 def to_double(number: float) -> float:
-    """The nearest number of 64 bits; an infinity where an integer is larger than all of them."""
+    """The nearest 64-bit float; an infinity for an integer beyond its range."""
     try:
         return float(number)
     except OverflowError:
@@ -83,14 +83,14 @@ def to_double(number: float) -> float:
 def by_value(
     values: pa.Array[Any], convert: Callable[[Any], Any], type_: pa.DataType
 ) -> pa.Array[Any]:
-    """Converts each different value once; `convert` gives None for what does not fit."""
+    """Converts each distinct value once; `convert` returns None for one that does not fit."""
     encoded = values.dictionary_encode()
     made = [None if value is None else convert(value) for value in encoded.dictionary.to_pylist()]
     return pa.array(made, type_).take(encoded.indices)
 
 
 def to_int(text: str) -> int | None:
-    """An integer, or a number cut towards zero."""
+    """An integer, or a float truncated towards zero."""
     trimmed = text.strip()
     if _INTEGER.fullmatch(trimmed) and _in_int64(trimmed):
         return int(trimmed)
@@ -99,7 +99,7 @@ def to_int(text: str) -> int | None:
 
 
 def cut(number: float) -> int | None:
-    """A number cut towards zero; None if no 64-bit integer is."""
+    """Truncates towards zero; None if the result does not fit into 64 bits."""
     if number != number or number in (float("inf"), float("-inf")):
         return None
     return int(number) if int(number) in INT64 else None

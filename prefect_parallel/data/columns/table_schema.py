@@ -1,4 +1,4 @@
-"""What the mini-batches of a table have in common."""
+"""The columns that all mini-batches of a table have."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from prefect_parallel.data.columns.row_batch import Column, RowBatch
 
 @dataclass(frozen=True)
 class TableSchema:
-    """The columns of all mini-batches, as planning saw them.
+    """The columns of a table, as inferred from its preview.
 
     Attributes:
-        types: By name, in their order; None: Python objects of several kinds, or nested ones.
-        nullable: Columns that hold nulls somewhere.
+        types: Types by name, in order; None: Python objects of several types, or nested ones.
+        nullable: Columns that contain nulls.
     """
 
     types: Mapping[str, pa.DataType | None]
@@ -43,12 +43,12 @@ class TableSchema:
 
     @classmethod
     def of(cls, batches: Iterable[RowBatch]) -> TableSchema:
-        """What batches have in common: columns in the order of their first appearance."""
+        """The schema of batches: columns in the order of their first appearance."""
         types: dict[str, pa.DataType | None] = {}
         nullable: set[str] = set()
         rows = 0
         for batch in batches:
-            if rows:  # The rows before this batch have none of its new columns.
+            if rows:  # Earlier rows lack the new columns of this batch.
                 nullable |= batch.columns.keys() - types.keys()
             for name, column in batch.columns.items():
                 type_ = column.type if isinstance(column, pa.Array) else None
@@ -61,7 +61,7 @@ class TableSchema:
         return cls(types, frozenset(nullable))
 
     def align(self, batch: RowBatch) -> RowBatch:
-        """The batch with these columns in this order; others come last."""
+        """Gives a batch these columns in this order, followed by its others."""
         columns: dict[str, Column] = {}
         for name, type_ in self.types.items():
             column = batch.columns.get(name)
@@ -70,7 +70,7 @@ class TableSchema:
             if type_ is None:
                 column = _values(column)
             elif isinstance(column, pa.Array) and _common(column.type, type_) == type_:
-                # Else a file behind those that planning looked at is of a wider type: it stays.
+                # Otherwise a file beyond the preview has a wider type, which is kept.
                 column = column.cast(type_, safe=False)
             columns[name] = column
         others = {n: c for n, c in batch.columns.items() if n not in columns}
@@ -78,7 +78,7 @@ class TableSchema:
 
 
 def _common(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType | None:
-    """The type of a column that is of these types in different places."""
+    """The type of a column that has these types in different batches; None: objects."""
     if one is None or other is None:
         return None
     if one == other:
@@ -93,7 +93,7 @@ def _common(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType |
 
 
 def join(batches: Sequence[RowBatch]) -> RowBatch:
-    """Blocks one after the other; a column that one lacks is null there."""
+    """Blocks one after the other; a column that a batch lacks is null in its rows."""
     schema = TableSchema.of(batches)
     aligned = [schema.align(batch) for batch in batches]
     columns: dict[str, Column] = {}

@@ -1,4 +1,4 @@
-"""`read_delimited`: CSV and its kin, a range of bytes at a time."""
+"""`read_delimited`: CSV and similar text, read by ranges of bytes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _CHUNK = 1024 * 1024
 class Delimited(TableFormat):
     """Reads delimited text.
 
-    Facts: `header`, the names by position, as far as the first file gives them; `width`, how many
-    cells a row has; `kinds`, by column.
+    Facts: `header`, the names in the header of the first file; `width`, the number of cells per
+    row; `kinds` by column.
     """
 
     unit = "bytes"
@@ -42,7 +42,7 @@ class Delimited(TableFormat):
         self._previewing = options.get(PREVIEWING, False)
         self._encoding = ENCODINGS[options.get("encoding", "utf8")]
         self._dialect = Dialect(
-            # The reference allows two characters, and splits at the first one.
+            # Azure's mltable 1.7 allows two characters, and splits at the first one.
             options.get("delimiter", ",")[0],
             options.get("support_multi_line", False),
             "" if options.get("empty_as_string") else None,
@@ -79,7 +79,7 @@ class Delimited(TableFormat):
                     yield Piece(file, start, stop)
 
     def _cut_records(self, text: TextFile, begin: int, amount: int) -> Iterator[tuple[int, int]]:
-        """Like `TextFile.cut`, where records may span lines: reads all to find their ends."""
+        """Like `TextFile.cut`, for records that may span lines: reads all to find their ends."""
         delimiter = self._dialect.delimiter.encode()
         start = base = begin
         rest = b""
@@ -89,7 +89,7 @@ class Delimited(TableFormat):
             rest += more
             ended = read + _CHUNK >= text.size
             clean, _ = blank_quoted(rest, delimiter)
-            # What a chunk cuts through, a quote left open above all, waits for the next one.
+            # A record that the chunk cuts off is completed by the next chunk.
             whole = len(rest) if ended else clean.rfind(b"\n") + 1
             while (at := (start + amount - base - 1) // text.unit) < whole:
                 end = clean.find(b"\n", max(at, 0), whole) + 1
@@ -110,7 +110,7 @@ class Delimited(TableFormat):
         return next(self._dialect.rows(record), [])
 
     def _header_place(self, text: TextFile) -> tuple[int, int]:
-        """Where the first record that is not empty starts, and where it ends."""
+        """Start and end of the first record that is not empty."""
         size = _HEAD
         skipped = (b"\n", b"\r\n") if self._dialect.multi_line else (b"\n",)
         while True:
@@ -134,11 +134,11 @@ class Delimited(TableFormat):
             size *= 4
 
     def _names_of(self, file: File, lead: int) -> list[str]:
-        """The names of a file's columns by position, as far as a header gives them.
+        """The names of the columns of a file, from its header.
 
         Args:
             file: The file.
-            lead: How many columns its path gives.
+            lead: Number of columns from its path.
         """
         if self._header != "all_files_different_headers":
             header: list[str] = self._facts["header"]
@@ -171,7 +171,7 @@ class Delimited(TableFormat):
         if unreadable and not sample.columns:
             raise unreadable[0]
         if not preview.complete:
-            # Columns that no row seen so far fills may be filled further down.
+            # Columns without values in the preview may have some later.
             width = max(width, len(self._facts["header"]))
             sample.expect(self._facts["header"])
             if self._header == "all_files_different_headers":
@@ -208,7 +208,7 @@ class Delimited(TableFormat):
             return clean_names(self._header_cells(text), lead)
 
     def _data(self, piece: Piece) -> bytes:
-        """The records of a piece, in UTF-8."""
+        """The records of a piece in UTF-8."""
         with self._open(piece.file) as text:
             if self._dialect.multi_line:
                 start = max(piece.start, text.begin)
@@ -250,12 +250,12 @@ class Delimited(TableFormat):
         return self._kinds.get(name, kinds.TEXT)
 
     def _parsed_type(self, name: str) -> pa.DataType:
-        """The type that Arrow may parse a column to at once."""
+        """The type that Arrow can parse a column to directly."""
         kind = self._kind_of(name)["kind"]
         return kinds.ARROW_TYPES[kind] if kind in ("int", "float", "boolean") else pa.string()
 
     def _convert(self, name: str, values: pa.Array[Any]) -> tuple[Column, int]:
-        """The column of its kind, and how many of its values became null."""
+        """Converts a column to its kind, and counts the values that became null."""
         if not pa.types.is_string(values.type):
             return values, 0
         if name in self._conversions:
@@ -268,7 +268,7 @@ class Delimited(TableFormat):
 
 
 def _check_partition_format(files: Iterable[File], preview: Preview) -> None:
-    """As the reference: values that no path gives have no kind that could be inferred."""
+    """Refuses a partition format that matches no path, as Azure's mltable 1.7 does."""
     path = None
     for path in (file.path for file in files):
         values = {n: v for n, v in preview.path_columns(path).items() if n != PATH}

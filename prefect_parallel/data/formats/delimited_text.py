@@ -1,9 +1,9 @@
-"""Delimited text to cells and columns.
+"""Parsing of delimited text.
 
-The rules, from the reference: only LF and CRLF end a line, or a CR all of the text; a line without
-any character is skipped, one with a CR alone is a row; a quote counts only as the first character
-of a cell, and is doubled inside; an empty cell is null unless it is quoted. A quote that is never
-closed is an ordinary character.
+The rules of Azure's mltable 1.7: LF and CRLF end a line, and a CR at the end of the text; empty
+lines are skipped, but a line with only a CR is a row; a quote is special only as the first
+character of a cell, and doubled within; an empty cell is null unless it is quoted. On a single
+line, a quote that is never closed is an ordinary character.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Cell = str | None
 
 @dataclass(frozen=True)
 class Dialect:
-    """How cells stand in lines.
+    """A dialect of delimited text.
 
     Attributes:
         delimiter: One character.
-        multi_line: Whether a quoted cell may hold line breaks.
-        empty: What an empty cell without quotes is.
+        multi_line: Whether quoted cells may contain line breaks.
+        empty: Value of an empty cell without quotes.
     """
 
     delimiter: str = ","
@@ -38,7 +38,7 @@ class Dialect:
     empty: Cell = None
 
     def rows(self, text: str) -> Iterator[list[Cell]]:
-        """Rows of whole records, each with as many cells as it has."""
+        """The rows of complete records, which may have different widths."""
         if self.multi_line:
             position = 0
             while position < len(text):
@@ -53,10 +53,10 @@ class Dialect:
                 yield self._record(line, 0)[0] if '"' in line else self._split(line)
 
     def columns(self, data: bytes) -> list[pa.Array[Any]]:
-        """Columns of text, as many as the widest row has; shorter rows are filled with null.
+        """Text columns, as many as the widest row has cells; shorter rows are padded with null.
 
         Args:
-            data: Whole records, in UTF-8.
+            data: Complete records in UTF-8.
         """
         end = data.find(b"\n")
         first = next(self.rows(data[: end + 1].decode() if end >= 0 else data.decode()), [])
@@ -68,11 +68,11 @@ class Dialect:
         return [pa.array(c, pa.string()) for c in itertools.zip_longest(*rows)]
 
     def parse(self, data: bytes, types: dict[str, pa.DataType]) -> pa.Table | None:
-        """Columns of the wanted types, by Arrow.
+        """Parses columns of these types by Arrow.
 
         Returns:
-            None if Arrow cannot do it, or would do it otherwise than `rows`: uneven rows, a value
-            that it cannot convert, a lone CR, a line of nothing else, quotes across lines.
+            None if Arrow cannot parse the data, or would parse it differently from `rows`: rows of
+            different widths, values that it cannot convert, a lone CR, quotes across lines.
         """
         if not types or not self.delimiter.isascii() or not data:
             return None
@@ -82,13 +82,13 @@ class Dialect:
             or b"\n\r\n" in data
         ):
             return None
-        # Arrow reads 0x1F as 31.
+        # Arrow parses 0x1F as 31.
         if any(pa.types.is_integer(t) for t in types.values()) and (b"0x" in data or b"0X" in data):
             return None
         quotes = b'"' in data
         lines = line_count(data) if quotes and not self.multi_line else 0
         if quotes:
-            # Arrow closes an open quote at the end of the data: then this row is not seen.
+            # Arrow closes an open quote at the end of the data; then it swallows this row.
             guard = self.delimiter.join("0" * len(types)).encode()
             data = data + (b"" if data.endswith(b"\n") else b"\n") + guard
         try:
@@ -111,7 +111,7 @@ class Dialect:
         return table.slice(0, len(table) - 1) if guarded and not swallowed else None
 
     def count(self, data: bytes) -> int:
-        """The number of rows in whole records."""
+        """Number of rows in complete records."""
         if self.multi_line and (b'"' in data or b"\r" in data):
             return sum(1 for _ in self.rows(data.decode()))
         return line_count(data)
@@ -120,7 +120,7 @@ class Dialect:
         return [cell or self.empty for cell in line.split(self.delimiter)]
 
     def _record(self, text: str, position: int) -> tuple[list[Cell], int]:
-        """One record, and the place behind it."""
+        """Parses one record, and returns the position after it."""
         quoted, plain = _patterns(self.delimiter)
         row: list[Cell] = []
         while True:
@@ -146,7 +146,7 @@ class Dialect:
             position += 1
 
 
-# A doubled quote is also the end of its cell if it is that of the line.
+# A doubled quote at the end of a line also ends its cell.
 _QUOTED_TO_THE_END = re.compile(r'"(?P<inside>(?:[^"]*"")+)\Z')
 
 
@@ -172,21 +172,21 @@ def _convert_options(
 
 
 def line_count(data: bytes) -> int:
-    """The number of lines that are not empty; one with a CR alone is not."""
+    """Number of lines that are not empty; a line with only a CR counts."""
     if b"\n\n" not in data and not data.startswith(b"\n"):
         return data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
     return sum(map(bool, data.split(b"\n")))
 
 
 def blank_quoted(data: bytes, delimiter: bytes) -> tuple[bytes, bool]:
-    """Hides the line breaks in quoted cells.
+    """Masks quoted cells, so that each remaining LF ends a record.
 
     Args:
-        data: Text that starts with a record, one byte for each character or part of one.
+        data: Text that starts with a record.
         delimiter: One byte.
 
     Returns:
-        As many bytes, in which each LF ends a record; and whether no quote is left open.
+        Bytes of the same length, and whether all quotes are closed.
     """
     if b'"' not in data:
         return data, True

@@ -22,7 +22,7 @@ from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.mltable.mltable import MLTable
 from prefect_parallel.errors import InvalidInput
 
-# Deletion vectors and renamed columns, of later versions, need more than the Parquet files.
+# Later versions have deletion vectors and renamed columns, which Parquet files alone do not show.
 _READER_VERSION = 1
 _PARTITION = "partition."
 _LOG = "_delta_log"
@@ -31,8 +31,8 @@ _LOG = "_delta_log"
 class Delta(Parquet):
     """Reads Delta tables.
 
-    Facts, besides those of Parquet: `partitions`, an Arrow table in base64 that has, for each
-    path, the values of the columns that the table is partitioned by. They are not in the files.
+    Facts, besides those of Parquet: `partitions`, an Arrow table in base64 with the path of each
+    file and its values of the partition columns, which are not in the files.
     """
 
     def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
@@ -79,11 +79,11 @@ class Delta(Parquet):
         return batch
 
     def _load(self, location: Location) -> pa.Table:
-        """The files of a table, sorted by path, with what they are partitioned by."""
+        """The files of a table, sorted by path, with their values of partition columns."""
         if not location.is_remote:
             return self._read_log(location.path, location)
         with tempfile.TemporaryDirectory(prefix="prefect_parallel_") as copy:
-            # What a table holds is in its log alone, which is small.
+            # The log, which is small, lists the files of the table.
             try:
                 copy_all(location.join(_LOG), Path(copy, _LOG))
             except OSError as error:
@@ -93,7 +93,7 @@ class Delta(Parquet):
             return self._read_log(copy, location)
 
     def _read_log(self, folder: str, location: Location) -> pa.Table:
-        """The same, given the local folder that holds the table's log."""
+        """The same, given the local folder with the log of the table."""
         shown = location.path
         try:
             import deltalake
@@ -123,7 +123,7 @@ class Delta(Parquet):
 
 
 def _load_time(table: Any, text: str) -> None:
-    """Loads the version of a time: the last if that is later, the first if it is earlier."""
+    """Loads the version that was current at a time; the first version if it is earlier."""
     time = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     if time.tzinfo is None:
         raise ValueError(f"timestamp_as_of {text!r} needs a time zone, e.g. Z")

@@ -1,4 +1,4 @@
-"""Rows that planning sorted by key: a range of rows of an Arrow file."""
+"""Arrow files of rows that planning has sorted by key."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from prefect_parallel.data.columns.row_batch import Column, RowBatch
 from prefect_parallel.data.formats.table_format import TableFormat
 from prefect_parallel.data.mini_batch import File, Piece
 
-# Marks a column whose values are JSON texts: those of several kinds, and nested ones.
+# Metadata of a column of JSON texts: values of several types, or nested ones.
 _JSON = {b"prefect_parallel": b"json"}
 
 
 class Grouped(TableFormat):
-    """Reads what `grouping` wrote; never named in an MLTable file."""
+    """Reads files that `planning.grouping` wrote."""
 
     unit = "rows"
 
@@ -35,7 +35,7 @@ class Grouped(TableFormat):
 
 
 def to_arrow(batch: RowBatch) -> pa.Table:
-    """A batch as an Arrow table."""
+    """Converts a batch to an Arrow table."""
     fields = []
     arrays = []
     for name, column in batch.columns.items():

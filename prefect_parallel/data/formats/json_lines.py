@@ -1,4 +1,4 @@
-"""`read_json_lines`: one JSON object a line, a range of bytes at a time."""
+"""`read_json_lines`: one JSON object per line, read by ranges of bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.transformations.path_columns import put_around
 from prefect_parallel.errors import UnreadableMiniBatch
 
-# A column's kind is that of its first value that is not null; values of others become null.
+# The kind of a column is that of its first value that is not null; others become null.
 _KINDS: dict[type, str] = {
     bool: "boolean",
     int: "int",
@@ -35,7 +35,7 @@ _ARROW_TYPES = {
     "number": pa.float64(),
     "text": pa.string(),
 }
-# Of the table: int in some files, float in others; and other mixtures.
+# Kinds of columns that have different kinds in different files: int and float, or others.
 _NUMBER = "number"
 _MIXED = "mixed"
 
@@ -43,12 +43,12 @@ _MIXED = "mixed"
 class JsonLines(TableFormat):
     """Reads JSON lines.
 
-    Facts: `kinds` by column, and `files`: for each file that planning looked at, the columns whose
-    kind there is another than the table's.
+    Facts: `kinds` by column, and `files`: for each previewed file, the columns whose kind differs
+    from that in the table.
     """
 
     unit = "bytes"
-    # A wrong line that planning meets is its mini-batch's failure, not the whole table's.
+    # An invalid line in the preview fails only its mini-batch.
     preview_options: ClassVar[dict[str, Any]] = {PREVIEWING: True, "invalid_lines": "drop"}
 
     def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
@@ -96,7 +96,7 @@ class JsonLines(TableFormat):
             path: {name: kind for name, kind in found.items() if kind != common[name]}
             for path, found in by_file.items()
         }
-        # In the order of their first appearance, be it as nulls.
+        # In the order of first appearance, even if only as nulls.
         common = {name: common[name] for name in names if name in common}
         return {"kinds": common, "files": {path: kinds for path, kinds in others.items() if kinds}}
 
@@ -118,13 +118,13 @@ class JsonLines(TableFormat):
         return put_around(path_columns, RowBatch(columns, len(rows)))
 
     def _data(self, piece: Piece) -> bytes:
-        """The lines of a piece, in UTF-8."""
+        """The lines of a piece in UTF-8."""
         with self._open(piece.file) as text:
             raw = text.lines(piece.start, piece.stop, whole=self._previewing)
             return text.to_utf8(raw, piece.start)
 
     def _parse(self, data: bytes, piece: Piece) -> pa.Table | None:
-        """The fast way, where all values are as planning saw them."""
+        """Parses quickly if all values have the inferred types."""
         kinds = self._kinds_in(piece)
         if not _ARROW_TYPES.keys() >= set(kinds.values()):
             return None
@@ -169,7 +169,7 @@ def _first_kind(column: list[Any]) -> str | None:
 
 
 def _kind(value: Any) -> str:
-    # JSON has no limit for integers, a column has: 64 bits.
+    # JSON integers are unlimited, those of a column have 64 bits.
     return "float" if type(value) is int and value not in INT64 else _KINDS[type(value)]
 
 
@@ -180,7 +180,7 @@ def _common(one: str, other: str) -> str:
 
 
 def _of_kind(column: list[Any], kind: str | None) -> tuple[Column, int]:
-    """The values that are of a kind, the others null; and how many these are."""
+    """Sets values of other kinds to null, and counts them."""
     if kind is None:
         return pa.nulls(len(column)), 0
     if (
@@ -191,7 +191,7 @@ def _of_kind(column: list[Any], kind: str | None) -> tuple[Column, int]:
         try:
             return pa.array(column, _ARROW_TYPES[kind]), 0
         except OverflowError:
-            pass  # An integer that is none of 64 bits.
+            pass  # An integer exceeds 64 bits.
     fitting = {"int", "float"} if kind == _NUMBER else {kind}
     kept = [value if value is not None and _kind(value) in fitting else None for value in column]
     lost = kept.count(None) - column.count(None)

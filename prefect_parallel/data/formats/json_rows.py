@@ -1,7 +1,7 @@
-"""JSON lines to rows, or at once to columns.
+"""Parsing of JSON lines to rows, or directly to columns.
 
-The rules, from the reference: one object a line; empty lines are skipped; what follows the object
-in its line is ignored; a key may stand in an object only once.
+The rules of Azure's mltable 1.7: one object per line; empty lines are skipped; text after the
+object is ignored; keys of an object are unique.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pyarrow import json as arrow_json
 from prefect_parallel.data.formats.delimited_text import line_count
 
 _BLANKS = re.compile(r"[ \t\r]*")
-# Arrow takes a null in place of an object for a row, and crashes if it is the first one.
+# Arrow accepts null instead of an object as a row, and crashes if it is the first one.
 _NO_OBJECT = re.compile(rb"(?:\A|\n)[^{\n]")
 _INTEGER_VALUE = rb":[ \t]*-?[0-9]+[ \t\r]*[,}]"
 
@@ -34,17 +34,17 @@ def _constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-# What JSONDecoder.raw_decode() calls: it also tells where a value ends.
+# What JSONDecoder.raw_decode() calls; also returns where a value ends.
 _scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder(
     object_pairs_hook=_object, parse_constant=_constant
 ).scan_once  # type: ignore[attr-defined]
 
 
 def read_rows(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """The lines that are not empty, with their numbers from 1.
+    """Parses the lines that are not empty.
 
     Yields:
-        The number, and the object; or why there is none.
+        The line number from 1, and the object, or a text that says why it is invalid.
     """
     for number, line in enumerate(text.split("\n"), 1):
         if not line:
@@ -60,15 +60,15 @@ def read_rows(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
 
 
 def parse(data: bytes, types: Mapping[str, pa.DataType], floats: frozenset[str]) -> pa.Table | None:
-    """All lines as a table, by Arrow.
+    """Parses all lines by Arrow.
 
     Args:
-        data: Whole lines, in UTF-8.
+        data: Complete lines in UTF-8.
         types: The columns.
-        floats: Those in which an integer would not fit.
+        floats: Columns in which integers would become null.
 
     Returns:
-        None if that is not what `read_rows` would give: another column, a value of another type,
+        None if the result would differ from `read_rows`: another column, a value of another type,
         an invalid line.
     """
     if not data or not types or _NO_OBJECT.search(data) or _has_integer(data, floats):
@@ -81,7 +81,7 @@ def parse(data: bytes, types: Mapping[str, pa.DataType], floats: frozenset[str])
         )
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
-    # Arrow takes several objects in a line, and lines of blanks.
+    # Arrow accepts several objects in a line, and blank lines.
     return table if len(table) == line_count(data) else None
 
 
@@ -93,10 +93,10 @@ def _parse_options(types: tuple[tuple[str, pa.DataType], ...]) -> arrow_json.Par
 
 
 def _has_integer(data: bytes, names: frozenset[str]) -> bool:
-    """Whether one of the columns seems to hold an integer."""
+    """Whether one of the columns may contain an integer."""
     if not names or not re.search(_INTEGER_VALUE, data):
         return False
-    if b"\\u" in data or b"\\/" in data:  # A name may be spelt with these.
+    if b"\\u" in data or b"\\/" in data:  # Names may be escaped with these.
         return True
     keys = (re.escape(json.dumps(name, ensure_ascii=False).encode()) for name in names)
     return any(re.search(key + rb"[ \t]*" + _INTEGER_VALUE, data) for key in keys)

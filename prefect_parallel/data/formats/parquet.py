@@ -18,16 +18,15 @@ from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.transformations.path_columns import put_around
 
-# A row group up to so many times the wanted size stays whole: slicing it means decoding it more
-# than once.
+# A row group up to this multiple of the wanted size is not sliced, since each slice decodes it.
 _STAYS_WHOLE = 2
 
 
 class Parquet(TableFormat):
     """Reads Parquet.
 
-    Facts: `by_row`, whether a transformation works row by row. As in the reference, the types
-    of columns are then simplified; else they are the file's own.
+    Facts: `by_row`, whether a transformation works on rows. As in Azure's mltable 1.7, types of
+    columns are then simplified; otherwise they are those of the file.
     """
 
     unit = "rows"
@@ -63,7 +62,7 @@ class Parquet(TableFormat):
         location = Location(file.path, self._datastores)
         if not location.is_remote:
             return pq.ParquetFile(location.path)
-        # Neighbouring columns are asked for at once.
+        # Neighbouring columns are fetched together.
         return pq.ParquetFile(location.open(file.size), pre_buffer=True)
 
     def _metadata(self, file: File) -> pq.FileMetaData:
@@ -71,7 +70,7 @@ class Parquet(TableFormat):
             return opened.metadata
 
     def _rows(self, file: pq.ParquetFile, piece: Piece) -> pa.Table:
-        """Decodes the row groups that hold a piece."""
+        """Decodes the row groups that contain a piece."""
         stop = file.metadata.num_rows if piece.stop is None else piece.stop
         first_row = 0
         groups: list[int] = []
@@ -86,7 +85,7 @@ class Parquet(TableFormat):
         return table.slice(piece.start - start_of_groups, stop - piece.start)
 
     def _groups(self, file: pq.ParquetFile, path: str, groups: list[int], rows: int) -> pa.Table:
-        """Decodes row groups; keeps one of which this piece is a slice, for its neighbours."""
+        """Decodes row groups, and caches one that also contains neighbouring pieces."""
         if len(groups) == 1 and self._last and self._last[0] == (path, groups[0]):
             return self._last[1]
         table = file.read_row_groups(groups, use_threads=False)
@@ -101,7 +100,7 @@ class Parquet(TableFormat):
 
 
 def _cut(metadata: pq.FileMetaData, amount: int) -> Iterator[tuple[int, int]]:
-    """Ranges of rows of about `amount` bytes, before compression."""
+    """Ranges of rows of about `amount` uncompressed bytes."""
     start = stop = size = 0
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
@@ -127,7 +126,7 @@ def _cut(metadata: pq.FileMetaData, amount: int) -> Iterator[tuple[int, int]]:
 
 
 def simplified(column: Any) -> Any:
-    """As it is after work row by row: 64-bit numbers, timestamps without a zone."""
+    """Simplifies the type of a column: 64-bit numbers, timestamps without a time zone."""
     type_ = column.type
     if pa.types.is_dictionary(type_):
         return simplified(column.dictionary_decode())
@@ -144,7 +143,7 @@ def simplified(column: Any) -> Any:
         return column
     if type_.tz is not None:
         column = pc.local_timestamp(column)
-    # What nanoseconds cannot hold becomes null.
+    # Timestamps that nanoseconds cannot represent become null.
     most = (2**63 - 1) // {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}[type_.unit]
     counts = column.cast(pa.int64())
     fits = pc.and_(pc.less_equal(counts, most), pc.greater_equal(counts, -most))

@@ -1,4 +1,4 @@
-"""The first rows of delimited text, which decide about the types of columns."""
+"""The sample of rows from which types of text columns are inferred."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from prefect_parallel.data.transformations.transforms import PATH
 
 
 class Sample:
-    """The first rows of a table, for inference.
+    """The first rows of a table.
 
     Attributes:
-        columns: Name to sampled values.
+        columns: Sampled values by column.
     """
 
     def __init__(self, size: int) -> None:
@@ -28,7 +28,7 @@ class Sample:
 
     @property
     def full(self) -> bool:
-        """Whether inference needs no more rows, or finds no more."""
+        """Whether no more rows are needed or found."""
         return self._rows >= self._size or self._found_none
 
     def add(self, path_columns: dict[str, Any], columns: dict[str, pa.Array[Any]]) -> None:
@@ -51,7 +51,7 @@ class Sample:
             self._follows.add(name)
 
     def expect(self, names: Iterable[str]) -> None:
-        """Adds columns that no row has filled yet."""
+        """Adds columns that no row has a value for yet."""
         for name in names:
             self.columns.setdefault(name, [])
 

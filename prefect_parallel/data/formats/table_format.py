@@ -1,4 +1,4 @@
-"""What the reader of a file format does."""
+"""The interface of file formats."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class TableFormat(ABC):
     """Reads files of one format.
 
     Attributes:
-        unit: What pieces are measured in: `bytes` or `rows`.
-        keeps_types: Whether columns have the types that the files give them.
-        preview_options: Options that are other while planning looks at the data.
+        unit: Unit of pieces: `bytes` or `rows`.
+        keeps_types: Whether columns keep the types that they have in the files.
+        preview_options: Options to override while reading the preview.
     """
 
     unit: ClassVar[str]
@@ -28,59 +28,58 @@ class TableFormat(ABC):
     preview_options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
-        """Makes a reader.
+        """Stores the options.
 
         Args:
-            options: Those of the read transformation.
-            facts: A JSON object with what planning found out about the table as a whole; what
-                `infer` returns.
-            datastores: Those that URLs of files name.
+            options: Options of the read transformation.
+            facts: JSON object with facts about the whole table: what `infer` returned.
+            datastores: Definitions of the datastores in the URLs of files.
         """
         self._facts = facts
         self._datastores = datastores
 
     def sources(self, table: MLTable, files: Iterable[File]) -> Iterable[File]:
-        """The files that hold the rows, given those that `paths` names.
+        """The files that contain the rows, given the files of `paths`.
 
         Raises:
-            InvalidInput: What `paths` names is no such table.
+            InvalidInput: `paths` does not name a table of this format.
         """
         return files
 
     @abstractmethod
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
-        """Cuts files into pieces of about so many bytes, in order, without reading them whole.
+        """Splits files into pieces of about `amount` bytes, in order, without reading them whole.
 
-        A file that cannot be accessed is one piece: reading it will say why.
+        A file that cannot be accessed is one piece: reading it raises the error.
         """
 
     def infer(
         self, files: Iterable[File], preview: Preview, transformed: Iterable[tuple[Piece, RowBatch]]
     ) -> Facts:
-        """Finds out what all mini-batches have in common.
+        """Infers what all mini-batches have in common, such as the types of columns.
 
         Args:
-            files: All that hold rows.
+            files: All files that contain rows.
             preview: The first part of the table.
-            transformed: The same as rows, after the transformations that follow.
+            transformed: The rows of the preview, after the row transformations.
 
         Raises:
             ValueError: The options do not fit the data.
-            UnreadableMiniBatch: A file that decides about the whole table cannot be read.
+            UnreadableMiniBatch: A file that the whole table depends on cannot be read.
         """
         return {}
 
     @abstractmethod
     def read(self, piece: Piece, path_columns: dict[str, Any]) -> RowBatch:
-        """The rows of a piece, before the transformations that follow.
+        """Reads the rows of a piece, before the row transformations.
 
         Args:
             piece: The piece.
-            path_columns: What the file's path gives, one value each.
+            path_columns: Columns from the path of the file, one value each.
         """
 
     def finish(self, batch: RowBatch, piece: Piece) -> RowBatch:
-        """Gives each column one kind, after the transformations."""
+        """Gives each column one type, after the row transformations."""
         return batch
 
     @abstractmethod
@@ -88,20 +87,19 @@ class TableFormat(ABC):
         """The number of rows in a piece."""
 
 
-# An option that is never in a file: reading is for planning, and may stop at a line that does not
-# end within the piece.
+# Internal option: reading is for the preview, and may skip a last line that ends after the piece.
 PREVIEWING = "_previewing"
 
 
 class Preview:
-    """The first part of a table, which decides what all mini-batches have in common.
+    """The first part of a table, from which its columns are inferred.
 
     Attributes:
-        pieces: Up to about `BYTES` of the table, from its start, or more if that was asked for.
-        path_columns: From a path to what it gives, one value each.
+        pieces: About the first `BYTES` of the table, or more if `until` asked for them.
+        path_columns: Function from the path of a file to its columns, one value each.
     """
 
-    # A table up to this size, in not more than so many files, is known whole at planning.
+    # A table of at most this size and number of files is previewed completely.
     BYTES = 1024 * 1024
     FILES = 250
 
@@ -118,11 +116,11 @@ class Preview:
 
     @property
     def complete(self) -> bool:
-        """Whether the pieces are the whole table."""
+        """Whether the preview is the whole table."""
         return self._next is None
 
     def until(self, enough: Callable[[], bool]) -> Iterator[Piece]:
-        """The pieces, and then more of the table until that is enough."""
+        """The pieces, then more of the table until `enough()`."""
         yield from tuple(self.pieces)
         while not self.complete and not enough():
             yield self._take()

@@ -1,4 +1,4 @@
-"""Files of lines, read a range of bytes at a time."""
+"""Text files, read by ranges of bytes."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ _UTF16_MARK_BIG = b"\xfe\xff"
 _GZIP_MARK = b"\x1f\x8b"
 
 _PROBE = 4 * 1024
-# How far planning looks for the end of a line; behind that, the reading process looks.
+# Bytes in which planning looks for the end of a line; further on, the reading process does.
 _PROBE_LIMIT = 64 * 1024
-# One that is longer would not fit into the memory of a process, and is most likely no line.
+# Maximum length in bytes of a line or record: larger ones could exhaust the memory of a process.
 _LONGEST_LINE = 64 * 1024 * 1024
 
-# As the WHATWG encoding standard has it: windows-1252 leaves five bytes undefined, which stand for
-# the control characters of latin1 there.
+# As in the WHATWG encoding standard, the five undefined bytes of windows-1252 are control
+# characters of latin1.
 _WINDOWS_1252 = {
     code: bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(0x80, 0xA0)
 }
 
 
 class TextFile:
-    """A file of lines in one of the encodings that MLTable knows.
+    """A text file in one of the encodings of MLTable.
 
-    A line belongs to the range of bytes in which it starts.
+    A line belongs to the range of bytes that it starts in.
 
     Attributes:
-        size: In bytes.
-        begin: Where the first line starts: behind a byte order mark.
+        size: Size in bytes.
+        begin: Offset of the first line, after a byte order mark.
     """
 
     def __init__(self, file: File, encoding: str, datastores: Datastores) -> None:
-        """Opens it.
+        """Opens the file.
 
         Args:
             file: The file.
             encoding: One of the values of `ENCODINGS`.
-            datastores: Those that its URL names.
+            datastores: Definitions of the datastores in its URL.
 
         Raises:
-            UnreadableMiniBatch: It cannot be opened.
+            UnreadableMiniBatch: The file cannot be opened, is compressed, or has another encoding.
         """
         path = self.path = file.path
         self.encoding = encoding
@@ -88,10 +88,10 @@ class TextFile:
         self._file.close()
 
     def read(self, start: int, stop: int) -> bytes:
-        """The raw bytes of a range; fewer at the file's end.
+        """Reads a range of bytes; fewer at the end of the file.
 
         Raises:
-            UnreadableMiniBatch: They cannot be read.
+            UnreadableMiniBatch: The range cannot be read.
         """
         try:
             self._file.seek(start)
@@ -100,12 +100,15 @@ class TextFile:
             raise UnreadableMiniBatch(f"{self.path}: cannot be read: {error.strerror}") from error
 
     def lines(self, start: int, stop: int | None, *, whole: bool = False) -> bytes:
-        """The raw bytes of all lines that start in a range.
+        """Reads all lines that start in a range.
 
         Args:
             start: First byte of the range.
-            stop: The one behind its last; None: the file's end.
-            whole: Leave out a last line that ends behind the range, if there are others.
+            stop: End of the range, exclusive; None: the end of the file.
+            whole: Leave out a last line that ends after the range, if there are others.
+
+        Returns:
+            The bytes of the lines, in the encoding of the file.
 
         Raises:
             UnreadableMiniBatch: The last line is too long.
@@ -114,7 +117,7 @@ class TextFile:
         stop = self.size if stop is None else min(stop, self.size)
         if start >= stop:
             return b""
-        # The byte before tells whether a line starts at `start`.
+        # The character before `start` tells whether a line starts there.
         base = start if start == self.begin else start - self.unit
         data = self.read(base, stop)
         first = 0 if base == start else self._find_newline(data, 0)
@@ -148,7 +151,7 @@ class TextFile:
         )
 
     def _last_line_end(self, data: bytes) -> int:
-        """The place behind the last line end; 0 if there is none."""
+        """Position after the last line end; 0 if there is none."""
         at = len(data)
         while (at := data.rfind(self._newline, 0, at)) >= 0:
             if at % self.unit == 0:
@@ -157,23 +160,23 @@ class TextFile:
         return 0
 
     def cut(self, begin: int, amount: int) -> Iterator[tuple[int, int]]:
-        """Ranges of about `amount` bytes from `begin` to the end.
+        """Splits the file from `begin` on into ranges of about `amount` bytes.
 
-        Each starts and ends with a line, unless that needs more than a short look.
+        Ranges start at a line, unless a line is too long to find its end quickly.
         """
         start = begin
         limit = _PROBE_LIMIT
         while start < self.size:
             at = start + amount + (start + amount - self.begin) % self.unit
             stop = self._line_start(at, limit)
-            # Where lines are that long, the next ones are not looked for as far.
+            # After such a long line, look less far for the ends of the next ones.
             limit = _PROBE if stop is None else _PROBE_LIMIT
             stop = min(at, self.size) if stop is None else stop
             yield start, stop
             start = stop
 
     def _line_start(self, at: int, limit: int) -> int | None:
-        """The start of the first line from `at` on; None if it is further away than `limit`."""
+        """Start of the first line from `at` on; None if it is not within `limit` bytes."""
         probe = _PROBE
         while at < self.size:
             data = self.read(at - self.unit, at + probe)
@@ -188,7 +191,7 @@ class TextFile:
         return self.size
 
     def _find_newline(self, data: bytes, start: int) -> int | None:
-        """The place behind the next line end."""
+        """Position after the next line end."""
         while True:
             at = data.find(self._newline, start)
             if at < 0:
@@ -201,14 +204,14 @@ class TextFile:
         return data.endswith(self._newline) and len(data) % self.unit == 0
 
     def to_utf8(self, data: bytes, at: int = 0) -> bytes:
-        """Recodes raw bytes.
+        """Converts bytes of the file to UTF-8.
 
         Args:
             data: The bytes.
-            at: Where they stand in the file, for the message.
+            at: Their offset in the file, for the message.
 
         Raises:
-            UnreadableMiniBatch: They are not of the file's encoding.
+            UnreadableMiniBatch: They are invalid in the encoding of the file.
         """
         try:
             if self.encoding == "windows1252":
@@ -225,9 +228,9 @@ class TextFile:
         return data
 
     def scan(self, data: bytes) -> bytes:
-        """One byte for each unit of raw bytes: its value, or 255 if that is larger.
+        """One byte for each code unit of the file: its value, or 255 if that is larger.
 
-        What stands for LF, quotes and delimiters in it is such in the text, at `place * unit`.
+        Line feeds, quotes and delimiters can be found in it, at their offset divided by `unit`.
         """
         if self.unit == 1:
             return data
@@ -236,8 +239,8 @@ class TextFile:
         return bytes(units.astype("u1"))
 
 
-# The names that MLTable accepts; ascii decodes like utf8 and latin1 like windows1252, as in the
-# reference.
+# Encodings in MLTable files. As in Azure's mltable 1.7, ascii is read as utf8, and latin1 as
+# windows1252.
 ENCODINGS = {
     "utf8": "utf8",
     "utf-8": "utf8",

@@ -1,4 +1,4 @@
-"""What `azureml:` names stand for: datastores, and assets with their versions.
+"""Definitions of `azureml:` names: datastores, and assets with their versions.
 
 ```yaml
 datastores:
@@ -38,16 +38,16 @@ _ASSET = re.compile(r"azureml:([^:@/]+)(?::([^:@/]+)|@([^:@/]+))")
 
 STORE_KEYS = Fields(
     {
-        "url": Described("Of its root, for any driver of fsspec; or a local folder.", TEXT),
+        "url": Described("URL of its root, for any fsspec driver; or a local folder.", TEXT),
         "storage_options": Described(
-            "What that driver needs, keys to the place included.", PlainMapping()
+            "Options of that driver, credentials included.", PlainMapping()
         ),
     },
     frozenset(["url"]),
 )
 ASSET_KEYS = Fields(
     {
-        "type": Described("Its type in the pipeline, as `mltable`.", TEXT),
+        "type": Described("Its type in the pipeline, such as `mltable`.", TEXT),
         "path": Described(
             "A local path, a URL, or `azureml://datastores/<name>/paths/<path>`.", TEXT
         ),
@@ -57,10 +57,10 @@ ASSET_KEYS = Fields(
 FILE_KEYS = Fields(
     {
         "datastores": Described(
-            "What `azureml://datastores/<name>/` stands for.", MappingOf(STORE_KEYS)
+            "Datastores by name: `azureml://datastores/<name>/` in URLs.", MappingOf(STORE_KEYS)
         ),
         "assets": Described(
-            "What `azureml:<name>:<version>` stands for: by name, and below that by version.",
+            "Assets by name, then by version: `azureml:<name>:<version>`.",
             MappingOf(MappingOf(ASSET_KEYS)),
         ),
     }
@@ -68,16 +68,16 @@ FILE_KEYS = Fields(
 
 
 class InvalidDatastores(InvalidFile):
-    """A file of datastores and assets has mistakes."""
+    """A file of datastores and assets has errors."""
 
 
 @dataclass(frozen=True)
 class Datastore:
-    """A place that holds data.
+    """A storage location.
 
     Attributes:
-        url: Of its root; or a local folder.
-        storage_options: What fsspec's driver needs, keys to the place included: never shown.
+        url: URL of its root; or a local folder.
+        storage_options: Options of the fsspec driver, credentials included: never shown.
     """
 
     url: str
@@ -86,10 +86,10 @@ class Datastore:
 
 @dataclass(frozen=True)
 class Asset:
-    """A version of a named piece of data.
+    """One version of a data asset.
 
     Attributes:
-        type: `uri_file`, `uri_folder`, `mltable`, or a kind of model.
+        type: `uri_file`, `uri_folder`, `mltable`, or a type of model.
         path: Local path, URL, or `azureml://datastores/...`.
     """
 
@@ -99,12 +99,12 @@ class Asset:
 
 @dataclass(frozen=True)
 class Datastores:
-    """All that are known.
+    """All known datastores and assets.
 
     Attributes:
-        stores: Name to datastore.
-        assets: Name, then version, to asset; the versions in the order of their making.
-        file: Where they were read from, for who has to name it again.
+        stores: Datastores by name.
+        assets: Assets by name, then by version; versions in the order of their creation.
+        file: Path of the file that they were read from, if any.
     """
 
     stores: Mapping[str, Datastore] = field(default_factory=dict)
@@ -116,7 +116,7 @@ class Datastores:
         """Reads a YAML file.
 
         Raises:
-            InvalidDatastores: It cannot be read, or has mistakes.
+            InvalidDatastores: The file cannot be read, or has errors.
         """
         document = read_document(Path(path), InvalidDatastores, number_keys=True)
         diagnostics = Diagnostics(document)
@@ -138,7 +138,7 @@ class Datastores:
         return cls(stores, assets, str(Path(path).absolute()))
 
     def to_json(self) -> dict[str, Any]:
-        """What a process needs to open any location; it holds the keys to them."""
+        """JSON of the datastores, with their credentials, for another process."""
         return {
             name: {"url": store.url, "storage_options": dict(store.storage_options)}
             for name, store in self.stores.items()
@@ -146,17 +146,17 @@ class Datastores:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Datastores:
-        """The inverse of `to_json`; assets were resolved when mini-batches were planned."""
+        """The inverse of `to_json`; without assets, which are resolved in planning."""
         return cls({name: Datastore(**store) for name, store in value.items()})
 
     def asset(self, text: str) -> Asset | None:
-        """The asset that `azureml:<name>:<version>` or `azureml:<name>@latest` means.
+        """Looks up `azureml:<name>:<version>` or `azureml:<name>@latest`.
 
         Returns:
-            None if the text is of another form.
+            The asset; None if the text has another form.
 
         Raises:
-            InvalidInput: There is no such asset, or version.
+            InvalidInput: The asset or its version is unknown.
         """
         match = _ASSET.fullmatch(text)
         if match is None:
@@ -173,13 +173,13 @@ class Datastores:
         return versions[wanted]
 
     def resolve(self, url: str) -> tuple[str, Mapping[str, Any]]:
-        """Where `azureml://datastores/<name>/paths/<path>` lies; other URLs as they are.
+        """Replaces `azureml://datastores/<name>/paths/<path>` by the URL it stands for.
 
         Returns:
-            The URL, and the storage options for it.
+            The URL and its storage options; other URLs unchanged.
 
         Raises:
-            InvalidInput: There is no such datastore.
+            InvalidInput: The datastore is unknown, or the URL has another form.
         """
         if not url.startswith("azureml:"):
             return url, {}
@@ -201,18 +201,18 @@ NO_DATASTORES = Datastores()
 
 
 def without_workspace(url: str) -> str:
-    """The long form of a datastore's URL, which names the workspace, as the short one."""
+    """Shortens a datastore URL that names its workspace."""
     match = _DATASTORE.fullmatch(url)
     return f"azureml://datastores/{match[1]}/paths/{match[2] or ''}" if match else url
 
 
 def _from(folder: Path, path: str) -> str:
-    """A relative local path starts from the file's folder."""
+    """Resolves a relative local path against the folder of the file."""
     return path if "://" in path or path.startswith("azureml:") else os.path.join(folder, path)  # noqa: PTH118
 
 
 def _latest(versions: Collection[str]) -> str:
-    """The highest number; where not all are numbers, the last one."""
+    """The highest version number; the last version if not all are numbers."""
     if all(version.isdecimal() for version in versions):
         return max(versions, key=int)
     return list(versions)[-1]

@@ -1,4 +1,4 @@
-"""Local copies of remote files, for scripts that want a path: made once, used by all."""
+"""Local copies of remote files, fetched once and shared by all processes of a node."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 
-# How many files of a folder are fetched at a time: most are small.
+# Files of a folder fetched in parallel: most are small.
 _AT_A_TIME = 8
 
 _FILES = "files"
@@ -24,27 +24,27 @@ _LOCKS = ".locks"
 
 
 class FileCache:
-    """A folder of copies. Which path a copy has is known before it is there.
+    """A folder of local copies, whose paths are known before they exist.
 
-    A copy appears whole. Of processes that want it at a time one fetches, the others wait for it.
+    Copies appear atomically. If several processes need one, one fetches it and the others wait.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def path_of_file(self, url: str) -> Path:
-        """Where the copy of one file of many goes: in folders of the names that the URL has."""
+        """Path of the copy of a file, in folders named like those of its URL."""
         return self._root.joinpath(_FILES, *map(_safe, url.replace("://", "/", 1).split("/")))
 
     def path_of_input(self, location: Location) -> Path:
-        """Where the copy of an input goes, a file or a folder, under its own name."""
+        """Path of the copy of an input, a file or folder, under its own name."""
         return self._root / _digest(location.path) / _safe(location.name)
 
     def file(self, location: Location, planned: File) -> str:
-        """The path of a file's copy, which is made if need be.
+        """Fetches a file if necessary, and returns the path of its copy.
 
         Raises:
-            UnreadableMiniBatch: It cannot be fetched, or has another size than was planned.
+            UnreadableMiniBatch: It cannot be fetched, or its size is not the planned one.
         """
         path = self.path_of_file(location.path)
 
@@ -63,7 +63,7 @@ class FileCache:
         return str(path)
 
     def input(self, location: Location) -> str:
-        """The path of an input's copy, which is made if need be.
+        """Fetches an input if necessary, and returns the path of its copy.
 
         Raises:
             InvalidInput: It cannot be fetched.
@@ -102,10 +102,10 @@ class FileCache:
 
 
 def copy_all(location: Location, target: Path) -> None:
-    """Copies a remote file, or a folder with all that is below it.
+    """Copies a remote file, or a folder with everything below it.
 
     Raises:
-        OSError: It cannot be read, or the copy not written.
+        OSError: The source cannot be read, or the copy cannot be written.
     """
     if location.remote_path().kind() == "file":
         location.fetch(target)
@@ -127,7 +127,7 @@ def copy_all(location: Location, target: Path) -> None:
 
 
 def _safe(name: str) -> str:
-    """A part of a URL as a file's name: no name leads out of its folder."""
+    """A segment of a URL as a file name that cannot lead out of its folder."""
     if name in ("", ".", ".."):
         return "%" + name.replace(".", "2E")
     return name.replace("\0", "%00")

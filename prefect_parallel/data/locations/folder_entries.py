@@ -1,4 +1,4 @@
-"""What lies in one folder, sorted, in memory that does not grow with the folder."""
+"""Sorted entries of a folder, in memory that does not grow with the folder."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
-# Names that are sorted in memory at a time; of a larger folder, each such run waits in a file.
+# Names sorted in memory at a time; each such run of a larger folder is kept in a file.
 _RUN = 100_000
 _BLOCK = 64 * 1024
 
-# The name as bytes, by which it is sorted, and whether it is a folder.
+# The name as bytes, which is the sort key, and whether it is a folder.
 Entry = tuple[bytes, bool]
 
 
 def sorted_entries(folder: str, at_a_time: int = _RUN) -> Iterator[Entry]:
-    """Names in a folder, byte by byte in order; a link to a folder is a folder.
+    """Sorts the names in a folder as bytes; a link to a folder counts as a folder.
 
     Args:
         folder: Its path.
-        at_a_time: How many names may be in memory.
+        at_a_time: Maximum number of names in memory.
 
     Raises:
-        OSError: It cannot be listed.
+        OSError: The folder cannot be listed.
     """
     runs: list[Iterator[Entry]] = []
     with os.scandir(folder) as entries:
@@ -42,8 +42,8 @@ def _entry(entry: os.DirEntry[str]) -> Entry:
 
 
 def _spilled(run: list[Entry]) -> Iterator[Entry]:
-    """Writes a run to a file that nobody sees, and reads it back."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it was read
+    """Writes a run to a temporary file, and reads it back."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed once it has been read
     file.writelines(b"%s/%d\0" % (name, is_folder) for name, is_folder in run)
     return _read_back(file)
 

@@ -1,7 +1,7 @@
-"""Files of a folder or pattern, in an order that is the same everywhere.
+"""Lists the files of a folder or pattern in the same order on every machine.
 
-Names are compared byte by byte, path part by path part, the files and sub-folders of a folder
-together: the order of the reference for patterns, and ours for folders, where it has none.
+Names are compared as bytes, one path segment after the other, with files and subfolders mixed. This
+is the order of Azure's mltable 1.7 for patterns; for folders it defines none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.errors import InvalidInput
 
-# One for each part of a pattern; None for `**`.
+# One for each segment of a pattern; None for `**`.
 Matchers = Sequence["re.Pattern[str] | None"]
 
 _ANY_FOLDERS = "**"
@@ -27,10 +27,10 @@ def has_wildcards(text: str) -> bool:
 
 
 def find_files(folder: Location, parts: Sequence[str] = EVERY_FILE) -> Iterator[File]:
-    """Files below `folder` whose path matches `parts`.
+    """Finds the files below `folder` whose path matches `parts`.
 
-    `*`, `?`, `[ab]`, `[a-c]` and `[!ab]` stand for characters of one part, a part `**` for zero or
-    more folders. Links are followed; one that leads back to a folder above it is passed over.
+    `*`, `?`, `[ab]`, `[a-c]` and `[!ab]` match within one segment, `**` matches zero or more
+    folders. Links are followed, except those that lead back to a folder above.
 
     Raises:
         InvalidInput: A folder cannot be listed.
@@ -46,7 +46,7 @@ def files_at(location: Location) -> list[File]:
     """A remote file, or all files below a remote folder.
 
     Raises:
-        InvalidInput: There is nothing, or it cannot be accessed.
+        InvalidInput: Nothing exists there, or it cannot be accessed.
     """
     if location.is_folder():
         return list(find_files(location))
@@ -56,7 +56,7 @@ def files_at(location: Location) -> list[File]:
 
 
 def _remote(folder: Location, matchers: Matchers) -> Iterator[File]:
-    """All that a remote folder holds comes in one listing."""
+    """Lists a remote folder with a single request for all that is below it."""
     try:
         found = [
             (path.encode(errors="surrogateescape").split(b"/"), path, size, version)
@@ -72,7 +72,7 @@ def _remote(folder: Location, matchers: Matchers) -> Iterator[File]:
 
 
 def _matcher(part: str) -> re.Pattern[str]:
-    """The pattern of one path part as a regular expression; an unclosed `[` is literal."""
+    """Compiles one segment of a pattern; an unclosed `[` is literal."""
     text = ""
     position = 0
     while position < len(part):
@@ -97,10 +97,10 @@ def _walk(
     """Walks one folder.
 
     Args:
-        folder: The folder.
-        matchers: One for each part of the pattern; None for `**`.
-        states: The parts that a name in this folder may match.
-        above: Identities of the folders on the way here, against loops of links.
+        folder: Its path.
+        matchers: One for each segment of the pattern; None for `**`.
+        states: Indices of the segments that a name in this folder may match.
+        above: Device and inode of each folder above, to detect loops of links.
     """
     states = _closure(matchers, states)
     try:
@@ -130,7 +130,7 @@ def _matches(matchers: Matchers, path: Sequence[str]) -> bool:
 
 
 def _inside(matchers: Matchers, states: frozenset[int], name: str) -> frozenset[int]:
-    """The parts that a name in the folder `name` may match."""
+    """Indices of the segments that a name inside the folder `name` may match."""
     stay = {at for at in states if matchers[at] is None}
     matched = {at + 1 for at in states if (of := matchers[at]) and of.fullmatch(name)}
     return frozenset(stay | {at for at in matched if at < len(matchers)})
@@ -142,6 +142,6 @@ def _is_match(matchers: Matchers, states: frozenset[int], name: str) -> bool:
 
 
 def _closure(matchers: Matchers, states: frozenset[int]) -> frozenset[int]:
-    """`states`, and those behind a `**` that stands for no folder at all."""
+    """`states`, and those after a `**` that matches no folder."""
     more = {at + 1 for at in states if matchers[at] is None and at + 1 < len(matchers)}
     return states if more <= states else _closure(matchers, states | more)

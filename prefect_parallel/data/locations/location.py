@@ -1,4 +1,4 @@
-"""Where data lies, as people write it: on this machine, or behind a URL."""
+"""Locations of data as users write them: local paths and URLs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Location:
 
     Attributes:
         path: An absolute local path, in which nothing is percent-decoded, or a URL.
-        datastores: What `azureml:` names in URLs stand for.
+        datastores: Definitions of the `azureml:` names in URLs.
     """
 
     path: str
@@ -34,15 +34,15 @@ class Location:
     def parse(
         cls, text: str, base: Location | None = None, datastores: Datastores = NO_DATASTORES
     ) -> Location:
-        """Reads a path or URL.
+        """Parses a path or URL.
 
         Args:
             text: As the user wrote it.
-            base: The folder that a relative path starts from; None: the working directory.
-            datastores: What `azureml:` names stand for, where there is no base that knows it.
+            base: Folder that a relative path is relative to; None: the working directory.
+            datastores: Definitions of `azureml:` names; ignored if there is a `base`.
 
         Raises:
-            InvalidInput: An `azureml:` name is not known.
+            InvalidInput: An `azureml:` name is unknown.
         """
         datastores = base.datastores if base else datastores
         if re.match("file:", text, re.IGNORECASE):
@@ -62,7 +62,7 @@ class Location:
             return cls.parse(asset.path, datastores=datastores)
         text = without_workspace(text)
         url, _ = datastores.resolve(text)
-        # The name stays, for it tells stores apart that differ only in the keys to them.
+        # The name is kept: two datastores may differ only in their credentials.
         return cls(text, datastores) if "://" in url else cls.parse(url, datastores=datastores)
 
     @property
@@ -78,7 +78,7 @@ class Location:
         return Location(posixpath.dirname(self.path.rstrip("/")), self.datastores)
 
     def join(self, path: str) -> Location:
-        """A path from here; an absolute one, as in a file system, has its own way."""
+        """A path relative to this one; an absolute `path` replaces a local one."""
         if not self.is_remote:
             return Location(os.path.abspath(os.path.join(self.path, path)), self.datastores)  # noqa: PTH100, PTH118
         scheme, _, rest = self.path.partition("://")
@@ -89,14 +89,14 @@ class Location:
         """Whether there is a file or folder.
 
         Raises:
-            InvalidInput: A server does not tell; so with the next two.
+            InvalidInput: The server cannot be asked.
         """
         if self.is_remote:
             return self._kind() is not None
         return os.path.exists(self.path)  # noqa: PTH110
 
     def holds_mltable(self) -> bool:
-        """Whether a file named MLTable lies in it."""
+        """Whether the folder contains a file named MLTable."""
         if self.is_remote:
             return self.join(MLTABLE)._kind() == "file"
         return os.path.isfile(os.path.join(self.path, MLTABLE))  # noqa: PTH113, PTH118
@@ -107,7 +107,7 @@ class Location:
         return os.path.isdir(self.path)  # noqa: PTH112
 
     def file(self) -> File:
-        """The file as it is now; without a size if it cannot be accessed."""
+        """The file as it is now, without a size if it cannot be accessed."""
         if not self.is_remote:
             return File.at(self.path)
         try:
@@ -119,7 +119,7 @@ class Location:
         """Size and version of a file.
 
         Raises:
-            OSError: It cannot be accessed.
+            OSError: The file cannot be accessed.
         """
         if self.is_remote:
             return self.remote_path().size_and_version()
@@ -127,7 +127,7 @@ class Location:
         return state.st_size, state.st_mtime_ns
 
     def check_unchanged(self, planned: File) -> None:
-        """Makes sure that a file is what it was at planning.
+        """Checks that a file is the one that was planned.
 
         Raises:
             UnreadableMiniBatch: The file is gone, has another size, or, if remote, another version.
@@ -151,10 +151,10 @@ class Location:
         """Opens a file for reading.
 
         Args:
-            size: Of a remote one, if it is known.
+            size: Size of a remote file in bytes, if known.
 
         Raises:
-            OSError: It cannot be opened.
+            OSError: The file cannot be opened.
         """
         if not self.is_remote:
             return open(self.path, "rb")  # noqa: PTH123
@@ -196,9 +196,9 @@ class Location:
             raise InvalidInput(f"{self.path}: cannot be accessed: {error.strerror}") from error
 
     def remote_path(self) -> RemotePath:
-        """What is behind a URL.
+        """The remote file or folder of a URL.
 
         Raises:
-            InvalidInput: There is no driver for it.
+            InvalidInput: There is no driver for the URL.
         """
         return RemotePath(*self.datastores.resolve(self.path))

@@ -1,4 +1,4 @@
-"""One place behind a URL, through fsspec: what fails for the moment is tried again."""
+"""Remote files and folders through fsspec, with retries of transient errors."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 
-# Seconds between the tries of one call. The drivers of clouds have tries of their own inside it,
-# so that another one is not begun after `_PATIENCE` seconds.
+# Seconds between the attempts of one call. Cloud drivers retry inside each attempt as well, so no
+# further attempt starts after `_PATIENCE` seconds.
 _WAITS = (0.2, 0.5, 1.0)
 _PATIENCE = 30.0
 
-# What more a range is read by, for what stands right behind it: the rest of a line.
+# Bytes read beyond a requested range: the rest of its last line is usually there.
 _READ_AHEAD = 64 * 1024
 
 _EXTRAS = {
@@ -33,7 +33,7 @@ _EXTRAS = {
 # `wasb[s]://container@account.blob.core.windows.net/path`, an older name of the same place.
 _WASB = re.compile(r"wasbs?://([^/@]+@[^/.]+)\.blob\.")
 
-# Where drivers put what changes with the content, the best first.
+# Keys of a driver's file info that change with the content, the most reliable first.
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "Last-Modified", "updated")
 
 _FINAL = (
@@ -50,19 +50,19 @@ _FORBIDDEN = frozenset({401, 403})
 
 
 class RemotePath:
-    """A file or folder. All methods raise OSError, with `strerror` set."""
+    """A remote file or folder. All methods raise `OSError`, with `strerror` set."""
 
     def __init__(self, url: str, storage_options: Mapping[str, Any]) -> None:
-        """Makes ready; nothing is asked yet.
+        """Selects the driver, without connecting.
 
         Raises:
-            InvalidInput: There is no driver for such URLs, or its options do not fit.
+            InvalidInput: There is no driver for the URL, or it refuses the options.
         """
         self.url = _WASB.sub(r"abfss://\1.dfs.", url)
         self._filesystem, self._path = _driver(self.url, storage_options)
 
     def kind(self) -> str | None:
-        """`file` or `folder`; None if there is nothing."""
+        """`file` or `folder`; None if nothing exists."""
         try:
             found = self._info()
         except FileNotFoundError:
@@ -70,14 +70,14 @@ class RemotePath:
         return "folder" if found["type"] == "directory" else "file"
 
     def size_and_version(self) -> tuple[int | None, str | None]:
-        """Of a file; the version changes with its content."""
+        """Size of the file in bytes, and a version that changes with its content."""
         found = self._info()
         if found["type"] == "directory":
             raise IsADirectoryError(errno.EISDIR, "is a folder")
         return found["size"], _version(found)
 
     def read(self, start: int, stop: int) -> bytes:
-        """Bytes of a file, one at least."""
+        """Reads a range of bytes, which must not be empty."""
 
         def read() -> bytes:
             data: bytes = self._filesystem.cat_file(self._path, start=start, end=stop)
@@ -92,16 +92,16 @@ class RemotePath:
         return _retried(read)
 
     def files(self) -> Iterator[tuple[str, int | None, str | None]]:
-        """All files below a folder, in any order: path from there, size, version."""
+        """All files below the folder, in any order: relative path, size, version."""
         found = _retried(lambda: self._filesystem.find(self._path, detail=True))
         start = len(self._path.rstrip("/")) + 1
         for name, info in found.items():
-            # Some stores keep a file of no size, whose name ends so, in place of a folder.
+            # Some stores mark a folder by an empty file whose name ends in a slash.
             if info["type"] != "directory" and not name.endswith("/"):
                 yield name[start:], info["size"], _version(info)
 
     def fetch(self, target: str) -> None:
-        """Copies a file to a local path."""
+        """Copies the file to a local path."""
         _retried(lambda: self._filesystem.get_file(self._path, target))
 
     def put(self, source: str) -> None:
@@ -109,7 +109,7 @@ class RemotePath:
         _retried(lambda: self._filesystem.put_file(source, self._path))
 
     def remove(self) -> None:
-        """Removes a file, if there is one."""
+        """Removes the file, if it exists."""
         try:
             _retried(lambda: self._filesystem.rm_file(self._path))
         except FileNotFoundError:
@@ -120,7 +120,7 @@ class RemotePath:
 
 
 class RemoteFile(io.RawIOBase):
-    """A remote file as an open one, read a range at a time."""
+    """A remote file as a file object that reads by ranges."""
 
     def __init__(self, place: RemotePath, size: int) -> None:
         self._place = place
@@ -164,7 +164,7 @@ def _driver(url: str, storage_options: Mapping[str, Any]) -> tuple[AbstractFileS
     import fsspec
 
     try:
-        # A listing of long ago must not tell that a file is unchanged.
+        # A cached listing could hide that a file has changed.
         found: tuple[AbstractFileSystem, str] = fsspec.core.url_to_fs(
             url, use_listings_cache=False, **storage_options
         )
@@ -186,16 +186,16 @@ def _version(info: Mapping[str, Any]) -> str | None:
 
 
 def _retried(call: Callable[[], _Result]) -> _Result:
-    """The result of a call, tried again while the failure may pass.
+    """Calls a function, and again if it fails with a transient error.
 
     Raises:
-        OSError: The failure that stayed.
+        OSError: The last attempt failed, or an attempt failed for good.
     """
     until = time.monotonic() + _PATIENCE
     for wait in (*_WAITS, None):
         try:
             return call()
-        except Exception as error:  # The drivers' errors have no base of their own.
+        except Exception as error:  # The drivers' errors have no common base.
             if wait is None or time.monotonic() > until or _is_final(error):
                 raise _as_os_error(error) from error
             time.sleep(wait)
@@ -203,7 +203,7 @@ def _retried(call: Callable[[], _Result]) -> _Result:
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether trying again is of no use; what is not known to be final, is none."""
+    """Whether another attempt is pointless; unknown errors are considered transient."""
     status = _status(error)
     if status is not None:
         return 400 <= status < 500 and status not in _RETRIED_STATUS

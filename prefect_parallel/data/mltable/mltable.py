@@ -1,4 +1,4 @@
-"""The MLTable file: which files, and what to do with them."""
+"""The MLTable file: files, and the transformations of their rows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from prefect_parallel.yaml_schema import (
     one_of,
 )
 
-# A transformation's name and its options.
+# The name of a transformation, and its options.
 TransformationSpec: TypeAlias = tuple[str, Any]
 
 
@@ -41,7 +41,7 @@ class PathEntry:
 
 @dataclass(frozen=True)
 class Transformation:
-    """One transformation."""
+    """A transformation, and the line it is defined on."""
 
     name: str
     options: Any
@@ -49,18 +49,18 @@ class Transformation:
 
     @property
     def spec(self) -> TransformationSpec:
-        """Without its place."""
+        """Its name and options."""
         return self.name, self.options
 
 
 @dataclass(frozen=True)
 class MLTable:
-    """An MLTable file that was read and found right.
+    """A valid MLTable file.
 
     Attributes:
-        location: Of the file itself.
-        entries: `paths`.
-        transformations: In their order.
+        location: Location of the file itself.
+        entries: The entries of `paths`.
+        transformations: All transformations, in order.
     """
 
     location: Location
@@ -75,8 +75,8 @@ class MLTable:
             location: The folder, or the file itself.
 
         Raises:
-            InvalidInput: There is none.
-            InvalidMLTable: It has mistakes.
+            InvalidInput: The file does not exist, or cannot be read.
+            InvalidMLTable: The file has errors.
         """
         given = location.path
         if location.name != MLTABLE if location.is_remote else location.is_folder():
@@ -97,31 +97,31 @@ class MLTable:
 
     @property
     def read_transformation(self) -> Transformation | None:
-        """The transformation that makes a table of the files; None: it is a list of files."""
+        """The transformation that reads the files as a table; None for a list of files."""
         reading = (each for each in self.transformations if each.name in READ_TRANSFORMATIONS)
         return next(reading, None)
 
     @property
     def file_transformations(self) -> tuple[Transformation, ...]:
-        """What works on the list of files."""
+        """Transformations of the list of files."""
         every, read = self.transformations, self.read_transformation
         return every[: every.index(read)] if read else every
 
     @property
     def row_transformations(self) -> tuple[Transformation, ...]:
-        """What works on the rows of the table."""
+        """Transformations of the rows of the table."""
         every, read = self.transformations, self.read_transformation
         return every[every.index(read) + 1 :] if read else ()
 
     def problem(self, at: Transformation, message: str) -> InvalidMLTable:
-        """An error that points at a transformation."""
+        """An error located at a transformation."""
         return InvalidMLTable([Problem(message, self.path, at.line, key=at.name)])
 
     def files(self) -> Iterator[File]:
-        """All files that `paths` names, in its order.
+        """All files of `paths`, in order.
 
         Raises:
-            InvalidMLTable: An entry is not of its kind, or a pattern matches nothing.
+            InvalidMLTable: An entry is not what its key says, or a pattern matches no file.
         """
         for entry in self.entries:
             yield from self._files_of(entry)
@@ -166,28 +166,29 @@ class MLTable:
 
 KEYS = Fields(
     {
-        "$schema": Described("Where editors find a schema.", TEXT),
-        "type": Described("The kind of file.", one_of("mltable")),
-        "paths": Described("A list of files, folders and patterns.", Anything()),
-        "transformations": Described(
-            "A list of what is done with them, in this order.", Anything()
-        ),
-        "metadata": Described("No meaning here.", PlainMapping()),
-        "traits": Described("No meaning here.", PlainMapping()),
+        "$schema": Described("URL of a JSON schema, for editors.", TEXT),
+        "type": Described("Type of the file.", one_of("mltable")),
+        "paths": Described("List of files, folders and patterns.", Anything()),
+        "transformations": Described("List of transformations, applied in order.", Anything()),
+        "metadata": Described("Ignored.", PlainMapping()),
+        "traits": Described("Ignored.", PlainMapping()),
     },
     frozenset(["paths"]),
 )
 PATHS = Fields(
     {
         "file": Described("A file.", TEXT),
-        "folder": Described("All files in a folder, and in its folders.", TEXT),
-        "pattern": Described("All files that match: `*`, `?`, and `**` for any folders.", TEXT),
+        "folder": Described("All files in a folder and its subfolders.", TEXT),
+        "pattern": Described(
+            "All files that match; `*`, `?` and `[ab]` match in one segment, `**` any folders.",
+            TEXT,
+        ),
     }
 )
 
 
 class _Reader:
-    """Reads what stands in an MLTable file."""
+    """Reads the content of an MLTable file."""
 
     def __init__(self, document: Document) -> None:
         self.data = document.data

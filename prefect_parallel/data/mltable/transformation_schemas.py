@@ -1,4 +1,4 @@
-"""The transformations that an MLTable file may have, with their options."""
+"""Schemas of the transformations in MLTable files."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ _COLUMN_NAMES = OneOrMore(TEXT)
 COLUMNS = Either(
     Fields(
         {
-            "pattern": Described("Columns in whose names it is found.", REGEX),
-            "invert": Described("All others; `false` by default.", BOOLEAN),
+            "pattern": Described("Columns whose names contain a match.", REGEX),
+            "invert": Described(
+                "Whether to choose all other columns instead; `false` by default.", BOOLEAN
+            ),
         },
         frozenset(["pattern"]),
     ),
@@ -36,28 +38,28 @@ COLUMNS = Either(
 COLUMN_TYPE = Fields(
     {
         "boolean": Described(
-            "As the type `boolean`, with words of your own.",
+            "Booleans, from the words given here.",
             Fields(
                 {
-                    "true_values": Described("Words that are true.", ListOf(TEXT)),
-                    "false_values": Described("Words that are false.", ListOf(TEXT)),
+                    "true_values": Described("Words for true.", ListOf(TEXT)),
+                    "false_values": Described("Words for false.", ListOf(TEXT)),
                     "mismatch_as": Described(
-                        "What other words are; `error`, by default, makes null of them.",
+                        "Value of other words; with `error`, the default, they become null.",
                         one_of("error", "true", "false"),
                     ),
                 }
             ),
         ),
         "datetime": Described(
-            "Moments, from text.",
+            "Datetimes, from text.",
             Fields(
                 {
                     "formats": Described(
-                        "As `%Y-%m-%d`. The first that a value has the shape of counts.",
+                        "Formats such as `%Y-%m-%d`, tried in order.",
                         OneOrMore(TEXT),
                     ),
                     "date_constant": Described(
-                        "Put in front of each value, where values are times of a day.", TEXT
+                        "Date prefixed to each value, for values that are times of day.", TEXT
                     ),
                 },
                 frozenset(["formats"]),
@@ -67,7 +69,7 @@ COLUMN_TYPE = Fields(
 )
 _COLUMN_TYPE = Either(COLUMN_TYPE, one_of("string", "int", "float", "boolean", "stream_info"))
 _ENCODING = Described(
-    "Of the files; `utf8` by default.",
+    "Encoding of the files; `utf8` by default.",
     one_of(
         *("utf8", "utf-8", "iso88591", "iso-8859-1", "latin1", "latin-1", "ascii"),
         *("utf16", "utf-16", "windows1252", "windows-1252"),
@@ -75,22 +77,22 @@ _ENCODING = Described(
 )
 _READ: Mapping[str, ValueSchema] = {
     "include_path_column": Described(
-        "Whether there is a column `Path`, of the file that a row stands in; `false` by default.",
+        "Whether to add a column `Path` with the file of each row; `false` by default.",
         BOOLEAN,
     ),
-    "partition_size": Described("No meaning here: mini-batches have sizes.", POSITIVE),
-    "path_column": Described("The name of that column.", one_of("Path")),
+    "partition_size": Described("Ignored: use `mini_batch_size`.", POSITIVE),
+    "path_column": Described("Name of that column.", one_of("Path")),
 }
 _INFERENCE = Fields(
     {
-        "sample_size": Described("How many rows are looked at; 200 by default.", POSITIVE),
+        "sample_size": Described("Number of rows to infer types from; 200 by default.", POSITIVE),
         "column_type_overrides": Described(
-            "Types of columns that are not inferred: `columns` and `column_type` of each.",
+            "Types of columns that are not inferred: a list of `columns` and `column_type`.",
             ListOf(
                 Fields(
                     {
-                        "columns": Described("Their names.", _COLUMN_NAMES),
-                        "column_type": Described("Their type.", _COLUMN_TYPE),
+                        "columns": Described("Names of the columns.", _COLUMN_NAMES),
+                        "column_type": Described("Type of the columns.", _COLUMN_TYPE),
                     },
                     frozenset(["columns", "column_type"]),
                 )
@@ -101,13 +103,13 @@ _INFERENCE = Fields(
 
 READ_TRANSFORMATIONS: Mapping[str, Described] = {
     "read_delimited": Described(
-        "Text with delimiters, as CSV.",
+        "Delimited text such as CSV.",
         Fields(
             {
-                "delimiter": Described("Between two columns; `,` by default.", DELIMITER),
+                "delimiter": Described("Delimiter of columns; `,` by default.", DELIMITER),
                 "encoding": _ENCODING,
                 "header": Described(
-                    "Where names of columns are from; `all_files_same_headers` by default.",
+                    "Where column names come from; `all_files_same_headers` by default.",
                     one_of(
                         "no_header",
                         "from_first_file",
@@ -116,26 +118,28 @@ READ_TRANSFORMATIONS: Mapping[str, Described] = {
                     ),
                 ),
                 "empty_as_string": Described(
-                    "Whether an empty field is empty text; `false` by default: null.", BOOLEAN
+                    "Whether empty fields are empty text; `false` by default: they are null.",
+                    BOOLEAN,
                 ),
                 "infer_column_types": Described(
-                    "Whether columns get the types that their first rows have; `true` by default.",
+                    "Whether to infer the types of columns from the first rows; `true` by default.",
                     Either(_INFERENCE, BOOLEAN),
                 ),
                 "support_multi_line": Described(
-                    "Whether a quoted field may have line breaks; `false` by default.", BOOLEAN
+                    "Whether quoted fields may contain line breaks; `false` by default.", BOOLEAN
                 ),
                 **_READ,
             }
         ),
     ),
     "read_json_lines": Described(
-        "JSON, an object a line.",
+        "JSON lines: one object per line.",
         Fields(
             {
                 "encoding": _ENCODING,
                 "invalid_lines": Described(
-                    "What a line is that is no object; `error` by default.", one_of("error", "drop")
+                    "What to do with a line that is not an object; `error` by default.",
+                    one_of("error", "drop"),
                 ),
                 **_READ,
             }
@@ -146,8 +150,10 @@ READ_TRANSFORMATIONS: Mapping[str, Described] = {
         "A Delta table; needs `prefect-parallel[delta]`.",
         Fields(
             {
-                "version_as_of": Described("The version to read; the newest by default.", COUNT),
-                "timestamp_as_of": Described("The version of that time.", TIME),
+                "version_as_of": Described("Version to read; the latest by default.", COUNT),
+                "timestamp_as_of": Described(
+                    "Read the version that was current at this time.", TIME
+                ),
                 **_READ,
             }
         ),
@@ -156,39 +162,39 @@ READ_TRANSFORMATIONS: Mapping[str, Described] = {
 TRANSFORMATIONS: Mapping[str, Described] = {
     **READ_TRANSFORMATIONS,
     "convert_column_types": Described(
-        "Types of columns. A value that does not fit becomes null.",
+        "Converts columns. Values that do not fit become null.",
         ListOf(
             Fields(
                 {
-                    "columns": Described("Which columns.", COLUMNS),
-                    "column_type": Described("Their type.", _COLUMN_TYPE),
+                    "columns": Described("Columns to convert.", COLUMNS),
+                    "column_type": Described("Type of the columns.", _COLUMN_TYPE),
                 },
                 frozenset(["columns", "column_type"]),
             )
         ),
     ),
-    "drop_columns": Described("All columns but these.", COLUMNS),
-    "keep_columns": Described("These columns only.", COLUMNS),
+    "drop_columns": Described("Removes columns.", COLUMNS),
+    "keep_columns": Described("Removes all other columns.", COLUMNS),
     "extract_columns_from_partition_format": Described(
-        "Columns that the paths of files give.",
+        "Adds columns from the paths of files.",
         Fields(
             {
                 "partition_format": Described(
-                    "What a path holds, e.g. `/{region}/{day:yyyy/MM/dd}/*.csv`.", TEXT
+                    "Format of the paths, e.g. `/{region}/{day:yyyy/MM/dd}/*.csv`.", TEXT
                 )
             },
             frozenset(["partition_format"]),
         ),
     ),
-    "filter": Described("The rows, or files, that an expression is true of.", TEXT),
-    "skip": Described("All but the first so many rows, or files.", COUNT),
-    "take": Described("The first so many rows, or files.", COUNT),
+    "filter": Described("Keeps rows, or files, for which an expression is true.", TEXT),
+    "skip": Described("Skips a number of rows, or files.", COUNT),
+    "take": Described("Keeps a number of rows, or files, from the start.", COUNT),
     "take_random_sample": Described(
-        "Some rows, or files; the same ones each time.",
+        "Keeps a random sample of rows, or files: the same in each run.",
         Fields(
             {
-                "probability": Described("Of each to be among them.", PROBABILITY),
-                "seed": Described("Another one chooses others.", COUNT),
+                "probability": Described("Probability of each row to be kept.", PROBABILITY),
+                "seed": Described("Seed of the random numbers.", COUNT),
             },
             frozenset(["probability", "seed"]),
         ),

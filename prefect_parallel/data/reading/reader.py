@@ -1,4 +1,4 @@
-"""From a mini-batch to what `run` gets, in the process that needs it."""
+"""Readers of mini-batches."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class Reader(Protocol):
     """Reads mini-batches of one input.
 
     Attributes:
-        values_set_to_null: Of the last mini-batch read: column to the number of its values that
-            did not fit the column's type.
+        values_set_to_null: Number of values by column of the last mini-batch that did not fit the
+            type of the column.
     """
 
     values_set_to_null: dict[str, int]
 
     def read(self, mini_batch: MiniBatch) -> pd.DataFrame | list[str]:
-        """Loads a mini-batch.
+        """Loads a mini-batch: a DataFrame, or a list of paths.
 
         Raises:
-            UnreadableMiniBatch: It cannot be loaded; says what and where.
+            UnreadableMiniBatch: It cannot be loaded.
         """
         ...
 
@@ -37,13 +37,12 @@ def open_reader(
     datastores: Datastores = NO_DATASTORES,
     file_cache: FileCache | None = None,
 ) -> Reader:
-    """Makes the reader that a plan's `reader` describes.
+    """Makes the reader of a plan.
 
     Args:
-        reader: The plan's.
-        datastores: Those that it was planned with.
-        file_cache: Gets copies of the remote files that mini-batches list; None: the reader returns
-            their URLs.
+        reader: `Plan.reader`.
+        datastores: The datastores that it was planned with.
+        file_cache: Where remote files are copied to; None: mini-batches are lists of URLs.
     """
     if reader["kind"] == "files":
         return FileReader(datastores, file_cache if reader["fetch"] else None)
@@ -54,7 +53,7 @@ def open_reader(
 
 
 class FileReader:
-    """A mini-batch of files is the list of their paths."""
+    """Reads mini-batches of files: a list of their paths."""
 
     def __init__(self, datastores: Datastores, file_cache: FileCache | None) -> None:
         self.values_set_to_null: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Reading mini-batches of a table."""
+"""The reader of tables."""
 
 from __future__ import annotations
 
@@ -39,37 +39,41 @@ class TableReader:
         return self.to_pandas(batch)
 
     def batch(self, mini_batch: MiniBatch) -> RowBatch:
-        """The rows of a mini-batch, with the columns of the table."""
+        """Reads the rows of a mini-batch, with the columns of the table."""
         batches = [self.piece(piece) for piece in mini_batch.pieces]
         if self._schema is not None:
             batches = [self._schema.align(batch) for batch in batches]
         return batches[0] if len(batches) == 1 else join(batches)
 
     def no_rows(self) -> RowBatch:
-        """The columns of the table, without a row."""
+        """An empty batch with the columns of the table."""
         empty = RowBatch({}, 0)
         return self._schema.align(empty) if self._schema else empty
 
     def piece(self, piece: Piece) -> RowBatch:
-        """The rows of a piece."""
+        """Reads the rows of a piece."""
         return self.finish(self.transformed(piece)[0], piece)
 
     def count(self, piece: Piece) -> int:
-        """The number of a piece's rows, before the transformations."""
+        """Number of rows of a piece, before the row transformations."""
         try:
             return self.format.count(piece)
         except (ValueError, OSError, pa.ArrowException) as error:
             raise UnreadableMiniBatch(f"{piece.file.path}: {error}") from error
 
     def finish(self, batch: RowBatch, piece: Piece) -> RowBatch:
-        """Gives each column one kind."""
+        """Gives each column one type."""
         try:
             return self.format.finish(batch, piece)
         except (ValueError, pa.ArrowException) as error:
             raise UnreadableMiniBatch(f"{piece.file.path}: {error}") from error
 
     def transformed(self, piece: Piece) -> tuple[RowBatch, list[int]]:
-        """The same before each column has one kind; and how many reached each that counts rows."""
+        """Reads and transforms the rows of a piece, without `finish`.
+
+        Returns:
+            The rows, and how many rows reached each counting transformation.
+        """
         path = piece.file.path
         Location(path, self._datastores).check_unchanged(piece.file)
         try:
@@ -83,7 +87,7 @@ class TableReader:
         return self._path_columns.of(path)
 
     def to_pandas(self, batch: RowBatch) -> pd.DataFrame:
-        """The rows as `run` gets them."""
+        """Converts rows to the DataFrame that `run` gets."""
         import pandas as pd
 
         arrays = {n: c for n, c in batch.columns.items() if isinstance(c, pa.Array)}
@@ -103,11 +107,11 @@ class TableReader:
 
 
 def nulls_to_objects(frame: pd.DataFrame, batch: RowBatch) -> pd.DataFrame:
-    """As the reference shows a whole table: a column without any value is one of objects.
+    """Gives columns that have only nulls the dtype object, as Azure's mltable 1.7 does.
 
     Args:
-        frame: The table.
-        batch: The same before it was made a frame: NaN is a value.
+        frame: The whole table.
+        batch: The rows of `frame`, in which NaN is not null.
     """
     for name, column in batch.columns.items():
         if batch.rows and count_nulls(column) == batch.rows:

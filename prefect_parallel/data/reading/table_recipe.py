@@ -1,4 +1,4 @@
-"""How a table is read: what a process needs once for any of its mini-batches."""
+"""What a process needs to know to read any mini-batch of a table."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from prefect_parallel.data.mltable.mltable import TransformationSpec
 
 @dataclass(frozen=True)
 class TableRecipe:
-    """How a table is read.
+    """How to read a table.
 
     Attributes:
-        format: The transformation that reads it.
-        options: That one's options.
-        facts: What planning found out about the table as a whole, for its format.
-        file_transformations: What works on the list of files.
-        row_transformations: What works on the rows.
-        schema: None while planning looks at the table.
+        format: Name of the read transformation.
+        options: Its options.
+        facts: Facts about the whole table that `TableFormat.infer` found.
+        file_transformations: Transformations of the list of files.
+        row_transformations: Transformations of the rows.
+        schema: Columns of the table; None while they are inferred.
     """
 
     format: str
@@ -32,11 +32,11 @@ class TableRecipe:
 
     @property
     def includes_path(self) -> bool:
-        """Whether the column `Path` is one of the table's."""
+        """Whether the table has the column `Path`."""
         return bool(self.options.get("include_path_column"))
 
     def to_json(self) -> dict[str, Any]:
-        """A `Plan`'s `reader`."""
+        """JSON object for `Plan.reader`."""
         assert self.schema is not None
         return {
             "kind": "table",

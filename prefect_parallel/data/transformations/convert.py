@@ -1,4 +1,4 @@
-"""`convert_column_types`: from one kind of values to another."""
+"""`convert_column_types`: conversion of values to other types."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ _ZONE = "+00:00"
 
 
 class Conversion:
-    """Converts columns to one type.
+    """Conversion of columns to one type.
 
-    A value that does not convert becomes null. Only text becomes a datetime, and numbers come from
-    numbers and text alone.
+    A value that cannot be converted becomes null. Datetimes are converted only from text, numbers
+    only from numbers and text.
     """
 
     def __init__(self, column_type: str | dict[str, Any]) -> None:
-        """Takes `column_type` as MLTable has it.
+        """Prepares the conversion.
+
+        Args:
+            column_type: As in an MLTable file.
 
         Raises:
             ValueError: Its options contradict each other.
@@ -43,7 +46,7 @@ class Conversion:
             self._words, self._mismatch = _words(options)
 
     def convert(self, column: Column) -> tuple[Column, int]:
-        """The converted column, and how many of its values became null."""
+        """Converts a column, and counts the values that became null."""
         made = self._convert(column)
         return made, kinds.count_nulls(made) - kinds.count_nulls(column)
 
@@ -129,7 +132,7 @@ def _to_text(value: Any) -> str | None:
 
 
 def _float_text(value: float) -> str:
-    """The shortest decimal that reads back as the same number, without an exponent."""
+    """The shortest decimal without an exponent that reads back as the same number."""
     if value != value:
         return "NaN"
     text = repr(value)
@@ -139,7 +142,7 @@ def _float_text(value: float) -> str:
 
 
 def _moment_text(nanoseconds: int) -> str:
-    """ISO 8601 with a fraction of as many digits as it needs: none, 3, 6 or 9."""
+    """ISO 8601 with as many decimals as needed: none, 3, 6 or 9."""
     seconds, fraction = divmod(nanoseconds, 10**9)
     text = moment(seconds).isoformat()
     digits = f"{fraction:09d}"

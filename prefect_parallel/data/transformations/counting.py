@@ -1,4 +1,4 @@
-"""Transformations that keep or drop a row by its number in the whole table."""
+"""Transformations that keep or drop a row by its position in the whole table."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from prefect_parallel.data.columns.row_batch import RowBatch
 
 
 class CountingTransform(ABC):
-    """One of them; numbers of rows start at 0."""
+    """A transformation by position; positions start at 0."""
 
     @abstractmethod
     def apply(self, batch: RowBatch, first: int) -> RowBatch:
-        """What stays of rows from number `first` on."""
+        """Filters rows that start at position `first`."""
 
     @abstractmethod
     def count_kept(self, first: int, rows: int) -> int:
-        """How many stay of so many rows from number `first` on."""
+        """Number of rows kept of `rows` rows that start at position `first`."""
 
     def drops_all_from(self, first: int) -> bool:
-        """Whether no row from number `first` on stays."""
+        """Whether all rows from position `first` on are dropped."""
         return False
 
     def keeps_all_from(self, first: int) -> bool:
-        """Whether all rows from number `first` on stay."""
+        """Whether all rows from position `first` on are kept."""
         return False
 
 
@@ -65,7 +65,7 @@ class Take(CountingTransform):
 
 @dataclass(frozen=True)
 class RandomSample(CountingTransform):
-    """`take_random_sample`: the draw of a row depends on its number and the seed alone."""
+    """`take_random_sample`: the draw of a row depends only on its position and the seed."""
 
     probability: float
     seed: int
@@ -77,6 +77,6 @@ class RandomSample(CountingTransform):
         return int(self._drawn(first, rows).sum())
 
     def _drawn(self, first: int, rows: int) -> np.ndarray:
-        # One 64-bit output of the generator is one random().
+        # random() consumes one 64-bit output of the generator.
         generator = np.random.PCG64(self.seed).advance(first)
         return np.random.Generator(generator).random(rows) < self.probability

@@ -1,6 +1,6 @@
-"""The expressions of `filter`: parsed with `ast`, computed with Arrow, never run as code.
+"""Expressions of `filter`: parsed with `ast`, computed by Arrow, never run as code.
 
-Three-valued logic as in SQL; kinds never mix without a rule, and nothing is converted.
+Nulls follow three-valued logic, as in SQL. Values are never converted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from prefect_parallel.data.transformations.filter_values import (
     starts_with,
 )
 
-# A column's name, then fields of nested objects.
+# The name of a column, then fields of nested objects.
 Reference: TypeAlias = tuple[str, ...]
 _Environment: TypeAlias = Mapping[Reference, Value]
 _Node: TypeAlias = Callable[[_Environment], Value]
@@ -52,17 +52,17 @@ _ARITHMETIC = {
     ast.Pow: "**",
 }
 LANGUAGE = {
-    "column names": "A column, and with dots what is inside of its objects; null if not there.",
-    'col("any name")': "A column whose name is no word.",
-    "numbers, text, True, False, None": "Values; `None` is null.",
-    "datetime(y, m, d, ...)": "A moment; `..., h, m, s, microsecond` may follow.",
-    'x.startswith("p")': "Whether a text begins so; of a null, it is an error.",
-    "== != < <= > >=": "Null if a side is null.",
-    "+ - * / // % **": "Of numbers, `+` of texts too; null if a side is null.",
-    "and, or, not": "As in SQL, a null is neither true nor false; but `None and False` is null.",
-    "x if y else z": "Where `y` is null, it is `z`.",
+    "column names": "A column; with dots, fields of its objects. Null if missing.",
+    'col("any name")': "A column whose name is not an identifier.",
+    "numbers, text, True, False, None": "Literals; `None` is null.",
+    "datetime(y, m, d, ...)": "A datetime; `h, m, s, microsecond` may follow.",
+    'x.startswith("p")': "Whether a text starts with `p`; an error for a null.",
+    "== != < <= > >=": "Comparison; null if a side is null.",
+    "+ - * / // % **": "Arithmetic, and `+` of texts; null if a side is null.",
+    "and, or, not": "Three-valued logic as in SQL, except that `None and False` is null.",
+    "x if y else z": "`z` if `y` is null.",
 }
-"""What there is in it, and what each means."""
+"""The expression language, for the reference."""
 _MAX_DEPTH = 200
 
 
@@ -70,10 +70,10 @@ class Expression:
     """A condition on rows."""
 
     def __init__(self, text: str) -> None:
-        """Parses it.
+        """Parses the expression.
 
         Raises:
-            ValueError: It is not of the language.
+            ValueError: The expression is invalid or unsupported.
         """
         self.text = text
         self._references: set[Reference] = set()
@@ -85,10 +85,10 @@ class Expression:
         self._node = self._build(tree, 0)
 
     def true_rows(self, batch: RowBatch) -> pa.Array[Any]:
-        """Whether the condition is true, for each row.
+        """Evaluates the condition for each row; null counts as false.
 
         Raises:
-            ValueError: It cannot be computed for a row.
+            ValueError: It cannot be evaluated for a row.
         """
         loose = [r for r in self._references if isinstance(batch.columns.get(r[0]), list)]
         if not loose:
@@ -97,7 +97,7 @@ class Expression:
         return self._true_by_kind(batch, loose)
 
     def _true_by_kind(self, batch: RowBatch, loose: list[Reference]) -> pa.Array[Any]:
-        """Where columns hold values of several kinds: each combination of kinds for itself."""
+        """Evaluates each combination of types separately, for columns of mixed types."""
         values = {
             reference: _dig(batch.columns[reference[0]], reference[1:]) for reference in loose
         }
@@ -162,7 +162,7 @@ class Expression:
             name = _ARITHMETIC[type(node.op)]
             return _fold([(name, build(node.left)), (name, build(node.right))], arithmetic)
         if isinstance(node, ast.Compare) and all(type(op) in _COMPARISONS for op in node.ops):
-            # As in the reference, 1 < x < 4 compares the result of 1 < x with 4.
+            # As in Azure's mltable 1.7, 1 < x < 4 compares the result of 1 < x with 4.
             rest = zip(node.ops, node.comparators, strict=True)
             parts = [(_COMPARISONS[type(op)], build(child)) for op, child in rest]
             return _fold([("", build(node.left)), *parts], compare)
@@ -224,7 +224,7 @@ class Expression:
         return lambda environment: value
 
     def _check_nesting(self, node: ast.IfExp) -> None:
-        """As in the reference: what `a if b else c if d else e` means must be said."""
+        """Refuses `a if b else c if d else e` without parentheses, as Azure's mltable 1.7 does."""
         inner = node.orelse
         if not isinstance(inner, ast.IfExp):
             return
@@ -250,7 +250,7 @@ def _any(flags: Any) -> bool:
 
 
 def _fold(parts: list[tuple[str, _Node]], combine: Callable[[str, Value, Value], Value]) -> _Node:
-    """Combines operands from left to right; the first one's operator is not used."""
+    """Combines operands from left to right; the operator of the first is ignored."""
 
     def node(environment: _Environment) -> Value:
         result = parts[0][1](environment)

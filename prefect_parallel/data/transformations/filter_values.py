@@ -1,4 +1,4 @@
-"""What the parts of a filter compute to, for many rows at once."""
+"""Vectorised values and operations of filter expressions."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import pyarrow.compute as pc
 
 from prefect_parallel.data.columns.kinds import INT64, TIMESTAMP, to_double
 
-# Less-than and greater-than between kinds follow this order, as in the reference.
+# Order of values of different kinds, as in Azure's mltable 1.7.
 _RANKS = ("boolean", "number", "text", "datetime", "other")
 
 
 @dataclass(frozen=True)
 class Value:
-    """A value for each row, or one for all.
+    """A value for each row, or one for all rows.
 
     Attributes:
-        kind: `boolean`, `number`, `text`, `datetime`, `other`; `null` if all are null.
-        data: Array, or scalar for all rows.
-        errors: Rows for which it cannot be computed.
-        reason: Why not.
+        kind: `boolean`, `number`, `text`, `datetime` or `other`; `null` if all values are null.
+        data: Arrow array, or a scalar for all rows.
+        errors: Boolean array or scalar: rows for which the value cannot be computed.
+        reason: Why it cannot be computed.
     """
 
     kind: str
@@ -33,7 +33,7 @@ class Value:
     reason: str = ""
 
     def take(self, rows: Sequence[int]) -> Value:
-        """Only these rows of an array."""
+        """The values of some rows."""
         return (
             self if isinstance(self.data, pa.Scalar) else replace(self, data=self.data.take(rows))
         )
@@ -51,7 +51,7 @@ def literal(value: Any) -> Value:
     if value is None:
         return _NULL
     if isinstance(value, datetime.datetime):
-        # The text, as Arrow would take the local time zone into account.
+        # Via text: Arrow would apply the local time zone.
         return Value("datetime", pa.scalar(value.isoformat()).cast(TIMESTAMP))
     return Value(_kind(pa.scalar(value).type), pa.scalar(value))
 
@@ -71,7 +71,7 @@ def of_array(array: pa.Array[Any]) -> Value:
 
 
 def of_objects(values: list[Any]) -> Value:
-    """Values that are all of one Python type."""
+    """A column of values of one Python type."""
     if isinstance(values[0], (list, dict)):
         return Value("other", pa.repeat(pa.scalar(True), len(values)))
     if type(values[0]) is int and not all(value in INT64 for value in values):
@@ -94,7 +94,7 @@ def _kind(type_: pa.DataType) -> str:
 
 
 def compare(name: str, left: Value, right: Value) -> Value:
-    """A comparison: Arrow's function `name`."""
+    """A comparison by the Arrow function `name`."""
     errors = _errors(left, right)
     if "null" in (left.kind, right.kind):
         return _with(errors, _NULL)
@@ -112,7 +112,7 @@ def compare(name: str, left: Value, right: Value) -> Value:
 
 
 def _ordered(value: Value) -> Any:
-    """Whether a value is less or greater than anything: NaN is not."""
+    """Whether a value can be ordered: NaN cannot."""
     return pc.equal(value.data, value.data) if value.kind == "number" else pa.scalar(True)
 
 
@@ -140,7 +140,7 @@ def _compute(name: str, left: Any, right: Any) -> Any:
         function = {"+": "add_checked", "-": "subtract_checked", "*": "multiply_checked"}[name]
         try:
             return pc.call_function(function, [left, right])
-        except pa.ArrowInvalid:  # Beyond 64 bits.
+        except pa.ArrowInvalid:  # The result exceeds 64 bits.
             return pc.call_function(function, [_float(left), _float(right)])
     return pc.power(_float(left), _float(right))
 
@@ -149,7 +149,7 @@ def _divide(name: str, left: Any, right: Any) -> Any:
     if name == "/":
         return pc.divide(_float(left), _float(right))
     integers = pa.types.is_integer(left.type) and pa.types.is_integer(right.type)
-    if name == "//" and integers:  # Cut towards zero, as in the reference.
+    if name == "//" and integers:  # Truncates, as in Azure's mltable 1.7.
         return pc.divide(left, right)
     # The sign of the divisor, as in Python.
     quotient = pc.floor(pc.divide(_float(left), _float(right)))
@@ -180,10 +180,10 @@ def negate(value: Value) -> Value:
 
 
 def logic(name: str, left: Value, right: Value) -> Value:
-    """`and` and `or`; where one side decides, the other one need not be computable.
+    """`and` and `or`; if one side decides, errors of the other are ignored.
 
-    As in the reference, that is either side of `or`, but only the left one of `and`: null and False
-    is null.
+    As in Azure's mltable 1.7, either side of `or` can decide, but only the left one of `and`: null
+    and False is null.
     """
     left, right = _condition(name, left), _condition(name, right)
     if name == "or":
@@ -198,7 +198,7 @@ def logic(name: str, left: Value, right: Value) -> Value:
 
 
 def _unless(errors: Any, other: Value, decisive: bool) -> Any:
-    """Those errors beside which the other side has not got the decisive value."""
+    """Errors of rows for which the other side is not the decisive value."""
     if errors is None:
         return None
     decided = pc.fill_null(pc.equal(other.data, pa.scalar(decisive)), False)
@@ -212,7 +212,7 @@ def _condition(name: str, value: Value) -> Value:
 
 
 def choose(test: Value, then: Value, otherwise: Value) -> Value:
-    """`then if test else otherwise`; a null is not true."""
+    """`then if test else otherwise`; null counts as false."""
     test = _condition("if", test)
     kinds = {then.kind, otherwise.kind} - {"null"}
     if len(kinds) > 1:
@@ -236,7 +236,7 @@ def choose(test: Value, then: Value, otherwise: Value) -> Value:
 
 
 def starts_with(value: Value, prefix: str) -> Value:
-    """`x.startswith(prefix)`; a null cannot be asked."""
+    """`x.startswith(prefix)`; an error for nulls."""
     if value.kind != "text":
         everywhere = pa.scalar(True)
         return Value("boolean", _NULL.data, everywhere, "startswith needs text")

@@ -1,4 +1,4 @@
-"""Columns that a file's path gives: `/sales/{region}/{day:yyyy/MM/dd}/*.csv`."""
+"""Columns from the path of a file: `/sales/{region}/{day:yyyy/MM/dd}/*.csv`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect_parallel.data.columns.datetimes import in_range, nanoseconds
 
-# The parts of a date in their order, with their digits.
+# Parts of a date, in order.
 _DATE_PARTS = {
     "yyyy": "year",
     "MM": "month",
@@ -17,29 +17,29 @@ _DATE_PARTS = {
     "ss": "second",
 }
 FORMS = {
-    "{name}": "A column of text: a part of the path, up to the next `/` or what follows here.",
-    "{name:yyyy/MM/dd}": f"A column of moments, of which the year must stand there; the parts of a"
-    f" date are `{' '.join(_DATE_PARTS)}`, in this order.",
-    "*": "Any text in a part of the path.",
+    "{name}": "A text column: a part of the path, up to the next `/` or the text that follows.",
+    "{name:yyyy/MM/dd}": f"A datetime column. The parts are `{' '.join(_DATE_PARTS)}`, in this"
+    " order; the year is required.",
+    "*": "Any text within a segment of the path.",
 }
-"""What a format may hold besides text, and what each stands for."""
+"""Placeholders of a format, and what each matches; for the reference."""
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}|([{}])|(\*)|([^{}*]+)")
 
 
 class PartitionFormat:
-    """A partition format, ready to be matched with paths.
+    """A compiled partition format.
 
     Attributes:
-        columns: Its placeholders in order of appearance, the date's last.
-        date: The date's, if there is one.
+        columns: Names of its placeholders in order of appearance, that of the date last.
+        date: Name of the date placeholder, if there is one.
     """
 
     def __init__(self, text: str) -> None:
-        """Reads the format.
+        """Compiles the format.
 
         Raises:
-            ValueError: It is wrong; says how.
+            ValueError: The format is invalid.
         """
         self.text = text
         self.date: str | None = None
@@ -93,9 +93,9 @@ class PartitionFormat:
         return pattern + re.escape(date[position:])
 
     def values(self, path: str) -> dict[str, str | int | None]:
-        """What a path says: text, and nanoseconds since the epoch for the date.
+        """Values from a path: text, and nanoseconds since the epoch for the date.
 
-        A path that does not match, and an impossible date, give null.
+        None for all of a path that does not match, and for an impossible date.
         """
         match = self._pattern.search(path)
         if match is None:

@@ -1,4 +1,4 @@
-"""The columns that a file's path gives."""
+"""Columns from the path of a file, by partition formats."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from prefect_parallel.data.columns.row_batch import Column, RowBatch
 from prefect_parallel.data.mltable.mltable import TransformationSpec
 from prefect_parallel.data.transformations.transforms import PATH, Transforms
 
-# What takes files away and gives them no columns.
+# Transformations that only filter files.
 _OF_ROWS = ("filter", "skip", "take", "take_random_sample")
 
 
 class PathColumns:
-    """The columns that a file's path gives."""
+    """Computes the columns that the path of a file gives."""
 
     def __init__(self, specs: Iterable[TransformationSpec], include_path: bool) -> None:
         self._transforms = Transforms(
@@ -31,7 +31,7 @@ class PathColumns:
         return list(self.of("/"))
 
     def of(self, path: str) -> dict[str, Any]:
-        """One value each; `Path` first, if wanted."""
+        """The columns for a path, each an array of one value; `Path` first, if included."""
         if self._last[0] != path:
             batch, _ = self._transforms.apply(path_batch([path]), ())
             columns = {n: c for n, c in batch.columns.items() if n != PATH or self._include_path}
@@ -40,19 +40,19 @@ class PathColumns:
 
 
 def put_in_front(path_columns: dict[str, Any], batch: RowBatch) -> RowBatch:
-    """The columns that the path gives, then the batch's.
+    """Adds path columns before the columns of a batch.
 
     Raises:
-        ValueError: The batch has such a column already.
+        ValueError: The batch already has such a column.
     """
     return replace(batch, columns={**_spread(path_columns, batch), **batch.columns})
 
 
 def put_around(path_columns: dict[str, Any], batch: RowBatch) -> RowBatch:
-    """`Path` in front of a batch's columns, and the rest behind them.
+    """Adds `Path` before the columns of a batch, and other path columns after them.
 
     Raises:
-        ValueError: The batch has such a column already.
+        ValueError: The batch already has such a column.
     """
     spread = _spread(path_columns, batch)
     lead = {name: spread.pop(name) for name in (PATH,) if name in spread}
@@ -60,7 +60,7 @@ def put_around(path_columns: dict[str, Any], batch: RowBatch) -> RowBatch:
 
 
 def _spread(path_columns: dict[str, Any], batch: RowBatch) -> dict[str, Column]:
-    """Each value as often as the batch has rows."""
+    """Repeats each value for all rows of the batch."""
     clash = next((name for name in path_columns if name in batch.columns), None)
     if clash is not None:
         raise ValueError(f"the column {clash!r} is both in the data and in the path")
@@ -68,7 +68,7 @@ def _spread(path_columns: dict[str, Any], batch: RowBatch) -> dict[str, Column]:
 
 
 def path_batch(paths: Sequence[str]) -> RowBatch:
-    """A list of files as a table."""
+    """A table with the column `Path`."""
     return RowBatch(
         {PATH: pa.array([path.replace("\\", "/") for path in paths], pa.string())}, len(paths)
     )

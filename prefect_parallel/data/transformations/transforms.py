@@ -1,4 +1,4 @@
-"""Transformations of a table, or of a list of files: what each does to some rows."""
+"""Transformations of the rows of a table, or of a list of files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from prefect_parallel.data.transformations.filter import Expression
 from prefect_parallel.data.transformations.partition_format import PartitionFormat
 
 PATH = "Path"
-# What the name of a column begins with that this package adds for itself, and takes away again.
+# Name prefix of internal columns, which are removed before the rows are returned.
 HIDDEN = "\0"
 EXTRACT = "extract_columns_from_partition_format"
 
@@ -32,12 +32,12 @@ class Transform(Protocol):
     """One transformation."""
 
     def apply(self, batch: RowBatch) -> RowBatch:
-        """The rows that it makes of some."""
+        """Transforms some rows."""
         ...
 
 
 class ChosenColumns:
-    """Names of columns as `keep_columns`, `drop_columns` and `convert_column_types` give them."""
+    """The `columns` of `keep_columns`, `drop_columns` and `convert_column_types`."""
 
     def __init__(self, columns: list[str] | Mapping[str, Any]) -> None:
         self._names = columns if isinstance(columns, list) else None
@@ -135,17 +135,17 @@ def make_transform(name: str, options: Any) -> Transform | CountingTransform:
     """Makes a transformation.
 
     Raises:
-        ValueError: Its options are wrong in a way that the shape of the file does not show.
+        ValueError: Its options are invalid in a way that the schema does not check.
     """
     return _TRANSFORMS[name](options)
 
 
 class Transforms:
-    """Transformations one after the other.
+    """A sequence of transformations.
 
     Attributes:
-        counting: Those that count rows.
-        countable: Whether numbers of rows alone tell what reaches each of these.
+        counting: Those by position, such as `skip`.
+        countable: Whether row counts suffice to know what reaches each of these.
         chooses: Whether any chooses columns.
     """
 
@@ -160,14 +160,14 @@ class Transforms:
         self.chooses = any(isinstance(each, (KeepColumns, DropColumns)) for each in self._all)
 
     def apply(self, batch: RowBatch, row_offsets: Sequence[int]) -> tuple[RowBatch, list[int]]:
-        """Runs some rows through all of them.
+        """Applies all transformations to some rows.
 
         Args:
             batch: The rows.
-            row_offsets: For each that counts rows, how many reach it before these.
+            row_offsets: For each counting transformation, how many rows reached it before.
 
         Returns:
-            What comes out; and how many of these rows reached each counting transformation.
+            The transformed rows, and how many rows reached each counting transformation.
         """
         row_counts: list[int] = []
         for transform in self._all:
@@ -180,7 +180,7 @@ class Transforms:
         return batch, row_counts
 
     def count(self, rows: int, row_offsets: Sequence[int]) -> tuple[int, list[int]]:
-        """What `apply` would give, in numbers of rows; only where `countable`."""
+        """Row counts of the result of `apply`; only if `countable`."""
         row_counts: list[int] = []
         for transform, first in zip(self.counting, row_offsets, strict=True):
             row_counts.append(rows)
@@ -188,13 +188,13 @@ class Transforms:
         return rows, row_counts
 
     def drops_all_from(self, row_offsets: Sequence[int]) -> bool:
-        """Whether nothing more comes out, whatever follows."""
+        """Whether all further rows are dropped."""
         return any(
             each.drops_all_from(at) for each, at in zip(self.counting, row_offsets, strict=True)
         )
 
     def keeps_all_from(self, row_offsets: Sequence[int]) -> bool:
-        """Whether no counting transformation drops a row any more."""
+        """Whether no counting transformation drops further rows."""
         return all(
             each.keeps_all_from(at) for each, at in zip(self.counting, row_offsets, strict=True)
         )
