@@ -1,4 +1,4 @@
-"""Write scikit-learn's last handwritten digits as PNG files, the true digit in each name.
+"""Write scikit-learn's last handwritten digits as PNG files with the correct digit in each name.
 
 Needs scikit-learn and pillow.
 """
@@ -11,9 +11,9 @@ from sklearn.datasets import load_digits
 
 IMAGES = Path(__file__).parent / "images"
 HELD_OUT = 100
-"""So many digits become images; train_model.py learns from the others only."""
+"""Number of digits that become images; train_model.py trains on the others."""
 BRIGHTEST = 16
-"""The digits' pixels go from 0 to this, those of a PNG file from 0 to 255."""
+"""Largest value of a pixel in the digits; in a PNG file it is 255."""
 
 
 def main() -> None:

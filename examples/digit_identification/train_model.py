@@ -1,6 +1,6 @@
-"""Train the digit model on the digits that make_images.py did not write, check it on those.
+"""Train the digit model on the digits that make_images.py did not write, and test it on the others.
 
-The model is written as JSON, not pickled: it loads under any version of any library.
+The model is JSON instead of a pickle, so that it loads with any version of the libraries.
 Needs scikit-learn and pillow.
 """
 

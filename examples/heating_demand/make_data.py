@@ -1,4 +1,4 @@
-"""Write history.parquet and buildings/: made-up heating of 40 buildings. Same rows each time."""
+"""Write history.parquet and buildings/: synthetic heating data of 40 buildings, always the same."""
 
 from pathlib import Path
 
@@ -39,13 +39,13 @@ def main() -> None:
 def with_weather(
     random: np.random.Generator, stock: pd.DataFrame, days: pd.DatetimeIndex
 ) -> pd.DataFrame:
-    """All buildings on all days; a day has one temperature, in degrees Celsius."""
+    """Return all buildings on all days, with one outside temperature (degrees Celsius) a day."""
     weather = pd.DataFrame({"day": days, "outside": random.normal(2, 5, len(days)).round(1)})
     return weather.merge(stock, how="cross")
 
 
 def burnt(random: np.random.Generator, rows: pd.DataFrame) -> pd.Series:
-    """The kWh of a building's day: more of them the colder it is, and the leakier its kind."""
+    """Return the kWh of a building on a day, more if it is colder or the kind is less insulated."""
     leaks = rows["kind"].map(dict(zip(KINDS, [0.03, 0.05, 0.04, 0.06], strict=True)))
     cold = (18 - rows["outside"]).clip(lower=0)
     return (rows["floor_area"] * (0.1 + leaks * cold) * random.normal(1, 0.05, len(rows))).round(1)

@@ -1,6 +1,6 @@
-"""Train the iris model on four rows of every five, and check it on the fifth.
+"""Train the iris model on four rows of every five, and test it on the fifth.
 
-The model is written as JSON, not pickled: it loads under any version of any library.
+The model is JSON instead of a pickle, so that it loads with any version of the libraries.
 Needs scikit-learn.
 """
 

@@ -1,4 +1,4 @@
-"""Write sales.csv: weekly sales of four made-up juice brands in 25 stores. Same rows each time."""
+"""Write sales.csv: synthetic weekly sales of four juice brands in 25 stores, always the same."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def weekly_sales(random: np.random.Generator, usual_price: float) -> pd.DataFrame:
-    """Draw one brand's weeks in one store; a low price and an advert sell more."""
+    """Draw one brand's weeks in one store. A low price and an advert increase sales."""
     price = (usual_price * random.uniform(0.75, 1.15, len(WEEKS))).round(2)
     advert = random.binomial(1, 0.2, len(WEEKS))
     elasticity = random.uniform(1.5, 3.0)

@@ -1,14 +1,14 @@
-"""What the pipeline's names stand for on the server: `prefect-parallel blocks apply blocks.py`.
+"""The blocks that the pipeline's names refer to: `prefect-parallel blocks apply blocks.py`.
 
-Here all of it is on this machine, so that it can be tried. In earnest, `shop` is a URL such as
-abfs://shop, with storage options, and the compute a Dask cluster's address.
+To try it, everything is on this machine. In production, `shop` would be a URL such as abfs://shop
+with storage options, and the compute would have the address of a Dask cluster.
 """
 
 from pathlib import Path
 
 from prefect_parallel.blocks import Compute, DataAsset, Datastore
 
-# `azureml:scoring-cluster`: this machine, and never more than two nodes of it.
+# `azureml:scoring-cluster`: this machine, with at most two nodes.
 scoring_cluster = Compute(max_instances=2)
 
 # `azureml://datastores/shop/paths/...`

@@ -1,4 +1,4 @@
-"""Write shop/customers/customers.csv: 60 made-up customers of a shop. Same rows each time."""
+"""Write shop/customers/customers.csv: 60 synthetic customers of a shop, always the same."""
 
 from pathlib import Path
 

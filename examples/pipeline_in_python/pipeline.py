@@ -1,4 +1,4 @@
-"""Judge the same messages by several spam filters, side by side, and compare the verdicts."""
+"""Classify the same messages with several spam filters in parallel, and compare the results."""
 
 import argparse
 from pathlib import Path
@@ -55,7 +55,7 @@ compare = command(
 
 @pipeline(display_name="spam-filters-in-python", default_compute="cpu-cluster")
 def compare_filters(messages: Input, threshold: float) -> dict[str, Any]:
-    """Judge messages by each filter, and compare."""
+    """Classify messages with each filter, and compare the filters."""
     verdicts = {}
     for name in FILTERS:
         words = Input(type="uri_file", path=f"./filters/{name}.json")
@@ -68,8 +68,8 @@ def compare_filters(messages: Input, threshold: float) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threshold", type=float, default=1.0, help="from which on it is spam")
-    parser.add_argument("--yaml", type=Path, metavar="FILE", help="write it as YAML, run nothing")
+    parser.add_argument("--threshold", type=float, default=1.0, help="minimum score of spam")
+    parser.add_argument("--yaml", type=Path, metavar="FILE", help="write it as YAML, do not run it")
     args = parser.parse_args()
 
     job = compare_filters(Input(type="mltable", path="./messages"), threshold=args.threshold)

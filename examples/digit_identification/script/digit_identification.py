@@ -1,4 +1,4 @@
-"""Name the handwritten digit in each image: paths in, lines like `name.png: 7` out."""
+"""Recognize the handwritten digit in each image: paths in, lines like `name.png: 7` out."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ def init() -> None:
     global model
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", type=Path, required=True, help="folder of digit_model.json")
-    # The predefined arguments, such as --error_threshold, stand in sys.argv too.
+    # sys.argv also contains predefined arguments, such as --error_threshold.
     args, _ = parser.parse_known_args()
 
     model = json.loads((args.model / "digit_model.json").read_text(encoding="utf-8"))
@@ -27,7 +27,7 @@ def init() -> None:
 
 
 def run(mini_batch: list[str]) -> list[str]:
-    """Name the digit of each image; one that cannot be read is left out, and so has failed."""
+    """Recognize the digit in each image. Unreadable images are left out and count as failed."""
     lines = []
     for path in map(Path, mini_batch):
         try:
@@ -40,7 +40,7 @@ def run(mini_batch: list[str]) -> list[str]:
 
 
 def identify(path: Path) -> int:
-    """Name the digit in one image: light strokes on a dark ground, of any size."""
+    """Recognize the digit in one image of any size: light strokes on a dark background."""
     with Image.open(path) as image:
         grey = image.convert("L").resize(model["size"])
     pixels = np.asarray(grey).ravel() / 255
@@ -49,5 +49,5 @@ def identify(path: Path) -> int:
 
 
 def shutdown() -> None:
-    """Say goodbye, once in each process, when its work is over."""
+    """Called once in each process, after its last mini-batch."""
     logger.info("No more images for this process")

@@ -24,7 +24,7 @@ def init() -> None:
 
 
 def run(mini_batch: pd.DataFrame) -> pd.DataFrame:
-    """Predict one mini-batch; the types of its columns are those of the Parquet file."""
+    """Predict one mini-batch. Its columns have the types of the Parquet file."""
     lines = pd.DataFrame(model["lines"]).T.loc[mini_batch["kind"]].set_axis(mini_batch.index)
     cold = (model["warm_enough"] - mini_batch["outside"]).clip(lower=0)
     kwh = mini_batch["floor_area"] * (lines["at_rest"] + lines["by_degree"] * cold)

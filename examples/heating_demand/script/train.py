@@ -1,4 +1,4 @@
-"""Learn how much heat a square metre of each kind of building takes: a line for each kind."""
+"""Fit the heat demand per square metre for each kind of building: a straight line per kind."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 WARM_ENOUGH = 18.0
-"""Degrees Celsius outside above which nobody heats."""
+"""Outside temperature, in degrees Celsius, above which no building is heated."""
 
 
 def main() -> None:

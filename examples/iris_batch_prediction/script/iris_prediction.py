@@ -20,7 +20,7 @@ def init() -> None:
     global model
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", type=Path, required=True, help="folder of iris_model.json")
-    # The predefined arguments, such as --error_threshold, stand in sys.argv too.
+    # sys.argv also contains predefined arguments, such as --error_threshold.
     args, _ = parser.parse_known_args()
 
     model = json.loads((args.model / "iris_model.json").read_text(encoding="utf-8"))
@@ -28,7 +28,7 @@ def init() -> None:
 
 
 def run(mini_batch: pd.DataFrame) -> pd.DataFrame:
-    """Predict one mini-batch; a row that lacks a measurement is left out, and so has failed."""
+    """Predict one mini-batch. Rows that lack a measurement are left out and count as failed."""
     global rows_done
     complete = mini_batch.dropna(subset=model["features"])
     features = complete[model["features"]].to_numpy(dtype=float)
@@ -39,5 +39,5 @@ def run(mini_batch: pd.DataFrame) -> pd.DataFrame:
 
 
 def shutdown() -> None:
-    """Say goodbye, once in each process, when its work is over."""
+    """Called once in each process, after its last mini-batch."""
     logger.info("%d rows predicted by this process", rows_done)

@@ -1,4 +1,4 @@
-"""Split one sales file into a table of many: a file for each brand in each store."""
+"""Split one sales file into many: one for each brand in each store."""
 
 import argparse
 from pathlib import Path
@@ -17,7 +17,7 @@ transformations:
       encoding: utf8
       header: all_files_same_headers
 """
-"""The store and the brand stand in the path alone, so planning the next step reads no data."""
+"""Store and brand are only in the paths, so planning the next step does not read any data."""
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder for the table")
     args = parser.parse_args()
 
-    # As text, so that every value stays as it was written.
+    # Read as text, so that values are written unchanged.
     pairs = pd.read_csv(args.sales, dtype=str, keep_default_na=False).groupby(["store", "brand"])
     for (store, brand), rows in pairs:
         folder = args.output / "partitions" / store

@@ -1,4 +1,4 @@
-"""Put the essentials of all models into one table: a line for each brand in each store."""
+"""Collect all models in one table: a row for each brand in each store."""
 
 import argparse
 import json

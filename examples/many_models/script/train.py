@@ -1,7 +1,7 @@
-"""Train a sales model for one brand in one store; a mini-batch holds all its weeks.
+"""Train a sales model for one brand in one store; a mini-batch contains all its weeks.
 
-The model is a ridge regression: the week's log quantity from its log price, its advert and the
-log quantity of the week before. The last weeks are held out to see how far it is off.
+The model is a ridge regression of the week's log quantity on its log price, its advert and the log
+quantity of the previous week. The last weeks are held out to measure the error.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def init() -> None:
 
 
 def run(mini_batch: pd.DataFrame, mini_batch_context: Any) -> list[str]:
-    """Train and save one model; the result is the file, so nothing is returned."""
+    """Train and save one model. The result is the file, so nothing is returned."""
     keys = {key: str(value) for key, value in mini_batch_context.partition_key_value.items()}
     model = {**keys, **train(mini_batch.sort_values("week"), args.holdout_weeks)}
 
@@ -44,7 +44,7 @@ def run(mini_batch: pd.DataFrame, mini_batch_context: Any) -> list[str]:
 
 
 def train(sales: pd.DataFrame, holdout_weeks: int) -> dict[str, Any]:
-    """Fit the model to all but the last weeks, and measure its mean error on those."""
+    """Fit the model to all but the last weeks, and measure its mean error on them."""
     weeks_trained = len(sales) - 1 - holdout_weeks
     if holdout_weeks < 1 or weeks_trained < len(FEATURES):
         raise ValueError(f"Cannot hold out {holdout_weeks} of {len(sales)} weeks")
@@ -52,7 +52,7 @@ def train(sales: pd.DataFrame, holdout_weeks: int) -> dict[str, Any]:
     log_quantity = np.log(sales["quantity"].to_numpy(dtype=float))
     log_price = np.log(sales["price"].to_numpy(dtype=float))
     advert = sales["advert"].to_numpy(dtype=float)
-    # The first week only serves as the week before the second.
+    # The first week is only used as the previous week of the second.
     features = np.column_stack(
         [np.ones(len(sales) - 1), log_price[1:], advert[1:], log_quantity[:-1]]
     )

@@ -1,4 +1,4 @@
-"""Choose whom to call: those who are most likely to leave, the likeliest first."""
+"""Choose whom to call: the customers who are most likely to leave, most likely first."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ import pandas as pd
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scores", type=Path, required=True, help="folder of scores.csv")
-    parser.add_argument("--calls", type=int, required=True, help="how many can be called")
+    parser.add_argument("--calls", type=int, required=True, help="number of customers to call")
     parser.add_argument("--output", type=Path, required=True, help="folder for call_list.csv")
     args = parser.parse_args()
 

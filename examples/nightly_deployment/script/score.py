@@ -1,4 +1,4 @@
-"""Say of each customer how likely it is that they leave: rows in, rows with a probability out."""
+"""Predict how likely each customer is to leave: rows in, rows with a probability out."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ def init() -> None:
     global model
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", type=Path, required=True, help="folder of churn_model.json")
-    # The predefined arguments, such as --append_row_dataframe_header, stand in sys.argv too.
+    # sys.argv also contains predefined arguments, such as --append_row_dataframe_header.
     args, _ = parser.parse_known_args()
     model = json.loads((args.model / "churn_model.json").read_text(encoding="utf-8"))
     logger.info("Model of %s loaded", ", ".join(model["weights"]))

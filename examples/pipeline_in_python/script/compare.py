@@ -1,4 +1,4 @@
-"""Compare filters by their verdicts: a line for each of them."""
+"""Compare filters by their verdicts: one row for each filter."""
 
 import argparse
 from pathlib import Path

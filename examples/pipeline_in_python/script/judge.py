@@ -1,4 +1,4 @@
-"""Judge messages by the words in them: rows with a text in, rows with a verdict out."""
+"""Classify messages by their words: rows with a text in, rows with a verdict out."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ def init() -> None:
     global weights, threshold
     parser = argparse.ArgumentParser()
     parser.add_argument("--filter", type=Path, required=True, help="JSON file: word -> weight")
-    parser.add_argument("--threshold", type=float, default=1.0, help="from which on it is spam")
+    parser.add_argument("--threshold", type=float, default=1.0, help="minimum score of spam")
     args, _ = parser.parse_known_args()
     weights = json.loads(args.filter.read_text(encoding="utf-8"))
     threshold = args.threshold
@@ -27,11 +27,11 @@ def init() -> None:
 
 
 def run(mini_batch: pd.DataFrame) -> pd.DataFrame:
-    """Judge one mini-batch."""
+    """Classify one mini-batch."""
     judged = mini_batch["text"].map(score) >= threshold
     return mini_batch[["id", "is_spam"]].assign(judged=judged)
 
 
 def score(text: str) -> float:
-    """The sum of the weights of a text's words, each counted once."""
+    """Return the sum of the weights of a text's words, each counted once."""
     return sum(weights.get(word, 0.0) for word in set(re.findall(r"\w+", text.lower())))
