@@ -1,8 +1,8 @@
-"""Errors that several parts raise, and how all of them speak.
+"""Errors that several packages raise, and the form of their messages.
 
-Every error that this package raises on purpose is a `PrefectParallelError`. Its text is meant for
-the person who wrote the pipeline: what was found and where, what is allowed, what to do. The
-command line prints it as it stands, without a traceback.
+Every error that this package raises on purpose is a `PrefectParallelError`. Its message is written
+for the author of the pipeline: what was found and where, what is allowed, what to do. The command
+line prints it without a traceback.
 """
 
 from __future__ import annotations
@@ -14,40 +14,48 @@ from typing import TypedDict
 
 
 def did_you_mean(word: str, known: Collection[str]) -> str | None:
-    """A hint that names what was probably meant; case does not count."""
+    """The hint `did you mean X?` with the most similar known name, ignoring case."""
     by_folded = {name.casefold(): name for name in known}
     matches = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
     return f"did you mean {by_folded[matches[0]]}?" if matches else None
 
 
 class Advice(TypedDict):
-    """What may stand in the place of something that is wrong, and what to do."""
+    """Arguments of an error: what is allowed, and what to do."""
 
     allowed: str | None
     hint: str | None
 
 
 def advice_for(word: str, known: Collection[str]) -> Advice:
-    """What to use instead of a word that is not known."""
+    """The advice on an unknown word: the known ones, and the most similar of them."""
     return {"allowed": ", ".join(known) or None, "hint": did_you_mean(word, known)}
 
 
 class PrefectParallelError(Exception):
-    """Base of all of them.
+    """Base class of all errors of this package.
 
     Args:
         message: What was found, and where.
-        allowed: What may stand there.
-        hint: What to do, e.g. the nearest known name.
+        allowed: What is allowed instead.
+        hint: What to do, e.g. the most similar known name.
+
+    Example:
+        ```python
+        try:
+            load_pipeline("pipeline.yml")
+        except PrefectParallelError as error:
+            print(error)
+        ```
     """
 
     def __init__(
         self, message: str = "", *, allowed: str | None = None, hint: str | None = None
     ) -> None:
-        super().__init__(_advised(message, allowed, hint))
+        super().__init__(_with_advice(message, allowed, hint))
 
 
-def _advised(message: str, allowed: str | None, hint: str | None) -> str:
+def _with_advice(message: str, allowed: str | None, hint: str | None) -> str:
     lines = [
         message,
         *([f"allowed: {allowed}"] if allowed else ()),
@@ -58,16 +66,16 @@ def _advised(message: str, allowed: str | None, hint: str | None) -> str:
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in a file that the user wrote.
+    """One mistake in a file.
 
     Attributes:
-        message: What was found, as a sentence without a full stop.
-        file: The file it stands in, as the user would type it.
-        line: 1-based; None if the whole file is meant.
-        column: 1-based.
+        message: What was found, without a full stop.
+        file: Path of the file, as the user would type it.
+        line: Line, from 1; None for the whole file.
+        column: Column, from 1.
         key: Dotted path of the key, e.g. `jobs.score.retry_settings.timeout`.
-        allowed: What may stand there.
-        hint: What to do, e.g. the nearest known key.
+        allowed: What is allowed instead.
+        hint: What to do, e.g. the most similar known key.
     """
 
     message: str
@@ -81,11 +89,11 @@ class Problem:
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
         text = ": ".join(part for part in (place, self.key, self.message) if part)
-        return _advised(text, self.allowed, self.hint)
+        return _with_advice(text, self.allowed, self.hint)
 
 
 class InvalidFile(PrefectParallelError):
-    """A file that the user wrote has mistakes; `problems` holds all that were found."""
+    """A file has mistakes. `problems` has all that were found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
@@ -93,15 +101,15 @@ class InvalidFile(PrefectParallelError):
 
 
 class InvalidPipeline(InvalidFile):
-    """A pipeline job, a component, or a script that they name cannot run."""
+    """A pipeline, a component or an entry script has mistakes."""
 
 
 class InvalidInput(PrefectParallelError):
-    """An input cannot be split into mini-batches: missing, unreadable, not of its type."""
+    """An input is missing, unreadable or not of its declared type."""
 
 
 class EmptyInput(InvalidInput):
-    """An input has no item at all."""
+    """An input has no items."""
 
 
 class InvalidMLTable(InvalidInput, InvalidFile):
@@ -109,29 +117,29 @@ class InvalidMLTable(InvalidInput, InvalidFile):
 
 
 class ServerUnreachable(PrefectParallelError):
-    """The Prefect server that is configured does not answer."""
+    """The configured Prefect server does not answer."""
 
     @classmethod
     def at(cls, url: str | None, why: object) -> ServerUnreachable:
-        """The error for the server at a URL.
+        """The error for a server.
 
         Args:
-            url: Of its API.
-            why: What was met instead of an answer.
+            url: URL of its API.
+            why: The error of the request.
         """
         return cls(
             f"the Prefect server at {url} does not answer: {why}",
-            hint="start it (prefect server start), or let PREFECT_API_URL name another",
+            hint="start it (prefect server start), or set PREFECT_API_URL to another server",
         )
 
 
 class UnknownCompute(PrefectParallelError):
-    """A step names a compute that there is no block for."""
+    """A step names a compute that has no Compute block."""
 
 
 class EnvironmentBuildFailed(PrefectParallelError):
-    """The environment of a step cannot be built here."""
+    """The environment of a step cannot be built."""
 
 
 class UnreadableMiniBatch(PrefectParallelError):
-    """A mini-batch cannot be loaded: a file is gone, has changed, or holds something else."""
+    """A mini-batch cannot be loaded: a file is missing, has changed or has other content."""

@@ -1,7 +1,7 @@
-"""Prefect blocks: where parallel steps run, and what `azureml:` names of data stand for.
+"""Prefect blocks: where parallel steps run, and what `azureml:` names of data refer to.
 
-`prefect block register -m prefect_parallel.blocks` makes them known to a server's UI; saving one
-does so, too.
+`prefect block register -m prefect_parallel.blocks` registers their types with a Prefect server, as
+does saving a block.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Blocks as code: a Python file whose blocks are saved under the names of its variables."""
+"""Blocks as code: a Python file that assigns blocks to variables."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ BLOCK_TYPES: tuple[type[Block], ...] = (Compute, Datastore, DataAsset)
 
 
 class InvalidBlockFile(PrefectParallelError):
-    """A file of blocks cannot be run, or has none."""
+    """A file of blocks raises an exception, or defines no block."""
 
 
 @dataclass(frozen=True)
 class SavedBlock:
-    """A block that a server has.
+    """A block on the server.
 
     Attributes:
-        type: The block type's name, e.g. `Compute`.
-        name: The block's.
-        what: How it was saved, or what it is for.
+        type: Name of the block type, e.g. `Compute`.
+        name: Name of the block.
+        what: `created` or `updated`, or what it refers to.
     """
 
     type: str
@@ -40,17 +40,17 @@ class SavedBlock:
 
 
 def load_block_file(file: Path) -> Mapping[str, Block]:
-    """Run a file; gives its blocks by name.
+    """Execute a Python file and return its blocks by name.
 
-    A block is named after its variable, as `cpu_cluster` becomes `cpu-cluster`; a data asset after
+    A block is named after its variable, e.g. `cpu-cluster` after `cpu_cluster`; a data asset after
     its name and version.
 
     Raises:
-        InvalidBlockFile: It raises something, or has no block.
+        InvalidBlockFile: The file raises an exception, or defines no block.
     """
     try:
         variables = runpy.run_path(str(file))
-    except Exception as error:  # The user's own code may raise anything.
+    except Exception as error:  # The file may raise anything.
         raise InvalidBlockFile(f"{_line_of(error, file)}: {error}") from error
     found = {
         value.document_name if isinstance(value, DataAsset) else block_name(variable): value
@@ -59,15 +59,15 @@ def load_block_file(file: Path) -> Mapping[str, Block]:
     }
     if not found:
         raise InvalidBlockFile(
-            f"{file} has no block",
-            hint="assign one to a variable, as in"
+            f"{file} defines no block",
+            hint="assign one to a variable, e.g."
             ' cpu_cluster = Compute(address="tcp://10.0.0.1:8786")',
         )
     return found
 
 
 def save_blocks(blocks: Mapping[str, Block]) -> Iterator[SavedBlock]:
-    """Save blocks, each in place of what has its type and name."""
+    """Save blocks, replacing those of the same type and name."""
     for name, block in blocks.items():
         how = "created" if find_block_document(type(block), name) is None else "updated"
         block.save(name, overwrite=True)
@@ -75,7 +75,7 @@ def save_blocks(blocks: Mapping[str, Block]) -> Iterator[SavedBlock]:
 
 
 def saved_blocks() -> Iterator[SavedBlock]:
-    """The blocks of this package's types that the server has; no secrets among them."""
+    """The blocks of this package's types on the server, without secrets."""
     for kind in BLOCK_TYPES:
         for document in block_documents(kind):
             what = _describe(kind, document.data)
@@ -91,7 +91,7 @@ def _describe(kind: type[Block], fields: Mapping[str, object]) -> str:
 
 
 def _line_of(error: Exception, file: Path) -> str:
-    """The last line of the file that the error came through."""
+    """`file:line` of the last line of the file in the traceback."""
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)

@@ -10,9 +10,9 @@ from typing_extensions import Self
 
 
 class Compute(Block):
-    """Where parallel steps run that say `compute: azureml:<name of the block>`.
+    """Where steps with `compute: azureml:<name of the block>` run.
 
-    This machine, if neither `address` nor `cluster_class` is given. A node is a Dask worker.
+    They run on this machine unless `address` or `cluster_class` is given. A node is a Dask worker.
 
     Example:
         ```python
@@ -31,8 +31,8 @@ class Compute(Block):
     _block_type_name: ClassVar[str | None] = "Compute"
     _block_type_slug: ClassVar[str | None] = "compute"
     _description: ClassVar[str | None] = (
-        "Where parallel steps run: this machine, a Dask cluster that is there, or one that is"
-        " started for each step."
+        "Where parallel steps run: this machine, an existing Dask cluster, or one that is started"
+        " for each step."
     )
     _code_example: ClassVar[str | None] = (
         "```python\nfrom prefect_parallel.blocks import Compute\n\n"
@@ -41,39 +41,39 @@ class Compute(Block):
 
     address: str | None = Field(
         default=None,
-        description="Of the scheduler of a Dask cluster that is there.",
+        description="Address of the scheduler of an existing Dask cluster.",
         examples=["tcp://10.0.0.1:8786", "tls://dask.example.com:8786"],
     )
     tls_ca: str | None = Field(
         default=None,
-        description="Certificate of who signed the scheduler's: path of a PEM file, or its text.",
+        description="Certificate of the authority that signed the scheduler's: PEM file or text.",
     )
     tls_cert: str | None = Field(
-        default=None, description="Our own certificate: path of a PEM file, or its text."
+        default=None, description="Certificate of the client: path of a PEM file, or its text."
     )
     tls_key: SecretStr | None = Field(
-        default=None, description="The key to it: path of a PEM file, or its text."
+        default=None, description="Private key of the client: path of a PEM file, or its text."
     )
     cluster_class: str | None = Field(
         default=None,
-        description="Dotted name of a class that starts a Dask cluster, for each step its own.",
+        description="Dotted name of a class that starts a Dask cluster for each step.",
         examples=["dask_kubernetes.operator.KubeCluster", "dask_jobqueue.SLURMCluster"],
     )
     cluster_kwargs: dict[str, Any] = Field(
-        default_factory=dict, description="What that class is called with."
+        default_factory=dict, description="Keyword arguments of that class."
     )
     adapt_kwargs: dict[str, Any] | None = Field(
         default=None,
-        description="Given: the cluster grows and shrinks with the work; arguments of its `adapt`,"
-        " as minimum and maximum. Else it has as many workers as the step has instances.",
+        description="Keyword arguments of the cluster's `adapt`, e.g. minimum and maximum. By"
+        " default the cluster has as many workers as the step has instances.",
     )
     max_instances: int | None = Field(
-        default=None, ge=1, description="The most nodes that a step gets, whatever it asks for."
+        default=None, ge=1, description="Maximum number of nodes of a step."
     )
     gpus_per_instance: int | None = Field(
         default=None,
         ge=0,
-        description="How many of a node's GPUs are used; by default, all that it has.",
+        description="Number of GPUs used on each node. By default all.",
     )
 
     @model_validator(mode="after")
@@ -81,9 +81,9 @@ class Compute(Block):
         if self.address is not None and self.cluster_class is not None:
             raise ValueError("give either address or cluster_class, not both")
         if self.cluster_class is None and (self.cluster_kwargs or self.adapt_kwargs is not None):
-            raise ValueError("cluster_kwargs and adapt_kwargs are for a cluster_class")
+            raise ValueError("cluster_kwargs and adapt_kwargs need a cluster_class")
         if self.address is None and (self.tls_ca or self.tls_cert or self.tls_key):
-            raise ValueError("tls_ca, tls_cert and tls_key are for an address")
+            raise ValueError("tls_ca, tls_cert and tls_key need an address")
         return self
 
     @property
@@ -91,5 +91,5 @@ class Compute(Block):
         return self.address is None and self.cluster_class is None
 
     def instances(self, wanted: int) -> int:
-        """How many nodes a step gets that asks for so many."""
+        """Number of nodes that a step gets."""
         return min(wanted, self.max_instances or wanted)

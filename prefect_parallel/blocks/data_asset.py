@@ -12,9 +12,9 @@ from prefect_parallel.blocks.names import block_name
 
 
 class DataAsset(Block):
-    """A version of a named piece of data: what `azureml:<name>:<version>` stands for.
+    """A version of a named piece of data, referred to as `azureml:<name>:<version>`.
 
-    The block's own name does not matter; it is found by its fields.
+    It is found by its fields; the block's own name does not matter.
 
     Example:
         ```python
@@ -30,7 +30,7 @@ class DataAsset(Block):
     _block_type_name: ClassVar[str | None] = "Data Asset"
     _block_type_slug: ClassVar[str | None] = "data-asset"
     _description: ClassVar[str | None] = (
-        "A version of a named piece of data, which azureml:<name>:<version> stands for."
+        "A version of a named piece of data, referred to as azureml:<name>:<version>."
     )
     _code_example: ClassVar[str | None] = (
         "```python\nfrom prefect_parallel.blocks import DataAsset\n\n"
@@ -38,23 +38,24 @@ class DataAsset(Block):
         '.save("iris-1")\n```'
     )
 
-    name: str = Field(description="The asset's.", pattern=r"^[^:@/]+$")
+    name: str = Field(description="Name of the asset.", pattern=r"^[^:@/]+$")
     version: str = Field(
         default="1",
-        description="`@latest` is the highest number, or else the one that was made last.",
+        description="Version. `@latest` is the highest number, else the one created last.",
         pattern=r"^[^:@/]+$",
         coerce_numbers_to_str=True,
     )
     type: str = Field(
-        description="Its type in the pipeline.", examples=["uri_file", "uri_folder", "mltable"]
+        description="Type of the data, as in a pipeline.",
+        examples=["uri_file", "uri_folder", "mltable"],
     )
     path: str = Field(
-        description="URL, `azureml://datastores/<name>/paths/<path>`, or an absolute local path."
+        description="URL, `azureml://datastores/<name>/paths/<path>` or absolute local path."
     )
 
     @property
     def document_name(self) -> str:
-        """A name for the block."""
+        """A name to save the block under."""
         return block_name(f"{self.name}-{self.version}")
 
     def to_asset(self) -> data.Asset:

@@ -12,7 +12,7 @@ from prefect_parallel import data
 
 
 class Datastore(Block):
-    """A place that holds data: what `azureml://datastores/<name>/paths/...` starts from.
+    """Storage that `azureml://datastores/<name>/paths/...` refers to.
 
     Example:
         ```python
@@ -27,7 +27,7 @@ class Datastore(Block):
     _block_type_name: ClassVar[str | None] = "Datastore"
     _block_type_slug: ClassVar[str | None] = "datastore"
     _description: ClassVar[str | None] = (
-        "A place that holds data, which azureml://datastores/<name>/paths/... starts from."
+        "Storage that azureml://datastores/<name>/paths/... refers to."
     )
     _code_example: ClassVar[str | None] = (
         "```python\nfrom prefect_parallel.blocks import Datastore\n\n"
@@ -36,12 +36,12 @@ class Datastore(Block):
     )
 
     url: str = Field(
-        description="Of the place's root, for any driver of fsspec; or an absolute local folder.",
+        description="URL of the root, for any fsspec filesystem, or an absolute local folder.",
         examples=["abfs://sales", "s3://bucket/folder", "/mnt/data"],
     )
     storage_options: SecretDict = Field(
         default_factory=lambda: SecretDict({}),
-        description="What that driver needs, keys to the place included.",
+        description="Arguments of the fsspec filesystem, including credentials.",
     )
 
     def to_datastore(self) -> data.Datastore:

@@ -1,4 +1,7 @@
-"""Blocks as a Prefect server has them."""
+"""Find blocks on the Prefect server.
+
+All functions raise `ServerUnreachable` if the server does not answer.
+"""
 
 from __future__ import annotations
 
@@ -20,35 +23,31 @@ from prefect_parallel.errors import ServerUnreachable
 
 
 def find_compute(name: str) -> Compute | None:
-    """The compute that `azureml:<name>` means; None if there is no such block.
-
-    Raises:
-        ServerUnreachable: So with all of these.
-    """
+    """The compute that `azureml:<name>` refers to, if there is such a block."""
     document = find_block_document(Compute, block_name(name))
     return None if document is None else Compute.model_validate(document.data)
 
 
 def find_datastore(name: str) -> Datastore | None:
-    """The datastore that `azureml://datastores/<name>/` means; None if there is no such block."""
+    """The datastore that `azureml://datastores/<name>/` refers to, if there is such a block."""
     document = find_block_document(Datastore, block_name(name))
     return None if document is None else Datastore.model_validate(document.data)
 
 
 def find_data_assets() -> list[DataAsset]:
-    """All data assets, in the order in which they were made."""
+    """All data assets, oldest first."""
     documents = [each for each in block_documents(DataAsset) if each.created is not None]
     documents.sort(key=lambda each: str(each.created))
     return [DataAsset.model_validate(each.data) for each in documents]
 
 
 def saved_block_names(kind: type[Block]) -> list[str]:
-    """The names of the blocks of a type."""
+    """Names of the blocks of a type."""
     return [document.name for document in block_documents(kind) if document.name]
 
 
 def find_block_document(kind: type[Block], name: str) -> BlockDocument | None:
-    """The block of a type and name, with its secrets."""
+    """The block of a type and name, with its secrets; None if there is none."""
     with _client() as client:
         try:
             return client.read_block_document_by_name(name, kind.get_block_type_slug())
@@ -57,7 +56,7 @@ def find_block_document(kind: type[Block], name: str) -> BlockDocument | None:
 
 
 def block_documents(kind: type[Block]) -> list[BlockDocument]:
-    """The blocks of a type, without their secrets."""
+    """The blocks of a type, without secrets."""
     with _client() as client:
         try:
             return client.read_block_documents_by_type(
@@ -65,7 +64,7 @@ def block_documents(kind: type[Block]) -> list[BlockDocument]:
             )
         except PrefectHTTPStatusError as error:
             if error.response.status_code == httpx.codes.NOT_FOUND:
-                # No block of that type was ever saved.
+                # The block type is not registered: no such block was ever saved.
                 return []
             raise
 

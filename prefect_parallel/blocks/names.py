@@ -1,4 +1,4 @@
-"""What blocks are called: Prefect allows lower-case letters, digits and dashes only."""
+"""Names of blocks, which Prefect limits to lower-case letters, digits and dashes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def block_name(name: str) -> str:
-    """The name of the block for an Azure name.
+    """The block name for a name in Azure ML.
 
     Example:
         ```python

@@ -1,1 +1,1 @@
-"""One node: its entry processes, their pool and their logs."""
+"""A node: its pool of entry processes, their logs and resources."""

@@ -1,4 +1,4 @@
-"""What a node must know to run a step's entry script."""
+"""Configuration of a node for the entry script of a step."""
 
 from __future__ import annotations
 
@@ -17,34 +17,33 @@ from prefect_parallel.output.part import Record, read_record
 
 @dataclass(frozen=True)
 class EntryConfig:
-    """The same for all nodes and entry processes of a step.
+    """Configuration shared by all nodes and entry processes of a step.
 
     Attributes:
-        step_directory: The step's directory in the run directory.
-        code: The snapshot that the entry script runs in.
-        entry_script: Its path below `code`.
+        step_directory: Directory of the step in the run directory.
+        code: Snapshot of the code folder.
+        entry_script: Path of the script in `code`.
         arguments: `sys.argv` after the script's name.
-        environment_variables: Set before the script is imported.
-        environment_templates: More of them, whose values a node looks up when it starts a process.
-        environment: What to build an interpreter from; None for that of the node.
+        environment_variables: Variables that are set before the script is imported.
+        environment_templates: Variables whose values a node looks up before it starts processes.
+        environment: What to build an interpreter from; None for the node's interpreter.
         logging_level: DEBUG, INFO or WARNING.
-        input_name: The major input's.
-        reader: How mini-batches are read, as the plan decided.
-        datastores: Those that URLs of data name, with the keys to them: never shown, never in a
-            file.
-        fetch: URLs of remote inputs whose local copies the arguments name.
-        output_file: The aggregated output's file name, which decides the format of the parts; None
+        input_name: Name of the major input.
+        reader: How mini-batches are read, from the plan.
+        datastores: Datastores of the data's URLs, with credentials. Never printed or written.
+        fetch: URLs of remote inputs whose local copies the arguments refer to.
+        output_file: File name of the aggregated output, which determines the format of parts; None
             if returned rows are only counted.
         checks_item_count: Whether a mini-batch fails if `run` returns fewer items than it holds.
-        slots: How many entry processes a node runs at a time.
-        gpus: How many of a node's GPUs are used; None: all.
+        slots: Number of concurrent entry processes on a node.
+        gpus: Number of GPUs used on a node; None for all.
         timeout: Seconds for one call of `run`.
         task_overhead_timeout: Seconds to load a mini-batch, and to write its part.
-        first_task_creation_timeout: Seconds for a process to start and to finish `init`.
-        resource_monitor_interval: Seconds between two samples of what a node uses; 0 for none.
+        first_task_creation_timeout: Seconds for a process to start and finish `init`.
+        resource_monitor_interval: Seconds between two samples of resource usage; 0 for none.
         profiles: Whether `init` and `run` are profiled.
-        fingerprint: Of code, arguments and whatever else decides what `run` returns, but for the
-            mini-batch.
+        fingerprint: Digest of everything except the mini-batch that determines what `run` returns,
+            such as code and arguments.
     """
 
     step_directory: str
@@ -75,7 +74,7 @@ class EntryConfig:
         return StepDirectory(Path(self.step_directory))
 
     def new_record(self, name: ProcessName, mini_batch: MiniBatch, attempt: int) -> Record:
-        """The record of an attempt that begins now."""
+        """The record of an attempt that starts now."""
         return Record(
             index=mini_batch.index,
             attempt=attempt,
@@ -90,7 +89,7 @@ class EntryConfig:
         )
 
     def committed(self, mini_batch: MiniBatch) -> Record | None:
-        """The record of a mini-batch that has succeeded and need not run again."""
+        """The record of a mini-batch that has succeeded before with the same data and settings."""
         record = read_record(self.directory.part(mini_batch.index))
         data = of_json(mini_batch.to_json())
         return record if record and record.holds_for(data, self.fingerprint) else None
@@ -107,7 +106,7 @@ class EntryConfig:
 
 @dataclass(frozen=True)
 class ProcessName:
-    """Which entry process: `node-0`, `process003`."""
+    """Name of an entry process, e.g. `node-0` and `process003`."""
 
     node: str
     process: str

@@ -1,4 +1,4 @@
-"""A node's view of one entry process: start it, give it mini-batches, end it in time."""
+"""The node's side of an entry process: starts it, sends it mini-batches, ends it in time."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _ENTRY_PROCESS = ("-X", "faulthandler", "-m", "prefect_parallel.entry.process_ma
 _OVERHEAD = "task_overhead_timeout"
 
 SHUTDOWN_SECONDS = 10.0
-"""How long a script's `shutdown` may take."""
+"""Time limit for `shutdown` of a script."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an attempt, or `init`, failed.
+    """Why an attempt or `init` failed.
 
     Attributes:
-        error: One line.
-        traceback: All that is known.
-        items: How many items the mini-batch holds, if it was loaded.
+        error: The error in one line.
+        traceback: The full traceback, or what else is known.
+        items: Number of items in the mini-batch; None if it was not loaded.
     """
 
     error: str
@@ -43,13 +43,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class _Phase:
-    """Something that a process does.
+    """A phase of a process that has a time limit.
 
     Attributes:
-        doing: What.
-        seconds: How long it may take.
-        setting: The name of the setting that says so; empty for none.
-        answers: The events that may come then, beside `failed`.
+        doing: Name of the phase in messages.
+        seconds: Time limit.
+        setting: Name of the setting of the limit; empty for none.
+        answers: Events that may follow, besides `failed`.
     """
 
     doing: str
@@ -75,7 +75,7 @@ class InitFailed(PrefectParallelError):
 
 
 class EntryProcess:
-    """One entry process. Used by one thread at a time."""
+    """An entry process. Not thread-safe."""
 
     def __init__(
         self, spawner: Spawner, config: EntryConfig, name: ProcessName, resources: ProcessResources
@@ -83,8 +83,9 @@ class EntryProcess:
         """Start the process and wait for its `init`.
 
         Raises:
-            InitFailed: The process is ended already.
-            PrefectParallelError: There is nothing to run it on.
+            InitFailed: The process could not be started, or the script's import or `init` failed.
+                The process has ended.
+            PrefectParallelError: Its environment cannot be built.
         """
         interpreter = resources.get_ready()
         self.name = name
@@ -122,15 +123,15 @@ class EntryProcess:
     def attempt(
         self, mini_batch: MiniBatch, attempt: int, on_run: Callable[[], None]
     ) -> Record | Failure:
-        """Run one mini-batch. A process that had to be ended is not `alive` afterwards.
+        """Run one mini-batch. If the process had to be ended, it is not `alive` afterwards.
 
         Args:
-            mini_batch: Its descriptor.
-            attempt: 1 for the first.
-            on_run: Called when `run` is.
+            mini_batch: The mini-batch.
+            attempt: Number of the attempt, from 1.
+            on_run: Called when `run` is called.
         """
         overhead, timeout = self._config.task_overhead_timeout, self._config.timeout
-        # Without items there is no run().
+        # run() is not called for a mini-batch without items.
         loading = _Phase("loading the mini-batch", overhead, _OVERHEAD, ("loaded", "done"))
         running = _Phase("run()", timeout, "retry_settings.timeout", ("returned",))
         writing = _Phase("writing the part", overhead, _OVERHEAD, ("done",))
@@ -147,14 +148,14 @@ class EntryProcess:
         return self._record(message["record"], mini_batch, attempt)
 
     def shut_down(self) -> Failure | None:
-        """Let the script clean up, then end the process."""
+        """Call `shutdown` of the script and end the process."""
         ending = _Phase("shutdown()", SHUTDOWN_SECONDS, "", ("ended",))
         answer = self._ask({"do": "shutdown"}, ending)
         self.end()
         return answer if isinstance(answer, Failure) else None
 
     def end(self) -> str:
-        """End the process with all that it started; says how it ended."""
+        """End the process and its descendants; returns how it ended."""
         if not self.alive:
             return "ended before"
         self.alive = False
@@ -171,7 +172,7 @@ class EntryProcess:
         return answer if isinstance(answer, Failure) else None
 
     def _ask(self, request: dict[str, Any], phase: _Phase) -> dict[str, Any] | Failure:
-        """Have the process begin something; gives what it says first."""
+        """Send a request and wait for the first answer."""
         try:
             self._channel.send(request)
         except OSError:
@@ -179,11 +180,11 @@ class EntryProcess:
         return self._next(phase)
 
     def _next(self, phase: _Phase, items: int | None = None) -> dict[str, Any] | Failure:
-        """What the process says next; why there is nothing, if it failed.
+        """Wait for the next message of the process; a failure if there is none in time.
 
         Args:
-            phase: What it does.
-            items: How many items the mini-batch holds, if that is known.
+            phase: What the process is doing.
+            items: Number of items in the mini-batch; None if it is unknown.
         """
         try:
             message = self._channel.receive(time.monotonic() + phase.seconds)
@@ -195,7 +196,7 @@ class EntryProcess:
             return Failure(f"{phase.doing} took longer than {phase.limit}", items=items)
         except ProtocolError as error:
             self.end()
-            return Failure(_garbled(error), items=items)
+            return Failure(_invalid_message(error), items=items)
         if message["event"] == "failed":
             return Failure(message["error"], message["traceback"], items)
         return message
@@ -203,25 +204,25 @@ class EntryProcess:
     def _record(
         self, fields: dict[str, Any], mini_batch: MiniBatch, attempt: int
     ) -> Record | Failure:
-        """The record that the process sent, if it is that of the attempt."""
+        """The record sent by the process, if it belongs to this attempt."""
         try:
             record = Record.from_json(fields)
         except BrokenPart as error:
             self.end()
-            return Failure(_garbled(error))
+            return Failure(_invalid_message(error))
         ours = self._config.new_record(self.name, mini_batch, attempt)
         identity = ("index", "attempt", "node", "process", "data", "settings")
         if any(getattr(record, name) != getattr(ours, name) for name in identity):
             self.end()
-            return Failure(_garbled("the record of another attempt"))
+            return Failure(_invalid_message("the record of another attempt"))
         return record
 
     def _died(self, phase: _Phase, items: int | None) -> Failure:
         return Failure(f"the process ended during {phase.doing}: {self.end()}", items=items)
 
 
-def _garbled(what: object) -> str:
+def _invalid_message(what: object) -> str:
     return (
-        f"what the process sent cannot be understood ({what}); does the script write to sockets or"
-        " files that it did not open?"
+        f"invalid message from the process ({what}); does the script write to sockets or files that"
+        " it did not open?"
     )

@@ -1,8 +1,8 @@
-"""Environments that were built, and building one: once on each machine, whoever asks first.
+"""Builds Python environments, each once per machine.
 
-An environment is built in a folder of its own, which gets its name by the rename of a link: nobody
-ever finds half of one, whoever else builds it and whatever is killed. (It is not the folder itself
-that is renamed, because conda writes its path into its files.)
+An environment is built in a folder of its own and published by renaming a symbolic link to it, so
+that a partial build is never used. The folder itself is not renamed, because conda writes its path
+into files of the environment.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ _CHECK = f"import sys; sys.tracebacklimit = 0; import {', '.join(NEEDED.values()
 POLL_SECONDS = 0.1
 
 SYSTEM_CERTIFICATES = {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}
-"""Has uv trust what the machine trusts, as pip does; older versions know the second name."""
+"""Make uv use the system's certificates, as pip does; older versions know the second name."""
 
 LAST_LINES = 40
-"""How much of what a tool said stands in the error message."""
+"""Number of lines of a tool's output shown in an error."""
 
 
 def interpreter_for(environment: EnvironmentSpec | None) -> Interpreter:
-    """What processes of a step run on here: what its environment is built to, else this Python.
+    """The interpreter for processes of a step: of its environment if it has one, else this Python.
 
     Raises:
-        EnvironmentBuildFailed: A tool is missing, or failed.
+        EnvironmentBuildFailed: A tool is missing or failed.
     """
     return Interpreter.own() if environment is None else build_environment(environment)
 
@@ -52,14 +52,14 @@ def interpreter_for(environment: EnvironmentSpec | None) -> Interpreter:
 def build_environment(
     environment: EnvironmentSpec, on_line: Callable[[str], None] = lambda _: None
 ) -> Interpreter:
-    """The interpreter of an environment, which is built if this machine does not have it.
+    """The interpreter of an environment, which is built unless this machine has it.
 
     Args:
         environment: The requirements.
-        on_line: Is told what the tools say meanwhile.
+        on_line: Called with each line that the tools print.
 
     Raises:
-        EnvironmentBuildFailed: A tool is missing, or failed.
+        EnvironmentBuildFailed: A tool is missing or failed.
     """
     place = _Place(environment.key)
     if place.interpreter is None:
@@ -72,19 +72,19 @@ def build_environment(
 
 
 def missing_tool(environment: EnvironmentSpec) -> str | None:
-    """What must be installed first to build an environment; None if nothing is."""
+    """What has to be installed to build an environment; None if everything is there."""
     if _tool("uv") is None:
         return "uv builds environments: pip install 'prefect-parallel[environments]'"
     if environment.conda and _tool(*CONDAS) is None:
         return (
-            f"only conda has {', '.join(environment.conda)}: install micromamba or conda, or name"
-            " them under pip, where PyPI has them"
+            f"{', '.join(environment.conda)} need conda: install micromamba or conda, or list them"
+            " under pip if they are on PyPI"
         )
     return None
 
 
 class _Place:
-    """Where the environment of a key is on this machine."""
+    """The place of an environment on this machine."""
 
     def __init__(self, key: str) -> None:
         self._parent = cache_folder("environments")
@@ -92,13 +92,13 @@ class _Place:
 
     @property
     def interpreter(self) -> Interpreter | None:
-        """None before the environment is built, or when the Python below it has gone."""
+        """None until the environment is built, or if the Python that it is based on is gone."""
         executable = self._link.resolve() / "python" / "bin" / "python"
         return Interpreter(executable) if executable.exists() else None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Wait until nobody else on this machine builds it."""
+        """Hold the lock on building the environment on this machine."""
         self._parent.mkdir(parents=True, exist_ok=True)
         with self._link.with_suffix(".lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -106,7 +106,7 @@ class _Place:
 
     @contextmanager
     def new_folder(self) -> Iterator[Path]:
-        """A folder to build in, which becomes the environment's if nothing is raised."""
+        """A folder to build in, which becomes the environment unless an exception is raised."""
         for left_over in self._parent.glob(f"{self._link.name}-*"):
             shutil.rmtree(left_over, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix=f"{self._link.name}-", dir=self._parent))
@@ -137,14 +137,14 @@ def _build(environment: EnvironmentSpec, place: _Place, on_line: Callable[[str],
                 tools.run([uv, "venv", "--python", _python(environment.python), str(python)])
             executable = str(python / "bin" / "python")
             tools.run([uv, "pip", "install", "--python", executable, "-r", str(requirements)])
-            # Packages that do not fit together do not always say so.
+            # The installers do not notice all packages that do not work together.
             tools.run([executable, "-c", _CHECK])
         finally:
             tools.close()
 
 
 def _python(versions: str) -> str:
-    """The Python to build on: this one, if it will do, else what uv finds or fetches."""
+    """The Python to build on: this one if it is allowed, else what uv finds or downloads."""
     ours = ".".join(map(str, sys.version_info[:3]))
     return sys.executable if SpecifierSet(versions).contains(ours) else versions
 
@@ -163,13 +163,13 @@ def _conda_command(environment: EnvironmentSpec, target: Path) -> list[str]:
 
 
 def _tool(*names: str) -> str | None:
-    """The first of some programs that is there, beside this Python or on the path."""
+    """Path of the first program that is found beside this Python or on PATH."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return next((found for name in names if (found := shutil.which(name, path=path))), None)
 
 
 class _Tools:
-    """Runs programs one after the other; they end with this process, whatever ends it."""
+    """Runs programs that end with this process, whatever ends it."""
 
     def __init__(self, folder: Path, on_line: Callable[[str], None]) -> None:
         self._folder = folder
@@ -178,15 +178,15 @@ class _Tools:
         self._spawner = Spawner()
 
     def run(self, command: list[str]) -> None:
-        """Run a program to its end.
+        """Run a program and wait for it.
 
         Raises:
-            EnvironmentBuildFailed: It failed.
+            EnvironmentBuildFailed: The program failed.
         """
         self._log.touch()
-        with self._log.open(encoding="utf-8", errors="replace") as said:
-            said.seek(0, os.SEEK_END)
-            start = said.tell()
+        with self._log.open(encoding="utf-8", errors="replace") as output:
+            output.seek(0, os.SEEK_END)
+            start = output.tell()
             pid = self._spawner.start(
                 command,
                 folder=self._folder,
@@ -195,14 +195,14 @@ class _Tools:
                 stderr=self._log,
             )
             while (exit_ := self._spawner.poll(pid)) is None:
-                self._tell(said.read())
+                self._tell(output.read())
                 time.sleep(POLL_SECONDS)
-            said.seek(start)
+            output.seek(start)
             if exit_.status != 0:
-                text = "\n".join(said.read().splitlines()[-LAST_LINES:])
+                text = "\n".join(output.read().splitlines()[-LAST_LINES:])
                 name = Path(command[0]).name
                 raise EnvironmentBuildFailed(
-                    f"{name}, building an environment, ended with {exit_}; it said:\n{text}"
+                    f"{name} failed with {exit_} while building an environment:\n{text}"
                 )
 
     def close(self) -> None:
@@ -210,6 +210,6 @@ class _Tools:
 
     def _tell(self, text: str) -> None:
         for line in map(str.strip, text.splitlines()):
-            # Package by package, only the log has it.
+            # Lines about single packages are for the log only.
             if line and not line.startswith(("+ ", "- ")):
                 self._on_line(line)

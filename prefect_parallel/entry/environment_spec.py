@@ -1,4 +1,4 @@
-"""The environment that a step asks for, as far as it can be built."""
+"""Requirements of a Python environment that can be built."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 NEEDED = {"fsspec": "fsspec", "pandas": "pandas", "pyarrow": "pyarrow", "pyyaml": "yaml"}
-"""What an entry process imports of this package's requirements: package -> module."""
+"""Dependencies of this package that an entry process imports: package -> module."""
 
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
-    """What an interpreter is built from.
+    """Requirements of a Python environment.
 
     Attributes:
-        python: Versions of Python that will do, as PEP 440 writes them.
+        python: Versions of Python as a PEP 440 specifier, e.g. `>=3.10`.
         pip: Lines of a requirements file.
         conda: Conda packages other than Python and pip.
-        channels: Where conda looks for them.
+        channels: Conda channels.
     """
 
     python: str
@@ -31,7 +31,7 @@ class EnvironmentSpec:
 
     @property
     def key(self) -> str:
-        """The same for the same requirements, on machines of one kind."""
+        """Key of the requirements on this kind of machine."""
         text = json.dumps([platform.system(), platform.machine(), dataclasses.asdict(self)])
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 

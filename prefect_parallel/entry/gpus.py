@@ -1,4 +1,4 @@
-"""The GPUs of a node, and who has which."""
+"""The GPUs of a node and the processes that they are assigned to."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 NVIDIA_SMI_SECONDS = 30.0
-"""It takes seconds on a machine with many GPUs; one that takes longer does not work."""
+"""nvidia-smi takes a few seconds on machines with many GPUs; beyond this it is not working."""
 
 
 def ask_nvidia_smi(*arguments: str) -> list[str]:
-    """The lines that `nvidia-smi` prints; none where there is none, or where it does not work."""
+    """The lines printed by `nvidia-smi`; none if it is missing or fails."""
     try:
         answer = subprocess.run(
             ["nvidia-smi", *arguments],  # noqa: S607 - wherever it is
@@ -30,11 +30,11 @@ def ask_nvidia_smi(*arguments: str) -> list[str]:
 
 
 def devices_of_this_node() -> list[str]:
-    """The GPUs that CUDA programs started here could see, as `CUDA_VISIBLE_DEVICES` names them.
+    """The GPUs that CUDA programs can use here, as `CUDA_VISIBLE_DEVICES` names them.
 
-    A list of the user's or of a cluster's scheduler is kept to.
+    If the variable is set, by the user or a cluster's scheduler, only those in it.
     """
-    # A MIG slice is a line of its own, indented below its GPU's.
+    # MIG slices are indented lines below the line of their GPU.
     count = sum(line.startswith("GPU ") for line in ask_nvidia_smi("-L"))
     allowed = os.environ.get(VISIBLE)
     if count == 0 or allowed is None:
@@ -43,45 +43,45 @@ def devices_of_this_node() -> list[str]:
 
 
 def default_slots(gpus: int | None = None) -> int:
-    """How many entry processes a node like this one runs if the step does not say.
+    """Default number of entry processes on a node like this one: 1 with GPUs, else one per core.
 
     Args:
-        gpus: How many of its GPUs are used; None: all.
+        gpus: Number of GPUs used; None for all.
     """
     return 1 if devices_of_this_node()[:gpus] else os.cpu_count() or 1
 
 
 class Gpus:
-    """Lends each entry process a GPU of its own while there are any. May be used by threads."""
+    """Assigns each entry process a GPU of its own while there are free ones. Thread-safe."""
 
     def __init__(self, devices: Sequence[str], limit: int | None = None) -> None:
-        """Lend devices.
+        """Manage devices.
 
         Args:
-            devices: Those that the node has.
-            limit: How many of them are lent; None: all.
+            devices: Devices of the node.
+            limit: Number of devices to assign; None for all.
         """
         self._any = bool(devices)
         self._free = list(devices[:limit])
-        self._lent: dict[str, str] = {}
+        self._assigned: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def lend(self, process: str) -> dict[str, str]:
-        """Lend a device to a process that is about to start.
+    def assign(self, process: str) -> dict[str, str]:
+        """Assign a device to a process that is about to start.
 
         Returns:
-            The environment variables that show it only that device; none, where all are lent; on a
-            node without GPUs, no variable is set.
+            Environment variables that make only that device visible, or none if all are assigned.
+            Empty on a node without GPUs.
         """
         if not self._any:
             return {}
         with self._lock:
             if self._free:
-                self._lent[process] = self._free.pop(0)
-            return {VISIBLE: self._lent.get(process, "")}
+                self._assigned[process] = self._free.pop(0)
+            return {VISIBLE: self._assigned.get(process, "")}
 
-    def take_back(self, process: str) -> None:
-        """Take back what a process had that has ended."""
+    def release(self, process: str) -> None:
+        """Free the device of a process that has ended."""
         with self._lock:
-            if process in self._lent:
-                self._free.append(self._lent.pop(process))
+            if process in self._assigned:
+                self._free.append(self._assigned.pop(process))

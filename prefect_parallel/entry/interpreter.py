@@ -1,4 +1,4 @@
-"""What the processes of a step run on: this Python, or one that was built for them."""
+"""The Python that processes of a step run on: this one, or one of a built environment."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from prefect_parallel.layout import cache_folder
 PACKAGE = Path(__file__).parents[1]
 
 _NOT_INHERITED = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
-"""Variables that lead a Python to the packages of another one."""
+"""Variables that would make a Python use the packages of another one."""
 
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python.
+    """A Python interpreter.
 
     Attributes:
-        executable: Its path.
-        is_own: Whether it is the one that runs this.
+        executable: Path of the executable.
+        is_own: Whether it is the one that runs this process.
     """
 
     executable: Path
@@ -31,14 +31,14 @@ class Interpreter:
 
     @classmethod
     def own(cls) -> Interpreter:
-        """The one that runs this."""
+        """The interpreter that runs this process."""
         return cls(Path(sys.executable), is_own=True)
 
     def variables(self, given: Mapping[str, str]) -> dict[str, str]:
-        """All variables of a process that runs on it: this process's, and those that are given.
+        """Environment variables of a process on this interpreter: inherited and given ones.
 
-        `python` means this one, even where its environment is not activated, and it finds this
-        package.
+        `python` on PATH is this interpreter, even if its environment is not activated, and it can
+        import this package.
         """
         inherited = dict(os.environ)
         path = os.pathsep.join([str(self.executable.parent), inherited.get("PATH", os.defpath)])
@@ -50,7 +50,7 @@ class Interpreter:
         return {
             **inherited,
             "PATH": path,
-            # The packages of a user's own folder may be this Python's.
+            # The user's own site-packages may belong to this process's Python.
             "PYTHONNOUSERSITE": "1",
             **given,
             "PYTHONPATH": os.pathsep.join(found_first),
@@ -58,7 +58,7 @@ class Interpreter:
 
 
 def folder_of_this_package() -> Path:
-    """A folder in which another Python finds this package, and nothing else of this one's."""
+    """A folder for PYTHONPATH that contains this package and nothing else."""
     digest = hashlib.sha256(os.fsencode(PACKAGE)).hexdigest()[:16]
     folder = cache_folder("package") / digest
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,6 +67,6 @@ def folder_of_this_package() -> Path:
         try:
             link.symlink_to(PACKAGE, target_is_directory=True)
         except FileExistsError:
-            # Another process has just made it, to the same place.
+            # Another process has just created it, with the same target.
             return folder
     return folder

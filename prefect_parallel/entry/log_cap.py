@@ -1,9 +1,9 @@
-"""Keeps the logs of scripts that print without end from filling the disk.
+"""Limits the size of logs of scripts that print too much.
 
-Scripts write straight to plain files, so that nothing is lost when they are killed. Of a file that
-has grown too large the middle is taken out, with `fallocate` and its FALLOC_FL_COLLAPSE_RANGE: what
-the script appends meanwhile is neither lost nor held up, and head and tail stay. ext4 and xfs on
-Linux can do that; elsewhere the files grow as the script wants, and the step's log says so once.
+Scripts write to plain files, so that nothing is lost when they are killed. When a file grows too
+large, its middle is removed with `fallocate` and FALLOC_FL_COLLAPSE_RANGE, while the script keeps
+appending; head and tail are kept. Linux supports this on ext4 and xfs. On other file systems the
+files grow without limit, and the step's log says so once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HEAD_BYTES = 32 * MEBIBYTE
 TAIL_BYTES = 32 * MEBIBYTE
 
 ALIGNMENT = MEBIBYTE
-"""What is taken out is a multiple of this, and so of any file system's block."""
+"""Removed ranges are a multiple of this, which is a multiple of any file system's block."""
 
 WATCH_SECONDS = 2.0
 
@@ -30,17 +30,17 @@ _FALLOC_FL_COLLAPSE_RANGE = 0x08
 
 
 class LogCap:
-    """Looks after the files of a node's entry processes, in a thread of its own.
+    """Watches the logs of a node's entry processes in a thread of its own.
 
-    A file may be larger than `HEAD_BYTES + TAIL_BYTES` by what is printed within `WATCH_SECONDS`.
+    A file may exceed `HEAD_BYTES + TAIL_BYTES` by what is printed within `WATCH_SECONDS`.
     """
 
     def __init__(self, notes: Path, every: float = WATCH_SECONDS) -> None:
-        """Start it.
+        """Start the thread.
 
         Args:
-            notes: The log that is told if files cannot be capped.
-            every: Seconds between two looks.
+            notes: Log to note in that the file system does not support this.
+            every: Seconds between two checks.
         """
         self._notes = notes
         self._every = every
@@ -51,19 +51,19 @@ class LogCap:
         self._thread.start()
 
     def watch(self, paths: Iterable[Path]) -> None:
-        """Look after files, from now on to the end of the node."""
+        """Watch files until the node ends."""
         with self._lock:
             for path in paths:
                 self._capped.setdefault(path, _CappedFile(path))
 
     def close(self) -> None:
-        """Look a last time; to be called when nobody prints any more."""
+        """Check a last time, when all processes have ended."""
         self._closed.set()
         self._thread.join()
 
     def _run(self) -> None:
         while True:
-            over = self._closed.wait(self._every)
+            is_last = self._closed.wait(self._every)
             with self._lock:
                 capped = list(self._capped.values())
             try:
@@ -72,16 +72,16 @@ class LogCap:
             except OSError as error:
                 self._note(error)
                 return
-            if over:
+            if is_last:
                 return
 
     def _note(self, error: OSError) -> None:
-        text = f"what the script prints is kept whole, however long: {error}\n"
+        text = f"the size of the script's logs is not limited: {error}\n"
         try:
             with self._notes.open("a", encoding="utf-8") as notes:
                 notes.write(text)
         except OSError:
-            # The run directory may be what is gone.
+            # The run directory itself may be gone.
             return
 
 
@@ -91,10 +91,10 @@ class _CappedFile:
         self._dropped = 0
 
     def keep_small(self) -> None:
-        """Take the middle out of the file, if it is too large.
+        """Remove the middle of the file if it is too large.
 
         Raises:
-            OSError: The file system cannot do that.
+            OSError: The file system does not support it.
         """
         try:
             size = self._path.stat().st_size
@@ -107,7 +107,7 @@ class _CappedFile:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
         try:
             _collapse(descriptor, HEAD_BYTES, surplus, self._path)
-            # An earlier note stood at the head of what is gone now.
+            # An earlier note was at the start of the removed range.
             self._dropped += surplus
             os.pwrite(descriptor, _note(self._dropped), HEAD_BYTES)
         finally:
@@ -115,10 +115,10 @@ class _CappedFile:
 
 
 def _note(dropped: int) -> bytes:
-    """What stands between head and tail; it takes the place of the tail's first bytes."""
+    """The note between head and tail, which overwrites the first bytes of the tail."""
     return (
-        f"\n[... {dropped // MEBIBYTE} MiB are left out here: of what a process prints, the first"
-        f" {HEAD_BYTES // MEBIBYTE} and the last {TAIL_BYTES // MEBIBYTE} MiB are kept ...]\n"
+        f"\n[... {dropped // MEBIBYTE} MiB removed: the first {HEAD_BYTES // MEBIBYTE} and the last"
+        f" {TAIL_BYTES // MEBIBYTE} MiB that a process prints are kept ...]\n"
     ).encode()
 
 

@@ -1,6 +1,6 @@
-"""What an entry process may say to its node, and when.
+"""Validation of messages from entry processes.
 
-A script can reach the socket, by mistake or not: what comes is looked at before it counts.
+A script can write to the socket, by mistake or on purpose, so messages are not trusted.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _FIELDS: dict[str, dict[str, type]] = {
     "failed": {"error": str, "traceback": str},
     "ended": {},
 }
-"""Event -> what it has to tell."""
+"""Event -> its fields."""
 
 
 def validate_message(message: dict[str, Any], expected: Collection[str]) -> dict[str, Any]:
-    """The message, fit to be written to logs.
+    """The message, with text that can be written to logs.
 
     Args:
-        message: As it came.
-        expected: The events that may come now.
+        message: The message as received.
+        expected: Events that may occur now.
 
     Raises:
-        ProtocolError: It is another, or is not what the event has to tell.
+        ProtocolError: The event is not expected, or its fields are missing or of another type.
     """
     event = message.get("event")
     if not isinstance(event, str) or event not in expected:
@@ -44,5 +44,5 @@ def validate_message(message: dict[str, Any], expected: Collection[str]) -> dict
 
 
 def _as_text(text: str) -> str:
-    """Without halves of characters, which no file takes."""
+    """The text without lone surrogates, which cannot be written to files."""
     return text.encode(errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""What a node and its entry processes use: a sample now and then, in two CSV files."""
+"""Samples the resource usage of a node and its entry processes into two CSV files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prefect_parallel.layout import PerfLogs
 from prefect_parallel.output.timestamps import format_timestamp
 
 FIRST_SECONDS = 0.1
-"""What the first sample's rates are measured over."""
+"""Interval over which the rates of the first sample are measured."""
 
 _MEBIBYTE = 1024 * 1024
 
@@ -37,16 +37,16 @@ _PROCESS_COLUMNS = ("time", "process", "pid", "cpu_percent", "resident_bytes", "
 class ResourceMonitor:
     """Samples in a thread of its own: at once, every `interval` seconds, and when it is closed.
 
-    CPU is in percent of one core for a process, which with its children may have more than one, and
-    in percent of all cores for the node.
+    CPU usage of a process with its children is in percent of one core and may exceed 100; that of
+    the node is in percent of all cores.
     """
 
     def __init__(self, logs: PerfLogs, interval: float) -> None:
-        """Start it.
+        """Start the thread.
 
         Args:
-            logs: Where to.
-            interval: Seconds between two samples; 0 for none at all.
+            logs: The files to write.
+            interval: Seconds between two samples; 0 for no samples.
         """
         self._logs = logs
         self._interval = interval
@@ -58,7 +58,7 @@ class ResourceMonitor:
             self._thread.start()
 
     def watch(self, name: str, pid: int) -> None:
-        """Watch an entry process until it is gone."""
+        """Sample an entry process until it ends."""
         try:
             watched = _Watched(psutil.Process(pid))
         except psutil.NoSuchProcess:
@@ -67,7 +67,7 @@ class ResourceMonitor:
             self._watched[name] = watched
 
     def close(self) -> None:
-        """Take a last sample, and end."""
+        """Take a last sample and end the thread."""
         self._closed.set()
         if self._interval > 0:
             self._thread.join()
@@ -76,7 +76,7 @@ class ResourceMonitor:
         try:
             self._sample_until_closed()
         except OSError:
-            # A disk that is full or gone is the step's to tell of, which has more to lose on it.
+            # The step itself reports a disk that is full or gone.
             return
 
     def _sample_until_closed(self) -> None:
@@ -84,9 +84,9 @@ class ResourceMonitor:
         before = _Counters()
         self._closed.wait(FIRST_SECONDS)
         while True:
-            over = self._closed.is_set()
+            is_last = self._closed.is_set()
             before = self._sample(before, gpus)
-            if over:
+            if is_last:
                 return
             self._closed.wait(self._interval)
 
@@ -116,11 +116,11 @@ class ResourceMonitor:
 
 @dataclass
 class _Watched:
-    """An entry process with all that it started.
+    """An entry process and its descendants.
 
     Attributes:
-        cpu_seconds: What they had used at the last sample.
-        sampled_at: When that was; at first, when the process started.
+        cpu_seconds: CPU time used up to the last sample.
+        sampled_at: Time of the last sample; 0 before the first.
     """
 
     process: psutil.Process
@@ -128,7 +128,7 @@ class _Watched:
     sampled_at: float = 0.0
 
     def sample(self) -> list[Any] | None:
-        """The cells from `pid` on; None if the process is gone."""
+        """The cells from `pid` on; None if the process has ended."""
         cpu_seconds, resident, threads = 0.0, 0, 0
         try:
             started_at = self.process.create_time()
@@ -147,7 +147,7 @@ class _Watched:
             return None
         now = time.time()
         elapsed = now - (self.sampled_at or started_at)
-        # Less than before if a child was killed whose times nobody inherited.
+        # The sum decreases when a killed child's times are not inherited by its parent.
         used = max(cpu_seconds - self.cpu_seconds, 0.0)
         self.cpu_seconds, self.sampled_at = cpu_seconds, now
         return [self.process.pid, _number(100 * used / max(elapsed, 0.001)), resident, threads]
@@ -155,7 +155,7 @@ class _Watched:
 
 @dataclass
 class _Counters:
-    """The node's, since it was booted, as they are when this is made."""
+    """Counters of the node since it was booted, read when this is created."""
 
     seconds: float = field(default_factory=time.time)
     cpu: Any = field(default_factory=psutil.cpu_times)
@@ -167,7 +167,7 @@ class _Counters:
         memory = psutil.virtual_memory()
         elapsed = max(self.seconds - before.seconds, 0.001)
         rates = [
-            # A machine may have no disk or no network to count.
+            # A machine may have no disk or network counters.
             ""
             if ours is None or theirs is None
             else _number(max(getattr(ours, name) - getattr(theirs, name), 0) / elapsed)
@@ -187,19 +187,19 @@ class _Counters:
         return _number(100 * (1 - idle / whole)) if whole > 0 else 0.0
 
 
-# Linux counts guests' time in `user` and `nice` already.
+# On Linux `user` and `nice` include the guests' time.
 _CPU_FIELDS = [name for name in psutil.cpu_times()._fields if not name.startswith("guest")]
 
 
 def _gpu_usage() -> dict[str, list[Any]]:
-    """GPU -> its cells."""
+    """GPU index -> its cells."""
     usage = {}
     for line in ask_nvidia_smi(
         "--query-gpu=index,utilization.gpu,memory.used,memory.total",
         "--format=csv,noheader,nounits",
     ):
         index, percent, *memory = (cell.strip() for cell in line.split(","))
-        # What a GPU does not tell is `[N/A]`, or the like.
+        # Unsupported values are reported as `[N/A]` or similar.
         usage[index] = [
             percent if percent.isdigit() else "",
             *(int(cell) * _MEBIBYTE if cell.isdigit() else "" for cell in memory),

@@ -1,4 +1,4 @@
-"""What a node writes to the step's logs. Scripts' own output goes to their files by itself."""
+"""The logs that a node writes. The output of scripts goes directly to files."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ ATTEMPTS_HEADER = "started_at\tmini_batch\tattempt\titems\tsucceeded\tseconds\tr
 
 
 class NodeLogs:
-    """Lines are appended whole, so that nodes may share a file."""
+    """Writes a node's logs. Lines are appended whole, so that nodes may share a file."""
 
     def __init__(self, directory: StepDirectory) -> None:
         self._directory = directory
         self._offsets: dict[ProcessName, int] = {}
 
     def read_new_stdout(self, name: ProcessName, limit: int) -> str:
-        """What a process's script has printed since the last call.
+        """The text that a process has printed since the last call.
 
         Args:
             name: The process.
-            limit: Bytes of it that are wanted; the rest stays in the file only.
+            limit: Maximum number of bytes; the rest is only in the file.
         """
         start = self._offsets.get(name)
         if start is None:
-            # A process of an earlier run, whose part is reused.
+            # The process of a reused part, from an earlier run.
             return ""
         path = name.logs(self._directory).stdout
         with path.open("rb") as file:
@@ -46,12 +46,12 @@ class NodeLogs:
         return f"{text}\n[{left_out} more bytes in {file_name}]".lstrip()
 
     def processes(self, node: str) -> int:
-        """How many entry processes of a node have logs already."""
+        """Number of entry processes of a node that have logs."""
         folder = ProcessName(node, "").logs(self._directory).stdout.parent
         return len(list(folder.iterdir())) if folder.exists() else 0
 
     def attempt(self, name: ProcessName, record: Record) -> None:
-        """One line about an attempt that has ended."""
+        """Log an attempt that has ended, in one line."""
         self._offsets.setdefault(name, 0)
         path = name.logs(self._directory).attempts
         items = "?" if record.items is None else str(record.items)
@@ -70,16 +70,16 @@ class NodeLogs:
     def error(
         self, name: ProcessName, mini_batch: MiniBatch, attempt: int, failure: Failure
     ) -> str:
-        """A failed attempt: one line in the summary, all of it in the process's file.
+        """Log a failed attempt: one line in the summary, the traceback in the process's file.
 
         Returns:
-            The file with all of it, from the step's directory.
+            Path of the process's file, relative to the step's directory.
         """
         what = f"mini-batch {mini_batch.index}, attempt {attempt} ({mini_batch.describe()})"
         return self._error(name, what, failure)
 
     def script_error(self, name: ProcessName, failure: Failure) -> str:
-        """The same for what failed outside any mini-batch: the import, `init` or `shutdown`."""
+        """Log a failure outside any mini-batch: of the import, `init` or `shutdown`."""
         return self._error(name, "outside any mini-batch", failure)
 
     def _error(self, name: ProcessName, what: str, failure: Failure) -> str:

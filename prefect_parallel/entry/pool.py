@@ -1,4 +1,4 @@
-"""The entry processes of one node."""
+"""The pool of entry processes of a node."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.output.part import Record, write_part
 
 INIT_FAILURES_PER_SLOT = 3
-"""How often `init` may fail for each slot of a node on which it never succeeded."""
+"""Number of failures of `init` per slot after which a node without any success gives up."""
 
 
 class PoolClosed(PrefectParallelError):
-    """The step is over; what still ran was stopped."""
+    """The step has ended, and running mini-batches were stopped."""
 
 
 class InitKeepsFailing(PrefectParallelError):
-    """The entry script cannot be imported, or its `init` fails, time and again."""
+    """The import of the entry script, or its `init`, failed repeatedly on a node."""
 
 
 class EntryPool:
-    """Runs mini-batches on a node, each slot's thread on an entry process of its own.
+    """Runs mini-batches on a node, in one entry process per slot. Thread-safe.
 
-    Processes are started when a slot first needs one, kept from one mini-batch to the next, and
-    replaced when they die or have to be ended.
+    A process is started when a slot first needs one, is reused for further mini-batches, and is
+    replaced when it dies or has to be ended.
     """
 
     def __init__(
@@ -42,13 +42,13 @@ class EntryPool:
         on_first_run: Callable[[], None] = lambda: None,
         look_up: VariableLookup = dict,
     ) -> None:
-        """Make the pool of a node; no process is started yet.
+        """Create the pool without starting a process.
 
         Args:
-            config: What it runs.
-            node: The node's name.
-            on_first_run: Called once, when `run` is called for the first time on the node.
-            look_up: Called once, when the first process is about to start.
+            config: Configuration of the step.
+            node: Name of the node.
+            on_first_run: Called once, at the first call of `run` on the node.
+            look_up: Called once, before the first process is started.
         """
         self._config = config
         self._node = node
@@ -60,18 +60,19 @@ class EntryPool:
         self._closed = False
         self._idle: list[EntryProcess] = []
         self._busy = 0
-        # A node that comes back, after a crash or in a resumed run, has process names in use.
+        # After a crash or in a resumed run, the node has used process names before.
         self._started = self._logs.processes(node)
         self._has_run = False
         self._init_succeeded = False
         self._init_failures = 0
 
     def run(self, mini_batch: MiniBatch, attempt: int) -> Record:
-        """Run a mini-batch, unless it has succeeded already, and commit its record.
+        """Run a mini-batch, unless it has succeeded before, and commit its record.
 
         Raises:
-            InitKeepsFailing: So it is on this node, on which it never succeeded.
-            PoolClosed: The step ended meanwhile.
+            InitKeepsFailing: The import of the script, or `init`, failed too often on this node and
+                has never succeeded.
+            PoolClosed: The step has ended.
         """
         committed = self._config.committed(mini_batch)
         if committed is not None:
@@ -86,14 +87,14 @@ class EntryPool:
                 self._changed.notify_all()
 
     def read_new_stdout(self, record: Record, limit: int) -> str:
-        """What the process of a record has printed since the last call, up to so many bytes."""
+        """The text that the process of a record has printed since the last call."""
         return self._logs.read_new_stdout(ProcessName(record.node, record.process), limit)
 
     def close(self, grace: float = 0) -> None:
-        """Take no more work, call `shutdown` in idle processes, end whatever still runs.
+        """Accept no more work, call `shutdown` in idle processes and end all processes.
 
         Args:
-            grace: Seconds that mini-batches which run get to come to their end.
+            grace: Seconds to wait for running mini-batches.
         """
         with self._changed:
             if self._closed:
@@ -122,7 +123,7 @@ class EntryPool:
             return record
         result = process.attempt(mini_batch, attempt, self._note_run)
         if isinstance(result, Failure):
-            # A process that was stopped because the step is over has not failed.
+            # A process that was stopped because the step has ended has not failed.
             self._refuse_if_closed()
             result = self._commit_failure(mini_batch, attempt, process.name, result, started_at)
         elif result.error is not None:
@@ -172,7 +173,7 @@ class EntryPool:
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
-            raise PoolClosed("the step is over")
+            raise PoolClosed("the step has ended")
 
     def _shut_down(self, process: EntryProcess) -> None:
         failure = process.shut_down()
@@ -187,7 +188,7 @@ class EntryPool:
         failure: Failure,
         started_at: float,
     ) -> Record:
-        """Commit the record of an attempt that returned nothing."""
+        """Commit the record of a failed attempt."""
         record = dataclasses.replace(
             self._config.new_record(name, mini_batch, attempt),
             items=failure.items,

@@ -1,4 +1,4 @@
-"""What the system can be asked to do about the death of parents."""
+"""Linux's prctl: what happens to a process when its parent dies."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def become_subreaper() -> None:
-    """Become the parent of descendants whose own parent dies. Linux only; elsewhere nothing."""
+    """Become the parent of descendants whose own parent dies. Does nothing except on Linux."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def die_with_parent(parent: int) -> None:
-    """Be killed when the parent dies. Linux only; elsewhere the closing connection has to do.
+    """Have this process killed when its parent dies. Does nothing except on Linux.
 
     Args:
-        parent: Its process id, to notice a parent that is dead already.
+        parent: Process id of the parent, to detect that it has died already.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

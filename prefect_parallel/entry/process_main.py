@@ -1,10 +1,11 @@
-"""An entry process: loads the script once, then runs mini-batches until its node has no more.
+"""An entry process: loads the script once, then runs the mini-batches that its node sends.
 
-It is started with `python -m` in the snapshot of the code folder, which thus heads `sys.path`.
+It is started with `python -m` in the snapshot of the code folder, which is thus the first entry of
+`sys.path`.
 
-What it sends, in this order: `ready` once `init` has returned; for each mini-batch `loaded` when
-`run` is about to be called, `returned` when it has returned, then `done` with the part's record, or
-`failed` at any of these points; at the end `ended`, after `shutdown`.
+It sends these messages: `ready` when `init` has returned; for each mini-batch `loaded` before `run`
+is called, `returned` when it has returned and `done` with the part's record, or `failed` instead of
+any of them; `ended` after `shutdown`.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ from prefect_parallel.output.part import Record, write_part
 
 
 class WrongReturn(PrefectParallelError):
-    """`run` returned something that is neither a DataFrame nor a list nor a tuple."""
+    """`run` returned something other than a DataFrame, a list or a tuple."""
 
 
 def main(descriptor: int) -> None:
-    """Serve the node at the other end of a socket."""
+    """Serve the node that is connected to a socket."""
     die_with_parent(os.getppid())
     become_subreaper()
     channel = Channel(socket.socket(fileno=descriptor))
@@ -73,8 +74,8 @@ def main(descriptor: int) -> None:
 
 
 def _prepare(config: EntryConfig, name: ProcessName) -> Script:
-    """Set up what the script finds around it, and import it."""
-    # Line by line, so that a killed process has lost nothing that it printed.
+    """Set up logging, arguments and inputs of the script, and import it."""
+    # Flush each line, so that output is not lost if the process is killed.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     logs = name.logs(config.directory)
@@ -124,7 +125,7 @@ class _Worker:
             self._channel.send({"event": "done", "record": record.to_json()})
 
     def shut_down(self) -> None:
-        """Call the script's `shutdown`; what it raises goes to the log, for all work is done."""
+        """Call `shutdown` of the script. An exception is only logged, since all work is done."""
         try:
             self._script.shutdown()
         except BaseException as error:
@@ -135,7 +136,7 @@ class _Worker:
     def _run(self, mini_batch: MiniBatch, started: Record) -> Record:
         data = self._reader.read(mini_batch)
         items = len(data)
-        # A filter may have left nothing: no script need be ready for that.
+        # A filter may have removed all rows. Scripts need not handle empty mini-batches.
         returned: Any = self._call_run(data, mini_batch) if items else []
         kind = _kind(returned)
         count = len(returned)
@@ -164,7 +165,7 @@ class _Worker:
         return returned
 
     def _leave_forked_copy(self) -> None:
-        """End a child that the script forked and that came back here as if it were the parent."""
+        """Exit if this is a child that the script forked and that returned from `run`."""
         if os.getpid() != self._pid:
             os._exit(0)
 
@@ -189,7 +190,7 @@ def _encode(
 
 
 def _describe(error: BaseException) -> dict[str, str]:
-    """One line, and the traceback from the script's first line on."""
+    """The error in one line, and the traceback from the script's first frame on."""
     message = str(error).strip().splitlines()
     if isinstance(error, PrefectParallelError):
         described = {"error": message[0], "traceback": "\n".join(message[1:])}
@@ -198,7 +199,7 @@ def _describe(error: BaseException) -> dict[str, str]:
             "error": ": ".join([type(error).__name__, *message[:1]]),
             "traceback": script_traceback(error),
         }
-    # A file's name may hold bytes that are no text; no log could take them.
+    # File names may contain bytes that are not valid text and cannot be logged.
     return {key: text.encode(errors="backslashreplace").decode() for key, text in described.items()}
 
 

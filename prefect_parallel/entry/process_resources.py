@@ -1,4 +1,4 @@
-"""What a node does around each of its entry processes."""
+"""Resources of a node's entry processes: interpreter, variables, GPU, monitoring and log cap."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ from prefect_parallel.entry.log_cap import LogCap
 from prefect_parallel.entry.monitor import ResourceMonitor
 
 VariableLookup: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, str]]
-"""Gives the values of environment variables that are written as templates."""
+"""Maps environment variables given as templates to their values."""
 
 
 class ProcessResources:
-    """What each entry process runs on, the GPU that it is lent, what it uses, its logs' size.
-
-    May be used by several threads.
-    """
+    """Provides each entry process with what it runs on, and watches what it uses. Thread-safe."""
 
     def __init__(self, config: EntryConfig, node: str, look_up: VariableLookup) -> None:
         directory = config.directory
@@ -35,10 +32,11 @@ class ProcessResources:
         self._log_cap = LogCap(directory.job_log)
 
     def get_ready(self) -> Interpreter:
-        """What processes run on; the first call builds it and looks up variables, if need be.
+        """The interpreter for processes. The first call builds it and looks up variables.
 
         Raises:
-            PrefectParallelError: That failed.
+            EnvironmentBuildFailed: The environment cannot be built.
+            PrefectParallelError: A variable cannot be looked up.
         """
         with self._lock:
             if self._ready is None:
@@ -47,26 +45,26 @@ class ProcessResources:
             return self._ready[0]
 
     def variables(self, name: ProcessName) -> dict[str, str]:
-        """Variables for a process that is about to start; what they lend is its until it ended."""
+        """Environment variables for a new process, including the GPU that is reserved for it."""
         assert self._ready is not None, "by get_ready()"
         return {
-            **self._gpus.lend(name.process),
+            **self._gpus.assign(name.process),
             **self._config.environment_variables,
             **self._ready[1],
         }
 
     def started(self, name: ProcessName, pid: int) -> None:
-        """Called when a process runs, before it does anything."""
+        """Called when a process has started."""
         logs = name.logs(self._directory)
         self._log_cap.watch((logs.stdout, logs.stderr, logs.entry_script_log))
         self._monitor.watch(name.process, pid)
 
     def ended(self, name: ProcessName) -> None:
-        """Called when a process is gone, or could not be started."""
-        self._gpus.take_back(name.process)
+        """Called when a process has ended or could not be started."""
+        self._gpus.release(name.process)
 
     def stop_sampling(self) -> None:
-        """Take a last sample, while there are processes yet."""
+        """Take a last sample while processes are still alive."""
         self._monitor.close()
 
     def close(self) -> None:

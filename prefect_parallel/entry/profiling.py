@@ -1,4 +1,4 @@
-"""`--profiling_module cProfile`: where the time of an entry process goes."""
+"""`--profiling_module cProfile`: profiles of entry processes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _Returned = TypeVar("_Returned")
 
 
 def profiled(script: Script, target: Path) -> Script:
-    """A script whose `init` and `run` are profiled into one file, for `pstats` or snakeviz.
+    """A script whose `init` and `run` are profiled into a file for `pstats` or snakeviz.
 
-    The file is written anew after each call: a process that is killed leaves what it had.
+    The file is rewritten after each call, so that a killed process leaves one as well.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     profiler = cProfile.Profile()

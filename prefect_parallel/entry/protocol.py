@@ -1,6 +1,6 @@
-"""What a node and its entry processes say to each other: length-prefixed JSON over a socket.
+"""Messages between a node and its entry processes: length-prefixed JSON over a socket.
 
-JSON and not pickle, so that nothing a script sends back can run as code in the node.
+JSON instead of pickle, so that nothing sent by a script can be executed in the node.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 _LENGTH = struct.Struct(">I")
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-"""Far above any real message; a larger announced length means that the other end is broken."""
+"""Well above any valid message; a larger length means that the other end is broken."""
 
 
 class ProtocolError(Exception):
-    """The other end sent something that is no message."""
+    """The other end sent something that is not a valid message."""
 
 
 class Channel:
-    """One end of the conversation."""
+    """One end of a connection."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -35,7 +35,7 @@ class Channel:
         """Send one message.
 
         Raises:
-            OSError: The other end is gone.
+            OSError: The connection is closed.
         """
         text = json.dumps(message).encode()
         self._connection.settimeout(None)
@@ -45,21 +45,21 @@ class Channel:
         """Wait for the next message.
 
         Args:
-            deadline: On `time.monotonic()`'s clock; None waits for ever.
+            deadline: On the clock of `time.monotonic()`; None for no deadline.
 
         Returns:
-            The message; None if the other end is gone.
+            The message; None if the connection is closed.
 
         Raises:
             TimeoutError: The deadline passed.
-            ProtocolError: What came is not a message.
+            ProtocolError: The data is not a valid message.
         """
         header = self._take(_LENGTH.size, deadline)
         if header is None:
             return None
         (length,) = _LENGTH.unpack(header)
         if length > MAX_MESSAGE_BYTES:
-            raise ProtocolError(f"a message of {length} bytes was announced")
+            raise ProtocolError(f"a message of {length} bytes is too large")
         text = self._take(length, deadline)
         if text is None:
             return None

@@ -1,4 +1,4 @@
-"""The user's entry script, and what it may import from Azure's package."""
+"""The entry script, and the module `azureml_user` that scripts written for Azure import."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from prefect_parallel.errors import PrefectParallelError
 
 
 class InvalidEntryScript(PrefectParallelError):
-    """The script lacks what an entry script must have."""
+    """The entry script is not a Python file, or lacks a required function."""
 
 
 @dataclass(frozen=True)
 class Script:
-    """The functions of an entry script, under the names that the process calls."""
+    """The functions of an entry script."""
 
     init: Callable[[], object]
     run: Callable[[Any, MiniBatchContext], object]
@@ -52,7 +52,7 @@ def load_script(code: Path, entry_script: str) -> Script:
 
 
 def script_traceback(error: BaseException) -> str:
-    """The traceback from the script's first line on; all of it if no line is the script's."""
+    """The traceback from the script's first frame on; the full one if it has none."""
     ours = (str(Path(__file__).parents[1]), "<frozen")
     inner = error.__traceback__
     while inner is not None and inner.tb_frame.f_code.co_filename.startswith(ours):
@@ -61,7 +61,7 @@ def script_traceback(error: BaseException) -> str:
 
 
 def _find(module: ModuleType, name: str) -> Callable[..., object] | None:
-    """A function by its name; Azure's documentation prints the names capitalised."""
+    """A function by its name, also capitalised as in Azure's documentation."""
     for spelling in (name, name.capitalize()):
         found = getattr(module, spelling, None)
         if callable(found):
@@ -92,16 +92,21 @@ def _takes_context(run: Callable[..., object]) -> bool:
 
 
 class EntryScript:
-    """`azureml_user.parallel_run.EntryScript`, which scripts written for Azure import.
-
-    A singleton: `EntryScript()` always gives the same object.
+    """`azureml_user.parallel_run.EntryScript`, a singleton that scripts written for Azure import.
 
     Attributes:
-        logger: Writes to the process's entry script log.
-        log_dir: The folder of the step's user logs.
-        output_dir: A folder in the run directory for the script's own files.
-        agent_name: The entry process's name, e.g. `process003`.
-        node_id: The node's.
+        logger: Logger that writes to the process's entry script log.
+        log_dir: Folder of the step's user logs.
+        output_dir: Folder in the run directory for files of the script.
+        agent_name: Name of the entry process, e.g. `process003`.
+        node_id: Name of the node, e.g. `node-0`.
+
+    Example:
+        ```python
+        from azureml_user.parallel_run import EntryScript
+
+        EntryScript().logger.info("model loaded")
+        ```
     """
 
     _instance: EntryScript | None = None
@@ -119,7 +124,7 @@ class EntryScript:
 
     @property
     def working_dir(self) -> str:
-        """The snapshot of the code folder."""
+        """Snapshot of the code folder."""
         return str(Path.cwd())
 
 

@@ -1,8 +1,8 @@
-"""Starts processes that never outlive this one, whatever happens to it or to them.
+"""Starts processes that never outlive this one.
 
-A process of its own, which runs no user code and so cannot hang, is the parent of them all. It ends
-them, with everything that they forked, when it is asked to, when one dies, and when its connection
-closes because this process is gone, be it by SIGKILL.
+Their parent is a process of its own, which runs no user code and therefore cannot hang. It ends
+them and their descendants on request, when one of them dies, and when its connection closes because
+this process has ended, even by SIGKILL.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Exit:
     """How a process ended.
 
     Attributes:
-        status: Its exit code; minus the signal's number if a signal ended it.
-        peak_memory: The largest resident size it had, in bytes.
+        status: Exit code, or minus the number of the signal that ended the process.
+        peak_memory: Maximum resident set size in bytes.
     """
 
     status: int
@@ -43,7 +43,7 @@ class Exit:
 
 
 class Spawner:
-    """The way to that process. May be used by several threads."""
+    """Client of the spawner process. Thread-safe."""
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
@@ -55,7 +55,7 @@ class Spawner:
                     "prefect_parallel.entry.spawner_main",
                     str(theirs.fileno()),
                 ],
-                # Where this package is, so that no module of the user's takes the place of one.
+                # The folder of this package, so that the user's modules cannot shadow others.
                 cwd=Path(__file__).parents[2],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -78,19 +78,19 @@ class Spawner:
         """Start a process in a session of its own.
 
         Args:
-            command: Its argv.
-            folder: Its working directory.
-            environment: All of its environment.
-            stdout: The file that its output is appended to.
-            stderr: The same for standard error.
-            connection: Handed to the process, which finds the file descriptor's number as its
-                last argument.
+            command: The arguments, beginning with the program.
+            folder: Working directory.
+            environment: The complete environment.
+            stdout: File that standard output is appended to.
+            stderr: File that standard error is appended to.
+            connection: Socket that the process inherits. The number of its file descriptor is
+                appended to the arguments.
 
         Returns:
             The process id.
 
         Raises:
-            OSError: The command could not be started.
+            OSError: The program could not be started.
         """
         request = {
             "do": "start",
@@ -106,26 +106,26 @@ class Spawner:
         return int(answer["pid"])
 
     def end(self, pid: int, *, grace: float = 0) -> Exit:
-        """End a process, with all that it started.
+        """End a process and its descendants.
 
         Args:
-            pid: As `start` returned it; a process that ended by itself may be ended once.
-            grace: Seconds that it gets after SIGTERM; 0 sends SIGKILL at once.
+            pid: Process id returned by `start`. The process may have ended by itself.
+            grace: Seconds between SIGTERM and SIGKILL; 0 to send SIGKILL at once.
         """
         try:
             answer = self._ask({"do": "end", "pid": pid, "grace": grace})
         except OSError:
-            # Closed meanwhile, which ended the process.
+            # The spawner was closed, which has ended the process.
             return Exit(-signal.SIGKILL, 0)
         return Exit(answer["status"], answer["peak_memory"])
 
     def poll(self, pid: int) -> Exit | None:
-        """How a process ended by itself; None while it runs. What it left behind is ended then."""
+        """How a process ended; None while it runs. Its remaining descendants are ended."""
         answer = self._ask({"do": "poll", "pid": pid})
         return Exit(answer["status"], answer["peak_memory"]) if "status" in answer else None
 
     def close(self) -> None:
-        """End whatever still runs."""
+        """End all processes."""
         with self._lock:
             self._channel.close()
         self._process.wait()
@@ -134,11 +134,11 @@ class Spawner:
         self, request: dict[str, Any], connection: socket.socket | None = None
     ) -> dict[str, Any]:
         with self._lock:
-            # The descriptor travels with one byte of its own, ahead of the request.
+            # The descriptor is sent with a byte of its own before the request.
             descriptors = [] if connection is None else [connection.fileno()]
             socket.send_fds(self._connection, [b"+"], descriptors)
             self._channel.send(request)
             answer = self._channel.receive()
         if answer is None:
-            raise ChildProcessError("the process that starts all others is gone")
+            raise ChildProcessError("the process that starts entry processes has ended")
         return answer

@@ -1,9 +1,9 @@
-"""The process behind `Spawner`: parent of all that it starts, as the entry processes of a node.
+"""The process behind `Spawner`: the parent of the processes that it starts.
 
-It is a subreaper, and so is each entry process: what an entry process forks stays below that one
-while it lives, and falls to this process when it dies. So every child that was not started here
-was left behind by a dead one, and is killed, however it tried to get away (setsid, double fork).
-Where the system knows no subreapers (macOS), the process group is killed instead.
+It is a subreaper, and so is each entry process: descendants of an entry process stay below it while
+it lives and become children of this process when it dies. A child that was not started here was
+therefore left behind by a dead process and is killed, even after setsid or a double fork. On
+systems without subreapers (macOS) the process group is killed instead.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from prefect_parallel.entry.prctl import become_subreaper
 from prefect_parallel.entry.protocol import Channel
 
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
-"""The unit of `ru_maxrss`."""
+"""Unit of `ru_maxrss`."""
 
 
 class _Children:
-    """The processes that run, and how those that ended did."""
+    """The running processes, and the exits of those that have ended."""
 
     def __init__(self) -> None:
         self._running: dict[int, subprocess.Popen[bytes]] = {}
@@ -74,7 +74,7 @@ class _Children:
             self.end(pid, 0)
 
     def reap(self) -> None:
-        """Note every child that has ended."""
+        """Record all children that have ended."""
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -92,7 +92,7 @@ class _Children:
                 }
 
     def sweep(self) -> None:
-        """Kill what dead processes left behind, until nothing of it is left."""
+        """Kill the descendants that dead processes left behind until none is left."""
         while strays := [
             child for child in psutil.Process().children() if child.pid not in self._running
         ]:
@@ -141,7 +141,7 @@ def main(descriptor: int) -> None:
 
 
 def _serve(connection: socket.socket, channel: Channel, children: _Children) -> bool:
-    """Carry out one request; False if there will be no more."""
+    """Serve one request; False if the connection is closed."""
     try:
         mark, descriptors, _, _ = socket.recv_fds(connection, 1, 1)
     except ConnectionResetError:

@@ -83,7 +83,7 @@ _not_this_{unique} = Compute()
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x = 1\n", "has no block"),
+        ("x = 1\n", "defines no block"),
         ("x = 1\nimport prefect_paralel\n", "blocks.py:2: No module named 'prefect_paralel'"),
         ("x = (\n", "blocks.py:1: '(' was never closed"),
         (
@@ -145,7 +145,7 @@ def test_names_of_data_are_found_in_blocks(tmp_path: Path, server: str) -> None:
     files["path"] = f"azureml:a_{unique}:1"
     it.file.write_text(yaml.safe_dump(job))
     said = it.run(expect=2)
-    assert f"jobs.step.inputs.files: azureml:a_{unique}:1: no version '1'" in said
+    assert f"jobs.step.inputs.files: azureml:a_{unique}:1: unknown version '1'" in said
     assert "allowed: 9, 10" in said
 
     files["path"] = f"azureml://datastores/my_stor_{unique}/paths/10"
@@ -171,8 +171,8 @@ def test_a_file_has_precedence_over_blocks(tmp_path: Path, server: str) -> None:
     ("fields", "message"),
     [
         ({"address": "tcp://a:1", "cluster_class": "a.B"}, "either address or cluster_class"),
-        ({"adapt_kwargs": {}}, "are for a cluster_class"),
-        ({"tls_ca": "ca.pem"}, "are for an address"),
+        ({"adapt_kwargs": {}}, "need a cluster_class"),
+        ({"tls_ca": "ca.pem"}, "need an address"),
     ],
     ids=["two places", "adapts nothing", "secures nothing"],
 )

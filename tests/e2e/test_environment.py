@@ -191,7 +191,10 @@ def test_a_run_that_was_killed_leaves_no_half_environment(
     [
         (
             {"dependencies": [{"pip": ["numpy==99.1"]}]},
-            ["uv, building an environment, ended with exit code 1", "no version of numpy==99.1"],
+            [
+                "uv failed with exit code 1 while building an environment",
+                "no version of numpy==99.1",
+            ],
         ),
         ({"dependencies": ["python=3.8"]}, ["==3.8.*: an entry process needs Python >=3.10"]),
         (
@@ -201,7 +204,7 @@ def test_a_run_that_was_killed_leaves_no_half_environment(
         (
             {"dependencies": [{"pip": ["numpy<2", "pyarrow==26.0.1"]}]},
             [
-                "python, building an environment, ended with exit code 1",
+                "python failed with exit code 1 while building an environment",
                 "pyarrow requires NumPy 2.0",
             ],
         ),

@@ -109,11 +109,11 @@ def test_a_driver_that_does_not_answer_is_no_gpu(two_gpus: Path) -> None:
 
 def test_devices_are_lent_in_turn() -> None:
     gpus = Gpus(["0", "1"])
-    assert gpus.lend("process000") == {"CUDA_VISIBLE_DEVICES": "0"}
-    assert gpus.lend("process001") == {"CUDA_VISIBLE_DEVICES": "1"}
-    assert gpus.lend("process002") == {"CUDA_VISIBLE_DEVICES": ""}
-    gpus.take_back("process002")
-    gpus.take_back("process001")
-    gpus.take_back("process001")
-    assert gpus.lend("process003") == {"CUDA_VISIBLE_DEVICES": "1"}
-    assert gpus.lend("process004") == {"CUDA_VISIBLE_DEVICES": ""}
+    assert gpus.assign("process000") == {"CUDA_VISIBLE_DEVICES": "0"}
+    assert gpus.assign("process001") == {"CUDA_VISIBLE_DEVICES": "1"}
+    assert gpus.assign("process002") == {"CUDA_VISIBLE_DEVICES": ""}
+    gpus.release("process002")
+    gpus.release("process001")
+    gpus.release("process001")
+    assert gpus.assign("process003") == {"CUDA_VISIBLE_DEVICES": "1"}
+    assert gpus.assign("process004") == {"CUDA_VISIBLE_DEVICES": ""}

@@ -11,7 +11,7 @@ from prefect_parallel.entry.log_cap import ALIGNMENT, HEAD_BYTES, MEBIBYTE, TAIL
 from tests.entry.conftest import NodeFactory
 
 LIMIT = HEAD_BYTES + TAIL_BYTES + ALIGNMENT
-NOTE = re.compile(rb"\n\[\.\.\. (\d+) MiB are left out here: [^\n]* \.\.\.\]\n")
+NOTE = re.compile(rb"\n\[\.\.\. (\d+) MiB removed: [^\n]* \.\.\.\]\n")
 
 
 def test_head_and_tail_stay_and_what_was_dropped_is_said(node: NodeFactory) -> None:
@@ -76,5 +76,5 @@ def test_where_it_cannot_be_done_the_step_says_so(tmp_path: Path) -> None:
         assert path.stat().st_size == LIMIT + ALIGNMENT
     finally:
         path.unlink()
-    assert "what the script prints is kept whole" in notes.read_text()
+    assert "logs is not limited" in notes.read_text()
     assert "Operation not supported" in notes.read_text()

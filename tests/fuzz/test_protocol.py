@@ -110,7 +110,7 @@ def test_any_part(fuzz: Fuzz[bytes], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sent", "said"),
     [
-        (b"garbage that is far longer than its length says", "cannot be understood"),
+        (b"garbage that is far longer than its length says", "invalid message"),
         (framed([]), "not a JSON object"),
         (framed({}), "not one of returned, failed"),
         (framed({"event": "timeout"}), "not one of returned, failed"),
