@@ -97,6 +97,10 @@ class Document:
                 break
         return place
 
+    def is_overridden(self, path: KeyPath) -> bool:
+        """Whether the value at the path, or a value above or below it, was set from elsewhere."""
+        return any(path[: len(other)] == other[: len(path)] for other in self.origins)
+
     def problem(
         self,
         path: KeyPath,
@@ -128,7 +132,7 @@ def plain(value: Any) -> Any:
         return {key: plain(child) for key, child in value.items()}
     if isinstance(value, Items):
         return [plain(child) for child in value]
-    return value
+    return str(value) if isinstance(value, Date) else value
 
 
 def shown(value: Any) -> str:

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from prefect_parallel import load_pipeline
+from prefect_parallel.job import resolve
 
 DOCS = Path(__file__).parents[1] / "docs"
 TUTORIAL = (DOCS / "tutorial.md").read_text()
@@ -138,8 +139,8 @@ def test_the_pipeline_in_python_is_that_of_the_tutorial(
         write_files(page, tmp_path)
     (tmp_path / "readings").mkdir()
     monkeypatch.chdir(tmp_path)
-    in_python = runpy.run_path("meters.py")["job"].resolve()
-    in_yaml = load_pipeline("pipeline.yml").resolve()
+    in_python = resolve(runpy.run_path("meters.py")["job"])
+    in_yaml = resolve(load_pipeline("pipeline.yml"))
     (ours,), (its,) = in_python.steps.values(), in_yaml.steps.values()
     # There, the pipeline has the output, too.
     assert ours.outputs.keys() == its.outputs.keys()

@@ -35,7 +35,7 @@ from prefect_parallel.flow.run.major_input import major_input, split_input
 from prefect_parallel.flow.run.step_data import StepData
 from prefect_parallel.flow.server.placeholders import look_up
 from prefect_parallel.flow.server.server import prefect_server
-from prefect_parallel.job import OutputOf, ParallelStep, load_pipeline
+from prefect_parallel.job import OutputOf, ParallelStep, load_pipeline, resolve
 from prefect_parallel.layout import RunDirectory, StepDirectory
 
 DEBUGGED = ProcessName("node-0", "debug")
@@ -91,7 +91,7 @@ def debug_mini_batch(
 
 
 def _step(file: Path, overrides: Sequence[str], name: str) -> ParallelStep:
-    steps = load_pipeline(file, overrides).resolve().steps
+    steps = resolve(load_pipeline(file, overrides)).steps
     found = steps.get(name)
     if not isinstance(found, ParallelStep):
         known = [name for name, each in steps.items() if isinstance(each, ParallelStep)]

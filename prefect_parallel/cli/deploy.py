@@ -31,7 +31,7 @@ from prefect_parallel.deploy.schedule_options import schedule_of
 from prefect_parallel.deploy.snapshots import PULL_STEP
 from prefect_parallel.errors import InvalidPipeline, PrefectParallelError, Problem
 from prefect_parallel.flow.prefect_names import prefect_name, prefect_tags
-from prefect_parallel.job import PipelineJob, load_pipeline
+from prefect_parallel.job import PipelineJob, load_pipeline, resolve
 
 
 class UnclearPipeline(PrefectParallelError):
@@ -108,7 +108,7 @@ def _check_values(job: PipelineJob, values: dict[str, Any], *, is_scheduled: boo
         each.name for each in job.parameters if each.default is None and each.name not in values
     ]
     if not missing:
-        job.resolve(values)
+        resolve(job, values)
     elif is_scheduled:
         raise InvalidPipeline(
             [

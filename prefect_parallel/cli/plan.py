@@ -5,7 +5,6 @@ from __future__ import annotations
 import array
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from prefect_parallel.cli.console import ignored_keys, plain_console
@@ -14,7 +13,7 @@ from prefect_parallel.data import Datastores, MiniBatch
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.flow.run.major_input import major_input, split_input
 from prefect_parallel.flow.run.unmet_requirements import unmet_requirements
-from prefect_parallel.job import CommandStep, Data, ParallelStep, load_pipeline
+from prefect_parallel.job import CommandStep, Data, ParallelStep, load_pipeline, resolve
 
 
 def plan_pipeline(file: Path, overrides: Sequence[str], datastores: Path | None) -> None:
@@ -28,7 +27,7 @@ def plan_pipeline(file: Path, overrides: Sequence[str], datastores: Path | None)
     console = plain_console()
     known = known_datastores(datastores)
     job = load_pipeline(file, overrides)
-    resolved = job.resolve()
+    resolved = resolve(job)
     for number, step in enumerate(resolved.steps.values(), start=1):
         after = ", ".join(sorted(resolved.graph[step.name]))
         order = f", after {after}" if after else ""
@@ -60,7 +59,7 @@ def _parallel(step: ParallelStep, datastores: Datastores) -> Iterator[tuple[str,
     yield "slots", f"{step.instance_count * slots}: {nodes} x {slots}"
     yield "attempts", f"up to {1 + step.max_retries} per mini-batch, {step.timeout} s each"
     yield "thresholds", _thresholds(step)
-    for name, value in asdict(step.predefined).items():
+    for name, value in step.settings.items():
         if name.endswith("_timeout") and value is not None:
             yield "", f"{name}: {value:g} s"
 
@@ -95,12 +94,11 @@ def _amount(mini_batch: MiniBatch) -> int | None:
 
 
 def _thresholds(step: ParallelStep) -> str:
-    predefined = step.predefined
     parts = []
     if step.mini_batch_error_threshold >= 0:
         parts.append(f"{step.mini_batch_error_threshold} failed mini-batches")
-    if predefined.error_threshold >= 0:
-        parts.append(f"{predefined.error_threshold} failed items")
-    if predefined.allowed_failed_percent < 100:
-        parts.append(f"{predefined.allowed_failed_percent:g} % failed mini-batches")
+    if step.error_threshold >= 0:
+        parts.append(f"{step.error_threshold} failed items")
+    if step.allowed_failed_percent < 100:
+        parts.append(f"{step.allowed_failed_percent:g} % failed mini-batches")
     return f"fails with more than {' or '.join(parts)}" if parts else "none, failures are ignored"

@@ -12,7 +12,7 @@ from typing import cast
 
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID_ERRORS
 from prefect_parallel.flow.run_options import RunOptions, default_run_name
-from prefect_parallel.job import load_pipeline
+from prefect_parallel.job import load_pipeline, resolve
 
 
 def run_pipeline(
@@ -31,7 +31,7 @@ def run_pipeline(
         UploadFailed: The run directory cannot be uploaded to the run store.
     """
     job = load_pipeline(file, overrides)
-    resolved = job.resolve()
+    resolved = resolve(job)
     if not verbose:
         _quieten_prefect_and_dask()
 

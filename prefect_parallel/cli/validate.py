@@ -9,7 +9,7 @@ from prefect_parallel.cli.console import error_count, ignored_keys, plain_consol
 from prefect_parallel.data import Datastores
 from prefect_parallel.errors import InvalidInput, InvalidPipeline
 from prefect_parallel.flow.preflight import check_names
-from prefect_parallel.job import load_pipeline
+from prefect_parallel.job import load_pipeline, resolve
 
 
 def validate_pipelines(
@@ -29,7 +29,7 @@ def _validate(file: Path, overrides: Sequence[str], datastores: Datastores | Non
     console = plain_console()
     try:
         job = load_pipeline(file, overrides)
-        resolved = job.resolve()
+        resolved = resolve(job)
         if datastores is not None:
             check_names(resolved, datastores)
     except (InvalidInput, InvalidPipeline) as error:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
-
-from pydantic import Discriminator, Field, Tag, ValidationError
+from typing import Annotated, ClassVar
 
 from prefect_parallel.deploy.trigger import Trigger
 from prefect_parallel.document import Document, Section, dotted
 from prefect_parallel.errors import InvalidFile, InvalidPipeline, did_you_mean
-from prefect_parallel.job.format.model import Model, Reading, optional, problems_of, tag
+from prefect_parallel.job.format.model import Model, key, optional
+from prefect_parallel.job.format.reading import Reading
+from prefect_parallel.job.format.shapes import mapping_or
 from prefect_parallel.job.format.types import Anything, Text, TextOrNull
-from prefect_parallel.job.format.validators import ChoiceValidator
+from prefect_parallel.job.format.validators import ChoiceValidator, TextValidator
 from prefect_parallel.job.loading.load import job_from
 from prefect_parallel.job.loading.overrides import apply_overrides, merge
 from prefect_parallel.job.models.pipeline import PipelineJob
@@ -31,10 +31,10 @@ _CHANGE = "In place of the pipeline's; a mapping key by key."
 class CreateJobModel(Model):
     """What to run, and with what changed; the changes are checked where they are put."""
 
-    type: Annotated[str, ChoiceValidator(("pipeline",), any_case=True)] = Field(
-        default="pipeline", description="The kind of job."
+    type: Annotated[str, ChoiceValidator(("pipeline",), any_case=True)] = key(
+        "The kind of job.", default="pipeline"
     )
-    job: Text = Field(description="The pipeline's file.", examples=["./pipeline.yml"])
+    job: Text = key("The pipeline's file.", examples=["./pipeline.yml"])
     name: Anything = optional(_CHANGE)
     display_name: Anything = optional(_CHANGE)
     description: Anything = optional(_CHANGE)
@@ -49,34 +49,25 @@ class CreateJobModel(Model):
     outputs: Anything = optional(_CHANGE)
 
 
-def _create_job_kind(value: Any) -> str:
-    return tag("mapping") if isinstance(value, (dict, CreateJobModel)) else tag("path")
-
-
-CreateJob = Annotated[
-    Annotated[CreateJobModel, Tag(tag("mapping"))] | Annotated[Text, Tag(tag("path"))],
-    Discriminator(_create_job_kind),
-]
+CreateJob = Annotated[CreateJobModel | str, mapping_or(CreateJobModel, TextValidator())]
 
 
 class ScheduleModel(Model):
     """A schedule, as it is written."""
 
-    no_meaning: ClassVar[frozenset[str]] = frozenset({"display_name", "properties"})
+    no_effect: ClassVar[frozenset[str]] = frozenset({"display_name", "properties"})
 
-    schema_: Anything = Field(
-        default=None, alias="$schema", description="Where editors find a schema."
-    )
+    schema_: Anything = key("Where editors find a schema.", default=None, name="$schema")
     name: Text | None = optional("The deployment's; by default after the pipeline's file.")
     display_name: Text | None = None
     description: Text | None = optional("The deployment's.")
-    tags: dict[str, TextOrNull] = Field(
-        default_factory=dict, description="The deployment's.", examples=[{"owner": "sales"}]
+    tags: dict[str, TextOrNull] = key(
+        "The deployment's.", factory=dict, examples=[{"owner": "sales"}]
     )
     properties: dict[str, TextOrNull] | None = None
-    trigger: Trigger = Field(description="When it runs.")
-    create_job: CreateJob = Field(
-        description="What runs: the pipeline's file, or that and what is another in it.",
+    trigger: Trigger = key("When it runs.")
+    create_job: CreateJob = key(
+        "What runs: the pipeline's file, or that and what is another in it.",
         examples=["./pipeline.yml", {"job": "./pipeline.yml", "inputs": {"rows": 5}}],
     )
 
@@ -106,10 +97,7 @@ class ScheduleFile:
         """
         document = read_document(file, InvalidSchedule)
         reading = Reading(document)
-        try:
-            model = ScheduleModel.model_validate(document.data, context=reading)
-        except ValidationError as error:
-            raise InvalidSchedule(problems_of(error, reading)) from None
+        model = ScheduleModel.read(document.data, (), reading)
         if reading.problems:
             raise InvalidSchedule(reading.problems)
         ignored = [dotted(path) for path in reading.ignored]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
-from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from prefect_parallel.deploy.time_zone import iana_zone, nearest_zone
-from prefect_parallel.job.format.model import Model, optional
+from prefect_parallel.job.format.model import Model, key, optional
+from prefect_parallel.job.format.reading import Refused
 from prefect_parallel.job.format.types import FixedCount
-from prefect_parallel.job.format.validators import ChoiceValidator, Validator, wrong
+from prefect_parallel.job.format.validators import ChoiceValidator, Validator
 
 WEEK_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 FREQUENCIES = ("minute", "hour", "day", "week", "month")
@@ -27,6 +28,7 @@ _KEYS = {
     "cron": ("expression",),
     "recurrence": ("frequency", "interval", "schedule"),
 }
+_TIMES = ("start_time", "end_time", "time_zone")
 _REQUIRED = {"cron": ("expression",), "recurrence": ("frequency", "interval")}
 
 
@@ -123,30 +125,30 @@ class WeekDaysRule(Validator):
 class Pattern(Model):
     """When a job runs on the days that a recurrence falls on, and on which of them."""
 
-    hours: Annotated[tuple[int, ...], NumbersRule(0, 23)] = Field(
-        description="At which hours, one or a list.", examples=[2, [2, 14]]
+    hours: Annotated[tuple[int, ...], NumbersRule(0, 23)] = key(
+        "At which hours, one or a list.", examples=[2, [2, 14]]
     )
-    minutes: Annotated[tuple[int, ...], NumbersRule(0, 59)] = Field(
-        description="At which minutes of each of these hours."
+    minutes: Annotated[tuple[int, ...], NumbersRule(0, 59)] = key(
+        "At which minutes of each of these hours.",
     )
-    week_days: Annotated[tuple[str, ...], WeekDaysRule()] = Field(
-        default=(), description="On which days of the week.", examples=[["monday", "friday"]]
+    week_days: Annotated[tuple[str, ...], WeekDaysRule()] = key(
+        "On which days of the week.", default=(), examples=[["monday", "friday"]]
     )
-    month_days: Annotated[tuple[int, ...], NumbersRule(1, 31)] = Field(
-        default=(), description="On which days of the month."
+    month_days: Annotated[tuple[int, ...], NumbersRule(1, 31)] = key(
+        "On which days of the month.", default=()
     )
 
 
 class Trigger(Model):
     """A cron or a recurrence trigger."""
 
-    type: Annotated[str, ChoiceValidator(tuple(_KEYS), any_case=True)] = Field(
-        description="The kind of trigger."
+    type: Annotated[str, ChoiceValidator(tuple(_KEYS), any_case=True)] = key(
+        "The kind of trigger.",
     )
     start_time: Annotated[datetime, MomentRule()] | None = optional("Nothing runs before.")
     end_time: Annotated[datetime, MomentRule()] | None = optional("Nothing runs after.")
-    time_zone: Annotated[str, ZoneRule()] = Field(
-        default=DEFAULT_ZONE, description="Of all times here, by Windows's name or IANA's."
+    time_zone: Annotated[str, ZoneRule()] = key(
+        "Of all times here, by Windows's name or IANA's.", default=DEFAULT_ZONE
     )
     expression: Annotated[str, CronRule()] | None = optional(
         "Of a cron trigger: when it runs.", examples=["30 6 * * MON-FRI"]
@@ -159,29 +161,22 @@ class Trigger(Model):
         "Of a recurrence by day, week or month: when it runs on such a day."
     )
 
-    @field_validator("expression", "frequency", "interval", "schedule")
-    @classmethod
-    def _check_key(cls, value: Any, info: ValidationInfo) -> Any:
-        of_type = info.data.get("type")
-        if of_type and info.field_name not in _KEYS[of_type]:
-            allowed = ", ".join((*_KEYS[of_type], "start_time", "end_time", "time_zone"))
-            raise wrong(f"not a key of a {of_type} trigger", allowed=allowed)
-        if info.field_name == "schedule" and info.data.get("frequency") in WITHOUT_PATTERN:
-            raise wrong(
-                f"found a pattern, and frequency: {info.data['frequency']}",
-                allowed="a pattern with frequency: day, week or month",
-            )
-        return value
-
-    @model_validator(mode="after")
-    def _check_all(self) -> Trigger:
-        for key in _REQUIRED[self.type]:
-            if getattr(self, key) is None:
-                raise wrong(f"the key {key} is missing")
+    def check(self, refuse: Callable[[str, Refused], None]) -> None:
+        if self.type is None:  # It is broken.
+            return
+        for name in sorted(set(self.given) - {"type", *_KEYS[self.type], *_TIMES}):
+            allowed = ", ".join((*_KEYS[self.type], *_TIMES))
+            refuse(name, Refused(f"not a key of a {self.type} trigger", allowed=allowed))
+        if self.schedule is not None and self.frequency in WITHOUT_PATTERN:
+            found = f"found a pattern, and frequency: {self.frequency}"
+            allowed = "a pattern with frequency: day, week or month"
+            refuse("schedule", Refused(found, allowed=allowed))
+        for name in _REQUIRED[self.type]:
+            if getattr(self, name) is None:
+                refuse(name, Refused("the key is missing"))
         start, end = self.local(self.start_time), self.local(self.end_time)
         if start and end and end <= start:
-            raise wrong("end_time is not after start_time")
-        return self
+            refuse("end_time", Refused("must be after start_time"))
 
     def local(self, moment: datetime | None) -> datetime | None:
         """A moment as the clocks of the time zone show it, without the zone."""

@@ -28,7 +28,7 @@ from prefect_parallel.flow.run_options import (
 )
 from prefect_parallel.flow.server.block_datastores import with_blocks
 from prefect_parallel.flow.steps.groups import MAX_TASK_RUNS
-from prefect_parallel.job import PipelineJob, ResolvedJob, load_pipeline
+from prefect_parallel.job import PipelineJob, ResolvedJob, load_pipeline, resolve
 from prefect_parallel.layout import RunDirectory
 
 
@@ -101,7 +101,7 @@ def flow_of(job: PipelineJob, options: RunOptions, observer: Observer) -> Pipeli
         assert context is not None
         flow_run = context.flow_run
         assert flow_run is not None
-        resolved = job.resolve(values)
+        resolved = resolve(job, values)
         run = _run(resolved, options, _handle(job, options, flow_run), observer)
         return PipelineRun(job, values, resolved, run, flow_run.id).run()
 

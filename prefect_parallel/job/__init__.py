@@ -4,6 +4,7 @@ from prefect_parallel.document import Document
 from prefect_parallel.job.files.requirements import CondaSpec, Requirements
 from prefect_parallel.job.loading.load import load_pipeline
 from prefect_parallel.job.models.pipeline import Parameter, PipelineJob
+from prefect_parallel.job.resolution.resolve import resolve
 from prefect_parallel.job.resolution.resolved import (
     AppendRowTo,
     CommandStep,
@@ -15,8 +16,7 @@ from prefect_parallel.job.resolution.resolved import (
     ParallelStep,
     ResolvedJob,
 )
-from prefect_parallel.job.settings.program_arguments import PredefinedArguments
-from prefect_parallel.job.shell import InvalidCommand
+from prefect_parallel.job.syntax.shell import InvalidCommand
 
 __all__ = [
     "AppendRowTo",
@@ -32,8 +32,8 @@ __all__ = [
     "ParallelStep",
     "Parameter",
     "PipelineJob",
-    "PredefinedArguments",
     "Requirements",
     "ResolvedJob",
     "load_pipeline",
+    "resolve",
 ]

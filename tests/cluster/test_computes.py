@@ -16,6 +16,7 @@ from prefect_parallel.blocks import Compute
 from prefect_parallel.flow.nodes.cluster import task_runner_on
 from prefect_parallel.flow.nodes.node_lease import NodeRequest
 from prefect_parallel.flow.run.computes import Computes
+from prefect_parallel.job import resolve
 from tests.e2e.conftest import Pipeline, write_pipeline
 
 SCRIPT = """
@@ -46,7 +47,7 @@ def test_a_compute_without_a_block(tmp_path: Path, server: str) -> None:
 def test_no_server_is_asked_about_a_pipeline_that_names_no_compute(tmp_path: Path) -> None:
     it = write_pipeline(tmp_path, "", SCRIPT)
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
-        assert Computes.of(load_pipeline(it.file).resolve()) == Computes()
+        assert Computes.of(resolve(load_pipeline(it.file))) == Computes()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from prefect_parallel import load_pipeline
 from prefect_parallel.cli.app import app
 from prefect_parallel.deploy import pull_snapshot
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.job import resolve
 from tests.deploy.conftest import Api
 
 SCRIPT = "def init(): pass\ndef run(mini_batch): return mini_batch\n"
@@ -134,11 +135,11 @@ def test_a_snapshot_holds_what_loads_anywhere_and_no_data(
     }
     moved = load_pipeline(folder / "pipeline.yml")
     data = api.folder / "away/src/data"
-    steps = moved.resolve({"files": str(data)}).steps
+    steps = resolve(moved, {"files": str(data)}).steps
     assert steps["score"].inputs["files"].location == str(data)  # type: ignore[union-attr]
     assert steps["score"].code == steps["make"].code
     assert os.access(steps["make"].code / "run.sh", os.X_OK)  # type: ignore[operator]
-    assert moved.settings_of("score").input_data == original.settings_of("score").input_data
+    assert moved.jobs["score"].input_data == original.jobs["score"].input_data
     for step in steps.values():
         assert step.requirements is not None
         assert step.requirements.pip == ("scikit-learn>=1.4",)

@@ -185,7 +185,7 @@ def test_create_job_changes_the_pipeline(folder: Path) -> None:
         ("monday", "mondy", ["14:5: trigger.schedule.week_days", "did you mean monday?"]),
         ("[4]", "24", ["trigger.schedule.hours", "from 0 to 23"]),
         ("interval: 1", "intervall: 1", ["10:3: trigger.intervall", "did you mean interval?"]),
-        ("  interval: 1\n", "", ["trigger: the key interval is missing"]),
+        ("  interval: 1\n", "", ["trigger.interval: the key is missing"]),
         ("frequency: week", "frequency: hour", ["trigger.schedule", "day, week or month"]),
         ("type: recurrence", "type: cron", ["trigger.frequency: not a key of a cron trigger"]),
         ("interval: 1", "interval: 1\n  time_zone: GMT+1", ["trigger.time_zone", "allowed"]),
@@ -193,7 +193,7 @@ def test_create_job_changes_the_pipeline(folder: Path) -> None:
         (
             "interval: 1",
             "interval: 1\n  start_time: 2026-01-02\n  end_time: 2026-01-01",
-            ["end_time is not after start_time"],
+            ["trigger.end_time: must be after start_time"],
         ),
         ("type: pipeline", "type: command", ["create_job.type", "allowed: pipeline"]),
         ("./pipeline.yml", "./pipelin.yml", ["create_job.job", "there is no file"]),

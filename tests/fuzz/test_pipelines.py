@@ -10,15 +10,15 @@ from typing import Any
 from hypothesis import strategies as st
 
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.job import load_pipeline
+from prefect_parallel.job import load_pipeline, resolve
 from prefect_parallel.job.settings.program_arguments import arguments
-from prefect_parallel.job.shell import quoted_command
 from prefect_parallel.job.syntax.expressions import fill, find, keep_given, malformed, whole
 from prefect_parallel.job.syntax.placeholders import (
     fill_placeholders,
     malformed_placeholder,
     placeholders,
 )
+from prefect_parallel.job.syntax.shell import quoted_command
 from tests.fuzz.conftest import CHARACTERS, CPU_SECONDS, Fuzz, mutated
 from tests.job.conftest import PIPELINE, Folder
 
@@ -84,7 +84,7 @@ def test_pipeline_files(fuzz: Fuzz[str], tmp_path: Path) -> None:
         job = only_ours(load_pipeline, file)
         if job is None:
             return
-        resolved = only_ours(job.resolve)
+        resolved = only_ours(resolve, job)
         if resolved is not None:
             again = folder.path / "again.yml"
             again.write_text(job.to_yaml(), encoding="utf-8")

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from prefect_parallel.errors import InvalidPipeline
-from prefect_parallel.job import CommandStep, Data, Literal, OutputOf, ParallelStep, Parameter
+from prefect_parallel.job import (
+    CommandStep,
+    Data,
+    Literal,
+    OutputOf,
+    ParallelStep,
+    Parameter,
+    resolve,
+)
 from prefect_parallel.job.builder import (
     Environment,
     Input,
@@ -153,7 +161,7 @@ def test_it_resolves(here: Folder) -> None:
         Parameter("depth", "integer", 2),
     ]
     assert job.graph() == {"scores": set(), "again": {"scores"}, "summary": {"scores"}}
-    steps = job.resolve({"depth": 5}).steps
+    steps = resolve(job, {"depth": 5}).steps
     scores, again, summary = steps["scores"], steps["again"], steps["summary"]
     assert isinstance(scores, ParallelStep)
     assert isinstance(summary, CommandStep)
@@ -323,7 +331,7 @@ def test_none_is_not_given() -> None:
 
     job = telling()
     assert (dict(job.inputs), dict(job.jobs["told"].inputs)) == ({}, {})
-    assert telling(note="x").resolve().steps["told"].inputs == {"note": Literal("x", "string")}
+    assert resolve(telling(note="x")).steps["told"].inputs == {"note": Literal("x", "string")}
 
 
 @pytest.mark.parametrize(
@@ -391,7 +399,7 @@ def test_retry_settings_may_be_an_object(here: Folder) -> None:
             task=RunFunction(code="code", entry_script="entry.py", environment=ANY),
         )
 
-    step = one().resolve().steps["parallel"]
+    step = resolve(one()).steps["parallel"]
     assert isinstance(step, ParallelStep)
     assert (step.max_retries, step.timeout) == (0, 60)
 
@@ -405,7 +413,7 @@ def test_an_input_by_binding_with_a_mode_of_its_own(here: Folder) -> None:
     def one(x: object) -> None:
         step(x=Input(type="uri_folder", path=x, mode="direct"))  # type: ignore[arg-type]
 
-    data = one(Input(path="data")).resolve().steps["command"].inputs["x"]
+    data = resolve(one(Input(path="data"))).steps["command"].inputs["x"]
     assert isinstance(data, Data)
     assert data.mode == "direct"
 

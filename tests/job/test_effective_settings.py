@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from prefect_parallel.cli.plan import plan_pipeline
-from prefect_parallel.job import ParallelStep
+from prefect_parallel.job import ParallelStep, resolve
 
 from .conftest import SCRIPT, Folder
 
@@ -56,7 +56,7 @@ jobs:
 
 
 def step_of(folder: Folder, *overrides: str) -> ParallelStep:
-    (step,) = folder.load(*overrides).resolve().steps.values()
+    (step,) = resolve(folder.load(*overrides)).steps.values()
     assert isinstance(step, ParallelStep)
     return step
 
@@ -88,7 +88,6 @@ def step_of(folder: Folder, *overrides: str) -> ParallelStep:
         ("compute: local", "max_concurrency_per_instance", 3, "component"),
     ],
 )  # fmt: skip
-@pytest.mark.xfail(reason="the origin of a setting is looked up on its own", strict=False)
 def test_the_settings_shown_are_those_that_run(
     parts: Folder, line: str, name: str, value: object, origin: str
 ) -> None:
@@ -116,7 +115,6 @@ def test_the_settings_shown_are_those_that_run(
         ("jobs.part.display_name=x", "error_threshold", "component"),
     ],
 )
-@pytest.mark.xfail(reason="the origin of a setting is looked up on its own", strict=False)
 def test_what_was_set_on_the_command_line(
     parts: Folder, override: str, name: str, origin: str
 ) -> None:

@@ -14,9 +14,11 @@ from prefect_parallel.job import load_pipeline
 from prefect_parallel.job.format.types import literal_type
 from prefect_parallel.job.models.io_models import DataInput, Output
 from prefect_parallel.job.models.pipeline import PipelineJob
-from prefect_parallel.job.resolution.bindings import Inputs
-from prefect_parallel.job.resolution.diagnostics import Diagnostics
+from prefect_parallel.job.resolution.bindings import Bindings
+from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
+from prefect_parallel.job.resolution.effective_settings import StepKeys, effective_settings
 from prefect_parallel.job.resolution.resolved import Data, OutputOf
+from prefect_parallel.job.settings.parallel_settings import Inherit
 from prefect_parallel.job.syntax.expressions import whole
 from tests.golden_cases import pipelines
 
@@ -124,8 +126,17 @@ def compare_ports(ours: dict[str, Any], wanted: dict[str, Any], what: str) -> No
 
 def job_level(job: PipelineJob) -> dict[str, Any]:
     document = job.document.data
-    data = job.model_dump(exclude_unset=True, exclude={"schema_", "type", "jobs"})
-    for key in ("id", "status", "creation_context", "log_files", "services"):
+    data = job.dump()
+    for key in (
+        "$schema",
+        "type",
+        "jobs",
+        "id",
+        "status",
+        "creation_context",
+        "log_files",
+        "services",
+    ):
         data.pop(key, None)
     if "compute" in data:
         data["compute"] = data["compute"].removeprefix("azureml:")
@@ -174,26 +185,24 @@ def step_level(job: PipelineJob, name: str) -> dict[str, Any]:
         "outputs": step_outputs(job, name),
     }
     if step.identity is not None:
-        data["identity"] = step.identity.model_dump(exclude_unset=True)
+        data["identity"] = step.identity.written(step.identity)
     if component is not None:
         data["component"] = plain_path(component.document.folder / "x", job.folder)[:-1] + str(
             Path(component.document.file or "").name
         )
         data["component_inputs"] = {
-            key: declared.model_dump(exclude_unset=True)
-            for key, declared in component.model.inputs.items()
+            key: declared.written(declared) for key, declared in component.model.inputs.items()
         }
     resources = getattr(step, "resources", None) or getattr(lent, "resources", None)
-    rest = resources.model_dump(exclude_unset=True) if resources is not None else {}
+    rest = resources.written(resources) if resources is not None else {}
     rest.pop("instance_count", None)
     beside = ("instance_type", "shm_size", "docker_args")
     data["resources"] = rest | without_none({key: getattr(step, key, None) for key in beside})
     if step.type == "parallel":
-        settings = job.settings_of(name)
-        task = settings.task
-        assert task is not None
-        own = "task" in job.document.data["jobs"][name]
-        base = job.folder if own else folder
+        keys = StepKeys.of(job, name)
+        settings = effective_settings(keys)
+        task, code = keys.effective("task"), keys.effective("task", "code", at_top=True)
+        base = task.document.folder
         for key in (
             "mini_batch_size",
             "partition_keys",
@@ -202,40 +211,36 @@ def step_level(job: PipelineJob, name: str) -> dict[str, Any]:
             "mini_batch_error_threshold",
             "error_threshold",
             "logging_level",
-            "input_data",
         ):
-            data[key] = getattr(settings, key)
-        retry = settings.retry_settings
-        data["retry_settings"] = {
-            "max_retries": retry.max_retries if retry else None,
-            "timeout": retry.timeout if retry else None,
-        }
+            data[key] = settings[key].value
+        data["input_data"] = keys.effective("input_data", inherit=Inherit.IF_EMPTY).value
+        data["retry_settings"] = {key: settings[key].value for key in ("max_retries", "timeout")}
         data["task"] = without_none(
             {
-                "type": task.type,
-                "code": task.code and plain_path(base / task.code, job.folder),
-                "entry_script": task.entry_script,
-                "model": task.model,
-                "environment": environment(task.environment, base),
+                "type": task.value.type,
+                "code": code.value and plain_path(base / code.value, job.folder),
+                "entry_script": task.value.entry_script,
+                "model": task.value.model,
+                "environment": environment(task.value.environment, base),
             }
         )
-        data["program_arguments"] = task.program_arguments
-        data["append_row_to"] = task.append_row_to
+        data["program_arguments"] = task.value.program_arguments
+        data["append_row_to"] = task.value.append_row_to
     else:
         code = lent.code if lent else step.code
         data["command"] = lent.command if lent else step.command
         data["code"] = code and plain_path(folder / code, job.folder)
         data["environment"] = environment(step.environment or lent.environment, folder)
         data["instance_count"] = resources.instance_count if resources else None
-        data["limits"] = step.limits.model_dump(exclude_unset=True) if step.limits else None
+        data["limits"] = step.limits.written(step.limits) if step.limits else None
         data["distribution"] = (
-            step.distribution.model_dump(exclude_unset=True) if step.distribution else None
+            step.distribution.written(step.distribution) if step.distribution else None
         )
     return data
 
 
 def step_inputs(job: PipelineJob, name: str) -> dict[str, Any]:
-    resolved = Inputs(job, {}, False, Diagnostics(job)).of_step(name)
+    resolved = Bindings(job, {}, False, JobDiagnostics(job)).of_step(name)
     component = job.components.get(name)
     found: dict[str, Any] = {}
     for key, value in job.jobs[name].inputs.items():
@@ -280,7 +285,7 @@ def step_outputs(job: PipelineJob, name: str) -> dict[str, Any]:
             port["bound_to"] = value
             own = job.outputs[expression.name] if component is None else None
         if isinstance(own, Output):
-            port |= own.model_dump(exclude_none=True)
+            port |= own.written(own)
         if lent is not None:
             port["type"] = lent.type
         found[key] = port
@@ -291,7 +296,7 @@ def environment(value: Any, folder: Path) -> Any:
     if isinstance(value, str):
         return value.removeprefix("azureml:") if not value.startswith("azureml://") else value
     kept = {"image", "conda_file", "build", "os_type"}
-    data = value.model_dump(exclude_unset=True, include=kept)
+    data = {key: part for key, part in value.written(value).items() if key in kept}
     if isinstance(data.get("conda_file"), str):
         data["conda_file"] = yaml.safe_load((folder / data["conda_file"]).read_text())
     return data

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from prefect_parallel.job import resolve
+
 from .conftest import PIPELINE, Folder
 
 
@@ -164,13 +166,13 @@ def test_a_script_is_looked_at_but_not_run(folder: Folder) -> None:
 
 def test_code_that_is_one_file(folder: Folder) -> None:
     folder.replace("code: ./code", "code: ./code/entry.py")
-    assert folder.load().resolve()
+    assert resolve(folder.load())
     folder.replace("entry_script: entry.py", "entry_script: other.py")
     assert folder.problem().key == "jobs.first.task.entry_script"
 
 
 def test_a_job_without_mistakes(folder: Folder) -> None:
-    assert folder.load().resolve().display_name == "pipeline"
+    assert resolve(folder.load()).display_name == "pipeline"
     assert folder.text == PIPELINE
 
 

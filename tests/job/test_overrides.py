@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prefect_parallel.job import Data, Literal, ParallelStep
+from prefect_parallel.job import Data, Literal, ParallelStep, resolve
 
 from .conftest import Folder
 
@@ -27,12 +27,12 @@ from .conftest import Folder
     ],
 )
 def test_any_value_can_be_set(folder: Folder, override: str, attribute: str, value: object) -> None:
-    step = folder.load(override).resolve().steps["first"]
+    step = resolve(folder.load(override)).steps["first"]
     assert getattr(step, attribute) == value
 
 
 def test_without_partition_keys_the_size_counts(folder: Folder) -> None:
-    step = folder.load("jobs.first.mini_batch_size=7").resolve().steps["first"]
+    step = resolve(folder.load("jobs.first.mini_batch_size=7")).steps["first"]
     assert isinstance(step, ParallelStep)
     assert step.mini_batch_size == 7
     assert step.partition_keys == ()
@@ -52,16 +52,14 @@ def test_inputs_of_the_pipeline_keep_their_types(folder: Folder) -> None:
 
 def test_paths_count_from_the_pipelines_folder(folder: Folder) -> None:
     folder.add("other/a.txt", "")
-    data = (
-        folder.load("jobs.first.inputs.files.path=other").resolve().steps["first"].inputs["files"]
-    )
+    data = resolve(folder.load("jobs.first.inputs.files.path=other")).steps["first"].inputs["files"]
     assert isinstance(data, Data)
     assert data.location == str(folder.path / "other")
 
 
 def test_an_item_of_a_list(folder: Folder) -> None:
     folder.replace('mini_batch_size: "5"', "partition_keys: [a, b]")
-    step = folder.load("jobs.first.partition_keys.1=c").resolve().steps["first"]
+    step = resolve(folder.load("jobs.first.partition_keys.1=c")).steps["first"]
     assert isinstance(step, ParallelStep)
     assert step.partition_keys == ("a", "c")
 
@@ -71,7 +69,7 @@ def test_what_was_set_is_in_the_yaml(folder: Folder) -> None:
     folder.text = job.to_yaml()
     again = folder.load()
     assert again == job
-    step = again.resolve().steps["first"]
+    step = resolve(again).steps["first"]
     assert isinstance(step, ParallelStep)
     assert step.mini_batch_size == 9
     assert step.inputs["label"] == Literal("blue", "string")

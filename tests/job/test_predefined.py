@@ -6,24 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefect_parallel.job import PredefinedArguments
+from prefect_parallel.job.format.reading import Refused
+from prefect_parallel.job.settings.parallel_settings import SETTINGS
 from prefect_parallel.job.settings.program_arguments import (
     MIN_PREFIX,
-    WrongArgument,
     arguments,
     parse_predefined,
     split_arguments,
 )
 
-NAMES = list(PredefinedArguments.__dataclass_fields__)
-DEFAULTS = PredefinedArguments()
+DEFAULTS = {each.name: each.default for each in SETTINGS.values() if each.argument}
 
 
-def parse(text: str) -> PredefinedArguments:
-    def refuse(problem: WrongArgument) -> None:
-        raise problem
+def parse(text: str) -> dict[str, object]:
+    def refuse(refused: Refused) -> None:
+        raise refused
 
-    return parse_predefined(split_arguments(text), {}, refuse)[0]
+    return DEFAULTS | parse_predefined(split_arguments(text), {}, refuse)
 
 
 @pytest.mark.parametrize(
@@ -52,10 +51,10 @@ def parse(text: str) -> PredefinedArguments:
     ],
 )
 def test_values(text: str, name: str, value: object) -> None:
-    assert getattr(parse(text), name) == value
+    assert parse(text)[name] == value
 
 
-@given(st.sampled_from(NAMES), st.integers(0, 40))
+@given(st.sampled_from(list(DEFAULTS)), st.integers(0, 40))
 def test_any_prefix_from_ten_letters_on(name: str, length: int) -> None:
     prefix = name[: max(length, 1)]
     value = {"copy_logs_to_parent": "True", "append_row_dataframe_header": "True"}.get(name)
@@ -88,7 +87,7 @@ def test_any_prefix_from_ten_letters_on(name: str, length: int) -> None:
     ],
 )
 def test_wrong_values(text: str) -> None:
-    with pytest.raises(WrongArgument) as refused:
+    with pytest.raises(Refused) as refused:
         parse(text)
     assert refused.value.allowed
 
@@ -96,9 +95,8 @@ def test_wrong_values(text: str) -> None:
 def test_values_of_expressions_count() -> None:
     words = split_arguments("--error_threshold ${{ inputs.limit }}")
     assert words == ["--error_threshold", "${{inputs.limit}}"]
-    parsed, given_names = parse_predefined(words, {"inputs.limit": "4"}, print)
-    assert parsed.error_threshold == 4
-    assert given_names == {"error_threshold"}
+    parsed = parse_predefined(words, {"inputs.limit": "4"}, print)
+    assert parsed == {"error_threshold": 4}
 
 
 @pytest.mark.parametrize(

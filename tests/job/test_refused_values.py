@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prefect_parallel.errors import InvalidPipeline
-from prefect_parallel.job import Data, Literal
+from prefect_parallel.job import Data, Literal, resolve
 
 from .conftest import Folder
 
@@ -260,7 +260,7 @@ def test_types_of_components_are_in_any_case(folder: Folder, name: str) -> None:
 @pytest.mark.parametrize("path", ["file:data", "file:./data", "file://data"])
 def test_a_file_url_counts_from_the_pipeline(folder: Folder, path: str) -> None:
     folder.replace("path: ./data}\n      label", f"path: {path}}}\n      label")
-    files = folder.load().resolve().steps["first"].inputs["files"]
+    files = resolve(folder.load()).steps["first"].inputs["files"]
     assert isinstance(files, Data)
     assert files.location == str(folder.path / "data")
 
@@ -273,7 +273,7 @@ FILES = "{type: uri_folder, path: ./data}\n      label"
     [
         ("{path: '${{parent.inputs.rows}}'}", "path", "${{parent.inputs.rows}} is 3, not data"),
         ("{path: '${{parent.inputs.label}}'}", "path", "there is no FOLDER/red"),
-        ("${{name}}", "", "${{name}} cannot stand here"),
+        ("${{name}}", "", "${{name}} is not allowed here"),
         ("{type: uri_folder}", "path", "the key is missing"),
         ("{path: 'data ${{parent.inputs.label'}", "path", "an expression is not closed"),
         ("{type: mltable, path: ./data/a.txt}", "path", "FOLDER/data/a.txt is not a folder"),
@@ -282,7 +282,7 @@ FILES = "{type: uri_folder, path: ./data}\n      label"
 def test_of_a_data_input(folder: Folder, files: str, key: str, message: str) -> None:
     folder.replace(FILES, f"{files}\n      label")
     with pytest.raises(InvalidPipeline) as refused:
-        folder.load().resolve()
+        resolve(folder.load())
     problem = refused.value.problems[0]
     assert problem.key == f"jobs.first.inputs.files.{key}".rstrip(".")
     assert problem.message.startswith(message.replace("FOLDER", str(folder.path)))
@@ -291,7 +291,7 @@ def test_of_a_data_input(folder: Folder, files: str, key: str, message: str) -> 
 def test_a_path_by_a_text_of_the_pipeline(folder: Folder) -> None:
     folder.replace("label: red", "label: data")
     folder.replace(FILES, "{path: '${{parent.inputs.label}}'}\n      label")
-    files = folder.load().resolve().steps["first"].inputs["files"]
+    files = resolve(folder.load()).steps["first"].inputs["files"]
     assert isinstance(files, Data)
     assert files.location == str(folder.path / "data")
 
@@ -331,7 +331,7 @@ def test_a_component_s_input_is_of_its_type(
 ) -> None:
     component_step(folder, COMPONENT.replace("string, default: a", declared))
     folder.text += f"      x: {given}\n"
-    given_ = folder.load().resolve().steps["second"].inputs["x"]
+    given_ = resolve(folder.load()).steps["second"].inputs["x"]
     assert given_ == Literal(value, declared)
 
 
@@ -360,7 +360,7 @@ def test_no_type_of_a_component(folder: Folder, old: str, new: str, message: str
     ("old", "new", "key", "message"),
     [
         ("--label ${{inputs.label}}", "--error_threshold",
-         "task.program_arguments", "--error_threshold: no value follows it"),
+         "task.program_arguments", "--error_threshold: no value follows"),
         ("--label ${{", "--error_threshold ${{",
          "task.program_arguments", "--error_threshold: found 'red'"),
         ("append_row_to: ${{outputs.rows}}", "append_row_to: ${{outputs.rows}}/../x",
@@ -370,11 +370,11 @@ def test_no_type_of_a_component(folder: Folder, old: str, new: str, message: str
         ('"5"', "${{parent.inputs.lable}}",
          "mini_batch_size", "${{parent.inputs.lable}}: the pipeline has no input lable"),
         ('"5"', "${{parent.inputs.stock}}",
-         "mini_batch_size", "${{parent.inputs.stock}}: the pipeline has data as its input stock"),
+         "mini_batch_size", "${{parent.inputs.stock}}: the pipeline's input stock is data"),
         ("uri_file}", "uri_file, path: 's3://b/${{parent.inputs.label}}'}",
-         "outputs.rows.path", "${{parent.inputs.label}} cannot stand here"),
+         "outputs.rows.path", "${{parent.inputs.label}} is not allowed here"),
         ('"5"', "'5'\n    environment_variables: {A=B: x}",
-         "environment_variables.A=B", "'A=B' is no name for a variable"),
+         "environment_variables.A=B", "invalid name 'A=B' of a variable"),
     ],
 )  # fmt: skip
 def test_of_a_parallel_step(folder: Folder, old: str, new: str, key: str, message: str) -> None:
@@ -385,11 +385,8 @@ def test_of_a_parallel_step(folder: Folder, old: str, new: str, key: str, messag
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ('"a\\0b"', "there is a NUL character in it"),
-        ("echo 'a", "a quote ' is not closed"),
-        ('"echo \\"${x:-$y}\\" ${x:-\'a"', "a quote ' is not closed"),
-        ("((a=${{inputs.rows}}))", "stands inside (( )), where bash may read a value as code"),
-        ("$(echo " * 60 + ")" * 60, "commands stand inside commands, deeper than 50 levels"),
+        ('"a\\0b"', "a command cannot contain a NUL character"),
+        ("((a=${{inputs.rows}}))", "assign it to a variable and check that first"),
     ],
 )
 def test_of_a_command(folder: Folder, command: str, message: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prefect_parallel.job import CommandStep, Requirements
+from prefect_parallel.job import CommandStep, Requirements, resolve
 from tests.job.conftest import Folder
 
 SECOND = "    environment: azureml:any:1\n"
@@ -12,7 +12,7 @@ SECOND = "    environment: azureml:any:1\n"
 
 def requirements(folder: Folder, environment: str) -> Requirements:
     folder.replace(f"/\n{SECOND}", f"/\n    environment: {environment}\n")
-    step = folder.load().resolve().steps["second"]
+    step = resolve(folder.load()).steps["second"]
     assert isinstance(step, CommandStep)
     assert step.requirements is not None
     return step.requirements
@@ -76,7 +76,7 @@ def test_an_environment_without_a_conda_file_asks_for_nothing(
     folder: Folder, environment: str
 ) -> None:
     folder.replace(f"/\n{SECOND}", f"/\n    environment: {environment}\n")
-    step = folder.load().resolve().steps["second"]
+    step = resolve(folder.load()).steps["second"]
     assert step.requirements is None
 
 
@@ -130,7 +130,7 @@ def test_a_component_s_conda_file_counts_from_its_folder(folder: Folder) -> None
     )
     folder.add("parts/conda.yml", "dependencies: [{pip: [six]}]")
     folder.text = "type: pipeline\njobs: {one: {type: command, component: parts/component.yml}}\n"
-    step = folder.load().resolve().steps["one"]
+    step = resolve(folder.load()).steps["one"]
     assert step.requirements is not None
     assert step.requirements.pip == ("six",)
     folder.add("parts/conda.yml", "dependencies: [{pip: [5]}]")

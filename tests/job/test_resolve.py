@@ -19,15 +19,18 @@ from prefect_parallel.job import (
     OutputSpec,
     ParallelStep,
     Parameter,
-    PredefinedArguments,
     load_pipeline,
+    resolve,
 )
+from prefect_parallel.job.settings.parallel_settings import SETTINGS
 
 from .conftest import Folder
 
+DEFAULTS = {name: setting.default for name, setting in SETTINGS.items()}
+
 
 def parallel(folder: Folder, name: str = "first", **values: object) -> ParallelStep:
-    step = folder.load().resolve(values).steps[name]
+    step = resolve(folder.load(), values).steps[name]
     assert isinstance(step, ParallelStep)
     return step
 
@@ -43,7 +46,7 @@ def test_defaults_of_the_format_are_filled_in(folder: Folder) -> None:
     assert (step.mini_batch_error_threshold, step.error_threshold) == (-1, -1)
     assert (step.max_retries, step.timeout) == (2, 60)
     assert step.logging_level == "INFO"
-    assert step.predefined == PredefinedArguments()
+    assert {name: getattr(step, name) for name in DEFAULTS} == DEFAULTS
     assert step.environment_variables == {}
     assert step.code == folder.path / "code"
     assert step.inputs["files"] == Data(
@@ -57,7 +60,7 @@ def test_defaults_of_the_format_are_filled_in(folder: Folder) -> None:
 def test_the_steps_come_in_an_order_they_can_run_in(folder: Folder) -> None:
     job = folder.load()
     assert job.graph() == {"first": set(), "second": {"first"}}
-    resolved = job.resolve()
+    resolved = resolve(job)
     assert list(resolved.steps) == ["first", "second"]
     second = resolved.steps["second"]
     assert isinstance(second, CommandStep)
@@ -69,7 +72,7 @@ def test_the_steps_come_in_an_order_they_can_run_in(folder: Folder) -> None:
 
 
 def test_what_runs_can_be_pickled(folder: Folder) -> None:
-    resolved = folder.load().resolve()
+    resolved = resolve(folder.load())
     assert pickle.loads(pickle.dumps(resolved)) == resolved
 
 
@@ -114,7 +117,7 @@ def test_values_that_do_not_fit(
 ) -> None:
     job = folder.load()
     with pytest.raises(InvalidPipeline) as refused:
-        job.resolve(values)
+        resolve(job, values)
     assert [problem.key for problem in refused.value.problems] == [key]
     assert refused.value.problems[0].allowed == allowed
 
@@ -123,7 +126,7 @@ def test_a_value_out_of_a_settings_range_is_found_where_it_is_bound(folder: Fold
     folder.replace('mini_batch_size: "5"', "max_concurrency_per_instance: ${{parent.inputs.rows}}")
     job = folder.load()
     with pytest.raises(InvalidPipeline) as refused:
-        job.resolve({"rows": 0})
+        resolve(job, {"rows": 0})
     problem = refused.value.problems[0]
     assert problem.key == "jobs.first.max_concurrency_per_instance"
     assert problem.allowed == "a whole number, 1 or more"
@@ -134,8 +137,8 @@ def test_a_data_input_without_path_must_be_given(folder: Folder) -> None:
     folder.replace("{type: uri_folder, path: ./data}", "${{parent.inputs.stock}}")
     job = folder.load()
     with pytest.raises(InvalidPipeline, match=r"inputs\.stock: the input has no path"):
-        job.resolve()
-    step = job.resolve({"stock": folder.path / "data"}).steps["first"]
+        resolve(job)
+    step = resolve(job, {"stock": folder.path / "data"}).steps["first"]
     data = step.inputs["files"]
     assert isinstance(data, Data)
     assert data.location == str(folder.path / "data")
@@ -313,7 +316,7 @@ def test_inputs_of_other_steps_lead_to_what_they_are(folder: Folder) -> None:
 """
     job = folder.load()
     assert job.graph()["third"] == {"first"}
-    third = job.resolve().steps["third"]
+    third = resolve(job).steps["third"]
     files = third.inputs["files"]
     assert isinstance(files, Data)
     assert files.path == "./data"
@@ -323,7 +326,7 @@ def test_inputs_of_other_steps_lead_to_what_they_are(folder: Folder) -> None:
 def test_outputs_bound_to_the_pipeline(folder: Folder) -> None:
     folder.replace("inputs:\n", "outputs:\n  all: {type: uri_file, mode: upload}\ninputs:\n")
     folder.replace("rows: {type: uri_file}", "rows: ${{parent.outputs.all}}")
-    resolved = folder.load().resolve()
+    resolved = resolve(folder.load())
     assert resolved.outputs == {"all": OutputSpec("uri_file", "upload")}
     assert resolved.steps["first"].outputs["rows"] == OutputSpec("uri_file", "upload")
 
@@ -334,7 +337,7 @@ def test_names_that_only_a_run_has_stay_in_an_outputs_path(folder: Folder) -> No
         "report: {type: uri_folder}",
         'report: {path: "azureml://datastores/${{ default_datastore }}/paths/${{name}}/x"}',
     )
-    output = folder.load().resolve().steps["second"].outputs["report"]
+    output = resolve(folder.load()).steps["second"].outputs["report"]
     assert output.path == "azureml://datastores/s/paths/${{name}}/x"
 
 
@@ -351,7 +354,7 @@ def test_append_row_to_a_file_below_an_output(folder: Folder) -> None:
 
 def test_environment_variables_become_text(folder: Folder) -> None:
     folder.text += "    environment_variables: {A: 1, B: true, C: '${{parent.inputs.share}}'}\n"
-    second = folder.load().resolve().steps["second"]
+    second = resolve(folder.load()).steps["second"]
     assert second.environment_variables == {"A": "1", "B": "True", "C": "0.5"}
 
 
@@ -389,7 +392,7 @@ def test_relative_paths_do_not_follow_the_working_directory(
     (folder.path / "pipeline.yml").write_text(folder.text)
     job = load_pipeline(Path(folder.path.name) / "pipeline.yml")
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    step = job.resolve().steps["first"]
+    step = resolve(job).steps["first"]
     assert isinstance(step, ParallelStep)
     assert step.code == folder.path / "code"
     assert job.path == folder.path / "pipeline.yml"
@@ -428,8 +431,8 @@ def test_the_yaml_of_a_run_loads_from_anywhere(stamp: Folder, tmp_path: Path) ->
     elsewhere.mkdir(parents=True)
     text = job.to_yaml(values={"n": 7, "d": stamp.path / "code"}, absolute_paths=True)
     (elsewhere / "job.yml").write_text(text)
-    again = load_pipeline(elsewhere / "job.yml").resolve()
-    for name, step in job.resolve({"n": 7, "d": str(stamp.path / "code")}).steps.items():
+    again = resolve(load_pipeline(elsewhere / "job.yml"))
+    for name, step in resolve(job, {"n": 7, "d": str(stamp.path / "code")}).steps.items():
         for key, value in step.inputs.items():
             other = again.steps[name].inputs[key]
             if isinstance(value, Data) and isinstance(other, Data):
@@ -441,7 +444,7 @@ def test_the_yaml_of_a_run_loads_from_anywhere(stamp: Folder, tmp_path: Path) ->
 
 def test_text_as_a_commands_output_is_its_path(folder: Folder) -> None:
     folder.replace("report: {type: uri_folder}", "report: ./reports")
-    outputs = folder.load().resolve().steps["second"].outputs
+    outputs = resolve(folder.load()).steps["second"].outputs
     assert outputs["report"] == OutputSpec("uri_folder", "rw_mount", "./reports")
     folder.replace("report: ./reports", "report: ${{parent.inputs.label}}")
     assert folder.problems()[0].key == "jobs.second.outputs.report"
@@ -456,7 +459,6 @@ def test_a_component_takes_no_expressions_in_its_settings(stamp: Folder) -> None
 def test_the_program_argument_wins_over_the_steps_error_threshold(folder: Folder) -> None:
     folder.replace('mini_batch_size: "5"', "error_threshold: 7")
     assert parallel(folder).error_threshold == 7
-    assert parallel(folder).predefined.error_threshold == 7
     folder.replace("--label ${{inputs.label}}", "--error_threshold=9")
     assert parallel(folder).error_threshold == 9
 
@@ -477,7 +479,7 @@ def test_variables_that_name_what_prefect_keeps_are_set_apart(folder: Folder) ->
       D: ${{parent.inputs.label}}
 """
     folder.replace("label: red", 'label: "{{ prefect.variables.z }}"')
-    second = folder.load().resolve().steps["second"]
+    second = resolve(folder.load()).steps["second"]
     assert second.environment_templates == {
         "A": "{{ prefect.blocks.secret.my-token }}",
         "B": "x-{{prefect.variables.y}}-{{ other }}",
@@ -501,7 +503,7 @@ def test_what_names_nothing_that_prefect_keeps(
 ) -> None:
     folder.text += f"    environment_variables: {{A: {json.dumps(text)}}}\n"
     if found is None:
-        assert folder.load().resolve().steps["second"].environment_templates == {}
+        assert resolve(folder.load()).steps["second"].environment_templates == {}
         return
     problem = folder.problem()
     assert problem.key == "jobs.second.environment_variables.A"

@@ -13,7 +13,7 @@ from prefect_parallel.deploy import schedule_file  # noqa: F401 - for its models
 from prefect_parallel.job.format.model import Model
 from prefect_parallel.job.models.components import ComponentModel
 from prefect_parallel.job.models.json_schema import json_schema
-from prefect_parallel.job.models.steps import Step
+from prefect_parallel.job.models.steps import CommandKeys, ParallelKeys, Step
 from tests.golden_cases import pipelines
 
 from .conftest import PIPELINE
@@ -22,7 +22,7 @@ from .conftest import PIPELINE
 BEYOND = {"undefined-reference", "missing-file", "missing-input", "missing-compute"}
 
 
-BASES = (Step, ComponentModel)
+BASES = (Step, ComponentModel, ParallelKeys, CommandKeys)
 """Models that nothing in a file is read by."""
 
 
@@ -64,15 +64,15 @@ def test_every_key_is_told_of() -> None:
     keys = [
         (model, name, info)
         for model in models(Model)
-        for name, info in model.model_fields.items()
-        if name not in model.no_meaning and model not in BASES
+        for name, info in model.all_keys().items()
+        if name not in model.no_effect and model not in BASES
     ]
     assert len(keys) > 150
     assert [(model, name) for model, name, info in keys if not info.description] == []
     defs = json_schema()["$defs"]
     step = defs["ParallelStepModel"]["properties"]
-    assert step["mini_batch_size"]["description"].startswith("What one `run` gets")
-    assert "no meaning" in step["experiment_name"]["description"]
+    assert step["mini_batch_size"]["description"].startswith("The size of a mini-batch")
+    assert "no effect" in step["experiment_name"]["description"]
     assert defs["RetrySettings"]["properties"]["timeout"]["default"] == 60
 
 

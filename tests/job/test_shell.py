@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prefect_parallel.job.shell import InvalidCommand, check_command, quoted_command
+from prefect_parallel.job.syntax.shell import InvalidCommand, check_command, quoted_command
 
 # Everything that bash reads specially, and some that it does not.
 AWKWARD = "'\"`$\\(){}[];&|<>#*?~!=-+%^ \t\n\rabE0é☃"

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
-from prefect_parallel.job.settings.program_arguments import (
-    ARGUMENTS,
-    MIN_PREFIX,
-    PredefinedArguments,
-)
+from prefect_parallel.job.settings.parallel_settings import SETTINGS
+from prefect_parallel.job.settings.program_arguments import MIN_PREFIX
 from tools.reference.markdown import code, document, fenced, table
 
 _INTRO = f"""\
@@ -26,13 +21,16 @@ program_arguments: >-
 
 
 def page() -> str:
-    defaults = PredefinedArguments()
-    rows = []
-    for field in fields(PredefinedArguments):
-        argument = ARGUMENTS[field.name]
-        default = getattr(defaults, field.name)
-        shown = "" if default is None else code(default)
-        rows.append((code(f"--{field.name}"), argument.allowed, shown, argument.about))
+    rows = [
+        (
+            code(f"--{each.name}"),
+            each.argument.allowed,
+            "" if each.default is None else code(each.default),
+            each.description,
+        )
+        for each in SETTINGS.values()
+        if each.argument is not None
+    ]
     return document(
         "Predefined program arguments",
         _INTRO,

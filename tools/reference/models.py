@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import groupby
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 import yaml
-from pydantic.fields import FieldInfo
 
-from prefect_parallel.job.format.model import Model
+from prefect_parallel.job.format.model import Key, Model
+from prefect_parallel.job.format.shapes import ListOf, MappingOf, OneOf, Shape
 from prefect_parallel.job.format.validators import ChoiceValidator, Validator
 from tools.reference.markdown import code, link, table
 
@@ -21,24 +20,22 @@ _HEAD = ("key", "value", "default", "")
 
 
 def keys_table(model: type[Model], headings: Headings, but: Iterable[str] = ()) -> str:
-    """The keys of a model, and a line about those that have no meaning.
+    """The keys of a model, and a line about those that have no effect.
 
     Args:
         model: The model.
         headings: For links.
         but: Keys that are told of elsewhere.
     """
-    keys = {
-        info.alias or name: info for name, info in model.model_fields.items() if name not in but
-    }
+    keys = [each for each in model.all_keys().values() if each.name not in but]
     rows = _merged(
-        (code(name), _value(info, headings), _default(info), _about(info))
-        for name, info in keys.items()
-        if name not in model.no_meaning
+        (code(each.name), _words(each.shape, headings), _default(each), _about(each))
+        for each in keys
+        if each.name not in model.no_effect
     )
-    unused = ", ".join(code(name) for name in keys if name in model.no_meaning)
+    unused = ", ".join(code(each.name) for each in keys if each.name in model.no_effect)
     return "\n\n".join(
-        filter(None, [table(_HEAD, rows) if rows else "", unused and f"No meaning here: {unused}."])
+        filter(None, [table(_HEAD, rows) if rows else "", unused and f"No effect here: {unused}."])
     )
 
 
@@ -48,11 +45,11 @@ def _merged(rows: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return [(", ".join(row[0] for row in group), *rest) for rest, group in groups]
 
 
-def _about(info: FieldInfo) -> str:
-    about = info.description or ""
-    if info.examples:
-        about += f" E.g. {', '.join(code(_written(example)) for example in info.examples)}."
-    return about + (" **Must be given.**" if info.is_required() else "")
+def _about(each: Key) -> str:
+    about = each.description
+    if each.examples:
+        about += f" E.g. {', '.join(code(_written(example)) for example in each.examples)}."
+    return about + (" **Must be given.**" if each.required else "")
 
 
 def _written(example: Any) -> str:
@@ -61,60 +58,41 @@ def _written(example: Any) -> str:
     return text.removesuffix("...\n").strip()
 
 
-def _default(info: FieldInfo) -> str:
-    """What counts in the end: said by `optional`, or the model's own."""
-    said = info.json_schema_extra
-    own = None if info.is_required() or info.default_factory else info.default
-    default = said.get("default", own) if isinstance(said, dict) else own
-    return "" if default in (None, ()) else code(_written(default))
+def _default(each: Key) -> str:
+    return "" if each.effective is None else code(_written(each.effective))
 
 
-def _value(info: FieldInfo, headings: Headings) -> str:
-    rule = next((each for each in info.metadata if isinstance(each, Validator)), None)
-    return _words(info.annotation, headings) if rule is None else _allowed(rule)
-
-
-def _words(annotation: Any, headings: Headings) -> str:
+def _words(shape: Shape, headings: Headings) -> str:
     """What a value may be."""
-    kind, parts = get_origin(annotation), get_args(annotation)
-    if kind is Annotated:
-        rule = next((each for each in parts[1:] if isinstance(each, Validator)), None)
-        return _words(parts[0], headings) if rule is None else _allowed(rule)
-    if kind is dict:
-        return f"mapping: name to {_words(parts[1], headings)}"
-    if kind is list:
-        return f"list: {_words(parts[0], headings)}"
-    if kind in (Union, types.UnionType):
-        return _either([part for part in parts if part is not type(None)], headings)
-    if isinstance(annotation, type) and issubclass(annotation, Model):
-        return _linked(annotation, headings)
-    return "anything"
+    if isinstance(shape, Validator):
+        return _allowed(shape)
+    if isinstance(shape, MappingOf):
+        return f"mapping: name to {_words(shape.value, headings)}"
+    if isinstance(shape, ListOf):
+        return f"list: {_words(shape.item, headings)}"
+    if isinstance(shape, OneOf):
+        return _either(list(shape.choices.values()), headings)
+    assert isinstance(shape, type)
+    return _linked(shape, headings)
 
 
-def _either(parts: list[Any], headings: Headings) -> str:
-    """The rule for what is no mapping says of mappings, too, which keys they have is elsewhere."""
-    models = [model for part in parts for model in _models_in(part)]
-    rules = [_words(part, headings) for part in parts if not list(_models_in(part))]
-    links = " or ".join(dict.fromkeys(_linked(model, headings) for model in models))
-    if rules and links:
-        return f"{' or '.join(rules)} ({links})"
-    return links or " or ".join(rules)
+def _either(shapes: list[Shape], headings: Headings) -> str:
+    """The validator of other values also mentions mappings; their keys are linked."""
+    words = [_words(each, headings) for each in shapes if isinstance(each, Validator)]
+    models = [_words(each, headings) for each in shapes if not isinstance(each, Validator)]
+    links = " or ".join(dict.fromkeys(models))
+    if words and links:
+        return f"{' or '.join(words)} ({links})"
+    return links or " or ".join(words)
 
 
-def _models_in(annotation: Any) -> Iterator[type[Model]]:
-    while get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    if isinstance(annotation, type) and issubclass(annotation, Model):
-        yield annotation
-
-
-def _linked(model: type[Model], headings: Headings) -> str:
+def _linked(model: type[Any], headings: Headings) -> str:
     heading = next(headings[kind] for kind in model.__mro__ if kind in headings)
     return link(heading[0].lower() + heading[1:], heading)
 
 
-def _allowed(rule: Validator) -> str:
-    words = rule.allowed
-    if isinstance(rule, ChoiceValidator):
-        words = ", ".join(map(code, rule.names))
-    return words + (", or an expression" if rule.bindable else "")
+def _allowed(validator: Validator) -> str:
+    words = validator.allowed
+    if isinstance(validator, ChoiceValidator):
+        words = ", ".join(map(code, validator.names))
+    return words + (", or an expression" if validator.bindable else "")

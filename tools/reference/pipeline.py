@@ -27,7 +27,7 @@ from prefect_parallel.job.models.steps import (
     CommandComponentStepModel,
     CommandStepModel,
     ParallelComponentStepModel,
-    ParallelSettings,
+    ParallelKeys,
     ParallelStepModel,
 )
 from prefect_parallel.job.syntax.expressions import FORMS
@@ -57,7 +57,7 @@ _HEADINGS: Headings = {
 
 _AS_OF_A_STEP: dict[type[Model], tuple[type[Model], type[Model]]] = {
     ParallelComponentStepModel: (ParallelStepModel, ParallelStepModel),
-    ParallelComponentModel: (ParallelStepModel, ParallelSettings),
+    ParallelComponentModel: (ParallelStepModel, ParallelKeys),
     CommandComponentStepModel: (CommandStepModel, CommandStepModel),
 }
 """The step that a model has keys of, and the model which these are from."""
@@ -103,7 +103,7 @@ def _shared_keys(model: type[Model]) -> list[str]:
         return []
     step = _AS_OF_A_STEP[model][1]
     return [
-        key
-        for key in step.model_fields
-        if key in model.model_fields and key not in model.no_meaning - step.no_meaning
+        name
+        for name in step.all_keys()
+        if name in model.all_keys() and name not in model.no_effect - step.no_effect
     ]

@@ -66,10 +66,9 @@ class Limits:
         By default it may keep silent as long as a healthy one can: a process starts, loads its
         mini-batch, runs it and writes its part, and each takes just about as long as it may.
         """
-        predefined = step.predefined
-        first = predefined.first_task_creation_timeout
-        silent = first + step.timeout + 2 * predefined.task_overhead_timeout
-        return cls(first, predefined.progress_update_timeout or silent)
+        first = step.first_task_creation_timeout
+        silent = first + step.timeout + 2 * step.task_overhead_timeout
+        return cls(first, step.progress_update_timeout or silent)
 
 
 class StepMonitor:

@@ -25,8 +25,8 @@ class Thresholds:
     def of(cls, step: ParallelStep) -> Thresholds:
         return cls(
             step.mini_batch_error_threshold,
-            step.predefined.error_threshold,
-            step.predefined.allowed_failed_percent,
+            step.error_threshold,
+            step.allowed_failed_percent,
         )
 
     def exceeded(self, *, failed: int, failed_items: int, mini_batches: int) -> str | None:

@@ -23,7 +23,6 @@ from prefect_parallel.errors import (
 )
 from prefect_parallel.flow.server.flow_run import NO_ANSWER
 from prefect_parallel.job import CommandStep, ParallelStep, PipelineJob
-from prefect_parallel.job.resolution.diagnostics import Diagnostics
 from prefect_parallel.job.syntax.placeholders import fill_placeholders, placeholders
 
 LISTED = 200
@@ -65,16 +64,16 @@ def check_placeholders(job: PipelineJob, steps: Iterable[ParallelStep | CommandS
     Raises:
         InvalidPipeline: So it does; all of them are named.
     """
-    diagnostics = Diagnostics(job)
+    problems = []
     for step in steps:
         for name, template in step.environment_templates.items():
             try:
                 look_up({name: template})
             except UnknownPlaceholder as error:
-                key = ("environment_variables", name)
-                diagnostics.in_step(step.name, key, error.message, hint=error.hint)
-    if diagnostics.problems:
-        raise InvalidPipeline(diagnostics.problems)
+                path = ("jobs", step.name, "environment_variables", name)
+                problems.append(job.document.problem(path, error.message, hint=error.hint))
+    if problems:
+        raise InvalidPipeline(problems)
 
 
 async def _look_up_all(templates: Mapping[str, str]) -> dict[str, str]:

@@ -137,7 +137,7 @@ class _ParallelStep:
 
     def _aggregate(self, plan: StepPlan) -> None:
         if self._output is not None and not self._output.exists():
-            header = self._step.predefined.append_row_dataframe_header
+            header = self._step.append_row_dataframe_header
             aggregate_output(self._directory, plan.mini_batches, self._output, header=header)
 
 

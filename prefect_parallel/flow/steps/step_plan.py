@@ -165,10 +165,10 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
         slots=slots,
         gpus=run.computes.place_of(step).gpus_per_instance,
         timeout=step.timeout,
-        task_overhead_timeout=step.predefined.task_overhead_timeout,
-        first_task_creation_timeout=step.predefined.first_task_creation_timeout,
-        resource_monitor_interval=step.predefined.resource_monitor_interval,
-        profiles=step.predefined.profiling_module is not None,
+        task_overhead_timeout=step.task_overhead_timeout,
+        first_task_creation_timeout=step.first_task_creation_timeout,
+        resource_monitor_interval=step.resource_monitor_interval,
+        profiles=step.profiling_module is not None,
         fingerprint=of_json(
             {
                 "code": of_code(directory.code),

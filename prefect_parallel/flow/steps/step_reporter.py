@@ -101,7 +101,7 @@ class StepReporter:
             logs=self._directory.logs,
         )
         failures = self._failures(totals)
-        metrics = metrics_of(result, self._step.predefined.metrics_name_prefix)
+        metrics = metrics_of(result, self._step.metrics_name_prefix)
         try:
             self._show(metrics)
             self._write(result, totals)
@@ -117,7 +117,7 @@ class StepReporter:
             (output or self._data.outputs_folder) if status == "Completed" else None,
             self._directory.job_result,
             failures,
-            metrics if self._step.predefined.push_metrics_to_parent else {},
+            metrics if self._step.push_metrics_to_parent else {},
         )
 
     def _show(self, metrics: Mapping[str, float]) -> None:
@@ -136,7 +136,7 @@ class StepReporter:
         self._logs.job(f"{result.status}: {result.reason}")
         result.write(self._directory.job_result)
         self._logs.close()
-        if self._step.predefined.copy_logs_to_parent:
+        if self._step.copy_logs_to_parent:
             copy = self._run.directory.logs / self._step.name
             shutil.copytree(self._directory.logs, copy, dirs_exist_ok=True)
 

@@ -1,158 +1,253 @@
-"""What all models of the format share: known keys, keys without meaning here, and messages."""
+"""Mappings of the YAML format, with described and checked keys.
+
+A `Model` declares its keys as annotated attributes:
+
+    class Build(Model):
+        path: Text = key("The folder of the context.")
+
+Reading a model never raises: each problem is reported to the `Reading`, and the rest is read. A key
+whose value is broken counts as not given.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
-from pydantic_core import CoreSchema
+from prefect_parallel.document import KeyPath, shown
+from prefect_parallel.errors import advice_for
+from prefect_parallel.job.format.reading import BROKEN, Reading, Refused
+from prefect_parallel.job.format.shapes import ListOf, MappingOf, Shape
+from prefect_parallel.job.format.validators import Validator
 
-from prefect_parallel.document import Document, Key, KeyPath, Section, shown
-from prefect_parallel.errors import Problem, advice_for
-
-_MISSING_HINTS: dict[Key, str] = {
+_MISSING_HINTS = {
     "environment": "steps run in the environment that runs the pipeline; "
     "any name will do: azureml:NAME",
-    "type": "write `type: pipeline` on top, `type: run_function` in a task",
+    "type": "write `type: pipeline` at the top, `type: run_function` in a task",
 }
 
-
-_WITHOUT_MEANING = "A key of Azure ML's; it has no meaning here."
-
-
-def optional(about: str, *, default: Any = None, examples: list[Any] | None = None) -> Any:
-    """A key that may be left out. It is then None in its model, so that a component's may count.
-
-    Args:
-        about: What it does; editors show it, and the reference.
-        default: What counts in the end.
-        examples: Values that it may have.
-    """
-    more = {} if default is None else {"default": default}
-    return Field(None, description=about, examples=examples, json_schema_extra=more)
+_NO_EFFECT = "A key of Azure ML; it has no effect here."
 
 
-@dataclass
-class Reading:
-    """What comes up while a document is read into models.
+@dataclass(frozen=True)
+class Key:
+    """A key of a model.
 
     Attributes:
-        document: The document.
-        problems: Mistakes found by the models themselves.
-        ignored: Paths of keys that are right, and have no meaning here.
+        description: What it does, for editors and the reference.
+        default: Of the model's attribute; `Ellipsis` if the key is required.
+        factory: Makes the default of an attribute that may be changed.
+        effective: The value that applies in the end if none is given, for editors and the
+            reference.
+        examples: Values that it may have.
+        name: As written in the file.
+        shape: What its value must be.
     """
 
-    document: Document
-    problems: list[Problem] = field(default_factory=list)
-    ignored: list[KeyPath] = field(default_factory=list)
+    description: str = ""
+    default: Any = ...
+    factory: Callable[[], Any] | None = None
+    effective: Any = None
+    examples: tuple[Any, ...] = ()
+    name: str = ""
+    shape: Shape = None  # type: ignore[assignment]  # until `Model.all_keys` sets it
+
+    @property
+    def required(self) -> bool:
+        return self.default is ... and self.factory is None
+
+    def absent(self) -> Any:
+        """The attribute's value if the key is not given, or broken."""
+        return self.factory() if self.factory else None if self.default is ... else self.default
+
+    def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
+        """For editors."""
+        about: dict[str, Any] = {"description": self.description} if self.description else {}
+        if self.effective is not None:
+            about["default"] = self.effective
+        if self.examples:
+            about["examples"] = list(self.examples)
+        return {**self.shape.schema(definitions), **about}
 
 
-class Model(BaseModel):
-    """A mapping of the format. Unknown keys and keys without a value are mistakes."""
+def key(
+    description: str,
+    *,
+    default: Any = ...,
+    factory: Callable[[], Any] | None = None,
+    examples: list[Any] | None = None,
+    name: str = "",
+) -> Any:
+    """A key, required unless it has a default or a factory of one; see `Key`."""
+    effective = None if default in (..., ()) else default
+    return Key(description, default, factory, effective, tuple(examples or ()), name)
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
 
-    no_meaning: ClassVar[frozenset[str]] = frozenset()
-    """Keys that Azure ML knows and that change nothing here."""
-    nullable: ClassVar[frozenset[str]] = frozenset()
+def optional(description: str, *, default: Any = None, examples: list[Any] | None = None) -> Any:
+    """A key whose attribute is None if it is not given, so that a component's value may apply.
+
+    Args:
+        description: What it does.
+        default: The value that applies in the end.
+        examples: Values that it may have.
+    """
+    return Key(description, None, None, default, tuple(examples or ()))
+
+
+class Model:
+    """A mapping of the format. Unknown keys and keys without a value are errors.
+
+    Args:
+        values: Attributes by name; the others get their defaults.
+
+    Attributes:
+        given: The names of the attributes that were given, in order.
+    """
+
+    no_effect: ClassVar[frozenset[str]] = frozenset()
+    """Keys of Azure ML that have no effect here."""
+    _declared: ClassVar[tuple[Callable[[], Mapping[str, Key]], ...]] = ()
+    _keys: ClassVar[dict[str, Key]]
+
+    def __init_subclass__(cls, declared: Callable[[], Mapping[str, Key]] | None = None) -> None:
+        """Add keys that are declared elsewhere.
+
+        Args:
+            declared: Returns them by name.
+        """
+        bases = (each for base in cls.__mro__[1:] for each in base.__dict__.get("_declared", ()))
+        cls._declared = (*dict.fromkeys(bases), *([declared] if declared else ()))
+
+    def __init__(self, **values: Any) -> None:
+        self.given = list(values)
+        for name, each in self.all_keys().items():
+            object.__setattr__(self, name, values[name] if name in values else each.absent())
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name in self.all_keys() and name not in self.given:
+            self.given.append(name)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.all_keys())
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.given)
+        return f"{type(self).__name__}({values})"
+
+    def check(self, refuse: Callable[[str, Refused], None]) -> None:
+        """Check keys against each other.
+
+        Args:
+            refuse: Takes the name of a key and why its value is not allowed.
+        """
 
     @classmethod
-    def known_keys(cls) -> list[str]:
-        return [info.alias or name for name, info in cls.model_fields.items()]
+    def all_keys(cls) -> Mapping[str, Key]:
+        """All keys, by the name of their attribute."""
+        if "_keys" not in cls.__dict__:
+            found = {
+                name: _declared(cls, name, annotation)
+                for name, annotation in get_type_hints(cls, include_extras=True).items()
+                if get_origin(annotation) is not ClassVar and name != "given"
+            }
+            for declared in cls._declared:
+                found = {**declared(), **found}
+            cls._keys = found
+        return cls._keys
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        made = handler(schema)
-        keys = handler.resolve_ref_schema(made)["properties"]
-        for name in cls.no_meaning & keys.keys():
-            keys[name]["description"] = _WITHOUT_MEANING
-        return made
+    def read(cls, value: Any, path: KeyPath, reading: Reading) -> Any:
+        """A model, or `BROKEN` if the value is not a mapping."""
+        if not isinstance(value, dict):
+            reading.refuse(path, Refused(f"found {shown(value)}", allowed="a mapping"))
+            return BROKEN
+        model = cls(**cls.read_keys(value, path, reading))
 
-    @model_validator(mode="before")
+        def refuse(name: str, refused: Refused) -> None:
+            if (*path, name) not in reading.broken:
+                reading.refuse((*path, name), refused)
+
+        model.check(refuse)
+        return model
+
     @classmethod
-    def _sift_keys(cls, data: Any, info: ValidationInfo) -> Any:
-        if not isinstance(data, Section):
-            return data
-        reading = info.context
-        assert isinstance(reading, Reading)
-        known = sorted(cls.known_keys())
-        kept: dict[str, Any] = {}
-        for key, value in data.items():
-            path = (*data.path, key)
-            if key not in known:
-                reading.problems.append(
-                    reading.document.problem(
-                        path,
-                        "unknown key",
-                        **advice_for(key, known),
-                        of_key=True,
-                    )
-                )
-            elif value is None and key not in cls.nullable:
-                reading.problems.append(
-                    reading.document.problem(
-                        path,
-                        "the key has nothing after it (null)",
-                        hint="give it a value, or leave the key out",
-                    )
-                )
+    def read_keys(cls, section: dict[str, Any], path: KeyPath, reading: Reading) -> dict[str, Any]:
+        """The values of the keys that a mapping gives, without the broken ones."""
+        attributes = {each.name: name for name, each in cls.all_keys().items()}
+        values: dict[str, Any] = {}
+        for name, child in section.items():
+            at = (*path, name)
+            if name not in attributes:
+                reading.add(at, "unknown key", **advice_for(name, sorted(attributes)), of_key=True)
+            elif child is None:
+                hint = "give it a value, or leave the key out"
+                reading.refuse(at, Refused("the key has nothing after it (null)", hint=hint))
             else:
-                kept[key] = value
-                if key in cls.no_meaning:
-                    reading.ignored.append(path)
-        return kept
+                read = cls.all_keys()[attributes[name]].shape.read(child, at, reading)
+                if read is not BROKEN:
+                    values[attributes[name]] = read
+                if name in cls.no_effect:
+                    reading.ignored.append(at)
+        for each in cls.all_keys().values():
+            if each.required and each.name not in section:
+                missing = Refused("the key is missing", hint=_MISSING_HINTS.get(each.name))
+                reading.refuse((*path, each.name), missing)
+        return values
+
+    @classmethod
+    def written(cls, value: Any) -> dict[str, Any]:
+        """What was given, as plain values for YAML."""
+        return {
+            cls.all_keys()[name].name: cls.all_keys()[name].shape.written(getattr(value, name))
+            for name in value.given
+        }
+
+    @classmethod
+    def schema(cls, definitions: dict[str, Any]) -> dict[str, Any]:
+        """A reference to its JSON schema, which goes into the definitions."""
+        if cls.__name__ not in definitions:
+            schema: dict[str, Any] = {"type": "object", "additionalProperties": False}
+            definitions[cls.__name__] = schema
+            schema["description"] = (cls.__doc__ or "").partition("\n")[0]
+            schema["properties"] = {}
+            for each in cls.all_keys().values():
+                about = {"description": _NO_EFFECT} if each.name in cls.no_effect else {}
+                schema["properties"][each.name] = {**each.schema(definitions), **about}
+            if required := [each.name for each in cls.all_keys().values() if each.required]:
+                schema["required"] = required
+        return {"$ref": f"#/$defs/{cls.__name__}"}
 
 
-_TAG = "‹"  # noqa: RUF001 - no key of a pipeline begins with it
+def _declared(cls: type[Model], name: str, annotation: Any) -> Key:
+    declared = getattr(cls, name, ...)
+    made = declared if isinstance(declared, Key) else Key(default=declared)
+    return replace(made, name=made.name or name, shape=shape_of(annotation))
 
 
-def tag(name: str) -> str:
-    """A name for one of several models that a value may be; never part of a key's path."""
-    return _TAG + name
-
-
-def path_of(location: Sequence[int | str]) -> KeyPath:
-    """Keys of the file, from where pydantic says that an error is."""
-    return tuple(key for key in location if key != "[key]" and not str(key).startswith(_TAG))
-
-
-def problems_of(error: ValidationError, reading: Reading) -> list[Problem]:
-    """All mistakes: what pydantic found and what the models noted on the way."""
-    problems = list(reading.problems)
-    noted = {problem.key for problem in problems}
-    for line in error.errors(include_url=False):
-        path = path_of(line["loc"])
-        of_key = "[key]" in line["loc"]
-        kind, value, more = line["type"], line["input"], line.get("ctx", {})
-        allowed = hint = None
-        if kind == "rule":
-            message, allowed, hint = more["found"], more["allowed"], more["hint"]
-        elif kind == "missing":
-            message, hint = "the key is missing", _MISSING_HINTS.get(path[-1])
-        elif kind in ("model_type", "dict_type", "model_attributes_type"):
-            message, allowed = f"found {shown(value)}", "a mapping"
-        elif kind.startswith("union_tag"):
-            # Of steps only: all else that may be one of several models always finds its own.
-            if isinstance(value, Section):
-                path, value = (*path, "type"), value.get("type")
-            message, allowed = f"found {shown(value)}", "a step of type parallel or command"
-        elif kind == "list_type":
-            message, allowed = f"found {shown(value)}", "a list"
-        else:
-            message = line["msg"]
-        problem = reading.document.problem(path, message, allowed=allowed, hint=hint, of_key=of_key)
-        if kind != "missing" or problem.key not in noted:
-            problems.append(problem)
-    return problems
+def shape_of(annotation: Any) -> Shape:
+    """What values of an annotation must be: the first shape in `Annotated`, or a known type."""
+    kind, parts = get_origin(annotation), get_args(annotation)
+    if kind is Annotated:
+        for part in parts[1:]:
+            if isinstance(part, Shape):
+                return part
+        return shape_of(parts[0])
+    if kind in (Union, types.UnionType):
+        (only,) = (part for part in parts if part is not type(None))
+        return shape_of(only)
+    if kind is dict:
+        name = None if parts[0] is str else shape_of(parts[0])
+        assert name is None or isinstance(name, Validator)
+        return MappingOf(name, shape_of(parts[1]))
+    if kind is list:
+        return ListOf(shape_of(parts[0]))
+    assert isinstance(annotation, type)
+    assert issubclass(annotation, Model), annotation
+    return annotation

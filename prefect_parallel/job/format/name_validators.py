@@ -1,4 +1,4 @@
-"""What names must be: of steps, their inputs and outputs, and assets."""
+"""Validators of names: of steps, their inputs and outputs, and assets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefect_parallel.document import shown
-from prefect_parallel.job.format.validators import Validator, wrong
+from prefect_parallel.job.format.reading import Refused
+from prefect_parallel.job.format.validators import Validator
 
 _ASSET = re.compile(r"azureml:(?!\$\{\{)[^\s].*")
 
@@ -21,16 +22,12 @@ class StepNameValidator(Validator):
         if re.fullmatch(r"[a-z_][a-z0-9_]*", name):
             return name
         better = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")
-        hint = f"call it {better}" if re.fullmatch(r"[a-z_][a-z0-9_]*", better) else None
-        raise wrong(
-            f"{shown(name)} is no name for a step",
-            allowed=self.allowed,
-            hint=hint,
-        )
+        hint = f"rename it to {better}" if re.fullmatch(r"[a-z_][a-z0-9_]*", better) else None
+        raise Refused(f"invalid step name {shown(name)}", allowed=self.allowed, hint=hint)
 
     @property
     def allowed(self) -> str:
-        return "lower-case letters, digits and underscores, not a digit first"
+        return "lower-case letters, digits and underscores, not starting with a digit"
 
     def json_schema(self) -> dict[str, Any]:
         return {"pattern": "^[a-z_][a-z0-9_]*$"}
@@ -44,11 +41,11 @@ class NameValidator(Validator):
         name = str(value)
         if name.isidentifier():
             return name
-        raise wrong(f"{shown(name)} is no name for an input or output", allowed=self.allowed)
+        raise Refused(f"invalid name {shown(name)} of an input or output", allowed=self.allowed)
 
     @property
     def allowed(self) -> str:
-        return "letters, digits and underscores, not a digit first"
+        return "letters, digits and underscores, not starting with a digit"
 
     def json_schema(self) -> dict[str, Any]:
         return {"pattern": r"^[^\W\d]\w*$"}
@@ -56,7 +53,7 @@ class NameValidator(Validator):
 
 @dataclass(frozen=True)
 class AssetNameValidator(Validator):
-    """The name that an output is registered under."""
+    """The name under which an output is registered."""
 
     def check(self, value: Any) -> str:
         if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,255}", value):
@@ -73,7 +70,7 @@ class AssetNameValidator(Validator):
 
 @dataclass(frozen=True)
 class AssetValidator(Validator):
-    """`azureml:NAME`, or one of some other words."""
+    """`azureml:NAME`, or one of some words."""
 
     what: str
     words: tuple[str, ...] = ()
@@ -98,5 +95,5 @@ class AssetValidator(Validator):
 
 
 def as_asset(name: str) -> str:
-    """A name given in Python, where `azureml:` may be left out, as YAML has it."""
+    """A name as YAML has it; in Python, `azureml:` may be left out."""
     return name if name.startswith("azureml:") or name == "serverless" else f"azureml:{name}"

@@ -1,4 +1,4 @@
-"""The kinds of values that keys of a pipeline take."""
+"""Annotated types of the values of keys."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from prefect_parallel.job.format.validators import (
     ChoiceValidator,
     CondaFileValidator,
     IntegerValidator,
-    LiteralValidator,
     LooseTextValidator,
     ScalarValidator,
-    SizeValidator,
     TextsValidator,
     TextValidator,
 )
 
 MAX_TIMEOUT = 259_200  # 3 days, in seconds.
+TIMEOUT = IntegerValidator(1, MAX_TIMEOUT, "seconds")
 
 INPUT_MODES = ("ro_mount", "download", "direct")
 MLTABLE_MODES = (*INPUT_MODES, "eval_mount", "eval_download")
@@ -45,19 +44,14 @@ Text = Annotated[str, TextValidator()]
 TextOrNull = Annotated[str | None, TextValidator(nullable=True)]
 Texts = Annotated[str | list[str], TextsValidator()]
 LooseText = Annotated[str, LooseTextValidator()]
-Flag = Annotated[bool, BooleanValidator()]
+Boolean = Annotated[bool, BooleanValidator()]
 Anything = Annotated[Any, AnythingValidator()]
 CondaFile = Annotated[Any, CondaFileValidator()]
 Scalar = Annotated[str | int | float | bool, ScalarValidator()]
-LiteralValue = Annotated[str | int | float | bool, LiteralValidator()]
-Size = Annotated[int | str, SizeValidator()]
 Count = Annotated[int | str, IntegerValidator(1)]
 FixedCount = Annotated[int, IntegerValidator(1, bindable=False)]
-Threshold = Annotated[int | str, IntegerValidator(-1)]
-Retries = Annotated[int | str, IntegerValidator(0)]
-Timeout = Annotated[int | str, IntegerValidator(1, MAX_TIMEOUT, "seconds")]
+Timeout = Annotated[int | str, TIMEOUT]
 FixedTimeout = Annotated[int, IntegerValidator(1, MAX_TIMEOUT, "seconds", bindable=False)]
-Level = Annotated[str, ChoiceValidator(LOGGING_LEVELS, bindable=True)]
 DataType = Annotated[str, ChoiceValidator(DATA_TYPES, any_case=True)]
 StepName = Annotated[str, StepNameValidator()]
 Name = Annotated[str, NameValidator()]
@@ -68,7 +62,7 @@ DatastoreName = Annotated[str, AssetValidator("NAME")]
 
 
 def literal_type(value: str | int | float | bool) -> str:
-    """What the format calls the type of a literal."""
+    """The format's name for the type of a literal."""
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):

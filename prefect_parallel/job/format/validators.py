@@ -1,4 +1,4 @@
-"""What a key's value must be: each rule checks it, and says what is allowed."""
+"""What one value must be: each validator checks it and names what is allowed."""
 
 from __future__ import annotations
 
@@ -7,57 +7,48 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
-
-from prefect_parallel.document import Date, Typed, shown
+from prefect_parallel.document import Date, KeyPath, Typed, plain, shown
 from prefect_parallel.errors import did_you_mean
+from prefect_parallel.job.format.reading import BROKEN, Reading, Refused
 from prefect_parallel.job.syntax.expressions import whole
 from prefect_parallel.yaml_file import parse_scalar
 
 INT_MAX = 2**31 - 1
 
+_DIGITS = re.compile(r"[-+]?\d+", re.ASCII)
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _SIZE = re.compile(r"(\d+)(?:([kmg])b)?", re.IGNORECASE | re.ASCII)
 _FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _EXPRESSION_SCHEMA = {"type": "string", "pattern": r"^\s*\$\{\{.*\}\}\s*$"}
 
 
-def wrong(
-    found: str, *, allowed: str | None = None, hint: str | None = None
-) -> PydanticCustomError:
-    """An error whose parts go into an `errors.Problem`."""
-    return PydanticCustomError(
-        "rule", "{found}", {"found": found, "allowed": allowed, "hint": hint}
-    )
-
-
 def _quoted(value: Any) -> str | None:
-    """What to write where a value is meant to be text."""
+    """A hint for a value that should be text."""
     if isinstance(value, (bool, int, float, Date)):
         return f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
     return None
 
 
 class Validator:
-    """What a key's value must be. Subclasses are put into `Annotated`."""
+    """What one value must be. Subclasses are put into `Annotated`."""
 
     bindable: bool = False
-    """Whether an expression may stand there, too."""
+    """Whether an expression is allowed, too."""
 
     @property
     def allowed(self) -> str:
-        """What is, for messages and the reference."""
+        """What is allowed, for messages and the reference."""
         raise NotImplementedError
 
-    def refused(self, value: Any, hint: str | None = None) -> PydanticCustomError:
+    def refused(self, value: Any, hint: str | None = None) -> Refused:
         """The error for a value that is not allowed."""
-        return wrong(f"found {shown(value)}", allowed=self.allowed, hint=hint)
+        return Refused(f"found {shown(value)}", allowed=self.allowed, hint=hint)
 
     def check(self, value: Any) -> Any:
-        """The value as it counts.
+        """The value as it is used.
 
         Raises:
-            PydanticCustomError: It is not allowed.
+            Refused: The value is not allowed.
         """
         raise NotImplementedError
 
@@ -66,18 +57,19 @@ class Validator:
         raise NotImplementedError
 
     def written(self, value: Any) -> Any:
-        """The value as YAML takes it."""
+        """The value as YAML has it."""
         return value
 
-    def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            self.check,
-            serialization=core_schema.plain_serializer_function_ser_schema(self.written),
-        )
+    def read(self, value: Any, path: KeyPath, reading: Reading) -> Any:
+        """The value as it is used; `BROKEN` if it is not allowed, which is then reported."""
+        try:
+            return self.check(value)
+        except Refused as refused:
+            reading.refuse(path, refused)
+            return BROKEN
 
-    def __get_pydantic_json_schema__(
-        self, _: CoreSchema, __: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
+        """Its JSON schema, with the docstring as description."""
         about = (type(self).__doc__ or "").strip().partition("\n")[0]
         return {"description": about, **self.json_schema()}
 
@@ -146,6 +138,49 @@ class IntegerValidator(Validator):
 
 
 @dataclass(frozen=True)
+class NumberValidator(Validator):
+    """A number within limits, as text.
+
+    Attributes:
+        low: The smallest number; if `above` is true, only larger ones are allowed.
+        high: The largest number.
+        what: For messages, e.g. "seconds".
+    """
+
+    low: float
+    high: float
+    what: str
+    above: bool = False
+
+    def check(self, value: Any) -> float:
+        if isinstance(value, str) and _NUMBER.fullmatch(value):
+            number = int(value) if _DIGITS.fullmatch(value) else float(value)
+            if self.low <= number <= self.high and not (self.above and number == self.low):
+                return number
+        raise self.refused(value)
+
+    @property
+    def allowed(self) -> str:
+        if self.above:
+            return f"{self.what}, more than {self.low}, at most {self.high}"
+        return f"{self.what} from {self.low} to {self.high}"
+
+
+@dataclass(frozen=True)
+class TrueOrFalseValidator(Validator):
+    """The text `True` or `False`, in any case."""
+
+    def check(self, value: Any) -> bool:
+        if str(value).lower() in ("true", "false"):
+            return str(value).lower() == "true"
+        raise self.refused(value)
+
+    @property
+    def allowed(self) -> str:
+        return "True or False"
+
+
+@dataclass(frozen=True)
 class SizeValidator(Validator):
     """A mini-batch size, in files or bytes: digits, with kb, mb or gb. It must be quoted."""
 
@@ -166,7 +201,7 @@ class SizeValidator(Validator):
         return 'a string of digits, e.g. "10" files, or of digits and kb, mb or gb, e.g. "10kb"'
 
     def written(self, value: Any) -> Any:
-        return None if value is None else str(value)
+        return str(value)
 
     def json_schema(self) -> dict[str, Any]:
         size = {"type": "string", "pattern": r"^\d+([kKmMgG][bB])?$"}
@@ -273,12 +308,10 @@ class LiteralValidator(ScalarValidator):
 
 @dataclass(frozen=True)
 class AnythingValidator(Validator):
-    """Whatever stands there: it has no meaning here, or none of ours to check."""
+    """Any value: it has no effect here, or is checked where it is used."""
 
     def check(self, value: Any) -> Any:
-        if isinstance(value, Typed):
-            return parse_scalar(value)
-        return str(value) if isinstance(value, Date) else value
+        return parse_scalar(value) if isinstance(value, Typed) else plain(value)
 
     @property
     def allowed(self) -> str:
@@ -310,11 +343,11 @@ class TextsValidator(Validator):
 
 @dataclass(frozen=True)
 class CondaFileValidator(Validator):
-    """The path of a conda file, or what would stand in it."""
+    """The path of a conda file, or its content."""
 
     def check(self, value: Any) -> Any:
         if isinstance(value, dict) or (isinstance(value, str) and not isinstance(value, Date)):
-            return value
+            return plain(value)
         raise self.refused(value)
 
     @property
@@ -327,7 +360,7 @@ class CondaFileValidator(Validator):
 
 @dataclass(frozen=True)
 class LooseTextValidator(Validator):
-    """Text, numbers and booleans, as text."""
+    """Text; a number or a boolean counts as its text."""
 
     def check(self, value: Any) -> str:
         if isinstance(value, (str, bool, int, float)):

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar
 
-from pydantic import (
-    Discriminator,
-    Field,
-    GetJsonSchemaHandler,
-    Tag,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import CoreSchema
-
-from prefect_parallel.job.format.model import Model, optional, tag
+from prefect_parallel.document import KeyPath
+from prefect_parallel.job.format.model import Model, key, optional
+from prefect_parallel.job.format.reading import Reading, Refused
+from prefect_parallel.job.format.shapes import OneOf
 from prefect_parallel.job.format.types import (
     DATA_TYPES,
     INPUT_MODES,
@@ -23,15 +17,19 @@ from prefect_parallel.job.format.types import (
     MLTABLE_MODES,
     OUTPUT_MODES,
     AssetName,
+    Boolean,
     DataType,
-    Flag,
-    LiteralValue,
     LooseText,
     Scalar,
     Text,
     literal_type,
 )
-from prefect_parallel.job.format.validators import ChoiceValidator, Validator, wrong
+from prefect_parallel.job.format.validators import (
+    ChoiceValidator,
+    LiteralValidator,
+    TextValidator,
+    Validator,
+)
 from prefect_parallel.job.syntax.expressions import whole
 
 DEFAULT_DATA_TYPE = "uri_folder"
@@ -43,22 +41,20 @@ OutputMode = Annotated[str, ChoiceValidator(OUTPUT_MODES, any_case=True)]
 DeclaredType = Annotated[str, ChoiceValidator((*LITERAL_TYPES, *DATA_TYPES))]
 
 
-def _check_mode(mode: str | None, info: ValidationInfo) -> str | None:
-    of_type = info.data.get("type") or DEFAULT_DATA_TYPE
-    modes = MLTABLE_MODES if of_type == "mltable" else INPUT_MODES
-    if mode is not None and mode not in modes:
-        raise wrong(f"found {mode!r} for a {of_type}", allowed=", ".join(modes))
-    return mode
+def _check_mode(model: DataInput | DeclaredInput, refuse: Callable[[str, Refused], None]) -> None:
+    modes = MLTABLE_MODES if model.type == "mltable" else INPUT_MODES
+    if model.mode is not None and model.mode not in modes:
+        found = f"found {model.mode!r} for a {model.type}"
+        refuse("mode", Refused(found, allowed=", ".join(modes)))
 
 
 class DataInput(Model):
     """Data for a step. Its path may be an expression."""
 
-    no_meaning: ClassVar[frozenset[str]] = frozenset({"datastore"})
+    no_effect: ClassVar[frozenset[str]] = frozenset({"datastore"})
 
-    type: DataType = Field(
-        default=DEFAULT_DATA_TYPE,
-        description="A file, a folder, a table or list of files, or a model.",
+    type: DataType = key(
+        "A file, a folder, a table or list of files, or a model.", default=DEFAULT_DATA_TYPE
     )
     path: Text | None = optional(
         "A local path, a URL, or an expression.",
@@ -71,26 +67,29 @@ class DataInput(Model):
         ],
     )
     mode: InputMode | None = optional(
-        "How the script gets it: as a local path (`ro_mount`, `download`); as the URI that it is"
-        " (`direct`); an mltable also as the files that it stands for (`eval_mount`,"
+        "How the script gets it: as a local path (`ro_mount`, `download`); as the URI itself"
+        " (`direct`); an mltable also as the files that it evaluates to (`eval_mount`,"
         " `eval_download`).",
         default=DEFAULT_INPUT_MODE,
     )
     datastore: Text | None = None
 
-    check_mode = field_validator("mode")(_check_mode)
+    def check(self, refuse: Callable[[str, Refused], None]) -> None:
+        _check_mode(self, refuse)
 
 
 class DescribedInput(DataInput):
     """Data for a pipeline."""
 
-    description: Text | None = optional("Of an input of the pipeline: the form for a run shows it.")
+    description: Text | None = optional(
+        "Of an input of the pipeline: shown in the form for its runs."
+    )
 
 
 class Output(Model):
-    """Where a step or the pipeline puts something."""
+    """Where a step or the pipeline writes something."""
 
-    no_meaning: ClassVar[frozenset[str]] = frozenset({"name", "version"})
+    no_effect: ClassVar[frozenset[str]] = frozenset({"name", "version"})
 
     type: DataType | None = optional("What it is.", default=DEFAULT_DATA_TYPE)
     mode: OutputMode | None = optional(
@@ -98,39 +97,39 @@ class Output(Model):
         default=DEFAULT_OUTPUT_MODE,
     )
     path: Text | None = optional(
-        "Where Azure ML puts it; here, it is in the run directory whatever stands here."
+        "Where Azure ML writes it; here, it is always in the run directory."
     )
     name: AssetName | None = None
     version: LooseText | None = None
 
-    @field_validator("version")
+    def check(self, refuse: Callable[[str, Refused], None]) -> None:
+        if self.version is not None and self.name is None:
+            hint = "give it a name, too: name: NAME"
+            refuse("version", Refused("found a version without a name", hint=hint))
+
+
+class NamedOutput(Output):
+    """An output; nothing after its name means a folder."""
+
     @classmethod
-    def _check_version(cls, version: str | None, info: ValidationInfo) -> str | None:
-        if version is not None and info.data.get("name", "") is None:
-            raise wrong("found a version, and no name", hint="give it a name, too: name: NAME")
-        return version
+    def read(cls, value: Any, path: KeyPath, reading: Reading) -> Any:
+        return super().read({} if value is None else value, path, reading)
+
+    @classmethod
+    def schema(cls, definitions: dict[str, Any]) -> dict[str, Any]:
+        return {"anyOf": [super().schema(definitions), {"type": "null"}]}
 
 
 def _input_kind(value: Any) -> str:
-    data = isinstance(value, DataInput) or (isinstance(value, dict) and set(value) != {"value"})
-    return tag("data") if data else tag("literal")
+    return "data" if isinstance(value, dict) and set(value) != {"value"} else "literal"
 
 
-InputValue = Annotated[
-    Annotated[DataInput, Tag(tag("data"))] | Annotated[LiteralValue, Tag(tag("literal"))],
-    Discriminator(_input_kind),
-]
-"""A literal, data, or a binding as text."""
-
-PipelineInputValue = Annotated[
-    Annotated[DescribedInput, Tag(tag("data"))] | Annotated[LiteralValue, Tag(tag("literal"))],
-    Discriminator(_input_kind),
-]
-"""A literal, or data."""
+def _output_kind(value: Any) -> str:
+    return "mapping" if value is None or isinstance(value, dict) else "binding"
 
 
 class _BindingValidator(Validator):
-    """A step's output as text: where a pipeline output stands."""
+    """A step's output as text: a binding to an output of the pipeline."""
 
     def check(self, value: Any) -> str:
         expression = whole(value)
@@ -146,91 +145,75 @@ class _BindingValidator(Validator):
         return {"type": "string", "pattern": r"^\s*\$\{\{\s*parent\.outputs\..*\}\}\s*$"}
 
 
-def _output_kind(value: Any) -> str:
-    return tag("mapping") if value is None or isinstance(value, (dict, Output)) else tag("binding")
+InputValue = Annotated[
+    DataInput | str | int | float | bool,
+    OneOf(_input_kind, {"data": DataInput, "literal": LiteralValidator()}),
+]
+"""A literal, data, or a binding as text."""
 
-
-class NamedOutput(Output):
-    """An output; nothing after its name means a folder."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nothing_is_empty(cls, value: Any) -> Any:
-        return {} if value is None else value
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return {"anyOf": [handler(schema), {"type": "null"}]}
-
+PipelineInputValue = Annotated[
+    DescribedInput | str | int | float | bool,
+    OneOf(_input_kind, {"data": DescribedInput, "literal": LiteralValidator()}),
+]
+"""A literal, or data."""
 
 OutputValue = Annotated[
-    Annotated[NamedOutput, Tag(tag("mapping"))]
-    | Annotated[str, _BindingValidator(), Tag(tag("binding"))],
-    Discriminator(_output_kind),
+    NamedOutput | str,
+    OneOf(_output_kind, {"mapping": NamedOutput, "binding": _BindingValidator()}),
 ]
 """An output of a step: its own, or a binding to one of the pipeline."""
 
 CommandOutputValue = Annotated[
-    Annotated[NamedOutput, Tag(tag("mapping"))] | Annotated[Text, Tag(tag("binding"))],
-    Discriminator(_output_kind),
+    NamedOutput | str,
+    OneOf(_output_kind, {"mapping": NamedOutput, "binding": TextValidator()}),
 ]
-"""The same of a command step, where other text is the output's path."""
+"""An output of a command step; text that is not a binding is its path."""
 
 
 class DeclaredInput(Model):
     """An input of a component."""
 
-    type: DeclaredType = Field(description="A kind of value, or of data.")
-    default: Scalar | None = Field(default=None, description="What counts if a step gives none.")
-    optional: Flag = Field(
-        default=False,
-        description="Whether a step may leave it out; `$[[...]]` around it then goes away.",
+    type: DeclaredType = key("A kind of value, or of data.")
+    default: Scalar | None = key("The value if a step gives none.", default=None)
+    optional: Boolean = key(
+        "Whether a step may leave it out; `$[[...]]` around it is then removed.", default=False
     )
-    description: Text | None = Field(default=None, description="For people.")
-    min: Scalar | None = Field(default=None, description="The smallest number it may be.")
-    max: Scalar | None = Field(default=None, description="The largest number it may be.")
-    enum: list[Text] | None = Field(default=None, description="All that it may be.")
-    mode: InputMode | None = Field(
-        default=None, description="How the script gets data, unless the step says it."
-    )
+    description: Text | None = key("For people.", default=None)
+    min: Scalar | None = key("The smallest number allowed.", default=None)
+    max: Scalar | None = key("The largest number allowed.", default=None)
+    enum: list[Text] | None = key("All values allowed.", default=None)
+    mode: InputMode | None = key("How the script gets data, unless the step says it.", default=None)
 
-    check_mode = field_validator("mode")(_check_mode)
-
-    @field_validator("default", "min", "max", "enum", "mode")
-    @classmethod
-    def _check_key(cls, value: Any, info: ValidationInfo) -> Any:
-        of_type = info.data.get("type")
-        if of_type is None:
-            return value
-        known = ["mode"] if of_type in DATA_TYPES else ["default", "enum"]
-        if of_type in ("integer", "number"):
+    def check(self, refuse: Callable[[str, Refused], None]) -> None:
+        if self.type is None:  # It is broken.
+            return
+        known = ["mode"] if self.type in DATA_TYPES else ["default", "enum"]
+        if self.type in ("integer", "number"):
             known += ["min", "max"]
-        if info.field_name not in known:
-            allowed = ", ".join(("type", "description", "optional", *known))
-            raise wrong(f"not a key of an input of type {of_type}", allowed=allowed)
-        return value
-
-    @field_validator("default", "min", "max")
-    @classmethod
-    def _check_value(cls, value: Any, info: ValidationInfo) -> Any:
-        of_type = info.data.get("type")
-        return value if of_type is None else as_type(value, of_type)
-
-    @field_validator("enum")
-    @classmethod
-    def _check_enum(cls, enum: list[str], info: ValidationInfo) -> list[str]:
-        if of_type := info.data.get("type"):
-            for item in enum:
-                as_type(item, of_type)
-        return enum
+        for name in ("default", "min", "max", "enum", "mode"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if name not in known:
+                allowed = ", ".join(("type", "description", "optional", *known))
+                refuse(name, Refused(f"not a key of an input of type {self.type}", allowed=allowed))
+                continue
+            try:
+                if name == "enum":
+                    for item in value:
+                        as_type(item, self.type)
+                elif name != "mode":
+                    setattr(self, name, as_type(value, self.type))
+            except Refused as refused:
+                refuse(name, refused)
+        if "mode" in known:
+            _check_mode(self, refuse)
 
 
 class DeclaredOutput(Model):
     """An output of a component."""
 
-    type: DataType = Field(description="What it is.")
+    type: DataType = key("What it is.")
     mode: OutputMode | None = optional("As of a step's output.", default=DEFAULT_OUTPUT_MODE)
     description: Text | None = optional("For people.")
 
@@ -239,7 +222,7 @@ def as_type(value: Any, of_type: str) -> Any:
     """A literal as the declared type.
 
     Raises:
-        PydanticCustomError: It cannot be read as one.
+        Refused: It cannot be read as one.
     """
     found = literal_type(value) if isinstance(value, (str, bool, int, float)) else "mapping"
     if of_type == "string":
@@ -253,11 +236,11 @@ def as_type(value: Any, of_type: str) -> Any:
     elif of_type in ("integer", "number") and found not in ("boolean", "mapping"):
         try:
             number = float(value)
-            if of_type == "number":
-                return float(value) if found == "string" else value
-            if number.is_integer():
+            if of_type == "number" and math.isfinite(number):
+                return number if found == "string" else value
+            if of_type == "integer" and number.is_integer():
                 return int(value)
         except (ValueError, OverflowError):
             pass
     shown_value = repr(value) if found != "mapping" else "a mapping"
-    raise wrong(f"found {shown_value}", allowed=f"a value of type {of_type}")
+    raise Refused(f"found {shown_value}", allowed=f"a value of type {of_type}")

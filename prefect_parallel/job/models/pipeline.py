@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import yaml
-from pydantic import ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 
-from prefect_parallel.document import Document
+from prefect_parallel.document import Document, Section
+from prefect_parallel.errors import InvalidPipeline
 from prefect_parallel.job.files.local_paths import make_paths_absolute
-from prefect_parallel.job.format.model import Model, optional
+from prefect_parallel.job.format.model import Model, key, optional
 from prefect_parallel.job.format.name_validators import as_asset
+from prefect_parallel.job.format.reading import BROKEN, Reading
 from prefect_parallel.job.format.types import (
     Anything,
+    Boolean,
     ComputeName,
     DatastoreName,
-    Flag,
     Name,
     StepName,
     Text,
@@ -26,7 +27,7 @@ from prefect_parallel.job.format.types import (
     literal_type,
 )
 from prefect_parallel.job.format.validators import ChoiceValidator
-from prefect_parallel.job.models.components import Component, ParallelComponentModel
+from prefect_parallel.job.models.components import Component
 from prefect_parallel.job.models.io_models import (
     DataInput,
     DescribedInput,
@@ -34,24 +35,14 @@ from prefect_parallel.job.models.io_models import (
     PipelineInputValue,
 )
 from prefect_parallel.job.models.step_parts import Identity, Services
-from prefect_parallel.job.models.steps import (
-    ParallelComponentStepModel,
-    ParallelStepModel,
-    StepModel,
-)
-from prefect_parallel.job.resolution.effective_settings import InForce, in_force
+from prefect_parallel.job.models.steps import StepModel
 from prefect_parallel.job.syntax.expressions import whole
-
-if TYPE_CHECKING:
-    from prefect_parallel.job.resolution.resolved import ResolvedJob
 
 
 class Settings(Model):
-    """Settings for all steps. What is assigned to them in Python needs no `azureml:`."""
+    """Settings for all steps. Assigned in Python, names need no `azureml:`."""
 
-    model_config = ConfigDict(validate_assignment=True)
-
-    no_meaning: ClassVar[frozenset[str]] = frozenset(
+    no_effect: ClassVar[frozenset[str]] = frozenset(
         {"force_rerun", "continue_on_failed_optional_input"}
     )
 
@@ -59,19 +50,23 @@ class Settings(Model):
         "The compute of steps that name none.", examples=["azureml:cpu-cluster"]
     )
     default_datastore: DatastoreName | None = optional(
-        "What `${{default_datastore}}` stands for.", examples=["azureml:sales"]
+        "The value of `${{default_datastore}}`.", examples=["azureml:sales"]
     )
-    continue_on_step_failure: Flag = Field(
-        default=False, description="Whether steps that do not need a failed one still run."
+    continue_on_step_failure: Boolean = key(
+        "Whether steps that do not depend on a failed one still run.", default=False
     )
-    force_rerun: Flag | None = None
-    continue_on_failed_optional_input: Flag | None = None
+    force_rerun: Boolean | None = None
+    continue_on_failed_optional_input: Boolean | None = None
 
-    @field_validator("default_compute", "default_datastore", mode="before")
-    @classmethod
-    def _complete(cls, value: Any, info: ValidationInfo) -> Any:
-        assigned = info.context is None
-        return as_asset(value) if assigned and isinstance(value, str) else value
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.all_keys():
+            if name.startswith("default_") and isinstance(value, str):
+                value = as_asset(value)
+            reading = Reading(Document(None, Section()))
+            value = self.all_keys()[name].shape.read(value, ("settings", name), reading)
+            if reading.problems:
+                raise InvalidPipeline(reading.problems)
+        super().__setattr__(name, value)
 
 
 @dataclass(frozen=True)
@@ -81,8 +76,8 @@ class Parameter:
     Attributes:
         name: Its name.
         type: "string", "integer", "number" or "boolean"; for data, the data's type.
-        default: The literal, or the path as written; None if one must be given.
-        description: What the author says of it.
+        default: The literal, or the path as written; None if a value must be given.
+        description: The author's description.
     """
 
     name: str
@@ -92,13 +87,18 @@ class Parameter:
 
 
 class PipelineJob(Model):
-    """A pipeline of steps, as it is written.
+    """A pipeline of steps, as it is written, with the component files that it names.
 
-    What its component files hold is kept beside it. Made by `load_pipeline`, or by the builder. Two
-    are equal when the same is written in them.
+    Made by `load_pipeline`, or by the builder. Two jobs are equal if the same is written in them.
+
+    Args:
+        document: What it was read from.
+        components: Step -> the component file that it names; without those that have errors.
+        ignored: Dotted paths of keys that have no effect here.
+        values: Attributes by name.
     """
 
-    no_meaning: ClassVar[frozenset[str]] = frozenset(
+    no_effect: ClassVar[frozenset[str]] = frozenset(
         {
             "name",
             "experiment_name",
@@ -111,34 +111,32 @@ class PipelineJob(Model):
             "log_files",
         }
     )
-    schema_: Anything = Field(
-        default=None, alias="$schema", description="Where editors find a schema."
-    )
-    type: Annotated[str, ChoiceValidator(("pipeline",))] = Field(description="The kind of job.")
+    schema_: Anything = key("Where editors find a schema.", default=None, name="$schema")
+    type: Annotated[str, ChoiceValidator(("pipeline",))] = key("The kind of job.")
     name: Text | None = None
     display_name: Text | None = optional(
-        "What flow runs and run directories are called; by default after the file."
+        "The name of flow runs and run directories; by default the file's name."
     )
     experiment_name: Text | None = None
     description: Text | None = optional("For people: of the flow.")
-    tags: dict[str, TextOrNull] = Field(
-        default_factory=dict, description="Those of the flow run.", examples=[{"owner": "sales"}]
+    tags: dict[str, TextOrNull] = key(
+        "Those of the flow run.", factory=dict, examples=[{"owner": "sales"}]
     )
     properties: dict[str, TextOrNull] | None = None
     compute: Text | None = optional("The compute of steps that name none; wins over the settings'.")
     identity: Identity | None = None
-    settings: Settings = Field(default_factory=Settings, description="Settings for all steps.")
-    inputs: dict[Name, PipelineInputValue] = Field(
-        default_factory=dict,
-        description="What a run is given: values and data. They are the flow's parameters, of which"
-        " the Prefect UI makes a form.",
+    settings: Settings = key("Settings for all steps.", factory=Settings)
+    inputs: dict[Name, PipelineInputValue] = key(
+        "The values and data of a run. They are the flow's parameters, of which the Prefect UI"
+        " makes a form.",
+        factory=dict,
         examples=[{"rows": 5, "model": {"type": "uri_folder", "path": "./model"}}],
     )
-    outputs: dict[Name, NamedOutput] = Field(
-        default_factory=dict, description="What the pipeline makes; steps' outputs are bound to it."
+    outputs: dict[Name, NamedOutput] = key(
+        "What the pipeline writes; steps' outputs are bound to it.", factory=dict
     )
-    jobs: dict[StepName, StepModel] = Field(
-        description="The steps. Each runs once those are done whose outputs it reads."
+    jobs: dict[StepName, StepModel] = key(
+        "The steps. Each runs when those whose outputs it reads are done."
     )
     services: Services | None = None
     id: Anything = None
@@ -146,48 +144,30 @@ class PipelineJob(Model):
     creation_context: Anything = None
     log_files: Anything = None
 
-    _document: Document = PrivateAttr()
-    _components: dict[str, Component] = PrivateAttr(default_factory=dict)
-    _unread: set[str] = PrivateAttr(default_factory=set)
-    _ignored: list[str] = PrivateAttr(default_factory=list)
-
-    def attach(
+    def __init__(
         self,
         document: Document,
-        components: dict[str, Component],
+        components: Mapping[str, Component],
         ignored: list[str],
-        unread: Collection[str] = (),
+        **values: Any,
     ) -> None:
-        """Keep beside it what it was read from, and the names of steps that could not be read."""
-        self._document = document
-        self._components = components
-        self._ignored = ignored
-        self._unread = set(unread)
+        super().__init__(**values)
+        self.document = document
+        self.components = components
+        self.ignored = ignored
+        if self.jobs is None:  # It is broken.
+            self.jobs = {}
 
     @property
     def path(self) -> Path | None:
         """The file it was read from; None if it was made in Python."""
-        document = self._document
-        return document.folder / Path(document.file).name if document.file else None
+        file = self.document.file
+        return self.folder / Path(file).name if file else None
 
     @property
     def folder(self) -> Path:
-        """What relative paths count from."""
-        return self._document.folder
-
-    @property
-    def document(self) -> Document:
-        return self._document
-
-    @property
-    def components(self) -> Mapping[str, Component]:
-        """Step -> the component file that it names."""
-        return self._components
-
-    @property
-    def ignored(self) -> list[str]:
-        """What of it has no meaning here: dotted paths, each once."""
-        return list(self._ignored)
+        """The folder that relative paths start from."""
+        return self.document.folder
 
     @property
     def parameters(self) -> list[Parameter]:
@@ -200,24 +180,11 @@ class PipelineJob(Model):
         ]
 
     def is_read(self, step: str) -> bool:
-        """Whether the step, and the component that it may name, could be read."""
-        if step in self._unread:
-            return False
-        return not hasattr(self.jobs[step], "component") or step in self._components
-
-    @property
-    def step_names(self) -> list[str]:
-        """All steps, those included that could not be read."""
-        return [*self.jobs, *self._unread]
-
-    def settings_of(self, step: str) -> InForce:
-        """The settings of a parallel step that count, its component's included."""
+        """Whether the step, its names of inputs and outputs and its component could be read."""
         model = self.jobs[step]
-        assert isinstance(model, (ParallelStepModel, ParallelComponentStepModel))
-        component = self._components.get(step)
-        lent = component.model if component else None
-        assert lent is None or isinstance(lent, ParallelComponentModel)
-        return in_force(model, lent)
+        if model is BROKEN or (hasattr(model, "component") and step not in self.components):
+            return False
+        return all(name.isidentifier() for name in (*model.inputs, *model.outputs))
 
     def graph(self) -> dict[str, set[str]]:
         """Step -> the steps whose outputs it reads."""
@@ -228,6 +195,7 @@ class PipelineJob(Model):
                 if (source := self._source_of(value)) in self.jobs
             }
             for name, step in self.jobs.items()
+            if step is not BROKEN
         }
 
     def _source_of(self, value: Any) -> str | None:
@@ -239,7 +207,7 @@ class PipelineJob(Model):
                 case ("parent", "jobs", step, "outputs", _):
                     return step
                 case ("parent", "jobs", step, "inputs", name) if (
-                    step in self.jobs
+                    self.jobs.get(step, BROKEN) is not BROKEN
                     and name in self.jobs[step].inputs
                     and (step, name) not in seen
                 ):
@@ -248,22 +216,9 @@ class PipelineJob(Model):
                 case _:
                     return None
 
-    def resolve(self, values: Mapping[str, Any] | None = None) -> ResolvedJob:
-        """What runs: every value put in, every default filled in.
-
-        Args:
-            values: Values for the pipeline's inputs; for the others their own count.
-
-        Raises:
-            InvalidPipeline: A value does not fit, or anything else that `load_pipeline` checks.
-        """
-        from prefect_parallel.job.resolution.resolve import resolve
-
-        return resolve(self, values or {})
-
     def dump(self) -> dict[str, Any]:
         """What is written in it, as plain values."""
-        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return self.written(self)
 
     def to_yaml(
         self, *, values: Mapping[str, Any] | None = None, absolute_paths: bool = False
@@ -271,7 +226,7 @@ class PipelineJob(Model):
         """YAML that loads to an equal job, from the same folder.
 
         Args:
-            values: Values for the pipeline's inputs, to stand in place of their own.
+            values: Values for the pipeline's inputs, in place of their own.
             absolute_paths: Make it load from any folder.
         """
         data = self.dump()
@@ -283,10 +238,3 @@ class PipelineJob(Model):
         if absolute_paths:
             make_paths_absolute(data, self.folder)
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, PipelineJob):
-            return NotImplemented
-        return self.model_dump() == other.model_dump()
-
-    __hash__ = None  # type: ignore[assignment]

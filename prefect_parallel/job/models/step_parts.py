@@ -1,54 +1,42 @@
-"""What stands inside steps and components: task, environment, resources, limits, identity."""
+"""Parts of steps and components: task, environment, resources, limits, identity."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
-
-from prefect_parallel.job.format.model import Model, optional, tag
+from prefect_parallel.job.format.model import Model, key, optional
+from prefect_parallel.job.format.name_validators import AssetValidator
+from prefect_parallel.job.format.reading import Refused
+from prefect_parallel.job.format.shapes import mapping_or
 from prefect_parallel.job.format.types import (
     Anything,
+    Boolean,
     CondaFile,
     Count,
-    EnvironmentName,
     FixedCount,
     FixedTimeout,
-    Flag,
     LooseText,
-    Retries,
     Text,
     Texts,
     Timeout,
 )
-from prefect_parallel.job.format.validators import ChoiceValidator, Validator, wrong
-
-# Spec section 4.
-DEFAULT_INSTANCE_COUNT = 1
-DEFAULT_MAX_RETRIES = 2
-DEFAULT_TIMEOUT = 60
+from prefect_parallel.job.format.validators import ChoiceValidator, Validator
+from prefect_parallel.job.settings.parallel_settings import keys_of
 
 Services = dict[str, dict[str, Anything]]
-"""Services of a job: name -> settings. They have no meaning here."""
+"""Services of a job: name -> settings. They have no effect here."""
 
 
-class RetrySettings(Model):
-    """How often a mini-batch is tried again, and how long one `run` may take."""
-
-    max_retries: Retries | None = optional(
-        "How often a mini-batch whose attempt failed is tried again.", default=DEFAULT_MAX_RETRIES
-    )
-    timeout: Timeout | None = optional(
-        "Seconds that one `run` may take; then its process is ended, with all that it started.",
-        default=DEFAULT_TIMEOUT,
-    )
+class RetrySettings(Model, declared=lambda: keys_of("retry_settings")):
+    """How often a mini-batch is retried, and how long one `run` may take."""
 
 
-class Resources(Model):
-    """The nodes of a step. Only their number counts here."""
+class Resources(Model, declared=lambda: keys_of("resources")):
+    """The nodes of a step. Only their number has an effect here."""
 
-    no_meaning: ClassVar[frozenset[str]] = frozenset(
+    no_effect: ClassVar[frozenset[str]] = frozenset(
         {
             "instance_type",
             "shm_size",
@@ -59,9 +47,6 @@ class Resources(Model):
         }
     )
 
-    instance_count: Count | None = optional(
-        "The number of nodes that the step runs on.", default=DEFAULT_INSTANCE_COUNT
-    )
     instance_type: Text | None = None
     shm_size: Text | None = None
     docker_args: Texts | None = None
@@ -71,13 +56,13 @@ class Resources(Model):
 
 
 class CommandResources(Resources):
-    """The same of a command step, which runs on one node."""
+    """The resources of a command step, which runs on one node."""
 
-    no_meaning: ClassVar[frozenset[str]] = Resources.no_meaning | {"instance_count"}
+    no_effect: ClassVar[frozenset[str]] = Resources.no_effect | {"instance_count"}
 
 
 class InlineCommandResources(CommandResources):
-    """The same of a command step in place, where the number of nodes takes no expression."""
+    """The resources of an inline command step, whose number of nodes cannot be an expression."""
 
     instance_count: FixedCount | None = None
 
@@ -85,19 +70,19 @@ class InlineCommandResources(CommandResources):
 class Build(Model):
     """A Docker context."""
 
-    path: Text = Field(description="The folder of the context.")
+    path: Text = key("The folder of the context.")
     dockerfile_path: Text | None = optional("Its Dockerfile.")
 
 
 class Environment(Model):
-    """What a step needs; it runs on the Python that runs the pipeline, unless one is built."""
+    """The packages that a step needs. Unless one is built, steps run in the pipeline's Python."""
 
     name: Text | None = optional("For people.")
     version: LooseText | None = optional("Beside the name, for people.")
     image: Text | None = optional("A container's image; changes nothing here.")
     conda_file: CondaFile | None = optional(
-        "The path of a conda file, or what would stand in it. What of it is not met is a warning;"
-        " `--environment build` builds it.",
+        "The path of a conda file, or its content. Unmet requirements produce a warning;"
+        " `--environment build` builds the environment.",
         examples=["./conda.yml", {"dependencies": ["python=3.12", {"pip": ["xgboost>=2"]}]}],
     )
     build: Build | None = optional("A Docker context; changes nothing here.")
@@ -108,31 +93,23 @@ class Environment(Model):
     tags: dict[str, Anything] | None = optional("For people.")
 
 
-def _environment_kind(value: Any) -> str:
-    inline = isinstance(value, (dict, Environment))
-    return tag("inline") if inline else tag("registered")
-
-
 EnvironmentValue = Annotated[
-    Annotated[Environment, Tag(tag("inline"))] | Annotated[EnvironmentName, Tag(tag("registered"))],
-    Discriminator(_environment_kind),
+    Environment | str,
+    mapping_or(Environment, AssetValidator("NAME, azureml:NAME:VERSION or a mapping")),
 ]
 
 
 class Task(Model):
     """What runs over each mini-batch."""
 
-    no_meaning: ClassVar[frozenset[str]] = frozenset({"model"})
+    no_effect: ClassVar[frozenset[str]] = frozenset({"model"})
 
     type: Annotated[str, ChoiceValidator(("run_function", "function", "model"), any_case=True)] = (
-        Field(
-            description="The kind of task. A `model` is refused: write a `run_function` that"
-            " loads it."
-        )
+        key("The kind of task. A `model` is refused: write a `run_function` that loads it.")
     )
     code: Text | None = optional(
-        "The folder of the entry script, or the script itself. The script's working directory is a"
-        " snapshot of it.",
+        "The folder of the entry script, or the script itself. A snapshot of it is the script's"
+        " working directory.",
         examples=["./script"],
     )
     entry_script: Text | None = optional(
@@ -140,18 +117,18 @@ class Task(Model):
         examples=["score.py"],
     )
     program_arguments: Text | None = optional(
-        "What the script finds in `sys.argv`, cut into words as by a shell. Predefined ones set the"
-        " run itself.",
+        "The script's `sys.argv`, split into words as by a shell. Predefined arguments are settings"
+        " of the step.",
         examples=["--model ${{inputs.model}} --error_threshold 5"],
     )
     append_row_to: Text | None = optional(
-        "Where what `run` returned is put together, in the input's order: an output, or a file"
-        " below it. Its name decides the format: `.parquet`, `.jsonl`, else text. Left out, only"
-        " numbers are kept.",
+        "Where the results of `run` are joined, in the input's order: an output, or a file below"
+        " it. The file's name decides the format: `.parquet`, `.jsonl`, else text. By default,"
+        " only counts are kept.",
         examples=["${{outputs.scores}}", "${{outputs.folder}}/scores.parquet"],
     )
-    environment: EnvironmentValue = Field(
-        description="What the script needs, in place or by its name in Azure ML.",
+    environment: EnvironmentValue = key(
+        "The packages that the script needs, inline or by the environment's name in Azure ML.",
         examples=["azureml:scoring:1"],
     )
     model: Text | None = None
@@ -175,31 +152,30 @@ _DISTRIBUTION_KEYS = {
 class Distribution(Model):
     """The processes of a command step in Azure. Here a command is one process on one node."""
 
-    type: Annotated[str, ChoiceValidator(tuple(_DISTRIBUTION_KEYS), any_case=True)] = Field(
-        description="What distributes the command."
+    type: Annotated[str, ChoiceValidator(tuple(_DISTRIBUTION_KEYS), any_case=True)] = key(
+        "What distributes the command."
     )
     process_count_per_instance: Count | None = optional("Of PyTorch and MPI.")
     worker_count: Count | None = optional("Of TensorFlow.")
     parameter_server_count: Count | None = optional("Of TensorFlow.")
     port: Count | None = optional("Of Ray.")
     address: Text | None = optional("Of Ray.")
-    include_dashboard: Flag | None = optional("Of Ray.")
+    include_dashboard: Boolean | None = optional("Of Ray.")
     dashboard_port: Count | None = optional("Of Ray.")
     head_node_additional_args: Text | None = optional("Of Ray.")
     worker_node_additional_args: Text | None = optional("Of Ray.")
 
-    @field_validator("*")
-    @classmethod
-    def _check_key(cls, value: Any, info: ValidationInfo) -> Any:
-        of_type = info.data.get("type")
-        if of_type and info.field_name not in _DISTRIBUTION_KEYS[of_type]:
-            allowed = ", ".join(_DISTRIBUTION_KEYS[of_type])
-            raise wrong(f"not a key of a {of_type} distribution", allowed=allowed)
-        return value
+    def check(self, refuse: Callable[[str, Refused], None]) -> None:
+        if self.type is None:  # It is broken.
+            return
+        allowed = _DISTRIBUTION_KEYS[self.type]
+        for name in sorted(set(self.given) - {"type", *allowed}):
+            found = f"not a key of a {self.type} distribution"
+            refuse(name, Refused(found, allowed=", ".join(allowed)))
 
 
 class QueueSettings(Model):
-    """How a command step queues in Azure."""
+    """How a command step is queued in Azure."""
 
     job_tier: (
         Annotated[
@@ -207,29 +183,31 @@ class QueueSettings(Model):
             ChoiceValidator(("spot", "basic", "standard", "premium", "null"), any_case=True),
         ]
         | None
-    ) = optional("What it may cost.")
+    ) = optional("Its tier.")
     priority: Annotated[str, ChoiceValidator(("low", "medium", "high"), any_case=True)] | None = (
-        optional("What may overtake it.")
+        optional("Its priority.")
     )
 
 
-_LIMIT = "Seconds that the command may take; then it is ended, with all that it started."
+_TIMEOUT = (
+    "Maximum duration of the command, in seconds; then it is ended, with all that it started."
+)
 
 
 class Limits(Model):
-    """What ends a command step."""
+    """Limits of a command step."""
 
-    timeout: Timeout | None = optional(_LIMIT)
+    timeout: Timeout | None = optional(_TIMEOUT)
 
 
 class InlineLimits(Limits):
-    """The same of a command step in place, where it takes no expression."""
+    """Limits of an inline command step, which cannot be expressions."""
 
-    timeout: FixedTimeout | None = optional(_LIMIT)
+    timeout: FixedTimeout | None = optional(_TIMEOUT)
 
 
 _CAMEL_WORDS = re.compile(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])")
-"""Where the words of a name in camel case begin."""
+"""The start of each word of a camel-case name."""
 
 
 class _IdentityValidator(Validator):
@@ -255,15 +233,13 @@ class _IdentityValidator(Validator):
 class Identity(Model):
     """Who a step runs as in Azure. Here everything runs as the user who started it."""
 
-    type: Annotated[str, _IdentityValidator()] = Field(description="Whose it is.")
+    type: Annotated[str, _IdentityValidator()] = key("The kind of identity.")
     client_id: Text | None = optional("Of a managed identity.")
     object_id: Text | None = optional("Of a managed identity.")
     msi_resource_id: Text | None = optional("Of a managed identity.")
 
-    @field_validator("client_id", "object_id", "msi_resource_id")
-    @classmethod
-    def _check_key(cls, value: Any, info: ValidationInfo) -> Any:
-        of_type = info.data.get("type", "managed_identity")
-        if of_type != "managed_identity":
-            raise wrong(f"not a key of an identity of type {of_type}", allowed="type")
-        return value
+    def check(self, refuse: Callable[[str, Refused], None]) -> None:
+        if self.type not in (None, "managed_identity"):
+            for name in sorted(set(self.given) - {"type"}):
+                found = f"not a key of an identity of type {self.type}"
+                refuse(name, Refused(found, allowed="type"))

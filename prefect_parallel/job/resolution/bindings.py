@@ -1,4 +1,4 @@
-"""What the inputs of the pipeline and its steps stand for."""
+"""The inputs of the pipeline and its steps, with their bindings resolved."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic_core import PydanticCustomError
-
 from prefect_parallel.document import KeyPath, shown
 from prefect_parallel.errors import advice_for, did_you_mean
 from prefect_parallel.job.files.locations import is_local, location_of, misfit
+from prefect_parallel.job.format.reading import BROKEN, Refused
 from prefect_parallel.job.format.types import DATA_TYPES, literal_type
 from prefect_parallel.job.models.io_models import (
     DEFAULT_DATA_TYPE,
@@ -21,32 +20,36 @@ from prefect_parallel.job.models.io_models import (
     as_type,
 )
 from prefect_parallel.job.models.pipeline import PipelineJob
-from prefect_parallel.job.resolution.diagnostics import Diagnostics
+from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
 from prefect_parallel.job.resolution.resolved import Data, Input, Literal, Missing, OutputOf
 from prefect_parallel.job.syntax.expressions import Expression, fill, find, malformed, whole
 
 MAX_DETOURS = 20
-"""Inputs of other steps that an input may lead through."""
+"""Maximum number of inputs of other steps between an input and its value."""
 
 
-class Inputs:
-    """The inputs of a job, with values put in.
+class Bindings:
+    """The inputs of a job, with values put in. What cannot be read is `Missing`.
 
     Args:
         job: The job.
-        values: Values for the pipeline's inputs that shall not have their own.
-        complete: Whether each pipeline input must have a value by now.
-        diagnostics: Takes the mistakes.
+        values: Values for the pipeline's inputs, in place of their own.
+        complete: Whether each input of the pipeline must have a value.
+        diagnostics: Collects the problems.
     """
 
     def __init__(
-        self, job: PipelineJob, values: Mapping[str, Any], complete: bool, diagnostics: Diagnostics
+        self,
+        job: PipelineJob,
+        values: Mapping[str, Any],
+        complete: bool,
+        diagnostics: JobDiagnostics,
     ) -> None:
         self._job = job
         self._diagnostics = diagnostics
         for name in values:
             if name not in job.inputs:
-                diagnostics.at(
+                diagnostics.add(
                     ("inputs", name),
                     "the pipeline has no such input",
                     **advice_for(name, job.inputs),
@@ -60,23 +63,27 @@ class Inputs:
         self, name: str, written: Any, values: Mapping[str, Any], complete: bool
     ) -> Input:
         path = ("inputs", name)
+        if written is BROKEN:
+            return Missing()
         if not isinstance(written, DataInput):
             value = values.get(name, written)
             of_type = literal_type(written)
             if not _fits(value, of_type):
-                self._diagnostics.at(
+                self._diagnostics.add(
                     path, f"found {shown(value)}", allowed=f"a value of type {of_type}"
                 )
                 value = written
             if isinstance(value, str) and (find(value) or malformed(value)):
-                self._diagnostics.at(path, "a pipeline's input cannot hold an expression")
+                self._diagnostics.add(
+                    path, "an expression is not allowed in an input of the pipeline"
+                )
             return Literal(value, of_type)
         value = values.get(name, written.path)
         if not isinstance(value, (str, os.PathLike)):
             if value is not None:
-                self._diagnostics.at(path, f"found {shown(value)}", allowed="a path or URL")
+                self._diagnostics.add(path, f"found {shown(value)}", allowed="a path or URL")
             elif complete:
-                self._diagnostics.at(
+                self._diagnostics.add(
                     path, "the input has no path", hint=f"--set inputs.{name}.path=..."
                 )
             return Data(written.type, written.mode or DEFAULT_INPUT_MODE, "", "")
@@ -91,7 +98,7 @@ class Inputs:
         declared = component.model.inputs
         for name in given:
             if name not in declared:
-                self._diagnostics.at(
+                self._diagnostics.add(
                     ("jobs", step, "inputs", name),
                     "the component declares no such input",
                     **advice_for(name, declared),
@@ -108,9 +115,9 @@ class Inputs:
         if declaration.default is not None:
             return Literal(declaration.default, declaration.type)
         if not declaration.optional:
-            self._diagnostics.at(
+            self._diagnostics.add(
                 ("jobs", step, "inputs", name),
-                "the component needs this input, and it is not given",
+                "the component requires this input",
             )
         return Missing()
 
@@ -120,21 +127,23 @@ class Inputs:
         Args:
             step: The step.
             name: The input.
-            seen: Inputs of other steps that this one is looked at for.
+            seen: Inputs of other steps that lead to this one.
         """
         path: KeyPath = ("jobs", step, "inputs", name)
         value = self._job.jobs[step].inputs[name]
+        if value is BROKEN:
+            return Missing()
         component = self._job.components.get(step)
         declared = component.model.inputs.get(name) if component else None
         lent_mode = declared.mode if declared else None
         if isinstance(value, DataInput):
             if declared and declared.type not in DATA_TYPES:
                 allowed = f"a value of type {declared.type}"
-                self._diagnostics.at(path, "found data", allowed=allowed)
+                self._diagnostics.add(path, "found data", allowed=allowed)
                 return Missing()
             path = (*path, "path")
             if value.path is None:
-                self._diagnostics.at(path, "the key is missing", allowed="where the data is")
+                self._diagnostics.add(path, "the key is missing", allowed="where the data is")
                 return Missing()
             expression = whole(value.path)
             if expression is None:
@@ -151,7 +160,7 @@ class Inputs:
                 case Literal(value=str(text)):
                     return self._data(path, lent_mode, value, text)
                 case Literal():
-                    self._diagnostics.at(path, f"{expression} is {bound.text}, not data")
+                    self._diagnostics.add(path, f"{expression} is {bound.text}, not data")
             return bound
         expression = whole(value)
         if expression is not None:
@@ -170,14 +179,13 @@ class Inputs:
         if isinstance(value, Literal):
             try:
                 literal = as_type(value.value, declared.type)
-            except PydanticCustomError as error:
-                context = error.context or {}
-                self._diagnostics.at(path, context["found"], allowed=context["allowed"])
+            except Refused as refused:
+                self._diagnostics.add(path, refused.found, refused.allowed)
                 return value
             self._check_limits(path, literal, declared)
             return Literal(literal, declared.type)
         if declared.type not in DATA_TYPES:
-            self._diagnostics.at(path, "found data", allowed=f"a value of type {declared.type}")
+            self._diagnostics.add(path, "found data", allowed=f"a value of type {declared.type}")
         return value
 
     def _check_limits(self, path: KeyPath, value: Any, declared: DeclaredInput) -> None:
@@ -185,14 +193,14 @@ class Inputs:
             named = [as_type(item, declared.type) for item in declared.enum]
             if value not in named:
                 allowed = ", ".join(declared.enum)
-                self._diagnostics.at(path, f"found {shown(value)}", allowed=allowed)
+                self._diagnostics.add(path, f"found {shown(value)}", allowed=allowed)
         if not isinstance(value, (int, float)):
             return
         low, high = declared.min, declared.max
         if isinstance(low, (int, float)) and value < low:
-            self._diagnostics.at(path, f"found {shown(value)}", allowed=f"at least {low}")
+            self._diagnostics.add(path, f"found {shown(value)}", allowed=f"at least {low}")
         if isinstance(high, (int, float)) and value > high:
-            self._diagnostics.at(path, f"found {shown(value)}", allowed=f"at most {high}")
+            self._diagnostics.add(path, f"found {shown(value)}", allowed=f"at most {high}")
 
     def _bound(
         self,
@@ -207,16 +215,16 @@ class Inputs:
             case ("parent", "inputs", there):
                 if there in self.of_pipeline:
                     return self.of_pipeline[there]
-                diagnostics.at(
+                diagnostics.add(
                     path,
                     f"{expression}: the pipeline has no input {there}",
                     **advice_for(there, job.inputs),
                 )
-            case ("parent", "jobs", other, "outputs" | "inputs", _) if other not in job.step_names:
-                diagnostics.at(
+            case ("parent", "jobs", other, "outputs" | "inputs", _) if other not in job.jobs:
+                diagnostics.add(
                     path,
                     f"{expression}: there is no step {other}",
-                    **advice_for(other, job.step_names),
+                    **advice_for(other, job.jobs),
                 )
             case ("parent", "jobs", other, "outputs", there):
                 if not job.is_read(other):
@@ -224,7 +232,7 @@ class Inputs:
                 outputs = output_names(job, other)
                 if there in outputs:
                     return OutputOf(other, there, outputs[there], DEFAULT_INPUT_MODE)
-                diagnostics.at(
+                diagnostics.add(
                     path,
                     f"{expression}: the step {other} has no output {there}",
                     **advice_for(there, outputs),
@@ -234,28 +242,28 @@ class Inputs:
             case ("parent", "jobs", other, "inputs", there):
                 given = job.jobs[other].inputs
                 if (other, there) in seen or (other, there) == (step, name):
-                    diagnostics.at(path, f"{expression}: inputs that lead back to themselves")
+                    diagnostics.add(path, f"{expression} is a circular binding")
                 elif len(seen) == MAX_DETOURS:
                     message = f"{expression} leads through more than {MAX_DETOURS} other inputs"
-                    diagnostics.at(path, message, hint="bind it to the output or input itself")
+                    diagnostics.add(path, message, hint="bind it to the output or input itself")
                 elif there in given:
                     return self._given(other, there, seen | {(other, there)})
                 else:
-                    diagnostics.at(
+                    diagnostics.add(
                         path,
                         f"{expression}: the step {other} is given no input {there}",
                         **advice_for(there, given),
                     )
             case ("inputs", there):
-                diagnostics.at(
+                diagnostics.add(
                     path,
-                    f"{expression} is a step's own input, and this is one",
+                    f"{expression} is the step's own input",
                     hint=f"write ${{{{parent.inputs.{there}}}}}",
                 )
             case _:
-                diagnostics.at(
+                diagnostics.add(
                     path,
-                    f"{expression} cannot stand here",
+                    f"{expression} is not allowed here",
                     allowed="${{parent.inputs.NAME}} or ${{parent.jobs.STEP.outputs.NAME}}",
                 )
         return Missing()
@@ -263,20 +271,20 @@ class Inputs:
     def _filled(self, path: KeyPath, text: str) -> str:
         """Text with the pipeline's literals put in."""
         if broken := malformed(text):
-            self._diagnostics.at(path, f"an expression is not closed: {broken}")
+            self._diagnostics.add(path, f"an expression is not closed: {broken}")
         values: dict[str, str] = {}
         for expression in find(text):
             value = self.of_pipeline.get(expression.name)
             if expression.form != "${{parent.inputs.NAME}}":
-                self._diagnostics.at(
+                self._diagnostics.add(
                     path,
-                    f"{expression} cannot stand in the midst of text",
+                    f"{expression} is not allowed within text",
                     allowed="${{parent.inputs.NAME}}",
                 )
             elif isinstance(value, Literal):
                 values[expression.key] = value.text
-            else:
-                self._diagnostics.at(
+            elif not isinstance(value, Missing):
+                self._diagnostics.add(
                     path,
                     f"{expression}: the pipeline has no literal input {expression.name}",
                     hint=did_you_mean(expression.name, self.of_pipeline),
@@ -300,7 +308,7 @@ class Inputs:
         location = location_of(text, self._job.folder)
         if is_local(location) and (wrong := misfit(location, written.type)):
             message, hint = wrong
-            self._diagnostics.at(path, message, hint=hint)
+            self._diagnostics.add(path, message, hint=hint)
         mode = written.mode or lent_mode or DEFAULT_INPUT_MODE
         return Data(written.type, mode, text, location, written.datastore)
 

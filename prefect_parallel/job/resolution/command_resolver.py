@@ -1,46 +1,30 @@
-"""A command step, from written to run."""
+"""Resolving a command step."""
 
 from __future__ import annotations
 
-from prefect_parallel.job.format.types import Timeout
-from prefect_parallel.job.models.components import CommandComponentModel
-from prefect_parallel.job.models.steps import CommandComponentStepModel, CommandStepModel
-from prefect_parallel.job.resolution.resolved import (
-    CommandStep,
-    missing_keys,
-)
+from prefect_parallel.job.format.types import TIMEOUT
+from prefect_parallel.job.resolution.resolved import CommandStep, missing_keys
 from prefect_parallel.job.resolution.step_resolver import StepResolver
-from prefect_parallel.job.shell import InvalidCommand, check_command
 from prefect_parallel.job.syntax.expressions import keep_given
+from prefect_parallel.job.syntax.shell import InvalidCommand, check_command
 
 
 class CommandResolver(StepResolver):
-    """Makes a command step; what is wrong with it goes to the diagnostics."""
+    """Resolves a command step; problems go to the diagnostics."""
 
     def resolve(self) -> CommandStep | None:
-        """The step; None if it has mistakes that leave nothing to make."""
-        model = self.model
-        assert isinstance(model, (CommandStepModel, CommandComponentStepModel))
-        lent = self.component.model if self.component else None
-        assert lent is None or isinstance(lent, CommandComponentModel)
-        command = lent.command if lent else model.command
-        code = lent.code if lent else model.code
-        environment = model.environment or (lent.environment if lent else None)
-        # The step's own `command` and `code` do not count beside a component.
-        folder = self.component.document.folder if self.component else self.job.folder
-        assert command is not None
-        common = self.common(environment, ("environment",))
-        self.check_text(("command",), command)
+        """The step; None if it has problems that leave nothing to run."""
+        # The step's own `command` and `code` have no effect beside a component.
+        keys = self.keys.of_component or self.keys
+        command, code = keys.effective("command"), keys.effective("code")
+        common = self.common(self.keys.effective("environment"))
+        timeout = self.bound(self.keys.effective("limits", "timeout"), TIMEOUT)
+        local_code = self.local_code(code) if code.value is not None else None
+        if command.value is None:
+            return None
+        self.check_text(command)
         try:
-            check_command(keep_given(command, set(missing_keys(self.inputs))))
+            check_command(keep_given(command.value, set(missing_keys(self.inputs))))
         except InvalidCommand as error:
-            self.diagnostics.in_step(self.name, ("command",), str(error))
-        timeout = None
-        if model.limits is not None:
-            timeout = self.setting(("limits", "timeout"), model.limits.timeout, Timeout)
-        return CommandStep(
-            **common,
-            command=command,
-            code=self.local_code(code, ("code",), folder) if code is not None else None,
-            timeout=timeout,
-        )
+            self.add(command, str(error))
+        return CommandStep(**common, command=command.value, code=local_code, timeout=timeout)

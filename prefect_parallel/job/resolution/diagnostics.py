@@ -1,68 +1,67 @@
-"""Mistakes found in a pipeline job as a whole, each with the place it stands at."""
+"""Problems found in a pipeline job as a whole, each with its file and line."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from prefect_parallel.document import KeyPath
-from prefect_parallel.errors import Problem
+from prefect_parallel.document import Document, KeyPath
 from prefect_parallel.job.files.script_check import check_script
+from prefect_parallel.job.models.pipeline import PipelineJob
+from prefect_parallel.yaml_schema import Diagnostics
 
-if TYPE_CHECKING:
-    from prefect_parallel.job.models.pipeline import PipelineJob
 
+class JobDiagnostics(Diagnostics):
+    """Collects the problems of a job, in its own file and in its components.
 
-class Diagnostics:
-    """Collects mistakes, and knows which file each stands in: the pipeline's or a component's."""
+    Args:
+        job: The job.
+        broken: Paths of values that could not be read. Problems that may follow from one of them
+            are left out.
+    """
 
-    def __init__(self, job: PipelineJob) -> None:
-        self.job = job
-        self.problems: list[Problem] = []
+    def __init__(self, job: PipelineJob, broken: Collection[KeyPath] = ()) -> None:
+        super().__init__(job.document)
+        self._job = job
+        # If an input or output is broken, nothing is known about any part of it.
+        self._broken = [
+            path[:4] if path[2:3] in (("inputs",), ("outputs",)) else path for path in broken
+        ]
 
-    def at(
+    def add(
         self,
         path: KeyPath,
         message: str,
-        *,
         allowed: str | None = None,
         hint: str | None = None,
+        *,
         of_key: bool = False,
     ) -> None:
-        """A mistake in the pipeline's own file."""
-        self.problems.append(
-            self.job.document.problem(path, message, allowed=allowed, hint=hint, of_key=of_key)
-        )
+        """A problem in the pipeline's own file."""
+        if not any(path[: len(each)] == each[: len(path)] for each in self._broken):
+            super().add(path, message, allowed, hint, of_key=of_key)
 
-    def in_step(
+    def add_in(
         self,
-        step: str,
-        keys: KeyPath,
+        document: Document,
+        path: KeyPath,
         message: str,
-        *,
         allowed: str | None = None,
         hint: str | None = None,
     ) -> None:
-        """A mistake in a setting of a step, or in its component if that is where it stands."""
-        component = self.job.components.get(step)
-        if component and not self.is_own(step, keys) and keys[0] in component.document.data:
-            self.problems.append(
-                component.document.problem(keys, message, allowed=allowed, hint=hint)
-            )
+        """A problem in the pipeline's file, or in that of a component."""
+        if document is self.document:
+            self.add(path, message, allowed, hint)
         else:
-            self.at(("jobs", step, *keys), message, allowed=allowed, hint=hint)
+            self.problems.append(document.problem(path, message, allowed=allowed, hint=hint))
 
-    def is_own(self, step: str, keys: KeyPath) -> bool:
-        """Whether the step sets that itself."""
-        return keys[0] in self.job.document.data["jobs"][step]
-
-    def script(self, file: Path) -> None:
-        """Mistakes in an entry script, which stand in the script itself."""
+    def check_script(self, file: Path) -> None:
+        """Add the problems of an entry script, with their places in the script."""
         self.problems += check_script(file, self.shown(file))
 
     def shown(self, file: Path) -> str:
         """A file as the user would type it."""
-        typed = self.job.document.file
-        if typed is not None and file.is_relative_to(self.job.folder):
-            return str(Path(typed).parent / file.relative_to(self.job.folder))
+        typed = self.document.file
+        if typed is not None and file.is_relative_to(self._job.folder):
+            return str(Path(typed).parent / file.relative_to(self._job.folder))
         return str(file)

@@ -1,85 +1,138 @@
-"""The settings of a parallel step that count: its own, else its component's."""
+"""The value of each setting that applies to a step, and where it comes from.
+
+A step's own value, its component's, its program argument's or the default: which one wins follows
+azure-ai-ml, as declared by each setting.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from prefect_parallel.job.models.components import ParallelComponentModel
-from prefect_parallel.job.models.step_parts import RetrySettings, Task
-from prefect_parallel.job.models.steps import ParallelComponentStepModel, ParallelSettings
-
-_T = TypeVar("_T")
+from prefect_parallel.document import Document, KeyPath
+from prefect_parallel.job.format.model import Model
+from prefect_parallel.job.models.pipeline import PipelineJob
+from prefect_parallel.job.settings.parallel_settings import GROUPS, SETTINGS, Inherit
 
 
 @dataclass(frozen=True)
-class InForce:
-    """The settings in force.
+class Effective:
+    """The value that applies.
 
-    Which of the two wins follows azure-ai-ml, setting by setting: for some of them a zero or an
-    empty value on the step means "as in the component".
+    Attributes:
+        value: As written; None if neither the step nor its component gives one.
+        origin: `YAML`, `component`, `program argument`, `override` or `default`.
+        document: The file in which it is given, or should be.
+        path: Its path in that file.
     """
 
-    mini_batch_size: int | str | None
-    partition_keys: list[str] | None
-    max_concurrency_per_instance: int | str | None
-    mini_batch_error_threshold: int | str | None
-    error_threshold: int | str | None
-    retry_settings: RetrySettings | None
-    logging_level: str | None
-    input_data: str | None
-    instance_count: int | str | None
-    task: Task | None
+    value: Any
+    origin: str
+    document: Document
+    path: KeyPath
+
+    def below(self, *keys: str) -> Effective:
+        """The same for a part of the value."""
+        value = self.value
+        for key in keys:
+            value = getattr(value, key, None)
+        origin = "default" if value is None else self.origin
+        return Effective(value, origin, self.document, (*self.path, *keys))
 
 
-def in_force(step: ParallelSettings, component: ParallelComponentModel | None) -> InForce:
-    """The settings of a parallel step, its component's included."""
-    lent: ParallelSettings = component or ParallelSettings()
-    task = getattr(step, "task", None)
-    if component and task is None:
-        task = component.task
-        if component.code is not None:
-            task = task.model_copy(update={"code": component.code})
-    return InForce(
-        mini_batch_size=_unless_empty(step.mini_batch_size, lent.mini_batch_size),
-        partition_keys=_unless_empty(step.partition_keys, lent.partition_keys),
-        max_concurrency_per_instance=_unless_empty(
-            step.max_concurrency_per_instance, lent.max_concurrency_per_instance
-        ),
-        mini_batch_error_threshold=_unless_empty(
-            step.mini_batch_error_threshold, lent.mini_batch_error_threshold
-        ),
-        error_threshold=_given(step.error_threshold, lent.error_threshold),
-        retry_settings=_retry_settings(step.retry_settings, lent.retry_settings),
-        logging_level=_given(step.logging_level, lent.logging_level),
-        input_data=_unless_empty(step.input_data, lent.input_data),
-        instance_count=_instance_count(step, component),
-        task=task,
-    )
+@dataclass(frozen=True)
+class _Source:
+    """A step's own keys, or those of its component."""
+
+    model: Model
+    document: Document
+    prefix: KeyPath
+    is_component: bool = False
+
+    def value(self, *path: Any) -> Any:
+        value: Any = self.model
+        for key in path:
+            value = getattr(value, key, None)
+        return value
+
+    def effective(self, path: KeyPath) -> Effective:
+        value, full = self.value(*path), (*self.prefix, *path)
+        origin = "component" if self.is_component else "YAML"
+        if value is None:
+            origin = "default"
+        elif not self.is_component and self.document.is_overridden(full):
+            origin = "override"
+        return Effective(value, origin, self.document, full)
 
 
-def _given(own: _T, lent: _T) -> _T:
-    return lent if own is None else own
+class StepKeys:
+    """The keys of a step, those of its component included."""
+
+    def __init__(self, step: _Source, component: _Source | None) -> None:
+        self._step = step
+        self._component = component
+
+    @classmethod
+    def of(cls, job: PipelineJob, step: str) -> StepKeys:
+        own = _Source(job.jobs[step], job.document, ("jobs", step))
+        component = job.components.get(step)
+        if component is None:
+            return cls(own, None)
+        return cls(own, _Source(component.model, component.document, (), is_component=True))
+
+    @property
+    def of_component(self) -> StepKeys | None:
+        """The keys of its component alone; None if it has none."""
+        return StepKeys(self._component, None) if self._component else None
+
+    def effective(
+        self, *path: str, inherit: Inherit = Inherit.IF_NOT_GIVEN, at_top: bool = False
+    ) -> Effective:
+        """The value of a key that applies.
+
+        Args:
+            path: The key below the step. A mapping is inherited as a whole.
+            inherit: When the component's value applies.
+            at_top: Whether the last key may also be given outside its mapping, where it wins.
+        """
+        top, own, lent = path[:1], self._step, self._component
+        if at_top and own.value(path[-1]) is not None:
+            return own.effective(path[-1:])
+        if lent is None:
+            return own.effective(path)
+        at_lent_top = at_top and lent.value(path[-1]) is not None
+        is_lent = at_lent_top or lent.value(*top) is not None
+        is_own = own.value(*top) is not None
+        if inherit is Inherit.IF_EMPTY and is_lent:
+            is_own = not _is_empty(own.value(*top))
+        if is_own or not is_lent:
+            return own.effective(path)
+        return lent.effective(path[-1:] if at_lent_top else path)
 
 
-def _unless_empty(own: _T, lent: _T) -> _T:
-    return lent if not own and lent is not None else own
+def effective_settings(
+    keys: StepKeys, arguments: Mapping[str, Any] | None = None
+) -> dict[str, Effective]:
+    """The settings of a parallel step that apply, by name.
+
+    Args:
+        keys: The keys of the step.
+        arguments: The predefined program arguments that are given, by name.
+    """
+    found: dict[str, Effective] = {}
+    for setting in SETTINGS.values():
+        inherit = GROUPS[setting.group] if setting.group else setting.inherit
+        found[setting.name] = effective = keys.effective(
+            *setting.path, inherit=inherit, at_top=setting.at_top
+        )
+        if setting.name in (arguments or {}):
+            value = (arguments or {})[setting.name]
+            found[setting.name] = replace(effective, value=value, origin="program argument")
+    return found
 
 
-def _retry_settings(own: RetrySettings | None, lent: RetrySettings | None) -> RetrySettings | None:
-    empty = own is None or (own.max_retries is None and own.timeout is None)
-    return _unless_empty(None if empty else own, lent)
-
-
-def _instance_count(
-    step: ParallelSettings, component: ParallelComponentModel | None
-) -> int | str | None:
-    """From the step itself, or its resources, which replace the component's even when empty."""
-    if isinstance(step, ParallelComponentStepModel) and step.instance_count is not None:
-        return step.instance_count
-    if step.resources is not None:
-        return step.resources.instance_count
-    if component is None:
-        return None
-    lent = component.resources.instance_count if component.resources else None
-    return _given(component.instance_count, lent)
+def _is_empty(value: Any) -> bool:
+    if isinstance(value, Model):
+        return all(getattr(value, name) is None for name in value.all_keys())
+    return not value

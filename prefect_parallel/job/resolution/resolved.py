@@ -1,4 +1,4 @@
-"""What runs: plain values, every default filled in. Nothing here knows YAML or pydantic."""
+"""What runs: plain values, with every default filled in."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from prefect_parallel.job.files.requirements import Requirements
-from prefect_parallel.job.settings.program_arguments import PredefinedArguments, arguments
-from prefect_parallel.job.shell import quoted_command
+from prefect_parallel.job.settings.parallel_settings import ParallelSettings
+from prefect_parallel.job.settings.program_arguments import arguments
+from prefect_parallel.job.syntax.shell import quoted_command
 
 
 @dataclass(frozen=True)
 class Literal:
-    """A value in place.
+    """A value.
 
     Attributes:
         value: The value.
@@ -26,7 +27,7 @@ class Literal:
 
     @property
     def text(self) -> str:
-        """As a program gets it: `True`, `2.0`, `1e-05`."""
+        """The value as a program gets it: `True`, `2.0`, `1e-05`."""
         return str(self.value)
 
 
@@ -39,7 +40,7 @@ class Data:
         mode: "ro_mount", "download", "direct", "eval_mount" or "eval_download".
         path: As written.
         location: Absolute local path, or the URL or asset name as it stands.
-        datastore: The datastore that the author names beside the path.
+        datastore: The datastore named beside the path.
     """
 
     type: str
@@ -69,12 +70,12 @@ Input: TypeAlias = Literal | Data | OutputOf | Missing
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """Where a step puts something.
+    """Where a step writes something.
 
     Attributes:
         type: "uri_file", "uri_folder", "mltable" or a model type.
         mode: "rw_mount", "upload" or "direct".
-        path: Where the author wants it; `${{name}}`, which only a run has, may still be in it.
+        path: As written; it may still contain `${{name}}`, which only a run knows.
     """
 
     type: str
@@ -104,10 +105,10 @@ def missing_keys(inputs: Mapping[str, Input]) -> Iterable[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedStep:
-    """What both kinds of steps have.
+    """The attributes that both types of step have.
 
     Attributes:
-        environment_templates: Variables whose values name what Prefect keeps, secrets among it.
+        environment_templates: Variables whose values name blocks or variables of Prefect.
         requirements: Of the environment's conda file; None if there is none.
     """
 
@@ -125,51 +126,37 @@ class ResolvedStep:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParallelStep(ResolvedStep):
-    """A parallel step.
+class ParallelStep(ParallelSettings, ResolvedStep):
+    """A parallel step, with its settings.
 
     Attributes:
-        input_name: The major input's name.
-        mini_batch_size: Files, or bytes of a table; None for the default of its kind.
-        max_concurrency_per_instance: Slots of a node; None: the node decides.
-        error_threshold: Failed items ignored; the program argument, if there is one.
-        timeout: Of one `run`, in seconds.
+        input_name: The name of the major input.
         code: Absolute local folder, or the one file that is the code.
+        entry_script: Its path below that folder.
         program_arguments: As written.
-        predefined: Those of them that set the run itself, with their defaults.
+        append_row_to: Where the results of `run` are joined; None if only counts are kept.
         origins: Where each setting comes from: `YAML`, `component`, `program argument`, `override`
             or `default`.
     """
 
     input_name: str
-    mini_batch_size: int | None
-    partition_keys: tuple[str, ...]
-    instance_count: int
-    max_concurrency_per_instance: int | None
-    mini_batch_error_threshold: int
-    error_threshold: int
-    max_retries: int
-    timeout: int
-    logging_level: str
     code: Path
     entry_script: str
     program_arguments: str
-    predefined: PredefinedArguments
     append_row_to: AppendRowTo | None
     origins: dict[str, str]
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings in force, by name, those from program arguments included."""
-        own = {name: getattr(self, name) for name in self.origins if hasattr(self, name)}
-        return {**vars(self.predefined), **own}
+        """The settings that apply, by name."""
+        return {name: getattr(self, name) for name in self.origins}
 
     def arguments(self, values: Mapping[str, str]) -> list[str]:
-        """What the entry script finds in `sys.argv` after its own name.
+        """The entry script's `sys.argv`, without its own name.
 
         Args:
             values: Paths of data inputs and of outputs, by expression key: `inputs.model`,
-                `outputs.rows`. Literals need not be given.
+                `outputs.rows`. Literals are added.
         """
         return arguments(
             self.program_arguments,
@@ -213,7 +200,7 @@ class ResolvedJob:
     """A pipeline job that can run.
 
     Attributes:
-        steps: In an order in which each comes after those whose outputs it reads.
+        steps: In an order in which they can run.
         graph: Step -> the steps whose outputs it reads.
         outputs: The pipeline's outputs.
     """
