@@ -80,6 +80,20 @@ def test_a_truncated_parquet_file_fails_its_own_mini_batch_only(make_table: Make
     assert bad.startswith(f"{folder / '1.data'}: ")
 
 
+def test_values_that_pandas_cannot_hold_fail_their_own_mini_batch_only(
+    make_table: MakeTable,
+) -> None:
+    files = []
+    for nanoseconds in (1_000, 1):
+        file = io.BytesIO()
+        pq.write_table(pa.table({"t": pa.array([nanoseconds], pa.time64("ns"))}), file)
+        files.append(file.getvalue())
+    good, bad = outcomes(make_table(files, "read_parquet"))
+    assert isinstance(good, pd.DataFrame)
+    assert isinstance(bad, str)
+    assert bad.startswith("1.data rows 0-1: cannot be converted to a DataFrame: ")
+
+
 def test_rows_that_cannot_be_counted_stop_a_plan_that_needs_their_number(
     make_table: MakeTable,
 ) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +184,78 @@ def test_a_size_that_is_none() -> None:
     for wrong in ("0", "10 kb", "1.5mb", "kb", -1):
         with pytest.raises(InvalidInput, match="mini_batch_size"):
             BySize.parse(wrong)
+
+
+DAY = datetime.date(2024, 2, 29)
+EXACT = [
+    (
+        pa.array([DAY, datetime.date(1, 1, 1), datetime.date(9999, 12, 31)], pa.date32()),
+        ["2024-02-29", "0001-01-01", "9999-12-31"],
+    ),
+    (pa.array([DAY, DAY, None], pa.date64()), ["2024-02-29", ""]),
+    (
+        pa.array(
+            [Decimal("3.30"), Decimal("-0.05"), Decimal("1234567890.00")], pa.decimal128(20, 2)
+        ),
+        ["3.30", "-0.05", "1234567890.00"],
+    ),
+    (
+        pa.array([Decimal("1E-10"), Decimal(0)], pa.decimal128(20, 10)),
+        ["0.0000000001", "0.0000000000"],
+    ),
+    (pa.array([b"ab", b"\xff\x00", b"0xff00"]), ["ab", "0xff00", "0x307866663030"]),
+    (pa.array([b"ab", b"\xff\x00"], pa.binary(2)), ["ab", "0xff00"]),
+    (
+        pa.array([0, 3_723_000_001_000, 1_500_000_000], pa.time64("ns")),
+        ["00:00:00", "01:02:03.000001", "00:00:01.500"],
+    ),
+    (pa.array([0, 61], pa.time32("s")), ["00:00:00", "00:01:01"]),
+    (
+        pa.array([90_061_000_000, -1, 0], pa.duration("us")),
+        ["1 days 01:01:01", "-1 days +23:59:59.999999", "0 days 00:00:00"],
+    ),
+    (
+        pa.array([253_402_214_400, 0, -62_135_596_800], pa.timestamp("s")),
+        ["9999-12-31T00:00:00+00:00", "1970-01-01T00:00:00+00:00", "0001-01-01T00:00:00+00:00"],
+    ),
+    (pa.array([10**12, None], pa.timestamp("s", "UTC")), ["33658-09-27T01:46:40+00:00", ""]),
+    (pa.array(["b", "a", "b"]).dictionary_encode(), ["b", "a"]),
+    (pa.array([[1, 2], [3], None]), ["[1, 2]", "[3]", ""]),
+    (
+        pa.array([{"x": Decimal("1.10")}, {"x": Decimal("1.20")}]),
+        ['{"x": "1.10"}', '{"x": "1.20"}'],
+    ),
+]
+
+
+@pytest.mark.parametrize(("column", "keys"), EXACT, ids=[str(column.type) for column, _ in EXACT])
+def test_each_key_of_any_type_is_a_mini_batch_with_its_exact_text(
+    make_table: MakeTable, column: Any, keys: list[str]
+) -> None:
+    frame = {"k": column, "row": list(range(len(column)))}
+    table = load_table(str(make_table([parquet(frame), parquet(frame)], "read_parquet")))
+    found = list(table.mini_batches(partition_keys=["k"]))
+    assert [context.partition_key_value["k"] for context, _ in found] == keys
+    rows = [frame["row"].tolist() for _, frame in found]
+    assert sorted(row for part in rows for row in part) == sorted([*frame["row"], *frame["row"]])
+
+
+def test_keys_that_a_delta_table_is_partitioned_by(tmp_path: Path) -> None:
+    deltalake = pytest.importorskip("deltalake")
+    for name, column, keys in [
+        ("date", pa.array([DAY, DAY, None], pa.date32()), {"2024-02-29", ""}),
+        (
+            "decimal",
+            pa.array([Decimal("3.30"), Decimal("3.31")] * 2, pa.decimal128(9, 2)),
+            {"3.30", "3.31"},
+        ),
+    ]:
+        folder = tmp_path / name
+        rows = pa.table({"k": column, "v": list(range(len(column)))})
+        deltalake.write_deltalake(folder / "t", rows, partition_by=["k"])
+        (folder / "MLTable").write_text(
+            "paths: [{folder: t}]\ntransformations: [read_delta_lake]\n"
+        )
+        found = list(load_table(str(folder)).mini_batches(partition_keys=["k"]))
+        assert {context.partition_key_value["k"] for context, _ in found} == keys
+        assert sum(len(frame) for _, frame in found) == len(rows)

@@ -55,9 +55,11 @@ def weekday(nanoseconds: int) -> int:
     return (nanoseconds // 10**9 // 86_400 + _EPOCH.weekday()) % 7
 
 
-def moment(seconds: int) -> datetime.datetime:
-    """The datetime at a number of seconds after the epoch."""
-    return _EPOCH + datetime.timedelta(seconds=seconds)
+def isoformat(seconds: int) -> str:
+    """ISO 8601 of any number of seconds after the epoch, in any year."""
+    cycles, rest = divmod(seconds, _CYCLE_DAYS * 86_400)
+    moment = _EPOCH + datetime.timedelta(seconds=rest)
+    return f"{moment.year + cycles * _CYCLE_YEARS:04d}{moment.isoformat()[4:]}"
 
 
 def in_range(nanoseconds: int | None) -> int | None:

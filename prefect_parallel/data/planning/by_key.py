@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
+from prefect_parallel.data.columns.texts import texts_of
 from prefect_parallel.data.mini_batch import MiniBatch, Piece
-from prefect_parallel.data.transformations.convert import Conversion
 from prefect_parallel.data.transformations.path_columns import PathColumns
 from prefect_parallel.errors import InvalidInput, did_you_mean
 
@@ -37,14 +36,9 @@ def key_of_path(path_columns: PathColumns, keys: Sequence[str]) -> Callable[[str
 
     def key(path: str) -> Key:
         columns = path_columns.of(path)
-        return tuple(key_texts(columns[name])[0].as_py() for name in keys)
+        return tuple(texts_of(columns[name])[0].as_py() for name in keys)
 
     return key
-
-
-def key_texts(column: Any) -> Any:
-    """The values of a column as `partition_key_value` shows them: an Arrow array of text."""
-    return Conversion("string").convert(column)[0]
 
 
 def key_value(keys: Sequence[str], key: Key) -> Mapping[str, str]:

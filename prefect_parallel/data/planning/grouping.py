@@ -24,9 +24,10 @@ import pyarrow as pa
 
 from prefect_parallel.data.columns.row_batch import RowBatch
 from prefect_parallel.data.columns.table_schema import join
+from prefect_parallel.data.columns.texts import texts_of
 from prefect_parallel.data.formats.grouped import from_arrow, to_arrow
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
-from prefect_parallel.data.planning.by_key import Key, key_texts, key_value
+from prefect_parallel.data.planning.by_key import Key, key_value
 from prefect_parallel.data.planning.table_plan import TablePlan
 from prefect_parallel.data.reading.table_reader import TableReader
 from prefect_parallel.data.reading.table_recipe import TableRecipe
@@ -180,7 +181,7 @@ def _scatter(
 def _keys(batch: RowBatch, names: Sequence[str]) -> tuple[list[Key], np.ndarray]:
     """The different keys of some rows, and for each row the place of its key among them."""
     columns = [
-        key_texts(batch.columns[name]).dictionary_encode(null_encoding="encode") for name in names
+        texts_of(batch.columns[name]).dictionary_encode(null_encoding="encode") for name in names
     ]
     codes = np.zeros(batch.rows, np.int64)
     for column in columns:

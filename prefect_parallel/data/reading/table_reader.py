@@ -36,7 +36,12 @@ class TableReader:
     def read(self, mini_batch: MiniBatch) -> pd.DataFrame:
         batch = self.batch(mini_batch)
         self.values_set_to_null = dict(batch.values_set_to_null)
-        return self.to_pandas(batch)
+        try:
+            return self.to_pandas(batch)
+        except pa.ArrowException as error:
+            raise UnreadableMiniBatch(
+                f"{mini_batch.describe()}: cannot be converted to a DataFrame: {error}"
+            ) from error
 
     def batch(self, mini_batch: MiniBatch) -> RowBatch:
         """Reads the rows of a mini-batch, with the columns of the table."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
 from prefect_parallel.data.columns import kinds
 from prefect_parallel.data.columns.datetime_formats import parser
-from prefect_parallel.data.columns.datetimes import moment
 from prefect_parallel.data.columns.kinds import FALSE_WORDS, TRUE_WORDS, by_value
 from prefect_parallel.data.columns.row_batch import Column
-
-_ZONE = "+00:00"
+from prefect_parallel.data.columns.texts import timestamp_text, to_text
 
 
 class Conversion:
@@ -72,7 +69,7 @@ class Conversion:
             if self._name != "string":
                 return pa.nulls(len(column), type_)
             moments = column.cast(pa.timestamp("ns")).cast(pa.int64())
-            return by_value(moments, _moment_text, type_)
+            return by_value(moments, timestamp_text, type_)
         return by_value(column, self._value, type_)
 
     def _value(self, value: Any) -> Any:
@@ -81,7 +78,7 @@ class Conversion:
         if self._name == "float":
             return _to_float(value)
         if self._name == "string":
-            return _to_text(value)
+            return to_text(value) if isinstance(value, (bool, int, float, str)) else None
         if self._name == "boolean":
             return self._to_boolean(value)
         return self._parse(value) if isinstance(value, str) else None
@@ -123,29 +120,3 @@ def _to_float(value: Any) -> float | None:
     if isinstance(value, (int, float)):
         return kinds.to_double(value)
     return kinds.to_float(value) if isinstance(value, str) else None
-
-
-def _to_text(value: Any) -> str | None:
-    if isinstance(value, (bool, int, str)):
-        return str(value)
-    return _float_text(value) if isinstance(value, float) else None
-
-
-def _float_text(value: float) -> str:
-    """The shortest decimal without an exponent that reads back as the same number."""
-    if value != value:
-        return "NaN"
-    text = repr(value)
-    if "e" in text:
-        text = f"{Decimal(text):f}"
-    return text.removesuffix(".0")
-
-
-def _moment_text(nanoseconds: int) -> str:
-    """ISO 8601 with as many decimals as needed: none, 3, 6 or 9."""
-    seconds, fraction = divmod(nanoseconds, 10**9)
-    text = moment(seconds).isoformat()
-    digits = f"{fraction:09d}"
-    while digits.endswith("000"):
-        digits = digits[:-3]
-    return f"{text}.{digits}{_ZONE}" if digits else text + _ZONE
