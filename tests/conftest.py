@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files of short tests last, so that both workers have some until the end."""
+    """Files of short tests last, so that all workers have some until the end."""
     items.sort(key=lambda item: item.path.parent.name in SHORT)
 
 
