@@ -83,6 +83,11 @@ class StepDirectory:
         return self.root / "completed.txt"
 
     @property
+    def plan(self) -> Path:
+        """The mini-batches, a line each, as planned when the step last started."""
+        return self.root / "plan.jsonl"
+
+    @property
     def grouped(self) -> Path:
         """A table sorted by keys that its files' paths do not give."""
         return self.root / "grouped"

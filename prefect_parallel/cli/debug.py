@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import pdb
 import sys
@@ -110,11 +109,12 @@ def _plan(step: ParallelStep, data: StepData, *, has_run: bool) -> Plan:
 
 
 def _mini_batch(planned: Plan, index: int) -> MiniBatch:
-    found = next(itertools.islice(planned.mini_batches, index, None), None)
-    if found is None:
-        count = sum(1 for _ in planned.mini_batches)
-        raise InvalidInput(f"no mini-batch {index}", allowed=f"0 to {count - 1}")
-    return found
+    last = -1
+    for mini_batch in planned.mini_batches:
+        if mini_batch.index == index:
+            return mini_batch
+        last = mini_batch.index
+    raise InvalidInput(f"no mini-batch {index}", allowed=f"0 to {last}")
 
 
 def _enter(step: ParallelStep, arguments: list[str], directory: StepDirectory) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+# An encoder of its own: `json.dumps` makes one for each call with sorted keys.
+_encode = json.JSONEncoder(sort_keys=True).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,10 @@ class MiniBatch:
         if self.partition_key_value is not None:
             value["partition_key_value"] = dict(self.partition_key_value)
         return value
+
+    def to_text(self) -> str:
+        """The JSON object as one line; equal descriptors have equal text."""
+        return _encode(self.to_json())
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> MiniBatch:

@@ -11,7 +11,7 @@ from typing import Any
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.environment_spec import EnvironmentSpec
 from prefect_parallel.layout import ProcessLogs, StepDirectory
-from prefect_parallel.output.fingerprint import of_json
+from prefect_parallel.output.fingerprint import of_text
 from prefect_parallel.output.part import Record, read_record
 
 
@@ -80,7 +80,7 @@ class EntryConfig:
             attempt=attempt,
             items=None,
             succeeded=0,
-            data=of_json(mini_batch.to_json()),
+            data=of_text(mini_batch.to_text()),
             settings=self.fingerprint,
             inputs=mini_batch.describe(),
             node=name.node,
@@ -91,7 +91,7 @@ class EntryConfig:
     def committed(self, mini_batch: MiniBatch) -> Record | None:
         """The record of a mini-batch that has succeeded before with the same data and settings."""
         record = read_record(self.directory.part(mini_batch.index))
-        data = of_json(mini_batch.to_json())
+        data = of_text(mini_batch.to_text())
         return record if record and record.holds_for(data, self.fingerprint) else None
 
     def to_json(self) -> dict[str, Any]:

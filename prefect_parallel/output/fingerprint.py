@@ -1,4 +1,4 @@
-"""Fingerprints: what a part was made from, so that a resumed run knows whether it still holds."""
+"""Fingerprints of what a part was made from: a resumed run compares them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 
+def of_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def of_json(value: Any) -> str:
     """Of anything that is JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return of_text(json.dumps(value, sort_keys=True))
 
 
 def of_code(folder: Path) -> str:

@@ -48,8 +48,9 @@ def test_a_folder_larger_than_what_is_sorted_in_memory(tmp_path: Path) -> None:
 def test_ten_files_are_a_mini_batch_unless_said_otherwise(tmp_path: Path) -> None:
     write(tmp_path, *(f"{number:02}" for number in range(25)))
     made = plan(str(tmp_path), type="uri_folder", mode="ro_mount", split=BySize())
-    assert [len(mini_batch.pieces) for mini_batch in made.mini_batches] == [10, 10, 5]
-    assert next(iter(made.mini_batches)).describe() == "10 files, first 00"
+    mini_batches = list(made.mini_batches)
+    assert [len(mini_batch.pieces) for mini_batch in mini_batches] == [10, 10, 5]
+    assert mini_batches[0].describe() == "10 files, first 00"
 
 
 def test_a_single_file(tmp_path: Path) -> None:

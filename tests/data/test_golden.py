@@ -236,8 +236,8 @@ def test_the_same_seed_draws_the_same_rows_however_the_work_is_split() -> None:
 
 
 def test_the_plan_of_a_table_is_small_and_the_same_again() -> None:
-    plan = load_table(folder_of("csv-infer-sample-window")).plan(BySize(100))
-    once, again = list(plan.mini_batches), list(plan.mini_batches)
+    table = load_table(folder_of("csv-infer-sample-window"))
+    once, again = (list(table.plan(BySize(100)).mini_batches) for _ in range(2))
     assert once == again
     assert len(once) > 10
     assert all(len(json.dumps(mini_batch.to_json())) < 400 for mini_batch in once)

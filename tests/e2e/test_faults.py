@@ -146,23 +146,28 @@ def test_a_failed_mini_batch_is_done_again_and_can_be_debugged(
     assert it.output.read_text() == "000.txt\n001.txt\n002.txt\n003.txt\n"
 
 
-def test_data_that_changes_while_a_step_runs_is_an_error_and_not_a_loss(pipeline: Any) -> None:
+def test_data_that_changes_while_a_step_runs_fails_its_mini_batch(pipeline: Any) -> None:
     it: Pipeline = pipeline(
         """
         import os
         def init(): pass
         def run(mini_batch):
             if "000.txt" in mini_batch[0]:
-                open(os.path.join(os.path.dirname(mini_batch[0]), "149.txt"), "a").write("more")
+                folder = os.path.dirname(mini_batch[0])
+                open(os.path.join(folder, "149.txt"), "a").write("more")
+                open(os.path.join(folder, "150.txt"), "a").close()
             return [os.path.basename(mini_batch[0])]
         """,
         files=150,
+        mini_batch_error_threshold=0,
     )
     said = it.run(expect=1)
-    assert "the input has changed since it was planned" in said
+    assert "149.txt: has changed since the mini-batches were planned: it had 0 bytes" in said
     assert not it.output.exists()
-    it.run("--resume", "run")
-    assert it.output.read_text().count("\n") == 150
+    said = it.run("--resume", "run")
+    # The one that changed, and the file that came.
+    assert "149 of 151 mini-batches are reused" in said
+    assert it.output.read_text().count("\n") == 151
 
 
 def test_a_run_that_is_running_is_not_resumed(pipeline: Any, tmp_path: Path) -> None:

@@ -38,6 +38,33 @@ def is_told_of(path: str) -> bool:
     return any(re.fullmatch(f"{each}.*" if each[-1] == "/" else each, path) for each in patterns)
 
 
+def test_the_plan_is_a_file(pipeline: Any, tmp_path: Path) -> None:
+    it: Pipeline = pipeline(ECHO, mini_batch_size="2", files=5)
+    it.run()
+
+    def planned() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (it.step / "plan.jsonl").read_text().splitlines()]
+
+    first = planned()
+    names = [[Path(piece[0]).name for piece in line["mini_batch"]["pieces"]] for line in first]
+    assert names == [["000.txt", "001.txt"], ["002.txt", "003.txt"], ["004.txt"]]
+    for line, part in zip(first, sorted((it.step / "parts").iterdir()), strict=True):
+        record = json.loads(part.read_bytes().splitlines()[0])
+        assert (record["index"], record["data"]) == (
+            line["mini_batch"]["index"],
+            line["fingerprint"],
+        )
+
+    # Planned anew: a file that has changed, and one more.
+    (it.folder / "data" / "002.txt").write_text("changed")
+    (it.folder / "data" / "005.txt").touch()
+    said = it.run("--resume", "run")
+    assert "1 of 3 mini-batches are reused; 2 have other data" in said
+    again = planned()
+    assert [one == other for one, other in zip(first, again, strict=True)] == [True, False, False]
+    assert it.output.read_text().split() == [f"00{number}.txt" for number in range(6)]
+
+
 def test_a_run_leaves_what_is_promised_and_shows_in_the_ui(pipeline: Any, server: str) -> None:
     it: Pipeline = pipeline(ECHO, arguments="--copy_logs_to_parent True")
     said = it.run()

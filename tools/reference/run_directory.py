@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from prefect_parallel.data import MiniBatch
 from prefect_parallel.layout import RunDirectory, StepDirectory
 from prefect_parallel.output.failed_mini_batch import FailedMiniBatch
 from prefect_parallel.output.job_result import JobResult
@@ -15,6 +16,12 @@ _RUN = RunDirectory(Path())
 _STEP = _RUN.step("<step>")
 
 _OF_RESULT = "It is YAML, with these keys."
+
+_OF_PLAN = """\
+A JSON object a line, for each mini-batch in the input's order, written before any of them runs:
+`mini_batch`, its descriptor, and `fingerprint`, the descriptor's hash. A resumed run compares it
+with the fingerprint in the mini-batch's part. A descriptor has these keys; each of its `pieces` is
+a list: the file's path, its size in bytes and its version, then the piece's start and stop."""
 
 _OF_FAILED = """\
 A JSON object a line, for each mini-batch that has failed, in the input's order. The file is there
@@ -39,6 +46,8 @@ def page() -> str:
         _table(run_files()),
         f"## A step\n\n{_OF_STEP}",
         _table(step_files()),
+        f"## plan.jsonl\n\n{_OF_PLAN}",
+        _keys(MiniBatch),
         f"## Logs of a step\n\n{_OF_LOGS}",
         _table(log_files()),
         f"## job_result.txt\n\n{_OF_RESULT}",

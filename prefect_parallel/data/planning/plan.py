@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,16 +21,6 @@ from prefect_parallel.errors import EmptyInput, InvalidInput, UnreadableMiniBatc
 _WHOLE = 2**62
 
 
-class _Stream:
-    """What a function yields, from the start each time it is iterated."""
-
-    def __init__(self, make: Callable[[], Iterator[MiniBatch]]) -> None:
-        self._make = make
-
-    def __iter__(self) -> Iterator[MiniBatch]:
-        return self._make()
-
-
 @dataclass(frozen=True)
 class Plan:
     """How an input is split.
@@ -38,14 +28,16 @@ class Plan:
     Attributes:
         kind: What a mini-batch is to `run`: a `table` (a DataFrame) or `files` (paths).
         reader: JSON object for `open_reader`: what a process needs once to read any mini-batch.
-        mini_batches: The descriptors, made while they are iterated; again gives the same again.
-        notes: What planning has to tell, one sentence each.
+        mini_batches: The descriptors. They are made while they are iterated, which works once.
+        notes: Remarks for the user, one sentence each.
+        temporary: A folder that mini-batches are read from; it is deleted with the plan.
     """
 
     kind: Literal["table", "files"]
     reader: dict[str, Any]
-    mini_batches: Iterable[MiniBatch]
+    mini_batches: Iterator[MiniBatch]
     notes: tuple[str, ...] = ()
+    temporary: tempfile.TemporaryDirectory[str] | None = None
 
 
 def plan(
@@ -77,9 +69,10 @@ def plan(
     """
     place = Location.parse(location, datastores=datastores)
     made = make_plan(place, type=type, mode=mode, split=split, work_folder=work_folder)
-    if next(iter(made.mini_batches), None) is None:
+    first = next(made.mini_batches, None)
+    if first is None:
         raise EmptyInput(f"{location}: the input is empty: there is nothing to split")
-    return made
+    return replace(made, mini_batches=itertools.chain([first], made.mini_batches))
 
 
 def make_plan(
@@ -109,8 +102,8 @@ def make_plan(
             hint="an MLTable's extract_columns_from_partition_format takes them from paths",
         )
     if type == "uri_file":
-        return _plan_files(lambda: iter([place.file()]), split.files, fetch)
-    return _plan_files(lambda: _visible(place), split.files, fetch)
+        return _plan_files(iter([place.file()]), split.files, fetch)
+    return _plan_files(_visible(place), split.files, fetch)
 
 
 def _visible(folder: Location) -> Iterator[File]:
@@ -121,16 +114,15 @@ def _visible(folder: Location) -> Iterator[File]:
             yield file
 
 
-def _plan_files(files: Callable[[], Iterator[File]], count: int, fetch: bool) -> Plan:
+def _plan_files(files: Iterator[File], count: int, fetch: bool) -> Plan:
     def mini_batches() -> Iterator[MiniBatch]:
-        source = files()
         for index in itertools.count():
-            group = tuple(Piece(file) for file in itertools.islice(source, count))
+            group = tuple(map(Piece, itertools.islice(files, count)))
             if not group:
                 return
             yield MiniBatch(index, group)
 
-    return Plan("files", _file_reader(fetch), _Stream(mini_batches))
+    return Plan("files", _file_reader(fetch), mini_batches())
 
 
 def _file_reader(fetch: bool) -> dict[str, Any]:
@@ -140,7 +132,7 @@ def _file_reader(fetch: bool) -> dict[str, Any]:
 def _plan_listed(table: MLTable, split: BySize | ByKeys, fetch: bool) -> Plan:
     """Plans the files that an MLTable lists."""
     if isinstance(split, BySize) and not table.transformations:
-        return _plan_files(table.files, split.files, fetch)
+        return _plan_files(table.files(), split.files, fetch)
 
     from prefect_parallel.data.planning.by_key import check_keys, group_pieces, key_of_path
     from prefect_parallel.data.planning.file_list import FileList
@@ -148,12 +140,12 @@ def _plan_listed(table: MLTable, split: BySize | ByKeys, fetch: bool) -> Plan:
 
     files = FileList(table)
     if isinstance(split, BySize):
-        return _plan_files(lambda: iter(files), split.files, fetch)
+        return _plan_files(iter(files), split.files, fetch)
     keys = split.keys
     columns = PathColumns([each.spec for each in table.transformations], include_path=False)
     check_keys(table.path, keys, columns.names)
     key_of = key_of_path(columns, keys)
-    grouped = _Stream(lambda: group_pieces(map(Piece, files), keys, key_of, "files"))
+    grouped = group_pieces(map(Piece, files), keys, key_of, "files")
     return Plan("files", _file_reader(fetch), grouped)
 
 
@@ -162,7 +154,7 @@ def _plan_table(table: MLTable, split: BySize | ByKeys, work_folder: str | None)
 
     made = TablePlan.of(table)
     if isinstance(split, BySize):
-        return Plan("table", made.recipe.to_json(), _Stream(lambda: made.mini_batches(split.bytes)))
+        return Plan("table", made.recipe.to_json(), made.mini_batches(split.bytes))
 
     from prefect_parallel.data.planning.by_key import check_keys, group_pieces, key_of_path
 
@@ -171,20 +163,17 @@ def _plan_table(table: MLTable, split: BySize | ByKeys, work_folder: str | None)
     check_keys(table.path, keys, {**dict.fromkeys(made.columns()), **path_columns.of("/")})
     if set(keys) <= set(path_columns.names):
         key_of = key_of_path(path_columns, keys)
-        grouped = _Stream(lambda: group_pieces(made.pieces(_WHOLE), keys, key_of, made.unit))
+        grouped = group_pieces(made.pieces(_WHOLE), keys, key_of, made.unit)
         return Plan("table", made.recipe.to_json(), grouped)
 
     from prefect_parallel.data.planning.grouping import Grouping
 
-    # It lives as long as the function that refers to it: as the plan.
     temporary = None if work_folder else tempfile.TemporaryDirectory(prefix="prefect_parallel_")
     folder = Path(work_folder or temporary.name)  # type: ignore[union-attr]
     try:
         grouping = Grouping.make(made, keys, folder)
     except UnreadableMiniBatch as error:
         raise InvalidInput(f"the table cannot be grouped by {', '.join(keys)}: {error}") from error
-
-    def mini_batches(keep: object = temporary) -> Iterator[MiniBatch]:
-        return grouping.mini_batches()
-
-    return Plan("table", grouping.recipe.to_json(), _Stream(mini_batches), grouping.notes)
+    return Plan(
+        "table", grouping.recipe.to_json(), grouping.mini_batches(), grouping.notes, temporary
+    )

@@ -13,6 +13,7 @@ from prefect_parallel.data.locations.datastores import Datastores
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.mltable.mltable import MLTable
 from prefect_parallel.data.planning.file_list import FileList
+from prefect_parallel.data.planning.spooled_files import SpooledFiles
 from prefect_parallel.data.reading.table_reader import TableReader
 from prefect_parallel.data.reading.table_recipe import TableRecipe
 from prefect_parallel.data.transformations.path_columns import PathColumns
@@ -44,7 +45,7 @@ class TablePlan:
         """
         read = table.read_transformation
         assert read is not None
-        listed = FileList(table)
+        listed = SpooledFiles(FileList(table))
         stores = table.location.datastores
         recipe = TableRecipe(
             read.name,

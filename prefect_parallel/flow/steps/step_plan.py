@@ -1,16 +1,21 @@
-"""What a parallel step is about to do: its mini-batches, its settings, and what is done already."""
+"""What a parallel step is about to do: its mini-batches, its settings, and what is done already.
+
+The plan is written once, to `plan.jsonl`, while the input is listed. The driver submits from that
+file, so its memory does not grow with the number of mini-batches.
+"""
 
 from __future__ import annotations
 
+import itertools
+import json
 import shutil
-import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from prefect_parallel.data import MiniBatch, Plan
 from prefect_parallel.entry.config import EntryConfig
-from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.run.major_input import major_input, split_input
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_data import aggregated_output
@@ -18,15 +23,12 @@ from prefect_parallel.flow.steps.groups import Work
 from prefect_parallel.flow.steps.snapshot import take_snapshot
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.layout import StepDirectory
-from prefect_parallel.output.fingerprint import of_code, of_json
+from prefect_parallel.output.atomic_write import atomic_write
+from prefect_parallel.output.fingerprint import of_code, of_json, of_text
 from prefect_parallel.output.formats import format_for
 from prefect_parallel.output.part import read_record
 
 NOT_RUN = "did not run before"
-
-
-class InputChanged(PrefectParallelError):
-    """Files came, went or changed while a step ran."""
 
 
 @dataclass(frozen=True)
@@ -35,44 +37,34 @@ class StepPlan:
 
     Attributes:
         unit: What an item is: `files` or `rows`.
-        mini_batches: How many there are.
         config: What a node must know.
-        notes: What planning has to tell.
-        work: Of those that have no part that still holds.
-        reasons: Why not: reason -> how many.
+        notes: Remarks of the planner, one sentence each.
+        work: The mini-batches without a valid part.
+        reasons: Why they have none: reason -> number of mini-batches.
     """
 
     unit: str
-    mini_batches: int
     config: EntryConfig
     notes: tuple[str, ...]
     work: Work
     reasons: Counter[str]
-    _all: Iterable[MiniBatch]
+    _file: Path
     _is_to_do: bytearray
-    _checksum: int
+
+    @property
+    def mini_batches(self) -> int:
+        """The number of mini-batches, including those that are done."""
+        return len(self._is_to_do)
 
     def to_do(self) -> Iterator[MiniBatch]:
-        """Those mini-batches that have no part that still holds, made while they are iterated.
-
-        Raises:
-            InputChanged: What was made differs from what was planned.
-        """
-        checksum, count = 0, 0
-        for mini_batch in self._all:
-            checksum = _add(checksum, mini_batch)
-            if count < self.mini_batches and self._is_to_do[count]:
-                yield mini_batch
-            count += 1
-        if (count, checksum) != (self.mini_batches, self._checksum):
-            raise InputChanged(
-                f"the input has changed since it was planned: then {self.mini_batches}"
-                f" mini-batches, now {count}, or other data; go on with --resume when it is whole"
-            )
+        """The mini-batches without a valid part, read from the plan file one at a time."""
+        with self._file.open("rb") as lines:
+            for line in itertools.compress(lines, self._is_to_do):
+                yield MiniBatch.from_json(json.loads(line)["mini_batch"])
 
 
 def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
-    """Split the major input, take the snapshot of the code, see what an earlier run left.
+    """Split the major input, take a snapshot of the code, compare with the parts of earlier runs.
 
     Raises:
         InvalidInput: The input cannot be split.
@@ -81,60 +73,48 @@ def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
     directory = data.directory
     location = data.location(major_input(step))
     planned = split_input(step, location, run.datastores, work_folder=str(directory.grouped))
-    # What a run that was killed has left may be of another version.
+    # Copies that a killed run has left may be of another version.
     shutil.rmtree(directory.fetched, ignore_errors=True)
     data.make_outputs()
     directory.parts.mkdir(parents=True, exist_ok=True)
     take_snapshot(step.code, directory.code, leave_out=run.directory.all_runs)
-    return _compare(planned, _config(step, run, planned, slots), directory, resumes=run.resumes)
+    return _write_plan(planned, _config(step, run, planned, slots), directory, resumes=run.resumes)
 
 
-def _compare(
+def _write_plan(
     planned: Plan, config: EntryConfig, directory: StepDirectory, *, resumes: bool
 ) -> StepPlan:
-    """See what of the plan an earlier run has done."""
+    """Write the plan file, and compare each mini-batch with the part it may have."""
     work = Work()
     reasons: Counter[str] = Counter()
     is_to_do = bytearray()
-    checksum = 0
-    for mini_batch in planned.mini_batches:
-        checksum = _add(checksum, mini_batch)
-        reason = _reason_to_run(mini_batch, config, directory) if resumes else NOT_RUN
-        is_to_do.append(reason is not None)
-        if reason is not None:
-            work.add(mini_batch)
-            reasons[reason] += 1
-    return StepPlan(
-        "files" if planned.kind == "files" else "rows",
-        len(is_to_do),
-        config,
-        planned.notes,
-        work,
-        reasons,
-        planned.mini_batches,
-        is_to_do,
-        checksum,
-    )
+    with atomic_write(directory.plan) as file:
+        for mini_batch in planned.mini_batches:
+            descriptor = mini_batch.to_text()
+            data = of_text(descriptor)
+            file.write(f'{{"fingerprint": "{data}", "mini_batch": {descriptor}}}\n'.encode())
+            part = directory.part(mini_batch.index)
+            reason = _reason_to_run(part, data, config.fingerprint) if resumes else NOT_RUN
+            is_to_do.append(reason is not None)
+            if reason is not None:
+                work.add(mini_batch)
+                reasons[reason] += 1
+    unit = "files" if planned.kind == "files" else "rows"
+    return StepPlan(unit, config, planned.notes, work, reasons, directory.plan, is_to_do)
 
 
-def _add(checksum: int, mini_batch: MiniBatch) -> int:
-    return zlib.crc32(repr(mini_batch).encode(errors="surrogateescape"), checksum)
-
-
-def _reason_to_run(
-    mini_batch: MiniBatch, config: EntryConfig, directory: StepDirectory
-) -> str | None:
-    if config.committed(mini_batch):
-        return None
-    part = directory.part(mini_batch.index)
+def _reason_to_run(part: Path, data: str, settings: str) -> str | None:
+    """Why a part does not hold for a mini-batch; such a part is deleted. None: it does."""
     record = read_record(part)
     if record is None:
         return NOT_RUN
+    if record.holds_for(data, settings):
+        return None
     # It would be counted until the mini-batch has run.
     part.unlink()
     if record.error is not None:
         return "failed before"
-    if record.settings != config.fingerprint:
+    if record.settings != settings:
         return "ran with other code, arguments, inputs or another environment"
     return "have other data"
 
