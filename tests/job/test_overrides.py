@@ -95,3 +95,34 @@ def test_mistakes_name_the_argument(folder: Folder, override: str, words: str) -
     problem = folder.problem(override)
     assert problem.file == f"--set {override}"
     assert words in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("inputs.rows=0", "inputs.rows: ${{parent.inputs.rows}}: found '0'"),
+        ("inputs.label=12", "inputs.label: found the number 12"),
+    ],
+)
+def test_a_value_refused_where_it_is_used_names_the_argument(
+    folder: Folder, override: str, words: str
+) -> None:
+    folder.add("part.yml", PART)
+    folder.replace('mini_batch_size: "5"', "max_concurrency_per_instance: ${{parent.inputs.rows}}")
+    folder.replace("label: red", "label: 3")
+    folder.text += """\
+  third:
+    component: ./part.yml
+    inputs: {x: "${{parent.inputs.label}}"}
+"""
+    problem = folder.problem(override)
+    assert problem.file == f"--set {override}"
+    assert words in str(problem)
+
+
+PART = """\
+type: command
+inputs: {x: {type: integer, max: 9}}
+command: echo ${{inputs.x}}
+environment: azureml:any:1
+"""

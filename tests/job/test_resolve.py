@@ -106,6 +106,7 @@ def test_values_replace_pipeline_inputs(folder: Folder) -> None:
         ({"rows": "3"}, "inputs.rows", "a value of type integer"),
         ({"rows": True}, "inputs.rows", "a value of type integer"),
         ({"share": "x"}, "inputs.share", "a value of type number"),
+        ({"share": float("nan")}, "inputs.share", "a value of type number"),
         ({"deep": 1}, "inputs.deep", "a value of type boolean"),
         ({"stock": 1}, "inputs.stock", "a path or URL"),
         ({"stock": "nowhere"}, "inputs.stock", None),

@@ -4,38 +4,37 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from prefect_parallel.document import shown
 from prefect_parallel.job.format.reading import Refused
-from prefect_parallel.job.format.validators import Validator
+from prefect_parallel.job.format.validators import Schema, Validator
 
 _ASSET = re.compile(r"azureml:(?!\$\{\{)[^\s].*")
+_STEP_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_ASSET_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
-@dataclass(frozen=True)
 class StepNameValidator(Validator):
     """A step's name: it becomes a folder, and part of expressions."""
 
+    allowed = "lower-case letters, digits and underscores, not starting with a digit"
+    json: ClassVar[Schema] = {"pattern": f"^{_STEP_NAME.pattern}$"}
+
     def check(self, value: Any) -> str:
         name = str(value)
-        if re.fullmatch(r"[a-z_][a-z0-9_]*", name):
+        if _STEP_NAME.fullmatch(name):
             return name
         better = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")
-        hint = f"rename it to {better}" if re.fullmatch(r"[a-z_][a-z0-9_]*", better) else None
+        hint = f"rename it to {better}" if _STEP_NAME.fullmatch(better) else None
         raise Refused(f"invalid step name {shown(name)}", allowed=self.allowed, hint=hint)
 
-    @property
-    def allowed(self) -> str:
-        return "lower-case letters, digits and underscores, not starting with a digit"
 
-    def json_schema(self) -> dict[str, Any]:
-        return {"pattern": "^[a-z_][a-z0-9_]*$"}
-
-
-@dataclass(frozen=True)
 class NameValidator(Validator):
     """The name of an input or output: part of expressions and, for outputs, a file's name."""
+
+    allowed = "letters, digits and underscores, not starting with a digit"
+    json: ClassVar[Schema] = {"pattern": r"^[^\W\d]\w*$"}
 
     def check(self, value: Any) -> str:
         name = str(value)
@@ -43,29 +42,17 @@ class NameValidator(Validator):
             return name
         raise Refused(f"invalid name {shown(name)} of an input or output", allowed=self.allowed)
 
-    @property
-    def allowed(self) -> str:
-        return "letters, digits and underscores, not starting with a digit"
 
-    def json_schema(self) -> dict[str, Any]:
-        return {"pattern": r"^[^\W\d]\w*$"}
-
-
-@dataclass(frozen=True)
 class AssetNameValidator(Validator):
     """The name under which an output is registered."""
 
+    allowed = "up to 255 letters from a to z, digits, dashes and underscores"
+    json: ClassVar[Schema] = {"type": "string", "pattern": f"^{_ASSET_NAME.pattern}$"}
+
     def check(self, value: Any) -> str:
-        if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,255}", value):
+        if isinstance(value, str) and _ASSET_NAME.fullmatch(value):
             return str(value)
         raise self.refused(value)
-
-    @property
-    def allowed(self) -> str:
-        return "up to 255 letters from a to z, digits, dashes and underscores"
-
-    def json_schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,255}$"}
 
 
 @dataclass(frozen=True)
@@ -76,14 +63,14 @@ class AssetValidator(Validator):
     words: tuple[str, ...] = ()
 
     def check(self, value: Any) -> str:
-        if isinstance(value, str) and value.lower() in self.words:
-            return value.lower()
-        if not isinstance(value, str) or not _ASSET.fullmatch(value):
-            hint = None
-            if isinstance(value, str) and re.fullmatch(r"[\w.@:-]+", value):
-                hint = f"write azureml:{value}"
-            raise self.refused(value, hint)
-        return str(value)
+        text = str(value) if isinstance(value, str) else ""
+        if text.lower() in self.words:
+            return text.lower()
+        if _ASSET.fullmatch(text):
+            return text
+        raise self.refused(
+            value, f"write azureml:{value}" if re.fullmatch(r"[\w.@:-]+", text) else None
+        )
 
     @property
     def allowed(self) -> str:
@@ -95,5 +82,5 @@ class AssetValidator(Validator):
 
 
 def as_asset(name: str) -> str:
-    """A name as YAML has it; in Python, `azureml:` may be left out."""
+    """A name as YAML has it; in Python, `azureml:` may be omitted."""
     return name if name.startswith("azureml:") or name == "serverless" else f"azureml:{name}"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
 from prefect_parallel.document import Date, KeyPath, Typed, plain, shown
 from prefect_parallel.errors import did_you_mean
 from prefect_parallel.job.format.reading import BROKEN, Reading, Refused
 from prefect_parallel.job.syntax.expressions import whole
 from prefect_parallel.yaml_file import parse_scalar
+
+Schema: TypeAlias = Mapping[str, Any]
 
 INT_MAX = 2**31 - 1
 
@@ -22,18 +25,14 @@ _FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _EXPRESSION_SCHEMA = {"type": "string", "pattern": r"^\s*\$\{\{.*\}\}\s*$"}
 
 
-def _quoted(value: Any) -> str | None:
-    """A hint for a value that should be text."""
-    if isinstance(value, (bool, int, float, Date)):
-        return f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
-    return None
-
-
 class Validator:
     """What one value must be. Subclasses are put into `Annotated`."""
 
     bindable: bool = False
     """Whether an expression is allowed, too."""
+
+    json: ClassVar[Schema] = {}
+    """Its JSON schema, if that is the same for all of its kind."""
 
     @property
     def allowed(self) -> str:
@@ -53,8 +52,8 @@ class Validator:
         raise NotImplementedError
 
     def json_schema(self) -> dict[str, Any]:
-        """The same for editors."""
-        raise NotImplementedError
+        """Its JSON schema."""
+        return dict(self.json)
 
     def written(self, value: Any) -> Any:
         """The value as YAML has it."""
@@ -70,7 +69,7 @@ class Validator:
 
     def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
         """Its JSON schema, with the docstring as description."""
-        about = (type(self).__doc__ or "").strip().partition("\n")[0]
+        about = (type(self).__doc__ or "").partition("\n")[0]
         return {"description": about, **self.json_schema()}
 
 
@@ -79,17 +78,14 @@ class TextValidator(Validator):
     """Text. Numbers and booleans must be quoted."""
 
     nullable: bool = False
+    allowed = "text"
 
     def check(self, value: Any) -> Any:
-        if isinstance(value, str) and not isinstance(value, Date):
+        if _is_text(value):
             return str(value)
         if value is None and self.nullable:
             return None
         raise self.refused(value, _quoted(value))
-
-    @property
-    def allowed(self) -> str:
-        return "text"
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": ["string", "null"] if self.nullable else "string"}
@@ -105,7 +101,7 @@ class IntegerValidator(Validator):
     bindable: bool = True
 
     def check(self, value: Any) -> int | str:
-        if self.bindable and isinstance(value, str) and whole(value):
+        if self.bindable and whole(value):
             return str(value)
         number = self._number(value)
         if number is None or not self.low <= number <= self.high:
@@ -114,22 +110,18 @@ class IntegerValidator(Validator):
 
     @staticmethod
     def _number(value: Any) -> int | None:
-        if isinstance(value, bool):
+        if isinstance(value, str):
+            return int(value) if _DIGITS.fullmatch(value.strip()) else None
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
             return None
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
-        if isinstance(value, int):
-            return value
-        if isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d+\s*", value, re.ASCII):
-            return int(value)
-        return None
+        return int(value) if isinstance(value, int) or value.is_integer() else None
 
     @property
     def allowed(self) -> str:
-        unit = f" {self.unit}" if self.unit else ""
+        what = f"a whole number of {self.unit}" if self.unit else "a whole number"
         if self.high == INT_MAX:
-            return f"a whole number{unit and ' of' + unit}, {self.low} or more"
-        return f"a whole number{unit and ' of' + unit} from {self.low} to {self.high}"
+            return f"{what}, {self.low} or more"
+        return f"{what} from {self.low} to {self.high}"
 
     def json_schema(self) -> dict[str, Any]:
         digits = {"type": "string", "pattern": r"^\s*[-+]?\d+\s*$"}
@@ -170,14 +162,12 @@ class NumberValidator(Validator):
 class TrueOrFalseValidator(Validator):
     """The text `True` or `False`, in any case."""
 
+    allowed = "True or False"
+
     def check(self, value: Any) -> bool:
         if str(value).lower() in ("true", "false"):
             return str(value).lower() == "true"
         raise self.refused(value)
-
-    @property
-    def allowed(self) -> str:
-        return "True or False"
 
 
 @dataclass(frozen=True)
@@ -185,6 +175,10 @@ class SizeValidator(Validator):
     """A mini-batch size, in files or bytes: digits, with kb, mb or gb. It must be quoted."""
 
     bindable: bool = True
+    allowed = 'a string of digits, e.g. "10" files, or of digits and kb, mb or gb, e.g. "10kb"'
+    json: ClassVar[Schema] = {
+        "anyOf": [{"type": "string", "pattern": r"^\d+([kKmMgG][bB])?$"}, _EXPRESSION_SCHEMA]
+    }
 
     def check(self, value: Any) -> int | str:
         if not isinstance(value, str):
@@ -196,16 +190,8 @@ class SizeValidator(Validator):
             raise self.refused(value)
         return int(match[1]) * _FACTORS[(match[2] or "").lower()]
 
-    @property
-    def allowed(self) -> str:
-        return 'a string of digits, e.g. "10" files, or of digits and kb, mb or gb, e.g. "10kb"'
-
     def written(self, value: Any) -> Any:
         return str(value)
-
-    def json_schema(self) -> dict[str, Any]:
-        size = {"type": "string", "pattern": r"^\d+([kKmMgG][bB])?$"}
-        return {"anyOf": [size, _EXPRESSION_SCHEMA]}
 
 
 @dataclass(frozen=True)
@@ -217,14 +203,14 @@ class ChoiceValidator(Validator):
     bindable: bool = False
 
     def check(self, value: Any) -> str:
-        if self.bindable and isinstance(value, str) and whole(value):
+        if self.bindable and whole(value):
             return str(value)
         name = value.lower() if self.any_case and isinstance(value, str) else value
-        if not isinstance(name, str) or name not in self.names:
-            raise self.refused(
-                value, did_you_mean(value, self.names) if isinstance(value, str) else None
-            )
-        return str(name)
+        if isinstance(name, str) and name in self.names:
+            return str(name)
+        raise self.refused(
+            value, did_you_mean(value, self.names) if isinstance(value, str) else None
+        )
 
     @property
     def allowed(self) -> str:
@@ -233,7 +219,7 @@ class ChoiceValidator(Validator):
     def json_schema(self) -> dict[str, Any]:
         names: dict[str, Any] = {"enum": list(self.names)}
         if self.any_case:
-            # Listed for completion; the pattern lets other cases pass.
+            # Listed for completion; the pattern also allows other cases.
             either = "|".join("".join(map(_any_case, name)) for name in self.names)
             names = {"anyOf": [names, {"type": "string", "pattern": f"^({either})$"}]}
         return {"anyOf": [names, _EXPRESSION_SCHEMA]} if self.bindable else names
@@ -241,7 +227,12 @@ class ChoiceValidator(Validator):
 
 @dataclass(frozen=True)
 class BooleanValidator(Validator):
-    """True or false, in any of YAML's ways, quoted or not."""
+    """True or false, in any of YAML's forms, quoted or not."""
+
+    allowed = "true or false"
+    json: ClassVar[Schema] = {
+        "enum": [True, False, "true", "false", "yes", "no", "on", "off", 0, 1]
+    }
 
     def check(self, value: Any) -> bool:
         if isinstance(value, bool):
@@ -253,126 +244,107 @@ class BooleanValidator(Validator):
             return False
         raise self.refused(value)
 
-    @property
-    def allowed(self) -> str:
-        return "true or false"
-
-    def json_schema(self) -> dict[str, Any]:
-        return {"enum": [True, False, "true", "false", "yes", "no", "on", "off", 0, 1]}
-
 
 @dataclass(frozen=True)
 class ScalarValidator(Validator):
     """Text, a number or a boolean."""
+
+    allowed = "text, a number or a boolean"
+    json: ClassVar[Schema] = {"type": ["string", "number", "boolean"]}
 
     def check(self, value: Any) -> Any:
         if isinstance(value, Typed):
             value = parse_scalar(value)
         if isinstance(value, float) and not math.isfinite(value):
             raise self.refused(value, _quoted(value))
-        if isinstance(value, (str, bool, int, float)) and not isinstance(value, Date):
+        if _is_text(value) or isinstance(value, (bool, int, float)):
             return value
-        raise self.refused(value, _quoted(value) if isinstance(value, Date) else None)
-
-    @property
-    def allowed(self) -> str:
-        return "text, a number or a boolean"
-
-    def json_schema(self) -> dict[str, Any]:
-        return {"type": ["string", "number", "boolean"]}
+        raise self.refused(value, _quoted(value))
 
 
 @dataclass(frozen=True)
 class LiteralValidator(ScalarValidator):
-    """An input in place: text, a number or a boolean; `{value: X}` means X."""
+    """The value of an input: text, a number or a boolean; `{value: X}` is the same as X."""
+
+    allowed = "text, a number, a boolean, or a mapping with `type` and `path`"
+    json: ClassVar[Schema] = {
+        "anyOf": [
+            ScalarValidator.json,
+            {
+                "type": "object",
+                "properties": {"value": ScalarValidator.json},
+                "required": ["value"],
+                "additionalProperties": False,
+            },
+        ]
+    }
 
     def check(self, value: Any) -> Any:
         if isinstance(value, dict) and set(value) == {"value"}:
             value = value["value"]
         return super().check(value)
 
-    @property
-    def allowed(self) -> str:
-        return "text, a number, a boolean, or a mapping with `type` and `path`"
-
-    def json_schema(self) -> dict[str, Any]:
-        plain = super().json_schema()
-        wrapped = {
-            "type": "object",
-            "properties": {"value": plain},
-            "required": ["value"],
-            "additionalProperties": False,
-        }
-        return {"anyOf": [plain, wrapped]}
-
 
 @dataclass(frozen=True)
 class AnythingValidator(Validator):
     """Any value: it has no effect here, or is checked where it is used."""
 
+    allowed = "anything"
+
     def check(self, value: Any) -> Any:
         return parse_scalar(value) if isinstance(value, Typed) else plain(value)
-
-    @property
-    def allowed(self) -> str:
-        return "anything"
-
-    def json_schema(self) -> dict[str, Any]:
-        return {}
 
 
 @dataclass(frozen=True)
 class TextsValidator(Validator):
     """Text, or a list of texts."""
 
+    allowed = "text, or a list of texts"
+    json: ClassVar[Schema] = {"type": ["string", "array"], "items": {"type": "string"}}
+
     def check(self, value: Any) -> Any:
-        text = TextValidator()
-        if isinstance(value, list):
-            return [text.check(item) for item in value]
         if isinstance(value, dict):
             raise self.refused(value)
-        return text.check(value)
-
-    @property
-    def allowed(self) -> str:
-        return "text, or a list of texts"
-
-    def json_schema(self) -> dict[str, Any]:
-        return {"type": ["string", "array"], "items": {"type": "string"}}
+        if isinstance(value, list):
+            return [TextValidator().check(item) for item in value]
+        return TextValidator().check(value)
 
 
 @dataclass(frozen=True)
 class CondaFileValidator(Validator):
     """The path of a conda file, or its content."""
 
+    allowed = "a path, or a mapping"
+    json: ClassVar[Schema] = {"type": ["string", "object"]}
+
     def check(self, value: Any) -> Any:
-        if isinstance(value, dict) or (isinstance(value, str) and not isinstance(value, Date)):
+        if isinstance(value, dict) or _is_text(value):
             return plain(value)
         raise self.refused(value)
-
-    @property
-    def allowed(self) -> str:
-        return "a path, or a mapping"
-
-    def json_schema(self) -> dict[str, Any]:
-        return {"type": ["string", "object"]}
 
 
 @dataclass(frozen=True)
 class LooseTextValidator(Validator):
     """Text; a number or a boolean counts as its text."""
 
+    allowed = "text"
+    json: ClassVar[Schema] = ScalarValidator.json
+
     def check(self, value: Any) -> str:
         if isinstance(value, (str, bool, int, float)):
             return str(value)
         raise self.refused(value)
 
-    @property
-    def allowed(self) -> str:
-        return "text"
 
-    def json_schema(self) -> dict[str, Any]:
-        return {"type": ["string", "number", "boolean"]}
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not isinstance(value, Date)
+
+
+def _quoted(value: Any) -> str | None:
+    """A hint for a value that should be text."""
+    if isinstance(value, (bool, int, float, Date)):
+        return f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
+    return None
 
 
 def _any_case(letter: str) -> str:

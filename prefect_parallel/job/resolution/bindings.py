@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -46,10 +47,10 @@ class Bindings:
         diagnostics: JobDiagnostics,
     ) -> None:
         self._job = job
-        self._diagnostics = diagnostics
+        self._add = diagnostics.add
         for name in values:
             if name not in job.inputs:
-                diagnostics.add(
+                self._add(
                     ("inputs", name),
                     "the pipeline has no such input",
                     **advice_for(name, job.inputs),
@@ -69,23 +70,17 @@ class Bindings:
             value = values.get(name, written)
             of_type = literal_type(written)
             if not _fits(value, of_type):
-                self._diagnostics.add(
-                    path, f"found {shown(value)}", allowed=f"a value of type {of_type}"
-                )
+                self._add(path, f"found {shown(value)}", f"a value of type {of_type}")
                 value = written
             if isinstance(value, str) and (find(value) or malformed(value)):
-                self._diagnostics.add(
-                    path, "an expression is not allowed in an input of the pipeline"
-                )
+                self._add(path, "an expression is not allowed in an input of the pipeline")
             return Literal(value, of_type)
         value = values.get(name, written.path)
         if not isinstance(value, (str, os.PathLike)):
             if value is not None:
-                self._diagnostics.add(path, f"found {shown(value)}", allowed="a path or URL")
+                self._add(path, f"found {shown(value)}", "a path or URL")
             elif complete:
-                self._diagnostics.add(
-                    path, "the input has no path", hint=f"--set inputs.{name}.path=..."
-                )
+                self._add(path, "the input has no path", hint=f"--set inputs.{name}.path=...")
             return Data(written.type, written.mode or DEFAULT_INPUT_MODE, "", "")
         return self._data(("inputs", name), None, written, os.fspath(value))
 
@@ -98,7 +93,7 @@ class Bindings:
         declared = component.model.inputs
         for name in given:
             if name not in declared:
-                self._diagnostics.add(
+                self._add(
                     ("jobs", step, "inputs", name),
                     "the component declares no such input",
                     **advice_for(name, declared),
@@ -115,10 +110,7 @@ class Bindings:
         if declaration.default is not None:
             return Literal(declaration.default, declaration.type)
         if not declaration.optional:
-            self._diagnostics.add(
-                ("jobs", step, "inputs", name),
-                "the component requires this input",
-            )
+            self._add(("jobs", step, "inputs", name), "the component requires this input")
         return Missing()
 
     def _given(self, step: str, name: str, seen: frozenset[tuple[str, str]] = frozenset()) -> Input:
@@ -139,11 +131,11 @@ class Bindings:
         if isinstance(value, DataInput):
             if declared and declared.type not in DATA_TYPES:
                 allowed = f"a value of type {declared.type}"
-                self._diagnostics.add(path, "found data", allowed=allowed)
+                self._add(path, "found data", allowed=allowed)
                 return Missing()
             path = (*path, "path")
             if value.path is None:
-                self._diagnostics.add(path, "the key is missing", allowed="where the data is")
+                self._add(path, "the key is missing", "the location of the data")
                 return Missing()
             expression = whole(value.path)
             if expression is None:
@@ -160,18 +152,25 @@ class Bindings:
                 case Literal(value=str(text)):
                     return self._data(path, lent_mode, value, text)
                 case Literal():
-                    self._diagnostics.add(path, f"{expression} is {bound.text}, not data")
+                    self._add(path, f"{expression} is {bound.text}, not data")
             return bound
         expression = whole(value)
         if expression is not None:
             bound = self._bound(step, name, path, expression, seen)
-            return self._as_declared(path, bound, declared)
+            return self._as_declared(self.place(path, expression), bound, declared)
         if isinstance(value, str):
             value = self._filled(path, value)
             if declared and declared.type in DATA_TYPES:
                 data = DataInput(type=declared.type, path=value)
                 return self._data(path, lent_mode, data, value)
         return self._as_declared(path, Literal(value, literal_type(value)), declared)
+
+    def place(self, path: KeyPath, expression: Expression) -> KeyPath:
+        """Where the value of an expression at a path is given: there, unless it is overridden."""
+        match expression.words:
+            case ("parent", "inputs", name) if self._job.document.is_overridden(("inputs", name)):
+                return ("inputs", name)
+        return path
 
     def _as_declared(self, path: KeyPath, value: Input, declared: DeclaredInput | None) -> Input:
         if declared is None or isinstance(value, Missing):
@@ -180,12 +179,12 @@ class Bindings:
             try:
                 literal = as_type(value.value, declared.type)
             except Refused as refused:
-                self._diagnostics.add(path, refused.found, refused.allowed)
+                self._add(path, refused.found, refused.allowed)
                 return value
             self._check_limits(path, literal, declared)
             return Literal(literal, declared.type)
         if declared.type not in DATA_TYPES:
-            self._diagnostics.add(path, "found data", allowed=f"a value of type {declared.type}")
+            self._add(path, "found data", f"a value of type {declared.type}")
         return value
 
     def _check_limits(self, path: KeyPath, value: Any, declared: DeclaredInput) -> None:
@@ -193,14 +192,14 @@ class Bindings:
             named = [as_type(item, declared.type) for item in declared.enum]
             if value not in named:
                 allowed = ", ".join(declared.enum)
-                self._diagnostics.add(path, f"found {shown(value)}", allowed=allowed)
+                self._add(path, f"found {shown(value)}", allowed=allowed)
         if not isinstance(value, (int, float)):
             return
         low, high = declared.min, declared.max
         if isinstance(low, (int, float)) and value < low:
-            self._diagnostics.add(path, f"found {shown(value)}", allowed=f"at least {low}")
+            self._add(path, f"found {shown(value)}", f"at least {low}")
         if isinstance(high, (int, float)) and value > high:
-            self._diagnostics.add(path, f"found {shown(value)}", allowed=f"at most {high}")
+            self._add(path, f"found {shown(value)}", f"at most {high}")
 
     def _bound(
         self,
@@ -210,21 +209,19 @@ class Bindings:
         expression: Expression,
         seen: frozenset[tuple[str, str]],
     ) -> Input:
-        job, diagnostics = self._job, self._diagnostics
+        job = self._job
         match expression.words:
             case ("parent", "inputs", there):
                 if there in self.of_pipeline:
                     return self.of_pipeline[there]
-                diagnostics.add(
+                self._add(
                     path,
                     f"{expression}: the pipeline has no input {there}",
                     **advice_for(there, job.inputs),
                 )
             case ("parent", "jobs", other, "outputs" | "inputs", _) if other not in job.jobs:
-                diagnostics.add(
-                    path,
-                    f"{expression}: there is no step {other}",
-                    **advice_for(other, job.jobs),
+                self._add(
+                    path, f"{expression}: there is no step {other}", **advice_for(other, job.jobs)
                 )
             case ("parent", "jobs", other, "outputs", there):
                 if not job.is_read(other):
@@ -232,7 +229,7 @@ class Bindings:
                 outputs = output_names(job, other)
                 if there in outputs:
                     return OutputOf(other, there, outputs[there], DEFAULT_INPUT_MODE)
-                diagnostics.add(
+                self._add(
                     path,
                     f"{expression}: the step {other} has no output {there}",
                     **advice_for(there, outputs),
@@ -242,73 +239,58 @@ class Bindings:
             case ("parent", "jobs", other, "inputs", there):
                 given = job.jobs[other].inputs
                 if (other, there) in seen or (other, there) == (step, name):
-                    diagnostics.add(path, f"{expression} is a circular binding")
+                    self._add(path, f"{expression} is a circular binding")
                 elif len(seen) == MAX_DETOURS:
                     message = f"{expression} leads through more than {MAX_DETOURS} other inputs"
-                    diagnostics.add(path, message, hint="bind it to the output or input itself")
+                    self._add(path, message, hint="bind it to the output or input itself")
                 elif there in given:
                     return self._given(other, there, seen | {(other, there)})
                 else:
-                    diagnostics.add(
+                    self._add(
                         path,
                         f"{expression}: the step {other} is given no input {there}",
                         **advice_for(there, given),
                     )
             case ("inputs", there):
-                diagnostics.add(
+                self._add(
                     path,
                     f"{expression} is the step's own input",
                     hint=f"write ${{{{parent.inputs.{there}}}}}",
                 )
             case _:
-                diagnostics.add(
+                self._add(
                     path,
                     f"{expression} is not allowed here",
-                    allowed="${{parent.inputs.NAME}} or ${{parent.jobs.STEP.outputs.NAME}}",
+                    "${{parent.inputs.NAME}} or ${{parent.jobs.STEP.outputs.NAME}}",
                 )
         return Missing()
 
     def _filled(self, path: KeyPath, text: str) -> str:
-        """Text with the pipeline's literals put in."""
+        """Text with the values of the pipeline's literal inputs."""
         if broken := malformed(text):
-            self._diagnostics.add(path, f"an expression is not closed: {broken}")
+            self._add(path, f"unclosed expression: {broken}")
         values: dict[str, str] = {}
         for expression in find(text):
             value = self.of_pipeline.get(expression.name)
             if expression.form != "${{parent.inputs.NAME}}":
-                self._diagnostics.add(
-                    path,
-                    f"{expression} is not allowed within text",
-                    allowed="${{parent.inputs.NAME}}",
+                self._add(
+                    path, f"{expression} is not allowed within text", "${{parent.inputs.NAME}}"
                 )
             elif isinstance(value, Literal):
                 values[expression.key] = value.text
             elif not isinstance(value, Missing):
-                self._diagnostics.add(
+                self._add(
                     path,
                     f"{expression}: the pipeline has no literal input {expression.name}",
                     hint=did_you_mean(expression.name, self.of_pipeline),
                 )
-        text_without_blanks = text
-        for expression in reversed(find(text)):
-            text_without_blanks = (
-                text_without_blanks[: expression.start]
-                + str(expression)
-                + text_without_blanks[expression.end :]
-            )
-        return fill(text_without_blanks, values)
+        return fill(text, values)
 
-    def _data(
-        self,
-        path: KeyPath,
-        lent_mode: str | None,
-        written: DataInput,
-        text: str,
-    ) -> Data:
+    def _data(self, path: KeyPath, lent_mode: str | None, written: DataInput, text: str) -> Data:
         location = location_of(text, self._job.folder)
         if is_local(location) and (wrong := misfit(location, written.type)):
             message, hint = wrong
-            self._diagnostics.add(path, message, hint=hint)
+            self._add(path, message, hint=hint)
         mode = written.mode or lent_mode or DEFAULT_INPUT_MODE
         return Data(written.type, mode, text, location, written.datastore)
 
@@ -333,5 +315,6 @@ def _fits(value: Any, of_type: str) -> bool:
         case "integer":
             return isinstance(value, int) and not isinstance(value, bool)
         case "number":
-            return isinstance(value, (int, float)) and not isinstance(value, bool)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            return number and math.isfinite(value)
     return isinstance(value, str)

@@ -61,6 +61,9 @@ class ParallelResolver(StepResolver):
         if len(set(keys)) < len(keys) or "" in keys:
             message = "found an empty or repeated key"
             self.add(settings["partition_keys"], message, "names of columns")
+        for expression in filter(None, map(whole, keys)):
+            message = f"{expression} is not allowed here"
+            self.add(settings["partition_keys"], message, "names of columns")
         values: dict[str, Any] = {}
         for name, effective in settings.items():
             shape = SETTINGS[name].key

@@ -1,4 +1,4 @@
-"""The common part of resolving parallel and command steps."""
+"""What resolving parallel steps and command steps have in common."""
 
 from __future__ import annotations
 
@@ -21,12 +21,7 @@ from prefect_parallel.job.models.step_parts import Environment
 from prefect_parallel.job.resolution.bindings import Bindings
 from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
 from prefect_parallel.job.resolution.effective_settings import Effective, StepKeys
-from prefect_parallel.job.resolution.resolved import (
-    Literal,
-    Missing,
-    OutputSpec,
-    missing_keys,
-)
+from prefect_parallel.job.resolution.resolved import Literal, Missing, OutputSpec, missing_keys
 from prefect_parallel.job.settings.parallel_settings import Inherit
 from prefect_parallel.job.syntax.expressions import fill, find, keep_given, malformed, whole
 from prefect_parallel.job.syntax.placeholders import ALLOWED, malformed_placeholder, placeholders
@@ -45,7 +40,7 @@ class StepResolver:
         self.component = job.components.get(name)
         self.keys = StepKeys.of(job, name)
         self.diagnostics = diagnostics
-        self.pipeline_inputs = bindings.of_pipeline
+        self.bindings = bindings
         self.inputs = bindings.of_step(name)
         self.outputs = self._outputs()
 
@@ -152,7 +147,10 @@ class StepResolver:
         try:
             return shape.check(text)
         except Refused as refused:
-            self.add(setting, f"{expression}: {refused.found}", refused.allowed)
+            path = self.bindings.place(setting.path, expression)
+            document = setting.document if path is setting.path else self.job.document
+            message = f"{expression}: {refused.found}"
+            self.diagnostics.add_in(document, path, message, refused.allowed)
             return None
 
     def pipeline_literal(self, at: Effective, text: str) -> str | None:
@@ -162,7 +160,7 @@ class StepResolver:
         if expression.form != "${{parent.inputs.NAME}}":
             self.add(at, f"{expression} is not allowed here", "${{parent.inputs.NAME}}")
             return None
-        value = self.pipeline_inputs.get(expression.name)
+        value = self.bindings.of_pipeline.get(expression.name)
         if isinstance(value, Literal):
             return value.text
         if not isinstance(value, Missing):
@@ -172,7 +170,7 @@ class StepResolver:
                 at,
                 f"{expression}: the pipeline{found}",
                 "a literal input of the pipeline",
-                did_you_mean(name, self.pipeline_inputs),
+                did_you_mean(name, self.bindings.of_pipeline),
             )
         return None
 
