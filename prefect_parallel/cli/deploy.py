@@ -15,11 +15,9 @@ from prefect_parallel.cli.console import ignored_keys, plain_console
 from prefect_parallel.cli.datastores import known_datastores
 from prefect_parallel.cli.options import DeployOptions
 from prefect_parallel.data import Location
-from prefect_parallel.deploy.build import build_deployment
 from prefect_parallel.deploy.deployment import (
     Deployed,
-    Deployment,
-    apply,
+    deploy_flow,
     find_work_pool,
     next_times,
     prefect_client,
@@ -28,7 +26,7 @@ from prefect_parallel.deploy.parameters import read_parameters
 from prefect_parallel.deploy.recurrence import prefect_schedule
 from prefect_parallel.deploy.schedule_file import ScheduleFile
 from prefect_parallel.deploy.schedule_options import schedule_of
-from prefect_parallel.deploy.snapshots import PULL_STEP
+from prefect_parallel.deploy.stored_flow import StoredFlow, store_flow
 from prefect_parallel.errors import InvalidPipeline, PrefectParallelError, Problem
 from prefect_parallel.flow.prefect_names import prefect_name, prefect_tags
 from prefect_parallel.job import PipelineJob, load_pipeline, resolve
@@ -55,24 +53,29 @@ def deploy_pipeline(file: Path | None, options: DeployOptions) -> None:
     schedule = _schedule(options, file_schedule)
     parameters = read_parameters(job, options.param or [])
     _check_values(job, parameters, is_scheduled=schedule is not None)
+    job_variables = _job_variables(options.job_variable or [])
     runs = Location.parse(options.output_dir, datastores=known_datastores(options.datastores))
     with prefect_client() as client:
         pool = find_work_pool(client, options.work_pool)
-        deployment = build_deployment(
+        flow = store_flow(
             job,
             runs,
+            datastores=None if options.datastores is None else str(options.datastores.absolute()),
+            run_options={"strict": options.strict, "environment": options.environment},
+        )
+        deployed = deploy_flow(
+            client,
+            flow,
+            pool,
             name=_name(job, options, file_schedule),
             description=file_schedule.model.description if file_schedule else None,
             schedule=schedule,
             parameters=parameters,
             tags=_tags(options, file_schedule),
-            job_variables=_job_variables(options.job_variable or []),
-            datastores=None if options.datastores is None else str(options.datastores.absolute()),
-            run_options={"strict": options.strict, "environment": options.environment},
+            job_variables=job_variables,
         )
-        deployed = apply(client, deployment, pool)
     ignored = [*job.ignored, *(file_schedule.ignored if file_schedule else ())]
-    _print(deployed, deployment, pool.name, runs, ignored)
+    _print(deployed, flow, schedule, pool.name, runs, ignored)
 
 
 def _job(file: Path | None, schedule: ScheduleFile | None, overrides: Sequence[str]) -> PipelineJob:
@@ -149,7 +152,8 @@ def _job_variables(arguments: Sequence[str]) -> dict[str, Any]:
 
 def _print(
     deployed: Deployed,
-    deployment: Deployment,
+    flow: StoredFlow,
+    schedule: SCHEDULE_TYPES | None,
     pool: str,
     runs: Location,
     ignored: Sequence[str],
@@ -157,17 +161,15 @@ def _print(
     console = plain_console()
     console.print(f"{'created' if deployed.is_new else 'updated'}  {deployed.full_name}")
     command = f"prefect deployment run {shlex.quote(deployed.full_name)}"
-    shown = next(iter(deployment.schema["properties"]), None)
+    shown = next(iter(flow.schema["properties"]), None)
     lines = [
-        ("snapshot", str(deployment.pull_step[PULL_STEP]["snapshot"])),
+        ("snapshot", flow.snapshot.path),
         ("runs", runs.path),
-        *(("parameter", f"{name} = {value}") for name, value in deployment.parameters.items()),
+        *(("parameter", f"{name} = {value}") for name, value in deployed.parameters.items()),
         *(("schedule", each) for each in deployed.schedules or ["none"]),
     ]
-    if deployment.schedule is not None:
-        times = ", ".join(
-            f"{time:%Y-%m-%d %H:%M:%S %Z}" for time in next_times(deployment.schedule)
-        )
+    if schedule is not None:
+        times = ", ".join(f"{time:%Y-%m-%d %H:%M:%S %Z}" for time in next_times(schedule))
         lines.append(("next runs", times))
     lines.append(("start", command + (f" --param {shown}=..." if shown else "")))
     if deployed.ui is not None:

@@ -1,11 +1,11 @@
-"""A deployment on the Prefect server: made, or updated in place."""
+"""Create or update a deployment on the Prefect server."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -24,13 +24,15 @@ from prefect.client.schemas.schedules import (
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, PREFECT_DEFAULT_WORK_POOL_NAME, PREFECT_UI_URL
 
+from prefect_parallel.deploy.portable import ENTRYPOINT
+from prefect_parallel.deploy.stored_flow import StoredFlow
 from prefect_parallel.errors import PrefectParallelError, ServerUnreachable, did_you_mean
 
 SHOWN_TIMES = 3
-"""How many of a schedule's next times are told."""
+"""How many of a schedule's next times are shown."""
 
 MOST_POOLS = 200
-"""What the server gives at a time: enough to choose from."""
+"""The most that the server lists at a time."""
 
 UNPOLLED = "prefect-agent"
 """The type of a pool that no worker polls, left over from older servers."""
@@ -41,56 +43,29 @@ class NoServer(PrefectParallelError):
 
 
 class NoWorkPool(PrefectParallelError):
-    """The work pool is not there, or it is not clear which one is meant."""
+    """The server has no such work pool, or several and none was chosen."""
 
 
 class DeploymentRefused(PrefectParallelError):
-    """The Prefect server does not take the deployment."""
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """What the server is told.
-
-    Attributes:
-        name: Of the deployment; together with the flow's, it is unique.
-        flow_name: Of the flow.
-        schema: Of the parameters, as Prefect makes it of a flow: what the form shows.
-        parameters: Values that runs get, if they are given no others.
-        pull_step: What workers call for the code: function and arguments.
-        entrypoint: Of the flow, in the folder that the pull step gives.
-        version: Changes with the code.
-        schedule: When runs begin; None leaves the schedules as they are.
-        job_variables: What differs from the work pool's template.
-    """
-
-    name: str
-    flow_name: str
-    description: str | None
-    schema: dict[str, Any]
-    parameters: dict[str, Any]
-    pull_step: dict[str, dict[str, Any]]
-    entrypoint: str
-    version: str
-    schedule: SCHEDULE_TYPES | None = None
-    tags: Sequence[str] = ()
-    job_variables: dict[str, Any] = field(default_factory=dict)
+    """The Prefect server rejects the deployment."""
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """What came of it.
+    """A deployment as it is on the server.
 
     Attributes:
-        full_name: As `prefect deployment run` takes it.
-        is_new: Whether there was none of the name before.
-        schedules: All that it now has, in words.
-        ui: Its page; None if the server has no UI.
-        is_polled: Whether a worker looks for the runs of the work pool.
+        full_name: Its name, as `prefect deployment run` takes it.
+        is_new: Whether it was created, and not updated.
+        parameters: Values that runs get unless they are given others.
+        schedules: All its schedules, in words.
+        ui: The URL of its page; None if the server has no UI.
+        is_polled: Whether a worker polls its work pool.
     """
 
     full_name: str
     is_new: bool
+    parameters: dict[str, Any]
     schedules: list[str]
     ui: str | None
     is_polled: bool
@@ -98,17 +73,17 @@ class Deployed:
 
 @contextmanager
 def prefect_client() -> Iterator[SyncPrefectClient]:
-    """A client of the Prefect server that is configured.
+    """A client of the configured Prefect server.
 
     Raises:
-        NoServer: None is.
-        ServerUnreachable: It does not answer.
-        DeploymentRefused: It answers that it cannot do what was asked.
+        NoServer: No server is configured.
+        ServerUnreachable: The server does not answer.
+        DeploymentRefused: The server rejects a request.
     """
     url = PREFECT_API_URL.value()
     if not url:
         raise NoServer(
-            "no Prefect server is configured, and a deployment lives on one",
+            "a deployment needs a Prefect server, and none is configured",
             hint="start one in another terminal (prefect server start), and set its URL:"
             " export PREFECT_API_URL=http://127.0.0.1:4200/api",
         )
@@ -118,14 +93,20 @@ def prefect_client() -> Iterator[SyncPrefectClient]:
     except httpx.TransportError as error:
         raise ServerUnreachable.at(url, error) from error
     except PrefectHTTPStatusError as error:
-        raise DeploymentRefused(f"the Prefect server refuses: {_detail(error)}") from error
+        raise DeploymentRefused(
+            f"the Prefect server rejected the deployment: {_detail(error)}"
+        ) from error
 
 
 def find_work_pool(client: SyncPrefectClient, name: str | None) -> WorkPool:
-    """The work pool of a name; without one, the default or the only one there is.
+    """Find a work pool.
+
+    Args:
+        client: A client of the server.
+        name: The pool's name; None: Prefect's default work pool, else the only one.
 
     Raises:
-        NoWorkPool: There is none, or there are several.
+        NoWorkPool: There is no such pool; without a name, there are none or several.
     """
     name = name or PREFECT_DEFAULT_WORK_POOL_NAME.value()
     if name is not None:
@@ -139,49 +120,79 @@ def find_work_pool(client: SyncPrefectClient, name: str | None) -> WorkPool:
         return next(iter(pools.values()))
     hint = name and did_you_mean(name, pools)
     if not pools or (name and not hint):
-        hint = f"make one: prefect work-pool create {name or 'my-pool'} --type process"
+        hint = f"create one: prefect work-pool create {name or 'my-pool'} --type process"
     raise NoWorkPool(
-        "name a work pool, with --work-pool" if name is None else f"no work pool {name}",
+        "no work pool given; choose one with --work-pool"
+        if name is None
+        else f"no work pool {name}",
         allowed=", ".join(sorted(pools)) or None,
         hint=hint,
     )
 
 
-def apply(client: SyncPrefectClient, deployment: Deployment, pool: WorkPool) -> Deployed:
-    """Make a deployment, or update the one of its name.
+def deploy_flow(
+    client: SyncPrefectClient,
+    flow: StoredFlow,
+    pool: WorkPool,
+    *,
+    name: str,
+    description: str | None = None,
+    schedule: SCHEDULE_TYPES | None = None,
+    parameters: Mapping[str, Any],
+    tags: Sequence[str],
+    job_variables: dict[str, Any],
+) -> Deployed:
+    """Create a deployment, or update the one of this name.
+
+    Prefect's own `Flow.deploy` is not used: when it updates a deployment, it may drop its schedules
+    or, if they have slugs, refuse a new one.
+
+    Args:
+        client: A client of the server.
+        flow: What is deployed.
+        pool: Where its runs are queued.
+        name: The deployment's name; unique for the flow.
+        description: Replaces the flow's.
+        schedule: When it runs; None keeps the schedules that it has.
+        parameters: Values that replace the defaults.
+        tags: Tags in addition to the flow's.
+        job_variables: Values that differ from the work pool's template.
 
     Raises:
-        PrefectHTTPStatusError: The server refuses it, as for job variables that the pool lacks.
+        PrefectHTTPStatusError: The server rejects it, e.g. job variables that the pool lacks.
     """
-    before = _existing(client, deployment)
-    schedules = _schedules(deployment, before)
-    made = client.create_deployment(
-        flow_id=client.create_flow_from_name(deployment.flow_name),
-        name=deployment.name,
-        version=deployment.version,
-        description=deployment.description,
-        parameters=deployment.parameters,
-        parameter_openapi_schema=deployment.schema,
+    full_name = f"{flow.name}/{name}"
+    before = _existing(client, full_name)
+    schedules = _schedules(schedule, before)
+    values = {**flow.local_inputs, **parameters}
+    deployment_id = client.create_deployment(
+        flow_id=client.create_flow_from_name(flow.name),
+        name=name,
+        version=flow.version,
+        description=description or flow.description,
+        parameters=values,
+        parameter_openapi_schema=flow.schema,
         enforce_parameter_schema=True,
-        tags=list(deployment.tags),
+        tags=sorted({*flow.tags, *tags}),
         schedules=schedules,
         paused=before.paused if before else False,
         work_pool_name=pool.name,
-        job_variables=deployment.job_variables,
-        pull_steps=[deployment.pull_step],
-        entrypoint=deployment.entrypoint,
+        job_variables=job_variables,
+        pull_steps=[flow.pull_step],
+        entrypoint=ENTRYPOINT,
     )
     return Deployed(
-        full_name=f"{deployment.flow_name}/{deployment.name}",
+        full_name=full_name,
         is_new=before is None,
+        parameters=values,
         schedules=[describe(each.schedule) for each in schedules],
-        ui=_page(made),
+        ui=_page(deployment_id),
         is_polled=pool.status == WorkPoolStatus.READY,
     )
 
 
 def describe(schedule: SCHEDULE_TYPES) -> str:
-    """A schedule in words, for who checks that it is the one that was meant."""
+    """Describe a schedule in words."""
     zone = getattr(schedule, "timezone", None) or "UTC"
     match schedule:
         case CronSchedule():
@@ -202,19 +213,19 @@ def next_times(schedule: SCHEDULE_TYPES) -> list[datetime]:
     return times
 
 
-def _existing(client: SyncPrefectClient, deployment: Deployment) -> DeploymentResponse | None:
+def _existing(client: SyncPrefectClient, full_name: str) -> DeploymentResponse | None:
     try:
-        return client.read_deployment_by_name(f"{deployment.flow_name}/{deployment.name}")
+        return client.read_deployment_by_name(full_name)
     except ObjectNotFound:
         return None
 
 
 def _schedules(
-    deployment: Deployment, before: DeploymentResponse | None
+    wanted: SCHEDULE_TYPES | None, before: DeploymentResponse | None
 ) -> list[DeploymentScheduleCreate]:
-    """The server drops those that it is not told again."""
-    if deployment.schedule is not None:
-        return [DeploymentScheduleCreate(schedule=deployment.schedule)]
+    """All schedules of a deployment, because the server drops those that are not sent again."""
+    if wanted is not None:
+        return [DeploymentScheduleCreate(schedule=wanted)]
     return [
         DeploymentScheduleCreate(
             schedule=each.schedule,

@@ -1,4 +1,4 @@
-"""Values for a deployment's parameters, as they are typed on a command line."""
+"""Values of a deployment's parameters from the command line."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from prefect_parallel.yaml_file import parse_scalar
 
 
 def read_parameters(job: PipelineJob, arguments: Sequence[str]) -> dict[str, Any]:
-    """Values by name, each of its input's type.
+    """Parse values for a pipeline's inputs.
 
     Args:
-        job: The pipeline whose inputs they are for.
-        arguments: As `rows=5`.
+        job: The pipeline.
+        arguments: Each as `NAME=VALUE`, e.g. `rows=5`.
+
+    Returns:
+        The values by name. Whether they are valid is checked when the job is resolved with them.
 
     Raises:
-        InvalidPipeline: An argument is not of that form, or names no input. Whether a value fits
-            is checked when the job is resolved with it.
+        InvalidPipeline: An argument is not `NAME=VALUE`, or names no input.
     """
     types = {parameter.name: parameter.type for parameter in job.parameters}
     values: dict[str, Any] = {}
@@ -28,7 +30,7 @@ def read_parameters(job: PipelineJob, arguments: Sequence[str]) -> dict[str, Any
         name, separator, text = argument.partition("=")
         where = f"--param {argument}"
         if not separator:
-            problems.append(Problem("no value", where, allowed="--param NAME=VALUE"))
+            problems.append(Problem("no value given", where, allowed="--param NAME=VALUE"))
         elif name not in types:
             allowed = ", ".join(types) or "none: the pipeline has no inputs"
             hint = did_you_mean(name, types)

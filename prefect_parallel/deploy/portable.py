@@ -1,4 +1,4 @@
-"""A pipeline job as a folder that loads on any machine: YAML, components and code, not the data."""
+"""A pipeline as a folder that loads on any machine: YAML, components and code, but not the data."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ PIPELINE_FILE = "pipeline.yml"
 FLOW_FILE = "flow.py"
 FLOW_NAME = "pipeline"
 ENTRYPOINT = f"{FLOW_FILE}:{FLOW_NAME}"
-"""Where Prefect finds the flow, in the folder."""
+"""Where Prefect finds the flow in the folder."""
 
 FLOW_TEXT = '''\
-"""The flow that `prefect-parallel deploy` has made of pipeline.yml, which stands beside it."""
+"""The flow of pipeline.yml, made by `prefect-parallel deploy`."""
 
 from pathlib import Path
 
@@ -41,18 +41,18 @@ def write_portable(
     options: Mapping[str, Any],
     leave_out: Collection[Path] = (),
 ) -> dict[str, str]:
-    """Write a job, and all that it needs but the data, into a folder.
+    """Write a pipeline, and everything that it needs except its data, into a folder.
 
     Args:
-        job: The job, from a file.
+        job: The pipeline, from a file.
         folder: An empty folder.
         title: The flow's name.
-        options: What `compile_pipeline` is called with, besides; plain values.
-        leave_out: What does not travel, even where it lies in a code folder.
+        options: Further arguments of `compile_pipeline`; plain values.
+        leave_out: Files and folders that are not copied, even if they are in a code folder.
 
     Returns:
-        The local paths of the pipeline's inputs, by name. They do not stand in the folder's YAML:
-        where a run starts, its inputs may lie elsewhere.
+        The local paths of the pipeline's inputs, by name. The folder's YAML does not have them,
+        because it would not load on a machine without these files.
     """
     files = _Files(folder, [*leave_out, *_local_data(job)])
     data = job.dump()
@@ -65,16 +65,16 @@ def write_portable(
             path.holder[path.key] = files.carry(path)
     for name, component in job.components.items():
         data["jobs"][name]["component"] = _write_component(name, component, files)
-    given = _take_local_inputs(job, data)
+    local_inputs = _take_local_inputs(job, data)
     _write_yaml(data, folder / PIPELINE_FILE)
     arguments = ", ".join(f"{name}={value!r}" for name, value in options.items())
     text = FLOW_TEXT.format(name=FLOW_NAME, file=PIPELINE_FILE, options=arguments)
     (folder / FLOW_FILE).write_text(text, encoding="utf-8")
-    return given
+    return local_inputs
 
 
 class _Files:
-    """Copies of files and folders, each once, however many steps name it."""
+    """Copies of files and folders; what several steps name is copied once."""
 
     def __init__(self, folder: Path, leave_out: Collection[Path]) -> None:
         self.folder = folder
@@ -82,15 +82,15 @@ class _Files:
         self._copied: dict[str, str] = {}
 
     def carry(self, path: LocalPath, prefix: str = "") -> Any:
-        """Take along what a path leads to; gives what to write in place of the path.
+        """Copy what a path leads to, and return what replaces the path.
 
         Args:
             path: The path.
-            prefix: From the file that it stands in to the folder.
+            prefix: The way from the file that has the path to the folder.
         """
         if path.kind == "code":
             return prefix + self._copy(path.location)
-        # By content: requirements files that it names lie where no copy would find them.
+        # Its content instead of a copy, because it may name other files by relative paths.
         file = Path(path.location)
         content = yaml.safe_load(file.read_bytes()) or {}
         return requirements_in(content, path.location, file.parent).to_conda()
@@ -98,7 +98,7 @@ class _Files:
     def _copy(self, location: str) -> str:
         if location not in self._copied:
             source = Path(location)
-            # In a folder of its own: a name may come twice.
+            # In a folder of its own, because two sources may have the same name.
             copy = self.folder / "code" / str(len(self._copied)) / source.name
             target = copy if source.is_dir() else copy.parent
             take_snapshot(source, target, leave_out=self._leave_out)
@@ -116,7 +116,7 @@ def _write_component(step: str, component: Component, files: _Files) -> str:
 
 
 def _take_local_inputs(job: PipelineJob, data: dict[str, Any]) -> dict[str, str]:
-    """Take the local paths away from the inputs of a dumped pipeline."""
+    """Remove the local paths from the inputs of a dumped pipeline, and return them."""
     return {
         name: data["inputs"][name].pop("path")
         for name, value in job.inputs.items()
@@ -125,7 +125,7 @@ def _take_local_inputs(job: PipelineJob, data: dict[str, Any]) -> dict[str, str]
 
 
 def _local_data(job: PipelineJob) -> list[Path]:
-    """What the inputs of the pipeline and of its steps name on this machine."""
+    """The inputs of the pipeline and of its steps that are on this machine."""
     paths = paths_of_job(job.dump(), job.folder)
     return [Path(path.location) for path in paths if path.kind == "data"]
 

@@ -1,4 +1,4 @@
-"""From the trigger of an Azure ML schedule to a schedule of Prefect."""
+"""Convert the trigger of an Azure ML schedule to a Prefect schedule."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ CRON_WEEK_DAYS = ("SU", "MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
 def prefect_schedule(trigger: Trigger, now: datetime) -> SCHEDULE_TYPES:
-    """The schedule that gives a trigger's times.
+    """The Prefect schedule with the same times as a trigger.
 
     Args:
         trigger: The trigger.
-        now: With its zone. Where a recurrence has no start, it starts now.
+        now: The current time, with its zone: the start of a recurrence that has none.
     """
     if trigger.type == "recurrence":
         return _recurrence(trigger, now)
     assert trigger.expression is not None, "checked when it was read"
     if trigger.start_time is None and trigger.end_time is None:
-        # Azure's cron is NCrontab: both kinds of days must fit, where other crons want one.
+        # Azure uses NCrontab: the day of the month and of the week must both match.
         return CronSchedule(cron=trigger.expression, timezone=trigger.time_zone, day_or=False)
     # A Prefect cron schedule has neither start nor end.
     start = trigger.local(trigger.start_time) or _clock(now, trigger.time_zone)
@@ -57,12 +57,12 @@ def _recurrence(trigger: Trigger, now: datetime) -> RRuleSchedule:
 def _elapsed(
     parts: dict[str, str], start: datetime, trigger: Trigger, now: datetime
 ) -> RRuleSchedule:
-    """Minutes and hours pass in UTC, where no clock is ever set."""
+    """Count minutes and hours in UTC, which has no daylight saving time."""
     assert trigger.frequency is not None
     assert trigger.interval is not None
     begun = _utc(start, trigger.time_zone)
     step = timedelta(minutes=MINUTES[trigger.frequency] * trigger.interval)
-    # Prefect goes through all times from the start on: near ones take no time.
+    # Prefect iterates over all times since the start, so the start is moved close to now.
     passed = (now.astimezone(timezone.utc).replace(tzinfo=None) - begun) // step
     begun += max(passed, 0) * step
     end = trigger.local(trigger.end_time)
@@ -92,9 +92,9 @@ def _pattern_parts(pattern: Pattern) -> dict[str, str]:
 
 
 def _cron_parts(expression: str) -> dict[str, str]:
-    """A cron expression whose days must all fit, as a daily rule."""
+    """A cron expression as a daily rule: the day of the month and of the week must both match."""
     cron = CronSim(expression, datetime(2024, 1, 1))
-    # Days of a certain week are signs that CronRule does not let pass.
+    # CronValidator rejects days of a certain week, which are not integers.
     week_days = {CRON_WEEK_DAYS[day] for day in cron.weekdays if isinstance(day, int)}
     parts = {
         "FREQ": "DAILY",
@@ -124,7 +124,7 @@ def _written(moment: datetime) -> str:
 
 
 def _clock(now: datetime, zone: str) -> datetime:
-    """What the clocks of a zone show, to the minute."""
+    """The local time of a zone, without seconds."""
     return now.astimezone(ZoneInfo(zone)).replace(tzinfo=None, second=0, microsecond=0)
 
 

@@ -1,4 +1,4 @@
-"""Azure ML's schedule YAML: when a pipeline runs, and with what changed in it."""
+"""Azure ML's schedule YAML: when a pipeline runs, and which of its settings are replaced."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class InvalidSchedule(InvalidFile):
     """A schedule file has mistakes."""
 
 
-_CHANGE = "In place of the pipeline's; a mapping key by key."
+_CHANGE = "Replaces the pipeline's value; mappings are merged."
 
 
 class CreateJobModel(Model):
-    """What to run, and with what changed; the changes are checked where they are put."""
+    """The pipeline to run, and values that replace its own; these are checked in the pipeline."""
 
     type: Annotated[str, ChoiceValidator(("pipeline",), any_case=True)] = key(
         "The kind of job.", default="pipeline"
@@ -53,34 +53,34 @@ CreateJob = Annotated[CreateJobModel | str, mapping_or(CreateJobModel, TextValid
 
 
 class ScheduleModel(Model):
-    """A schedule, as it is written."""
+    """A schedule file."""
 
     no_effect: ClassVar[frozenset[str]] = frozenset({"display_name", "properties"})
 
-    schema_: Anything = key("Where editors find a schema.", default=None, name="$schema")
-    name: Text | None = optional("The deployment's; by default after the pipeline's file.")
+    schema_: Anything = key("The JSON schema, for editors.", default=None, name="$schema")
+    name: Text | None = optional("The deployment's name; by default that of the pipeline's file.")
     display_name: Text | None = None
-    description: Text | None = optional("The deployment's.")
+    description: Text | None = optional("The deployment's description.")
     tags: dict[str, TextOrNull] = key(
-        "The deployment's.", factory=dict, examples=[{"owner": "sales"}]
+        "The deployment's tags.", factory=dict, examples=[{"owner": "sales"}]
     )
     properties: dict[str, TextOrNull] | None = None
-    trigger: Trigger = key("When it runs.")
+    trigger: Trigger = key("When the pipeline runs.")
     create_job: CreateJob = key(
-        "What runs: the pipeline's file, or that and what is another in it.",
+        "The pipeline's file, or a mapping with it and values that replace its own.",
         examples=["./pipeline.yml", {"job": "./pipeline.yml", "inputs": {"rows": 5}}],
     )
 
 
 @dataclass(frozen=True)
 class ScheduleFile:
-    """A schedule that was read.
+    """A validated schedule file.
 
     Attributes:
-        model: What is written.
-        document: Where it is written.
-        pipeline: The file of the pipeline that it is for.
-        ignored: Paths of keys that have no meaning here.
+        model: Its values.
+        document: Its YAML, with line numbers.
+        pipeline: The pipeline's file.
+        ignored: Paths of keys that have no effect outside Azure ML.
     """
 
     model: ScheduleModel
@@ -90,10 +90,10 @@ class ScheduleFile:
 
     @classmethod
     def load(cls, file: Path) -> ScheduleFile:
-        """Read a schedule.
+        """Load and validate a schedule file.
 
         Raises:
-            InvalidFile: It has mistakes.
+            InvalidFile: The file has mistakes.
         """
         document = read_document(file, InvalidSchedule)
         reading = Reading(document)
@@ -104,10 +104,11 @@ class ScheduleFile:
         return cls(model, document, _pipeline_of(model, document), ignored)
 
     def load_job(self, overrides: Sequence[str] = ()) -> PipelineJob:
-        """The pipeline, with what `create_job` changes in it, and then with these overrides.
+        """The pipeline with the values of `create_job`, and then with overrides.
 
         Raises:
-            InvalidPipeline: It has mistakes.
+            InvalidPipeline: The pipeline has mistakes.
+            InvalidSchedule: `create_job` has values for inputs that the pipeline lacks.
         """
         document = read_document(self.pipeline, InvalidPipeline)
         changes = self.document.data["create_job"]
@@ -118,7 +119,7 @@ class ScheduleFile:
         return job_from(document)
 
     def _check_inputs(self, changes: Section, pipeline: Document) -> None:
-        """Refuse values for inputs that the pipeline does not have: nobody would ever read them."""
+        """Refuse values for inputs that the pipeline does not have."""
         known = pipeline.data.get("inputs") or {}
         given = changes.get("inputs") or {}
         problems = [
@@ -136,7 +137,7 @@ class ScheduleFile:
             raise InvalidSchedule(problems)
 
     def problem(self, key: str, message: str, *, hint: str | None = None) -> InvalidSchedule:
-        """A mistake that is found later."""
+        """An error about a key that is found after loading."""
         return InvalidSchedule([self.document.problem((key,), message, hint=hint)])
 
 
@@ -144,17 +145,17 @@ def _pipeline_of(model: ScheduleModel, document: Document) -> Path:
     """The file that `create_job` names.
 
     Raises:
-        InvalidSchedule: It names none that is here.
+        InvalidSchedule: The file does not exist, or is in an Azure ML workspace.
     """
     path: tuple[str, ...] = ("create_job",)
     job = model.create_job
     if isinstance(job, CreateJobModel):
         path, job = (*path, "job"), job.job
     if job.startswith("azureml:"):
-        message = f"{job} is in a workspace, which cannot be asked from here"
+        message = f"{job} is in an Azure ML workspace"
         hint = "download it: az ml job show --name NAME > pipeline.yml"
         raise InvalidSchedule([document.problem(path, message, hint=hint)])
     file = document.folder / job.removeprefix("file:")
     if not file.is_file():
-        raise InvalidSchedule([document.problem(path, f"there is no file {file}")])
+        raise InvalidSchedule([document.problem(path, f"no such file: {file}")])
     return file

@@ -15,33 +15,37 @@ from prefect_parallel.errors import Problem
 def schedule_of(
     cron: str | None, interval: timedelta | int | None, time_zone: str | None
 ) -> SCHEDULE_TYPES | None:
-    """The schedule that these options make; None without any.
+    """The schedule of the command's options; None if none of them is given.
 
     Args:
-        cron: As crontab(5) has it: of the days of the month and of the week, one must fit.
-        interval: A plain number is of seconds.
-        time_zone: By Windows's or IANA's name; UTC without one.
+        cron: A cron expression, as in crontab(5): if both days are restricted, one must match.
+        interval: A time span; a plain number is in seconds.
+        time_zone: An IANA or Windows name; by default UTC.
 
     Raises:
-        InvalidSchedule: They do not go together, or one cannot be read.
+        InvalidSchedule: An option is invalid, or two options exclude each other.
     """
     zone = _zone(time_zone)
     if cron is not None and interval is not None:
-        raise _wrong(f"--cron {cron}", "there is an --interval, too", allowed="one of them")
+        raise _wrong(f"--cron {cron}", "cannot be combined with --interval", allowed="one of them")
     if cron is not None:
         try:
             return CronSchedule(cron=cron, timezone=zone)
         except ValidationError:
-            allowed = 'five fields, as "0 6 * * 1-5": 6 in the morning, Monday to Friday'
+            allowed = 'five fields, e.g. "0 6 * * 1-5": 6 in the morning, Monday to Friday'
             raise _wrong(f"--cron {cron}", "not a cron expression", allowed=allowed) from None
     if interval is not None:
         length = interval if isinstance(interval, timedelta) else timedelta(seconds=interval)
         if length <= timedelta(0):
-            raise _wrong(f"--interval {interval}", "not a time span", allowed="90, 15m, 1h30m, 1d")
+            raise _wrong(
+                f"--interval {interval}",
+                "must be a positive time span",
+                allowed="90, 15m, 1h30m, 1d",
+            )
         return IntervalSchedule(interval=length, timezone=zone)
     if time_zone is not None:
-        allowed = "with --cron or --interval; a schedule file has time_zone"
-        raise _wrong(f"--timezone {time_zone}", "there is no such schedule", allowed=allowed)
+        allowed = "only with --cron or --interval; in a schedule file, use time_zone"
+        raise _wrong(f"--timezone {time_zone}", "no schedule uses this time zone", allowed=allowed)
     return None
 
 
@@ -52,8 +56,8 @@ def _zone(name: str | None) -> str:
     if zone is None:
         raise _wrong(
             f"--timezone {name}",
-            "there is no such time zone",
-            allowed="a name as Europe/Berlin or Pacific Standard Time",
+            "unknown time zone",
+            allowed="an IANA or Windows name, e.g. Europe/Berlin or Pacific Standard Time",
             hint=nearest_zone(name),
         )
     return zone

@@ -1,4 +1,4 @@
-"""Where the snapshots of deployments are kept, beside the runs, and how workers get them."""
+"""Snapshots of deployments: stored beside the runs, downloaded by workers."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from prefect_parallel.flow.server.block_datastores import with_blocks
 from prefect_parallel.layout import cache_folder
 
 FOLDER = ".snapshots"
-"""In the folder of run directories."""
+"""The folder of snapshots, in the folder of run directories."""
 
 PULL_STEP = "prefect_parallel.deploy.pull_snapshot"
 
 
 class SnapshotFailed(PrefectParallelError):
-    """A snapshot cannot be stored, or cannot be had."""
+    """A snapshot cannot be stored or downloaded."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot in the run store.
+    """A stored snapshot.
 
     Attributes:
-        path: Or its URL.
-        sha256: Of the file.
+        path: The path or URL of its file.
+        sha256: The SHA-256 of the file.
     """
 
     path: str
@@ -38,14 +38,14 @@ class Snapshot:
 
 
 def put_snapshot(folder: Path, runs: Location) -> Snapshot:
-    """Store what is in a folder, if it is not there yet.
+    """Store a snapshot of a folder, unless the same content is already stored.
 
     Args:
         folder: The folder.
         runs: The folder of run directories.
 
     Raises:
-        SnapshotFailed: The place cannot be written to.
+        SnapshotFailed: The folder of run directories cannot be written to.
     """
     with tempfile.TemporaryDirectory(prefix="prefect-parallel-") as scratch:
         archive = Path(scratch, "snapshot")
@@ -63,21 +63,23 @@ def put_snapshot(folder: Path, runs: Location) -> Snapshot:
 
 
 def pull_snapshot(snapshot: str, sha256: str, datastores: str | None = None) -> dict[str, str]:
-    """Get a deployment's snapshot: the pull step of what `prefect-parallel deploy` makes.
+    """Download and unpack a snapshot: the pull step of `prefect-parallel deploy`'s deployments.
+
+    Prefect's own pull steps neither check what they download nor know `azureml:` names.
 
     Args:
-        snapshot: Its path or URL.
-        sha256: Of the file, as it was stored; in the cache, it is the folder's name.
-        datastores: The file that tells what `azureml:` names stand for.
+        snapshot: The path or URL of the snapshot's file.
+        sha256: The SHA-256 of the file when it was stored.
+        datastores: The file that says what `azureml:` names stand for.
 
     Returns:
-        The folder to change to, as Prefect wants it: `{"directory": ...}`.
+        The flow's working directory, as Prefect expects it: `{"directory": ...}`.
 
     Raises:
-        SnapshotFailed: It is not there, or is not what was stored.
+        SnapshotFailed: The file cannot be read, or is not the one that was stored.
     """
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
-        raise SnapshotFailed(f"{sha256!r} is no SHA-256 of a snapshot")
+        raise SnapshotFailed(f"{sha256!r} is not the SHA-256 of a snapshot")
     folder = cache_folder("snapshots") / sha256
     if not folder.exists():
         told = NO_DATASTORES if datastores is None else Datastores.load(datastores)
@@ -100,13 +102,13 @@ def _put(archive: Path, place: Location) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
         file.write(archive.read_bytes())
-    # Others may run it: it is no more secret than the runs beside it.
+    # Readable for workers of other users, like the runs beside it.
     Path(file.name).chmod(0o644)
     Path(file.name).replace(target)
 
 
 def _fetch(place: Location, sha256: str, folder: Path) -> None:
-    """Get and unpack a snapshot; several may do so at a time."""
+    """Download and unpack a snapshot; several processes may do so at a time."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         archive, unpacked = Path(scratch, "snapshot"), Path(scratch, "unpacked")
@@ -116,8 +118,8 @@ def _fetch(place: Location, sha256: str, folder: Path) -> None:
         except OSError as error:
             raise SnapshotFailed(
                 f"the snapshot cannot be read from {place.path}: {error.strerror}",
-                hint="workers must see the --output-dir that the pipeline was deployed with;"
-                " where they share no folder, let it be a URL",
+                hint="workers need access to the --output-dir that the pipeline was deployed with;"
+                " if they share no folder, deploy with a URL",
             ) from error
         if digest_of(archive) != sha256:
             raise SnapshotFailed(
@@ -130,6 +132,6 @@ def _fetch(place: Location, sha256: str, folder: Path) -> None:
         try:
             unpacked.rename(folder)
         except OSError:
-            # Another was quicker.
+            # Another process was faster.
             if not folder.exists():
                 raise

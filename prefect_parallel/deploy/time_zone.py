@@ -1,4 +1,4 @@
-"""Names of time zones: IANA's, and those of Windows, which Azure's schedules use."""
+"""Names of time zones: IANA names, and Windows names, which Azure's schedules use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prefect_parallel.errors import did_you_mean
 
 WINDOWS_ZONES = {
     **win_tz,
-    # Azure still lists these; Unicode's table no longer does.
+    # Listed by Azure, but no longer by Unicode's table.
     "Mid-Atlantic Standard Time": "Etc/GMT+2",
     "Kamchatka Standard Time": "Asia/Kamchatka",
 }
@@ -24,5 +24,5 @@ def iana_zone(name: str) -> str | None:
 
 
 def nearest_zone(name: str) -> str | None:
-    """A hint that names the zone that was probably meant."""
+    """A hint with the zone that was probably meant."""
     return did_you_mean(name, [*WINDOWS_ZONES, *available_timezones()])

@@ -1,4 +1,4 @@
-"""The trigger of an Azure ML schedule, as it is written."""
+"""The trigger of an Azure ML schedule."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _REQUIRED = {"cron": ("expression",), "recurrence": ("frequency", "interval")}
 
 
 @dataclass(frozen=True)
-class MomentRule(Validator):
-    """A date and time, ISO 8601. Without an offset, it is in the trigger's time zone."""
+class DateTimeValidator(Validator):
+    """An ISO 8601 date and time; without an offset, in the trigger's time zone."""
 
     def check(self, value: Any) -> datetime:
         if isinstance(value, str):
             try:
-                # Python 3.10 does not read Z.
+                # Python 3.10 does not parse Z.
                 return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", value.strip()))
             except ValueError:
                 pass
@@ -47,12 +47,12 @@ class MomentRule(Validator):
 
     @property
     def allowed(self) -> str:
-        return "a date and time, as 2026-03-01T06:30:00"
+        return "a date and time, e.g. 2026-03-01T06:30:00"
 
 
 @dataclass(frozen=True)
-class ZoneRule(Validator):
-    """A time zone, by Windows's or IANA's name."""
+class TimeZoneValidator(Validator):
+    """The IANA or Windows name of a time zone."""
 
     def check(self, value: Any) -> str:
         zone = iana_zone(value) if isinstance(value, str) else None
@@ -62,12 +62,12 @@ class ZoneRule(Validator):
 
     @property
     def allowed(self) -> str:
-        return "a time zone, as Pacific Standard Time or America/Los_Angeles"
+        return "a time zone, e.g. Pacific Standard Time or America/Los_Angeles"
 
 
 @dataclass(frozen=True)
-class CronRule(Validator):
-    """A cron expression of five fields, without the signs that only some crons have."""
+class CronValidator(Validator):
+    """A cron expression of five fields, without extensions such as `L`, `?` and `#`."""
 
     def check(self, value: Any) -> str:
         text = value.strip() if isinstance(value, str) else ""
@@ -84,13 +84,13 @@ class CronRule(Validator):
     def allowed(self) -> str:
         return (
             "five fields: minute, hour, day of the month, month, day of the week;"
-            ' as "30 6 * * MON-FRI"'
+            ' e.g. "30 6 * * MON-FRI"'
         )
 
 
 @dataclass(frozen=True)
-class NumbersRule(Validator):
-    """A whole number within limits, or a list of them."""
+class NumbersValidator(Validator):
+    """An integer within limits, or a list of them."""
 
     low: int
     high: int
@@ -105,11 +105,11 @@ class NumbersRule(Validator):
 
     @property
     def allowed(self) -> str:
-        return f"whole numbers from {self.low} to {self.high}"
+        return f"integers from {self.low} to {self.high}"
 
 
 @dataclass(frozen=True)
-class WeekDaysRule(Validator):
+class WeekDaysValidator(Validator):
     """A day of the week, or a list of them."""
 
     def check(self, value: Any) -> tuple[str, ...]:
@@ -123,19 +123,19 @@ class WeekDaysRule(Validator):
 
 
 class Pattern(Model):
-    """When a job runs on the days that a recurrence falls on, and on which of them."""
+    """The days of a recurrence, and the times of these days, at which a job runs."""
 
-    hours: Annotated[tuple[int, ...], NumbersRule(0, 23)] = key(
-        "At which hours, one or a list.", examples=[2, [2, 14]]
+    hours: Annotated[tuple[int, ...], NumbersValidator(0, 23)] = key(
+        "The hours of the day.", examples=[2, [2, 14]]
     )
-    minutes: Annotated[tuple[int, ...], NumbersRule(0, 59)] = key(
-        "At which minutes of each of these hours.",
+    minutes: Annotated[tuple[int, ...], NumbersValidator(0, 59)] = key(
+        "The minutes of each of these hours.",
     )
-    week_days: Annotated[tuple[str, ...], WeekDaysRule()] = key(
-        "On which days of the week.", default=(), examples=[["monday", "friday"]]
+    week_days: Annotated[tuple[str, ...], WeekDaysValidator()] = key(
+        "The days of the week.", default=(), examples=[["monday", "friday"]]
     )
-    month_days: Annotated[tuple[int, ...], NumbersRule(1, 31)] = key(
-        "On which days of the month.", default=()
+    month_days: Annotated[tuple[int, ...], NumbersValidator(1, 31)] = key(
+        "The days of the month.", default=()
     )
 
 
@@ -145,20 +145,20 @@ class Trigger(Model):
     type: Annotated[str, ChoiceValidator(tuple(_KEYS), any_case=True)] = key(
         "The kind of trigger.",
     )
-    start_time: Annotated[datetime, MomentRule()] | None = optional("Nothing runs before.")
-    end_time: Annotated[datetime, MomentRule()] | None = optional("Nothing runs after.")
-    time_zone: Annotated[str, ZoneRule()] = key(
-        "Of all times here, by Windows's name or IANA's.", default=DEFAULT_ZONE
+    start_time: Annotated[datetime, DateTimeValidator()] | None = optional("No run starts before.")
+    end_time: Annotated[datetime, DateTimeValidator()] | None = optional("No run starts after.")
+    time_zone: Annotated[str, TimeZoneValidator()] = key(
+        "The time zone of all times in the trigger, an IANA or Windows name.", default=DEFAULT_ZONE
     )
-    expression: Annotated[str, CronRule()] | None = optional(
-        "Of a cron trigger: when it runs.", examples=["30 6 * * MON-FRI"]
+    expression: Annotated[str, CronValidator()] | None = optional(
+        "Cron triggers: when a run starts.", examples=["30 6 * * MON-FRI"]
     )
     frequency: Annotated[str, ChoiceValidator(FREQUENCIES, any_case=True)] | None = optional(
-        "Of a recurrence: what it counts."
+        "Recurrence triggers: the unit of `interval`."
     )
-    interval: FixedCount | None = optional("Of a recurrence: it runs once in so many.")
+    interval: FixedCount | None = optional("Recurrence triggers: the time between runs.")
     schedule: Pattern | None = optional(
-        "Of a recurrence by day, week or month: when it runs on such a day."
+        "Recurrence triggers by day, week or month: the days and times of runs."
     )
 
     def check(self, refuse: Callable[[str, Refused], None]) -> None:
@@ -166,10 +166,10 @@ class Trigger(Model):
             return
         for name in sorted(set(self.given) - {"type", *_KEYS[self.type], *_TIMES}):
             allowed = ", ".join((*_KEYS[self.type], *_TIMES))
-            refuse(name, Refused(f"not a key of a {self.type} trigger", allowed=allowed))
+            refuse(name, Refused(f"not allowed in a {self.type} trigger", allowed=allowed))
         if self.schedule is not None and self.frequency in WITHOUT_PATTERN:
-            found = f"found a pattern, and frequency: {self.frequency}"
-            allowed = "a pattern with frequency: day, week or month"
+            found = f"not allowed with frequency: {self.frequency}"
+            allowed = "frequency: day, week or month"
             refuse("schedule", Refused(found, allowed=allowed))
         for name in _REQUIRED[self.type]:
             if getattr(self, name) is None:
@@ -179,7 +179,7 @@ class Trigger(Model):
             refuse("end_time", Refused("must be after start_time"))
 
     def local(self, moment: datetime | None) -> datetime | None:
-        """A moment as the clocks of the time zone show it, without the zone."""
+        """A moment as local time of the trigger's time zone, without the zone."""
         if moment is None or moment.tzinfo is None:
             return moment
         return moment.astimezone(ZoneInfo(self.time_zone)).replace(tzinfo=None)

@@ -187,7 +187,7 @@ def test_create_job_changes_the_pipeline(folder: Path) -> None:
         ("interval: 1", "intervall: 1", ["10:3: trigger.intervall", "did you mean interval?"]),
         ("  interval: 1\n", "", ["trigger.interval: the key is missing"]),
         ("frequency: week", "frequency: hour", ["trigger.schedule", "day, week or month"]),
-        ("type: recurrence", "type: cron", ["trigger.frequency: not a key of a cron trigger"]),
+        ("type: recurrence", "type: cron", ["trigger.frequency: not allowed in a cron trigger"]),
         ("interval: 1", "interval: 1\n  time_zone: GMT+1", ["trigger.time_zone", "allowed"]),
         ("interval: 1", "interval: 1\n  start_time: soon", ["11:15: trigger.start_time"]),
         (
@@ -196,7 +196,7 @@ def test_create_job_changes_the_pipeline(folder: Path) -> None:
             ["trigger.end_time: must be after start_time"],
         ),
         ("type: pipeline", "type: command", ["create_job.type", "allowed: pipeline"]),
-        ("./pipeline.yml", "./pipelin.yml", ["create_job.job", "there is no file"]),
+        ("./pipeline.yml", "./pipelin.yml", ["create_job.job", "no such file"]),
         ("./pipeline.yml", "azureml:job:1", ["create_job.job", "workspace"]),
         ("  job: ./pipeline.yml\n", "", ["create_job.job: the key is missing"]),
         ("holdout_weeks", "holdout_week", ["21:5", "did you mean holdout_weeks?"]),
@@ -240,7 +240,7 @@ def test_a_pipeline_is_deployed_by_its_schedule_alone(api: Api, folder: Path) ->
     other = api.command(
         "deploy", EXAMPLE / "pipeline.yml", "--schedule", folder / "schedule.yml", expect=1
     )
-    assert "leave the pipeline out" in other
+    assert "omit the pipeline" in other
 
 
 def test_a_schedule_that_is_over(api: Api, folder: Path) -> None:
