@@ -7,10 +7,10 @@ from prefect_parallel.job.settings.program_arguments import MIN_PREFIX
 from tools.reference.markdown import code, document, fenced, table
 
 _INTRO = f"""\
-In [`task.program_arguments`](pipeline.md#task) of a parallel step, these set the run itself. The
-script gets them, too, with all others: it should parse with `parse_known_args`. A shorter form will
-do, from {MIN_PREFIX} letters on, where it can mean only one of them; `--name=value` is the same as
-`--name value`, and what follows a bare `--` is the script's alone."""
+In [`task.program_arguments`](pipeline.md#task) of a parallel step, these arguments configure the
+step. The script gets them as well, so parse with `parse_known_args`. An unambiguous prefix of at
+least {MIN_PREFIX} letters is enough; `--name=value` is the same as `--name value`. Arguments after
+a bare `--` are only for the script."""
 
 _EXAMPLE = """\
 program_arguments: >-

@@ -11,10 +11,10 @@ from prefect_parallel.blocks.block_file import BLOCK_TYPES
 from tools.reference.markdown import code, docstring, document, example, prose, table
 
 _INTRO = """\
-Blocks tell what the `azureml:` names in a pipeline stand for;
-[`prefect-parallel blocks apply FILE`](commands.md#prefect-parallel-blocks-apply) saves those of a
-Python file. [Blocks and clusters](../clusters.md) tells which name means which, and
-[remote data](../remote_data.md) where data may be."""
+Blocks define the `azureml:` names in a pipeline.
+[`prefect-parallel blocks apply FILE`](commands.md#prefect-parallel-blocks-apply) saves the blocks
+of a Python file. [Blocks and clusters](../clusters.md) explains how names are looked up,
+[Remote data](../remote_data.md) where data can be."""
 
 
 def page() -> str:
@@ -35,6 +35,6 @@ def _field(name: str, info: FieldInfo) -> tuple[str, str, str]:
     if info.examples:
         about += f" E.g. {', '.join(map(code, info.examples))}."
     if info.is_required():
-        about += " **Must be given.**"
+        about += " **Required.**"
     has_default = not (info.is_required() or info.default is None or info.default_factory)
     return code(name), code(info.default) if has_default else "", about

@@ -1,7 +1,7 @@
 """The page of commands.
 
-From what cyclopts knows of each command: the Markdown that it writes itself (`generate_docs`) is
-another from version to version, and pages are compared with those that are committed.
+Made from what cyclopts knows about each command. The Markdown that cyclopts itself generates
+(`generate_docs`) differs between versions, and pages are compared with the committed ones.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tools.reference.markdown import code, docstring, document, fenced, line, pr
 _EXAMPLE = "Example: "
 
 _INTRO = """\
-Each tells about itself with `--help`. `prefect-parallel --version` tells the versions that matter,
-and `prefect-parallel --install-completion` has the shell complete commands and options."""
+Every command has `--help`. `prefect-parallel --version` prints the relevant versions, and
+`prefect-parallel --install-completion` sets up completion of commands and options in your shell."""
 
 
 def page() -> str:
@@ -56,7 +56,7 @@ def _option(option: Argument) -> tuple[str, str, str]:
     if get_origin(option.hint) is Literal:
         about += f" One of {', '.join(map(code, get_args(option.hint)))}."
     if option.required:
-        about += " **Must be given.**"
+        about += " **Required.**"
     by_position = option.field_info.kind is Parameter.POSITIONAL_OR_KEYWORD
     names = [option.field_info.name.upper(), *option.names] if by_position else option.names
     return ", ".join(map(code, names)), shown, about

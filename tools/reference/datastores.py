@@ -1,4 +1,4 @@
-"""The page of the keys of a datastores file."""
+"""The page about datastores files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from tools.reference.markdown import document, fenced
 from tools.reference.yaml_schemas import options_table
 
 _INTRO = """\
-The file of `--datastores` tells what `azureml:` names of data stand for; names that it does not
-have are looked up in [blocks](blocks.md). [Remote data](../remote_data.md) tells the rest. Local
-paths in it are relative to it."""
+The file that `--datastores` names defines `azureml:` names of data. Names that it does not define
+are looked up in [blocks](blocks.md). Local paths are relative to the file. For an introduction, see
+[Remote data](../remote_data.md)."""
 
 _EXAMPLE = """\
 datastores:

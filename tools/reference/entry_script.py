@@ -1,4 +1,4 @@
-"""The page of what an entry script has, is given and gives."""
+"""The page about entry scripts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from prefect_parallel.output.formats import JsonLines, Parquet, Text
 from tools.reference.markdown import code, docstring, document, fenced, table
 
 _INTRO = """\
-The Python file that [`task.entry_script`](pipeline.md#task) names, as written for Azure Machine
-Learning. Each entry process imports it once; a process runs one mini-batch at a time."""
+The entry script is the Python file in [`task.entry_script`](pipeline.md#task). Scripts written for
+Azure Machine Learning work unchanged. Each entry process imports the script once and runs one
+mini-batch at a time."""
 
 _EXAMPLE = """\
 import argparse
@@ -25,40 +26,45 @@ def init():
         model = pickle.load(file)
 
 
-def run(mini_batch):  # a DataFrame; a list of paths, if the input is files
+def run(mini_batch):  # a DataFrame, or a list of paths if the input is a list of files
     mini_batch["class"] = model.predict(mini_batch)
     return mini_batch
 """
 
 _FUNCTIONS = (
-    ("init()", "yes", "Called once in each process, before its first mini-batch. Loads the model."),
+    (
+        "init()",
+        "yes",
+        "Called once in each process, before its first mini-batch. Load the model here.",
+    ),
     (
         "run(mini_batch)",
         "yes",
-        "Called for each attempt at a mini-batch that has items. Gets a pandas DataFrame for a"
-        " table, a list of file paths for files.",
+        "Called for each attempt of a mini-batch that is not empty. Gets a pandas DataFrame for a"
+        " table, or a list of paths for a list of files.",
     ),
-    ("run(mini_batch, context)", "", "The same, for a script that wants to know more."),
-    ("shutdown()", "no", "Called once in each process, when its work is over. Cleans up."),
+    ("run(mini_batch, context)", "", "The same, with a context as its second argument."),
+    ("shutdown()", "no", "Called once in each process, after its last mini-batch. Clean up here."),
 )
 
-_OF_FUNCTIONS = "Capitalised names, as Azure's documentation prints them, are found, too."
+_OF_FUNCTIONS = "Capitalized names, as in Azure's documentation, work, too."
 
 _RETURN = """\
-A DataFrame, a list or a tuple, with a row or element for each item that succeeded: fewer than the
-mini-batch holds, or something else, is a failed attempt
-([Failures](../failures.md)). A step with `partition_keys` and without `append_row_to` may return
-any number. What is returned goes to the aggregated output, in the input's order; its name
-says in which format."""
+`run` returns a DataFrame, a list or a tuple, with a row or an element for each item that succeeded.
+Fewer than the mini-batch contains, or any other type, is a [failed attempt](../failures.md). In a
+step with `partition_keys` and without `append_row_to`, any number is allowed. The results are
+written to the aggregated output in the order of the input. The name of the output determines its
+format."""
 
 _AROUND = """\
-- `sys.argv`: the script's name and all of `program_arguments`, the
-  [predefined](program_arguments.md) included. Parse with `parse_known_args`.
-- The working directory is a snapshot of `code`, which also heads `sys.path`.
+- `sys.argv` contains the script's name and all of `program_arguments`, including the
+  [predefined](program_arguments.md) ones. Parse it with `parse_known_args`.
+- The working directory is a snapshot of `code`, which is also first on `sys.path`.
 - `environment_variables` are set before the script is imported.
-- What it prints and logs is in files of its process:
+- Each process has its own files for what the script prints and logs:
   [Logs of a step](run_directory.md#logs-of-a-step).
-- It may crash, hang, fork or call `sys.exit`: that costs an attempt, and another process goes on.
+- If the script crashes, hangs or calls `sys.exit`, only that attempt fails, and another process
+  takes over. It may also fork.
 """
 
 
@@ -74,11 +80,11 @@ def page() -> str:
         ),
         f"## What run returns\n\n{_RETURN}",
         table(("output", ""), _formats()),
-        "## The context\n\nThe second argument of `run`.",
+        "## Context\n\nThe optional second argument of `run` has these attributes.",
         _attributes(MiniBatchContext, minibatch_index="The same as `mini_batch_index`."),
-        "## EntryScript\n\nFrom `azureml_user.parallel_run`, which any entry script can import.",
+        "## EntryScript\n\nAny entry script can import it from `azureml_user.parallel_run`.",
         _attributes(EntryScript, working_dir=docstring(EntryScript.working_dir).short_description),
-        f"## Around it\n\n{_AROUND}",
+        f"## Environment of the script\n\n{_AROUND}",
     )
 
 

@@ -1,4 +1,4 @@
-"""The page that leads to the others."""
+"""The index of the reference."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tools.reference.markdown import document
 
 _INTRO = """\
-Made of the code by `python -m tools.reference`: what stands here is what the code does."""
+These pages are generated from the code with `python -m tools.reference`."""
 
 
 def page(pages: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""The page of what an MLTable file may hold."""
+"""The page about MLTable files."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from tools.reference.markdown import code, document, fenced, table
 from tools.reference.yaml_schemas import options_table, row
 
 _INTRO = """\
-An `mltable` input is a folder with a file of the name `MLTable`, which says what data it is: a
-table if a transformation reads one, else a list of files.
-[Where it differs from Azure's](../differences.md) is listed."""
+An `mltable` input is a folder with a file named `MLTable`. With a `read_*` transformation the input
+is a table, without one a list of files. [Differences from Azure ML](../differences.md) lists where
+the format is read differently."""
+
+_OF_PATHS = """\
+Each item of `paths` has one of these keys. Relative paths are relative to the file's folder."""
 
 _EXAMPLE = """\
 type: mltable
@@ -41,14 +44,14 @@ def page() -> str:
         _INTRO,
         fenced("yaml", _EXAMPLE),
         options_table(KEYS),
-        "## Paths\n\nEach of `paths` has one of these. Relative ones count from the file.",
+        f"## Paths\n\n{_OF_PATHS}",
         options_table(PATHS),
         "## Transformations",
         table(("transformation", "value", ""), map(row, TRANSFORMATIONS.items())),
         *_sections(TRANSFORMATIONS),
-        "## Columns\n\nNames, one or a list; or:",
+        "## Columns\n\nA name, a list of names, or a mapping with these keys:",
         options_table(COLUMNS.mapping),
-        "## Types of columns\n\nA name; or one of these:",
+        "## Types of columns\n\nThe name of a type, or a mapping with one of these keys:",
         options_table(COLUMN_TYPE),
         *_sections(COLUMN_TYPE.fields),
         "## Filter expressions",

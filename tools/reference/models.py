@@ -49,7 +49,7 @@ def _about(each: Key) -> str:
     about = each.description
     if each.examples:
         about += f" E.g. {', '.join(code(_written(example)) for example in each.examples)}."
-    return about + (" **Must be given.**" if each.required else "")
+    return about + (" **Required.**" if each.required else "")
 
 
 def _written(example: Any) -> str:

@@ -63,21 +63,20 @@ _AS_OF_A_STEP: dict[type[Model], tuple[type[Model], type[Model]]] = {
 """The step that a model has keys of, and the model which these are from."""
 
 _INTRO = f"""\
-A pipeline is a YAML file: [some keys of its own](#pipeline), and below `jobs` its steps,
-[parallel](#parallel-step) and [command](#command-step) ones, which stand there or in
-[component](#parallel-component) files. Relative paths count from the file that they stand in. An
-unknown key, a wrong value and a key with nothing behind it are mistakes that
-[`prefect-parallel validate`](commands.md#prefect-parallel-validate) names;
-[`prefect-parallel schema`](commands.md#prefect-parallel-schema) prints what editors check and
-complete with. Pages of their own have the [program arguments](program_arguments.md) that set the
-run itself, and what an [MLTable](mltable.md) may hold.
+A pipeline file has [keys of its own](#pipeline), and its steps below `jobs`:
+[parallel](#parallel-step) and [command](#command-step) steps, inline or in
+[component](#parallel-component) files. Relative paths are relative to the file that contains them.
+[`prefect-parallel validate`](commands.md#prefect-parallel-validate) reports unknown keys, invalid
+values and keys without a value. [`prefect-parallel schema`](commands.md#prefect-parallel-schema)
+prints a JSON schema for editors. [Program arguments](program_arguments.md) that configure a step
+and [MLTable](mltable.md) files have pages of their own.
 
-A step's name has {StepNameValidator().allowed}; that of an input or output has
-{NameValidator().allowed}."""
+The name of a step consists of {StepNameValidator().allowed}; the name of an input or output
+consists of {NameValidator().allowed}."""
 
 _EXPRESSIONS = """\
-Of program arguments and commands, a part in `$[[...]]` goes away with the optional input in it:
-`$[[--note ${{inputs.note}}]]`. Blanks inside the braces are free."""
+In program arguments and commands, `$[[...]]` is removed if the optional input inside it has no
+value: `$[[--note ${{inputs.note}}]]`. Spaces inside the braces are allowed."""
 
 
 def page() -> str:
@@ -94,11 +93,11 @@ def _section(model: type[Model]) -> Iterator[str]:
     if shared:
         heading = _HEADINGS[_AS_OF_A_STEP[model][0]]
         step = link(heading[0].lower() + heading[1:], heading)
-        yield f"As of a {step}: {', '.join(map(code, shared))}."
+        yield f"Same as for a {step}: {', '.join(map(code, shared))}."
 
 
 def _shared_keys(model: type[Model]) -> list[str]:
-    """The keys that a step has, too, and that mean the same there."""
+    """The keys that mean the same in a step."""
     if model not in _AS_OF_A_STEP:
         return []
     step = _AS_OF_A_STEP[model][1]

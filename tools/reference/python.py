@@ -1,4 +1,4 @@
-"""The page of names that `prefect_parallel` has."""
+"""The page about the Python API."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from prefect_parallel.data import FileCollection, Table
 from tools.reference.markdown import code, docstring, document, example, fenced, prose, table
 
 _INTRO = """\
-All of these are imported from `prefect_parallel`. What is wrong raises a subclass of
-`prefect_parallel.errors.PrefectParallelError`; `prefect_parallel.blocks` has the
-[blocks](blocks.md)."""
+Import these names from `prefect_parallel`. All errors are subclasses of
+`prefect_parallel.errors.PrefectParallelError`. The [blocks](blocks.md) are in
+`prefect_parallel.blocks`."""
 
 _STARS: Mapping[object, str] = {
     inspect.Parameter.VAR_POSITIONAL: "*",
@@ -23,7 +23,7 @@ _STARS: Mapping[object, str] = {
 }
 
 _RETURNED = (Table, FileCollection)
-"""Classes that are not imported, but come out of functions."""
+"""Classes that users do not import, but get from functions."""
 
 
 def page() -> str:

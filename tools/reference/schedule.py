@@ -1,4 +1,4 @@
-"""The page of the keys of schedule YAML."""
+"""The page about schedule files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ _HEADINGS: Headings = {
 }
 
 _INTRO = """\
-Azure ML's schedule file, for
-[`prefect-parallel deploy --schedule FILE`](commands.md#prefect-parallel-deploy);
-[deploying](../deploying.md) tells the rest."""
+[`prefect-parallel deploy --schedule FILE`](commands.md#prefect-parallel-deploy) reads Azure ML's
+schedule files. [Deploy a pipeline](../deploying.md#schedules-of-azure-ml) has an example."""
 
 
 def page() -> str:

@@ -16,4 +16,4 @@ def options_table(schema: ValueSchema) -> str:
 def row(option: tuple[str, ValueSchema], must: bool = False) -> tuple[str, str, str]:
     name, schema = option
     assert isinstance(schema, Described)
-    return code(name), schema.allowed, schema.description + (" **Must be given.**" if must else "")
+    return code(name), schema.allowed, schema.description + (" **Required.**" if must else "")
