@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -167,6 +169,61 @@ def test_a_line_that_never_ends_is_an_error_and_does_not_fill_the_memory(
     assert isinstance(first, str)
     assert "is this a text file?" in first
     assert all(isinstance(other, pd.DataFrame) and other.empty for other in others)
+
+
+MULTI_LINE = {"read_delimited": {"support_multi_line": True}}
+
+
+@pytest.mark.parametrize("encoding", ["utf8", "utf16"])
+def test_a_quote_that_is_never_closed(make_table: MakeTable, encoding: str) -> None:
+    good = 'a,b\n1,"x\n1"\n'
+    files = [good.encode(encoding), (good + '2,"y\n3,z\n4,z\n').encode(encoding)]
+    folder = make_table(
+        files, {"read_delimited": {"support_multi_line": True, "encoding": encoding}}
+    )
+    first, second, third = outcomes(folder)
+    assert isinstance(first, pd.DataFrame)
+    assert isinstance(second, pd.DataFrame)
+    assert second["b"].tolist() == ["x\n1"]
+    assert third == f"{folder / '1.data'}, line 4: a quote is never closed"
+
+
+@pytest.mark.parametrize("step", [{"skip": 1}, {"filter": "a == 1"}])
+def test_a_quote_that_is_never_closed_in_the_only_file(
+    make_table: MakeTable, step: dict[str, object]
+) -> None:
+    folder = make_table([b'a,b\n"1,x\n2,y\n'], MULTI_LINE, step)
+    with pytest.raises(InvalidInput, match=r"0\.data, line 2: a quote is never closed"):
+        outcomes(folder)
+
+
+@pytest.mark.parametrize("header", ["all_files_same_headers", "all_files_different_headers"])
+def test_a_quote_of_the_header_that_is_never_closed(make_table: MakeTable, header: str) -> None:
+    read = {"read_delimited": {"support_multi_line": True, "header": header}}
+    _, second = outcomes(make_table([GOOD, b'\n"a,b\n1,x\n'], read))
+    assert isinstance(second, str)
+    assert second.endswith("1.data, line 2: a quote is never closed")
+
+
+def test_a_large_file_with_a_quote_that_is_never_closed_is_planned_in_flat_memory(
+    make_table: MakeTable,
+) -> None:
+    folder = make_table([GOOD], MULTI_LINE)
+    with (folder / "0.data").open("ab") as file:
+        file.write(b'3,"z\n')
+        for _ in range(150):
+            file.write(b"4,some text of a row\n" * 50_000)
+    started = time.process_time()
+    tracemalloc.start()
+    good, bad = outcomes(folder)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert isinstance(good, pd.DataFrame)
+    assert good["b"].tolist() == ["x", "y"]
+    assert isinstance(bad, str)
+    assert bad.endswith("0.data, line 4: a quote is never closed")
+    assert peak < 3 * 64 * 1024 * 1024
+    assert time.process_time() - started < 60
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n", b"\n\n", b"\r\n"])

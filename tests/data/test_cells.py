@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefect_parallel.data.columns.kinds import ARROW_TYPES, from_text
-from prefect_parallel.data.formats.delimited_text import Dialect, blank_quoted
+from prefect_parallel.data.formats.delimited_text import Dialect, QuoteMask, UnclosedQuote
 from tests.data.test_golden import as_json
 
 SETTINGS = settings(max_examples=400, deadline=None)
@@ -28,7 +28,13 @@ dialects = st.builds(
 @SETTINGS
 @given(text=texts, dialect=dialects)
 def test_arrow_reads_the_same_rows_or_none(text: str, dialect: Dialect) -> None:
-    rows = list(dialect.rows(text))
+    try:
+        rows = list(dialect.rows(text))
+    except UnclosedQuote:
+        assert dialect.multi_line
+        with pytest.raises(UnclosedQuote):
+            dialect.columns(text.encode())
+        return
     assert dialect.count(text.encode()) == len(rows)
     if rows:
         names = [str(position) for position in range(len(rows[0]))]
@@ -54,14 +60,23 @@ def test_arrow_is_taken_where_it_agrees(text: str, taken: bool) -> None:
 
 
 @SETTINGS
-@given(text=texts)
-def test_a_line_end_that_is_not_blanked_ends_a_record(text: str) -> None:
+@given(text=texts, cuts=st.lists(st.integers(0, 25), max_size=3))
+def test_a_line_end_that_is_not_masked_ends_a_record(text: str, cuts: list[int]) -> None:
     dialect = Dialect(multi_line=True)
-    blanked, closed = blank_quoted(text.encode(), b",")
-    assert len(blanked) == len(text)
-    if not closed:
+    mask = QuoteMask(",")
+    data, masked = text.encode(), b""
+    for cut in [*sorted(cuts), len(data)]:
+        final = cut == len(data)
+        masked += mask(data[len(masked) : cut], final)
+        if final:
+            break
+    assert len(masked) == len(text)
+    if mask.open_at is not None:
+        assert text[mask.open_at] == '"'
+        with pytest.raises(UnclosedQuote):
+            list(dialect.rows(text))
         return
-    ends = [at + 1 for at, byte in enumerate(blanked) if byte == ord("\n")]
+    ends = [at + 1 for at, byte in enumerate(masked) if byte == ord("\n")]
     records = [text[start:end] for start, end in zip([0, *ends], [*ends, len(text)], strict=True)]
     parts = [row for record in records for row in dialect.rows(record)]
     assert parts == list(dialect.rows(text))

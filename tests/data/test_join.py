@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prefect_parallel.data import load_table
+from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 from tests.data.conftest import MakeTable
 from tests.data.test_golden import as_json
 
@@ -82,7 +83,11 @@ def test_delimited_of_every_awkward_kind(
         "encoding": encoding,
     }
     folder = make_table([text.encode(codec) for text in files], {"read_delimited": options})
-    check_join(folder, size)
+    try:
+        check_join(folder, size)
+    except (InvalidInput, UnreadableMiniBatch) as error:
+        if not multi_line or "a quote is never closed" not in str(error):
+            raise
 
 
 @SETTINGS

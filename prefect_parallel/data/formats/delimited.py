@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar, TypeVar
 
 import pyarrow as pa
 
 from prefect_parallel.data.columns import kinds
 from prefect_parallel.data.columns.kinds import Kind
 from prefect_parallel.data.columns.row_batch import Column, RowBatch
-from prefect_parallel.data.formats.delimited_text import Cell, Dialect, blank_quoted
+from prefect_parallel.data.formats.delimited_text import (
+    Cell,
+    Dialect,
+    QuoteMask,
+    UnclosedQuote,
+)
 from prefect_parallel.data.formats.header import clean_names, extend_names
 from prefect_parallel.data.formats.sample import Sample
 from prefect_parallel.data.formats.table_format import PREVIEWING, Facts, Preview, TableFormat
-from prefect_parallel.data.formats.text_file import ENCODINGS, TextFile
+from prefect_parallel.data.formats.text_file import ENCODINGS, MAX_RECORD_BYTES, TextFile
 from prefect_parallel.data.locations.datastores import Datastores
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.transformations.convert import Conversion
@@ -22,9 +27,11 @@ from prefect_parallel.data.transformations.path_columns import put_in_front
 from prefect_parallel.data.transformations.transforms import PATH
 from prefect_parallel.errors import UnreadableMiniBatch
 
+_Result = TypeVar("_Result")
+
 _DEFAULT_SAMPLE = 200
-_HEAD = 4 * 1024
-_CHUNK = 1024 * 1024
+_HEAD_BYTES = 4 * 1024
+_CHUNK_BYTES = 1024 * 1024
 
 
 class Delimited(TableFormat):
@@ -72,35 +79,33 @@ class Delimited(TableFormat):
             with text:
                 begin = text.begin
                 if self._header.startswith("all_files") or first:
-                    _, begin = self._header_place(text)
                     first = False
+                    try:
+                        _, begin = self._header_place(text)
+                    except UnreadableMiniBatch:
+                        yield Piece(file)
+                        continue
                 cut = self._cut_records if self._dialect.multi_line else TextFile.cut
                 for start, stop in cut(text, begin, amount):
                     yield Piece(file, start, stop)
 
     def _cut_records(self, text: TextFile, begin: int, amount: int) -> Iterator[tuple[int, int]]:
-        """Like `TextFile.cut`, for records that may span lines: reads all to find their ends."""
-        delimiter = self._dialect.delimiter.encode()
-        start = base = begin
-        rest = b""
-        while base < text.size:
-            read = base + len(rest) * text.unit
-            more = text.scan(text.read(read, read + _CHUNK))
-            rest += more
-            ended = read + _CHUNK >= text.size
-            clean, _ = blank_quoted(rest, delimiter)
-            # A record that the chunk cuts off is completed by the next chunk.
-            whole = len(rest) if ended else clean.rfind(b"\n") + 1
-            while (at := (start + amount - base - 1) // text.unit) < whole:
-                end = clean.find(b"\n", max(at, 0), whole) + 1
-                if end == 0:
-                    break
-                yield start, base + end * text.unit
-                start = base + end * text.unit
-            if ended:
+        """Like `TextFile.cut`, for records that may span lines: reads all to find their ends.
+
+        The last range starts at a record whose quote is never closed, if there is one.
+        """
+        start = record = begin
+        mask = QuoteMask(self._dialect.delimiter)
+        for at, masked in _masked(text, mask, begin, text.size):
+            while end := masked.find(b"\n", max((start + amount - at - 1) // text.unit, 0)) + 1:
+                yield start, at + end * text.unit
+                start = at + end * text.unit
+            record = at + (masked.rfind(b"\n") + 1) * text.unit if b"\n" in masked else record
+            if mask.open_at is not None and at - record >= MAX_RECORD_BYTES:
                 break
-            rest = rest[whole:]
-            base += whole * text.unit
+        if mask.open_at is not None and start < record:
+            yield start, record
+            start = record
         if start < text.size:
             yield start, text.size
 
@@ -111,26 +116,32 @@ class Delimited(TableFormat):
 
     def _header_place(self, text: TextFile) -> tuple[int, int]:
         """Start and end of the first record that is not empty."""
-        size = _HEAD
+        size = _HEAD_BYTES
         skipped = (b"\n", b"\r\n") if self._dialect.multi_line else (b"\n",)
         while True:
             data = text.read(text.begin, text.begin + size)
             scan = text.scan(data)
-            if self._dialect.multi_line:
-                scan, _ = blank_quoted(scan, self._dialect.delimiter.encode())
             ended = text.begin + len(data) >= text.size
+            mask = QuoteMask(self._dialect.delimiter)
+            scan = mask(scan) if self._dialect.multi_line else scan
             start = 0
             while start < len(scan):
                 end = scan.find(b"\n", start) + 1
                 if end == 0:
                     if not ended:
                         break
+                    if mask.open_at is not None:
+                        raise _unclosed_quote(text, text.begin + mask.open_at * text.unit)
                     end = len(scan)
                 if scan[start:end] not in skipped:
                     return text.begin + start * text.unit, text.begin + end * text.unit
                 start = end
             if ended:
                 return text.size, text.size
+            if size > MAX_RECORD_BYTES:
+                raise UnreadableMiniBatch(
+                    f"{text.path}: the header is longer than {MAX_RECORD_BYTES} bytes"
+                )
             size *= 4
 
     def _names_of(self, file: File, lead: int) -> list[str]:
@@ -210,15 +221,45 @@ class Delimited(TableFormat):
     def _data(self, piece: Piece) -> bytes:
         """The records of a piece in UTF-8."""
         with self._open(piece.file) as text:
-            if self._dialect.multi_line:
-                start = max(piece.start, text.begin)
-                raw = text.read(start, text.size if piece.stop is None else piece.stop)
-            else:
+            if not self._dialect.multi_line:
                 raw = text.lines(piece.start, piece.stop, whole=self._previewing)
-            return text.to_utf8(raw, piece.start)
+                return text.to_utf8(raw, piece.start)
+            start = max(piece.start, text.begin)
+            stop = text.size if piece.stop is None else piece.stop
+            if stop - start > MAX_RECORD_BYTES:
+                self._check_quotes(text, start, start + MAX_RECORD_BYTES)
+            return text.to_utf8(text.read(start, stop), start)
+
+    def _check_quotes(self, text: TextFile, start: int, stop: int) -> None:
+        """Checks that the first record of a range ends in it.
+
+        Raises:
+            UnreadableMiniBatch: Its quote is not closed.
+        """
+        mask = QuoteMask(self._dialect.delimiter)
+        if any(b"\n" in masked for _, masked in _masked(text, mask, start, stop)):
+            return
+        if mask.open_at is not None:
+            raise _unclosed_quote(text, start + mask.open_at * text.unit)
+
+    def _parse(self, piece: Piece, data: bytes, parse: Callable[[bytes], _Result]) -> _Result:
+        """Calls a function of the dialect.
+
+        Raises:
+            UnreadableMiniBatch: A quote is never closed.
+        """
+        try:
+            return parse(data)
+        except UnclosedQuote:
+            with self._open(piece.file) as text:
+                mask = QuoteMask(self._dialect.delimiter)
+                start = max(piece.start, text.begin)
+                for _ in _masked(text, mask, start, piece.stop or text.size):
+                    pass
+                raise _unclosed_quote(text, start + (mask.open_at or 0) * text.unit) from None
 
     def _text_columns(self, piece: Piece, lead: int) -> tuple[list[str], list[pa.Array[Any]]]:
-        columns = self._dialect.columns(self._data(piece))
+        columns = self._parse(piece, self._data(piece), self._dialect.columns)
         return extend_names(self._names_of(piece.file, lead), len(columns)), columns
 
     def read(self, piece: Piece, path_columns: dict[str, Any]) -> RowBatch:
@@ -232,7 +273,7 @@ class Delimited(TableFormat):
             columns = {name: table[name].combine_chunks() for name in names}
             rows = len(table)
         else:
-            arrays = self._dialect.columns(data)
+            arrays = self._parse(piece, data, self._dialect.columns)
             columns = dict(zip(extend_names(header, len(arrays)), arrays, strict=True))
             rows = len(arrays[0]) if arrays else 0
         if not rows:
@@ -264,7 +305,31 @@ class Delimited(TableFormat):
         return made, made.null_count - values.null_count
 
     def count(self, piece: Piece) -> int:
-        return self._dialect.count(self._data(piece))
+        return self._parse(piece, self._data(piece), self._dialect.count)
+
+
+def _masked(text: TextFile, mask: QuoteMask, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
+    """Reads a range, a chunk at a time, with quoted cells masked.
+
+    Yields:
+        The offset of the chunk, and the masked chunk.
+    """
+    size = _CHUNK_BYTES
+    while start < stop:
+        end = min(start + size, stop)
+        masked = mask(text.scan(text.read(start, end)), end == stop)
+        yield start, masked
+        start += len(masked) * text.unit
+        # A chunk may be nothing but quotes.
+        size = _CHUNK_BYTES if masked else 2 * size
+
+
+def _unclosed_quote(text: TextFile, at: int) -> UnreadableMiniBatch:
+    return UnreadableMiniBatch(
+        f"{text.path}, line {text.line_at(at)}: a quote is never closed",
+        hint=f"close it (a record has at most {MAX_RECORD_BYTES} bytes), or set"
+        " `support_multi_line: false`",
+    )
 
 
 def _check_partition_format(files: Iterable[File], preview: Preview) -> None:

@@ -23,6 +23,10 @@ from prefect_parallel.data.columns.kinds import FALSE_WORDS, TRUE_WORDS
 Cell = str | None
 
 
+class UnclosedQuote(ValueError):
+    """A quote is never closed."""
+
+
 @dataclass(frozen=True)
 class Dialect:
     """A dialect of delimited text.
@@ -38,7 +42,11 @@ class Dialect:
     empty: Cell = None
 
     def rows(self, text: str) -> Iterator[list[Cell]]:
-        """The rows of complete records, which may have different widths."""
+        """The rows of complete records, which may have different widths.
+
+        Raises:
+            UnclosedQuote: With `multi_line`, a quote is never closed.
+        """
         if self.multi_line:
             position = 0
             while position < len(text):
@@ -58,8 +66,8 @@ class Dialect:
         Args:
             data: Complete records in UTF-8.
         """
-        end = data.find(b"\n")
-        first = next(self.rows(data[: end + 1].decode() if end >= 0 else data.decode()), [])
+        end = 0 if self.multi_line else data.find(b"\n") + 1
+        first = next(self.rows(data[: end or len(data)].decode()), [])
         names = [str(position) for position in range(len(first))]
         table = self.parse(data, dict.fromkeys(names, pa.string()))
         if table is not None:
@@ -129,7 +137,7 @@ class Dialect:
             if match is not None:
                 value, tail = match["inside"].replace('""', '"'), match["tail"]
             elif self.multi_line and text.startswith('"', position):
-                return row + self._split(text[position:]), len(text)
+                raise UnclosedQuote
             elif not self.multi_line and (match := _QUOTED_TO_THE_END.match(text, position)):
                 value, tail = match["inside"].replace('""', '"'), ""
             else:
@@ -178,24 +186,53 @@ def line_count(data: bytes) -> int:
     return sum(map(bool, data.split(b"\n")))
 
 
-def blank_quoted(data: bytes, delimiter: bytes) -> tuple[bytes, bool]:
+class QuoteMask:
     """Masks quoted cells, so that each remaining LF ends a record.
 
-    Args:
-        data: Text that starts with a record.
-        delimiter: One byte.
-
-    Returns:
-        Bytes of the same length, and whether all quotes are closed.
+    Attributes:
+        open_at: Offset of the quote that is still open, if there is one.
     """
-    if b'"' not in data:
-        return data, True
-    open_ = False
 
-    def hide(match: re.Match[bytes]) -> bytes:
-        nonlocal open_
-        open_ = open_ or not match[1]
-        return b"x" * len(match[0])
+    def __init__(self, delimiter: str) -> None:
+        opening = rb"(?<=[\n" + re.escape(delimiter.encode()) + rb'])"'
+        self._quoted = re.compile(opening + _TO_CLOSING_QUOTE)
+        # A record starts after a line feed, and so does the text.
+        self._before = b"\n"
+        self._size = 0
+        self.open_at: int | None = None
 
-    pattern = rb"(?:\A|(?<=[\n" + re.escape(delimiter) + rb']))"[^"]*(?:""[^"]*)*("|\Z)'
-    return re.sub(pattern, hide, data), not open_
+    def __call__(self, data: bytes, final: bool = True) -> bytes:
+        """Masks text that follows what was masked before; the first text starts with a record.
+
+        Args:
+            data: The text.
+            final: Whether no text follows.
+
+        Returns:
+            Bytes of the same length; but quotes at the end of text that is not final are left for
+            the next call, since they may belong together with those that follow.
+        """
+        data = data if final else data.rstrip(b'"')
+        start = 0
+        if self.open_at is not None:
+            closing = _CLOSING_QUOTE.match(data)
+            if closing and closing[1]:
+                self.open_at = None
+            start = closing.end() if closing else 0
+        lead = b"" if start else self._before
+        base = self._size + start - len(lead)
+
+        def mask(quoted: re.Match[bytes]) -> bytes:
+            if not quoted[1]:
+                self.open_at = base + quoted.start()
+            return b"x" * (quoted.end() - quoted.start())
+
+        rest = lead + data[start:]
+        masked = self._quoted.sub(mask, rest) if b'"' in rest else rest
+        self._before = data[-1:] or self._before
+        self._size += len(data)
+        return b"x" * start + masked[len(lead) :]
+
+
+_TO_CLOSING_QUOTE = rb'[^"]*(?:""[^"]*)*("|\Z)'
+_CLOSING_QUOTE = re.compile(_TO_CLOSING_QUOTE)

@@ -19,11 +19,12 @@ _UTF16_MARK_BIG = b"\xfe\xff"
 
 _GZIP_MARK = b"\x1f\x8b"
 
+_CHUNK = 1024 * 1024
 _PROBE = 4 * 1024
 # Bytes in which planning looks for the end of a line; further on, the reading process does.
 _PROBE_LIMIT = 64 * 1024
 # Maximum length in bytes of a line or record: larger ones could exhaust the memory of a process.
-_LONGEST_LINE = 64 * 1024 * 1024
+MAX_RECORD_BYTES = 64 * 1024 * 1024
 
 # As in the WHATWG encoding standard, the five undefined bytes of windows-1252 are control
 # characters of latin1.
@@ -137,7 +138,7 @@ class TextFile:
         parts: list[bytes] = []
         size = _PROBE
         read = 0
-        while read < _LONGEST_LINE:
+        while read < MAX_RECORD_BYTES:
             more = self.read(at + read, at + read + size)
             end = self._find_newline(more, 0)
             parts.append(more[:end])
@@ -146,7 +147,7 @@ class TextFile:
                 return b"".join(parts)
             size *= 4
         raise UnreadableMiniBatch(
-            f"{self.path}: the line around byte {at} is longer than {_LONGEST_LINE} bytes:"
+            f"{self.path}: the line around byte {at} is longer than {MAX_RECORD_BYTES} bytes:"
             " is this a text file?"
         )
 
@@ -226,6 +227,12 @@ class TextFile:
                 hint="set `encoding` in the read transformation to the encoding of the file",
             ) from error
         return data
+
+    def line_at(self, at: int) -> int:
+        """The number, from 1, of the line at an offset."""
+        starts = range(0, at, _CHUNK)
+        chunks = (self.scan(self.read(start, min(start + _CHUNK, at))) for start in starts)
+        return 1 + sum(chunk.count(b"\n") for chunk in chunks)
 
     def scan(self, data: bytes) -> bytes:
         """One byte for each code unit of the file: its value, or 255 if that is larger.
