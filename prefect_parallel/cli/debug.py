@@ -122,9 +122,11 @@ def _enter(step: ParallelStep, arguments: list[str], directory: StepDirectory) -
     import logging
 
     logging.basicConfig(level=step.logging_level)
+    log_dir = DEBUGGED.logs(directory).entry_script_log.parent
+    log_dir.mkdir(parents=True, exist_ok=True)
     install_azureml_user(
         logger=logging.getLogger("entry_script"),
-        log_dir=directory.user,
+        log_dir=log_dir,
         output_dir=directory.outputs,
         agent_name=DEBUGGED.process,
         node_id=DEBUGGED.node,
@@ -154,7 +156,7 @@ def _attempt(step: ParallelStep, reader: Reader, batch: MiniBatch, console: Cons
     script.init()
     data = reader.read(batch)
     console.print(f"run() on {len(data)} items")
-    returned = script.run(data, MiniBatchContext.of(batch, step.input_name))
+    returned = script.run(data, MiniBatchContext.of(batch, step.input_name, data))
     console.print(f"run() returned {type(returned).__name__}:")
     print(returned)
     script.shutdown()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from prefect_parallel.data.mini_batch import MiniBatch
 
@@ -16,16 +17,21 @@ class MiniBatchContext:
         partition_key_value: Value of each partition key.
         mini_batch_index: From 0, in the order of the input.
         dataset_name: Name of the major input.
+        dataset: Data of the mini-batch, the same that `run` gets as its first argument.
     """
 
     partition_key_value: Mapping[str, str] = field(default_factory=dict)
     mini_batch_index: int = 0
     dataset_name: str = ""
+    dataset: Any = None
 
     @classmethod
-    def of(cls, mini_batch: MiniBatch, dataset_name: str = "") -> MiniBatchContext:
+    def of(
+        cls, mini_batch: MiniBatch, dataset_name: str = "", dataset: Any = None
+    ) -> MiniBatchContext:
         """The context of a mini-batch of the input `dataset_name`."""
-        return cls(dict(mini_batch.partition_key_value or {}), mini_batch.index, dataset_name)
+        keys = dict(mini_batch.partition_key_value or {})
+        return cls(keys, mini_batch.index, dataset_name, dataset)
 
     @property
     def minibatch_index(self) -> int:

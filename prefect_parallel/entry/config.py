@@ -13,6 +13,7 @@ from prefect_parallel.entry.environment_spec import EnvironmentSpec
 from prefect_parallel.layout import ProcessLogs, StepDirectory
 from prefect_parallel.output.fingerprint import of_text
 from prefect_parallel.output.part import Record, read_record
+from prefect_parallel.output.root_cause import error_after
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,24 @@ class EntryConfig:
         record = read_record(self.directory.part(mini_batch.index))
         data = of_text(mini_batch.to_text())
         return record if record and record.holds_for(data, self.fingerprint) else None
+
+    def failed(self, record: Record, error: str, traceback_file: str | None = None) -> Record:
+        """The record of a failed attempt.
+
+        If the first attempt failed of another cause, the error names both, and the log is that of
+        the first.
+
+        Args:
+            record: The attempt.
+            error: What it failed of, in one line.
+            traceback_file: Log with the full error, relative to the step's directory.
+        """
+        before = read_record(self.directory.part(record.index)) if record.attempt > 1 else None
+        if before is not None and before.error is not None and before.attempt < record.attempt:
+            own, error = error, error_after(before.error, error, record.attempt)
+            if error != own:
+                traceback_file = before.traceback_file
+        return dataclasses.replace(record, error=error, traceback_file=traceback_file)
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig, ProcessName
-from prefect_parallel.entry.messages import validate_message
+from prefect_parallel.entry.messages import one_line, validate_message
 from prefect_parallel.entry.process_resources import ProcessResources
 from prefect_parallel.entry.protocol import Channel, ProtocolError
 from prefect_parallel.entry.spawner import Spawner
@@ -20,10 +21,18 @@ from prefect_parallel.output.part import BrokenPart, Record
 
 _ENTRY_PROCESS = ("-X", "faulthandler", "-m", "prefect_parallel.entry.process_main")
 
+_EXITED = re.compile(r"SystemExit(: \d+)?")
+
+EXIT_SECONDS = 1.0
+"""How long a process that has closed its connection may take to exit."""
+
 _OVERHEAD = "task_overhead_timeout"
 
 SHUTDOWN_SECONDS = 10.0
 """Time limit for `shutdown` of a script."""
+
+STDERR_BYTES = 16 * 1024
+"""How much of a dead process's standard error is looked at, from the end."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,8 @@ class EntryProcess:
         self._spawner = spawner
         self._resources = resources
         logs = name.logs(config.directory)
+        self._stderr = logs.stderr
+        self._stderr_start = 0
         for path in (logs.stdout, logs.stderr, logs.entry_script_log):
             path.parent.mkdir(parents=True, exist_ok=True)
         ours, theirs = socket.socketpair()
@@ -136,6 +147,7 @@ class EntryProcess:
         running = _Phase("run()", timeout, "retry_settings.timeout", ("returned",))
         writing = _Phase("writing the part", overhead, _OVERHEAD, ("done",))
         request = {"do": "attempt", "mini_batch": mini_batch.to_json(), "attempt": attempt}
+        self._stderr_start = self._stderr.stat().st_size
         message = self._ask(request, loading)
         if not isinstance(message, Failure) and message["event"] == "loaded":
             items = message["items"]
@@ -154,13 +166,17 @@ class EntryProcess:
         self.end()
         return answer if isinstance(answer, Failure) else None
 
-    def end(self) -> str:
-        """End the process and its descendants; returns how it ended."""
+    def end(self, patience: float = 0) -> str:
+        """End the process and its descendants; returns how it ended.
+
+        Args:
+            patience: Seconds in which it may end by itself.
+        """
         if not self.alive:
             return "ended before"
         self.alive = False
         self._channel.close()
-        exit_ = self._spawner.end(self._pid)
+        exit_ = self._spawner.end(self._pid, patience=patience)
         self._resources.ended(self.name)
         return str(exit_)
 
@@ -198,7 +214,9 @@ class EntryProcess:
             self.end()
             return Failure(_invalid_message(error), items=items)
         if message["event"] == "failed":
-            return Failure(message["error"], message["traceback"], items)
+            failure = Failure(message["error"], message["traceback"], items)
+            # argparse and others print why they exit.
+            return self._with_stderr(failure) if _EXITED.fullmatch(failure.error) else failure
         return message
 
     def _record(
@@ -218,7 +236,24 @@ class EntryProcess:
         return record
 
     def _died(self, phase: _Phase, items: int | None) -> Failure:
-        return Failure(f"the process ended during {phase.doing}: {self.end()}", items=items)
+        exit_ = self.end(EXIT_SECONDS)
+        error = f"the process ended during {phase.doing}: {exit_}"
+        return self._with_stderr(Failure(error, items=items))
+
+    def _with_stderr(self, failure: Failure) -> Failure:
+        """The failure with what the process has written to standard error in this phase."""
+        with self._stderr.open("rb") as file:
+            size = self._stderr.stat().st_size
+            file.seek(max(self._stderr_start, size - STDERR_BYTES))
+            output = file.read().decode(errors="replace").strip()
+        lines = [line for line in map(str.strip, output.splitlines()) if line]
+        if not lines:
+            return failure
+        # What faulthandler writes begins with the cause; tracebacks and most others end with it.
+        fatal = [line for line in lines if line.startswith("Fatal Python error: ")]
+        error = one_line(f"{failure.error}; stderr: {(fatal or lines)[-1]}")
+        traceback = f"{failure.traceback}\nstandard error:\n{output}".strip()
+        return Failure(error, traceback, failure.items)
 
 
 def _invalid_message(what: object) -> str:

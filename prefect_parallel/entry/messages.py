@@ -10,6 +10,11 @@ from typing import Any
 
 from prefect_parallel.entry.protocol import ProtocolError
 
+MAX_ERROR_CHARACTERS = 500
+"""Length to which errors of one line are cut. Logs have the full text in the traceback."""
+
+MAX_TRACEBACK_CHARACTERS = 1_000_000
+
 _FIELDS: dict[str, dict[str, type]] = {
     "ready": {},
     "loaded": {"items": int},
@@ -38,9 +43,18 @@ def validate_message(message: dict[str, Any], expected: Collection[str]) -> dict
         if type(message.get(name)) is not kind:
             raise ProtocolError(f"{event} without {name}")
     if event == "failed":
-        error, traceback = _as_text(message["error"]), _as_text(message["traceback"])
-        return {**message, "error": " ".join(error.split()), "traceback": traceback}
+        return {
+            **message,
+            "error": one_line(message["error"]),
+            "traceback": _as_text(message["traceback"]),
+        }
     return message
+
+
+def one_line(error: str) -> str:
+    """An error as one line of at most `MAX_ERROR_CHARACTERS` characters."""
+    line = " ".join(_as_text(error[: 10 * MAX_ERROR_CHARACTERS]).split())
+    return line if len(line) <= MAX_ERROR_CHARACTERS else line[: MAX_ERROR_CHARACTERS - 1] + "…"
 
 
 def _as_text(text: str) -> str:

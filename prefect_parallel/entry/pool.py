@@ -192,10 +192,10 @@ class EntryPool:
         record = dataclasses.replace(
             self._config.new_record(name, mini_batch, attempt),
             items=failure.items,
-            error=failure.error,
-            traceback_file=self._logs.error(name, mini_batch, attempt, failure),
             started_at=started_at,
             seconds=time.time() - started_at,
         )
+        file = self._logs.error(name, mini_batch, attempt, failure)
+        record = self._config.failed(record, failure.error, file)
         write_part(self._config.directory.part(mini_batch.index), record)
         return record

@@ -28,6 +28,11 @@ from prefect_parallel.data import (
     open_reader,
 )
 from prefect_parallel.entry.config import EntryConfig, ProcessName
+from prefect_parallel.entry.messages import (
+    MAX_ERROR_CHARACTERS,
+    MAX_TRACEBACK_CHARACTERS,
+    one_line,
+)
 from prefect_parallel.entry.prctl import become_subreaper, die_with_parent
 from prefect_parallel.entry.profiling import profiled
 from prefect_parallel.entry.protocol import Channel
@@ -86,7 +91,7 @@ def _prepare(config: EntryConfig, name: ProcessName) -> Script:
     )
     install_azureml_user(
         logger=logging.getLogger("entry_script"),
-        log_dir=config.directory.user,
+        log_dir=logs.entry_script_log.parent,
         output_dir=config.directory.outputs,
         agent_name=name.process,
         node_id=name.node,
@@ -145,10 +150,11 @@ class _Worker:
             started,
             items=items,
             succeeded=min(count, items) if self._config.checks_item_count else items,
-            error=f"run() returned {count} of {items} items" if short else None,
             values_set_to_null=dict(self._reader.values_set_to_null),
             seconds=time.time() - started.started_at,
         )
+        if short:
+            record = self._config.failed(record, f"run() returned {count} of {items} items")
         payload = b""
         if self._format is not None and count > 0:
             payload, columns = _encode(self._format, returned, kind)
@@ -158,7 +164,7 @@ class _Worker:
 
     def _call_run(self, data: Any, mini_batch: MiniBatch) -> object:
         self._channel.send({"event": "loaded", "items": len(data)})
-        context = MiniBatchContext.of(mini_batch, self._config.input_name)
+        context = MiniBatchContext.of(mini_batch, self._config.input_name, data)
         returned = self._script.run(data, context)
         self._leave_forked_copy()
         self._channel.send({"event": "returned"})
@@ -193,14 +199,12 @@ def _describe(error: BaseException) -> dict[str, str]:
     """The error in one line, and the traceback from the script's first frame on."""
     message = str(error).strip().splitlines()
     if isinstance(error, PrefectParallelError):
-        described = {"error": message[0], "traceback": "\n".join(message[1:])}
+        line = message[0]
+        traceback = "\n".join(message[1:]) if len(line) <= MAX_ERROR_CHARACTERS else str(error)
     else:
-        described = {
-            "error": ": ".join([type(error).__name__, *message[:1]]),
-            "traceback": script_traceback(error),
-        }
-    # File names may contain bytes that are not valid text and cannot be logged.
-    return {key: text.encode(errors="backslashreplace").decode() for key, text in described.items()}
+        line = ": ".join([type(error).__name__, *message[:1]])
+        traceback = script_traceback(error)
+    return {"error": one_line(line), "traceback": traceback[:MAX_TRACEBACK_CHARACTERS]}
 
 
 if __name__ == "__main__":

@@ -31,21 +31,27 @@ class Script:
 
 
 def load_script(code: Path, entry_script: str) -> Script:
-    """Import an entry script from the folder that heads `sys.path`.
+    """Import an entry script, which can import modules of the code folder and of its own folder.
 
     Raises:
-        InvalidEntryScript: `init` or `run` is missing.
+        InvalidEntryScript: The script is not a Python file, or has no function `run`.
     """
     path = code / entry_script
+    if str(path.parent) not in sys.path:
+        sys.path.insert(1, str(path.parent))
     specification = importlib.util.spec_from_file_location(path.stem, path)
     if specification is None or specification.loader is None:
         raise InvalidEntryScript(f"{entry_script} is not a Python file; name a .py file")
     module = importlib.util.module_from_spec(specification)
     sys.modules[path.stem] = module
     specification.loader.exec_module(module)
-    run = _function(module, "run", entry_script)
+    run = _find(module, "run")
+    if run is None:
+        raise InvalidEntryScript(
+            f"{entry_script} defines no function run(); an entry script needs run(mini_batch)"
+        )
     return Script(
-        init=_function(module, "init", entry_script),
+        init=_find(module, "init") or (lambda: None),
         run=run if _takes_context(run) else lambda mini_batch, _: run(mini_batch),
         shutdown=_find(module, "shutdown") or (lambda: None),
     )
@@ -69,16 +75,6 @@ def _find(module: ModuleType, name: str) -> Callable[..., object] | None:
     return None
 
 
-def _function(module: ModuleType, name: str, entry_script: str) -> Callable[..., object]:
-    found = _find(module, name)
-    if found is None:
-        raise InvalidEntryScript(
-            f"{entry_script} defines no function {name}(); an entry script needs init() and"
-            " run(mini_batch)"
-        )
-    return found
-
-
 def _takes_context(run: Callable[..., object]) -> bool:
     parameters = list(inspect.signature(run).parameters.values())
     positional = [
@@ -96,7 +92,7 @@ class EntryScript:
 
     Attributes:
         logger: Logger that writes to the process's entry script log.
-        log_dir: Folder of the step's user logs.
+        log_dir: Folder of the node's entry script logs.
         output_dir: Folder in the run directory for files of the script.
         agent_name: Name of the entry process, e.g. `process003`.
         node_id: Name of the node, e.g. `node-0`.

@@ -105,15 +105,16 @@ class Spawner:
             raise OSError(answer["error"])
         return int(answer["pid"])
 
-    def end(self, pid: int, *, grace: float = 0) -> Exit:
+    def end(self, pid: int, *, patience: float = 0, grace: float = 0) -> Exit:
         """End a process and its descendants.
 
         Args:
             pid: Process id returned by `start`. The process may have ended by itself.
+            patience: Seconds to wait for it to end by itself, before any signal.
             grace: Seconds between SIGTERM and SIGKILL; 0 to send SIGKILL at once.
         """
         try:
-            answer = self._ask({"do": "end", "pid": pid, "grace": grace})
+            answer = self._ask({"do": "end", "pid": pid, "patience": patience, "grace": grace})
         except OSError:
             # The spawner was closed, which has ended the process.
             return Exit(-signal.SIGKILL, 0)

@@ -56,7 +56,8 @@ class _Children:
         self._running[process.pid] = process
         return {"pid": process.pid}
 
-    def end(self, pid: int, grace: float) -> dict[str, int]:
+    def end(self, pid: int, *, patience: float = 0, grace: float = 0) -> dict[str, int]:
+        self._wait(pid, time.monotonic() + patience)
         if grace and pid in self._running:
             os.kill(pid, signal.SIGTERM)
             self._wait(pid, time.monotonic() + grace)
@@ -67,11 +68,11 @@ class _Children:
         return self._ended.pop(pid, {"status": -signal.SIGKILL, "peak_memory": 0})
 
     def poll(self, pid: int) -> dict[str, int]:
-        return {} if pid in self._running else self.end(pid, 0)
+        return {} if pid in self._running else self.end(pid)
 
     def end_all(self) -> None:
         for pid in list(self._running):
-            self.end(pid, 0)
+            self.end(pid)
 
     def reap(self) -> None:
         """Record all children that have ended."""
@@ -156,7 +157,7 @@ def _serve(connection: socket.socket, channel: Channel, children: _Children) -> 
     elif request["do"] == "poll":
         answer = children.poll(request["pid"])
     else:
-        answer = children.end(request["pid"], request["grace"])
+        answer = children.end(request["pid"], patience=request["patience"], grace=request["grace"])
     try:
         channel.send(answer)
     except OSError:

@@ -1,29 +1,64 @@
-"""Failures that differ only in what they failed on have one root cause."""
+"""Root causes of failures: errors that differ only in names and numbers have the same one."""
 
 from __future__ import annotations
 
 import re
 
-_VARIES = re.compile(
+_TOKEN = re.compile(
     r"""
-      (?P<quote>['"])[^'"]*[\d/\\][^'"]*(?P=quote)  # a quoted name with a number or a path in it
-    | \S*[\d/\\]\S*                                 # a bare word of that kind
+      (?P<quote>['"])[^'"]*(?P=quote)  # a quoted name
+    | [^\s'"]+                         # a bare word
     """,
     re.VERBOSE,
 )
+"""Each character is looked at a bounded number of times, whatever the text."""
 
-_SAID_OF_PROCESS = re.compile(r"(took longer than \S+: |exit code )(\S+( s$)?)")
-"""Numbers that are the cause: they come from the settings, or from the script's author."""
+_VARIABLE = re.compile(r"[\d/\\]")
+"""A name or word with a number or a path in it varies from one mini-batch to another."""
+
+_FROM_SETTINGS = re.compile(r"(took longer than \S+: |exit code )(\S+( s$)?)")
+"""Numbers that belong to the cause: they come from the settings or from the script's author."""
+
+_EARLIER_ATTEMPT = re.compile(r"(?P<first>.*?) \(attempt 1\), then ")
 
 
 def root_cause(error: str) -> str:
-    """The error's one line, with `…` for whatever tells one mini-batch from another.
+    """The error of the first attempt, with `…` for whatever varies between mini-batches.
 
-    `ValueError: row 17 of '/data/a.csv' is bad` becomes `ValueError: row … of … is bad`, whereas
-    `KeyError: 'store'` and `the process ended during run(): exit code 3` stay as they are.
+    Example:
+        ```python
+        root_cause("ValueError: row 17 of '/data/a.csv' is bad")  # ValueError: row … of … is bad
+        root_cause("KeyError: 'store'")  # KeyError: 'store'
+        root_cause("the process ended during run(): exit code 3")  # unchanged
+        ```
     """
-    kept = _SAID_OF_PROCESS.search(error)
+    error = first_error(error)
+    kept = _FROM_SETTINGS.search(error)
     if kept is None:
-        return _VARIES.sub("…", error)
+        return _generalized(error)
     start, stop = kept.span()
-    return _VARIES.sub("…", error[:start]) + error[start:stop] + _VARIES.sub("…", error[stop:])
+    return _generalized(error[:start]) + error[start:stop] + _generalized(error[stop:])
+
+
+def error_after(first: str, error: str, attempt: int) -> str:
+    """The error of a later attempt, which names that of the first if it has another root cause.
+
+    Args:
+        first: Error of the attempt before, in one line.
+        error: Error of this attempt, in one line.
+        attempt: Number of this attempt, from 2.
+    """
+    first = first_error(first)
+    if root_cause(first) == root_cause(error):
+        return error
+    return f"{first} (attempt 1), then {error} (attempt {attempt})"
+
+
+def first_error(error: str) -> str:
+    """The part of an error that the first attempt failed with."""
+    found = _EARLIER_ATTEMPT.match(error)
+    return error if found is None else found["first"]
+
+
+def _generalized(text: str) -> str:
+    return _TOKEN.sub(lambda found: "…" if _VARIABLE.search(found[0]) else found[0], text)

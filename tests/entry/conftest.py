@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -32,10 +33,17 @@ def node(tmp_path: Path) -> Iterator[NodeFactory]:
     """Starts a node for a script: `node(script, mini_batches=3, timeout=1)`."""
     pools: list[EntryPool] = []
 
-    def start(script: str, *, mini_batches: int = 3, **settings: Any) -> Node:
+    def start(
+        script: str,
+        *,
+        mini_batches: int = 3,
+        files: Mapping[str, str] = MappingProxyType({}),
+        **settings: Any,
+    ) -> Node:
         code = tmp_path / "code"
-        code.mkdir()
-        (code / "script.py").write_text(textwrap.dedent(script))
+        for name, text in {settings.get("entry_script", "script.py"): script, **files}.items():
+            (code / name).parent.mkdir(parents=True, exist_ok=True)
+            (code / name).write_text(textwrap.dedent(text))
         data = tmp_path / "data"
         data.mkdir()
         for number in range(mini_batches * 2):

@@ -62,6 +62,34 @@ def test_capitalised_functions_and_the_context(node: NodeFactory) -> None:
     assert text_of(started.directory.user / "stdout") == "0 0 items\n1 1 items\n2 2 items\nbye\n"
 
 
+def test_only_run_is_required_and_the_context_has_the_data(node: NodeFactory) -> None:
+    started = node("""
+        def run(mini_batch, context):
+            assert context.dataset is mini_batch
+            return mini_batch
+    """)
+    assert [record.error for record in run_all(started)] == [None] * 3
+
+
+def test_a_script_in_a_folder_imports_from_there_and_from_the_code_folder(
+    node: NodeFactory,
+) -> None:
+    started = node(
+        """
+        import beside, shared
+        def run(mini_batch):
+            return [beside.NAME + shared.NAME] * len(mini_batch)
+        """,
+        entry_script="scoring/script.py",
+        files={
+            "scoring/beside.py": "NAME = 'beside'",
+            "scoring/shared.py": "NAME = 'not this one'",
+            "shared.py": "NAME = 'shared'",
+        },
+    )
+    assert [record.error for record in run_all(started)] == [None] * 3
+
+
 def test_the_script_finds_what_azure_promises(node: NodeFactory) -> None:
     started = node(
         """
@@ -72,6 +100,7 @@ def test_the_script_finds_what_azure_promises(node: NodeFactory) -> None:
             print(os.path.basename(os.getcwd()), sys.path[0] == os.getcwd())
             print(EntryScript() is EntryScript(), EntryScript().agent_name, EntryScript().node_id)
             EntryScript().logger.info("said by EntryScript")
+            open(os.path.join(EntryScript().log_dir, EntryScript().agent_name), "x").close()
             logging.getLogger("mine").debug("not at this level")
         def run(mini_batch): return mini_batch
         """,
@@ -87,6 +116,8 @@ def test_the_script_finds_what_azure_promises(node: NodeFactory) -> None:
     log = text_of(started.directory.user / "entry_script_log")
     assert "said by EntryScript" in log
     assert "not at this level" not in log
+    # Other nodes have processes of the same name.
+    assert (started.directory.user / "entry_script_log" / "node-0" / "process000").exists()
 
 
 def test_a_timeout_ends_the_process_and_all_that_it_started(node: NodeFactory) -> None:

@@ -34,7 +34,7 @@ def run(mini_batch):  # a DataFrame, or a list of paths if the input is a list o
 _FUNCTIONS = (
     (
         "init()",
-        "yes",
+        "no",
         "Called once in each process, before its first mini-batch. Load the model here.",
     ),
     (

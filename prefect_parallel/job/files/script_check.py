@@ -10,7 +10,7 @@ from prefect_parallel.errors import Problem
 
 
 def check_script(script: Path, shown_as: str) -> list[Problem]:
-    """See that the script parses and has `init` and `run`; nothing of it is run.
+    """Check that the script parses and has a function `run`, without running it.
 
     Args:
         script: The file.
@@ -22,18 +22,10 @@ def check_script(script: Path, shown_as: str) -> list[Problem]:
         return [Problem(f"syntax error: {error.msg}", shown_as, error.lineno, error.offset)]
     except (ValueError, OSError) as error:
         return [Problem(f"cannot be read: {error}", shown_as)]
-    names = set(_names(tree.body))
-    if "*" in names:
+    if set(_names(tree.body)) & {"run", "Run", "*"}:
         return []
-    return [
-        Problem(
-            f"the entry script has no function {name}",
-            shown_as,
-            hint=f"add `def {signature}:` at the top level",
-        )
-        for name, signature in (("init", "init()"), ("run", "run(mini_batch)"))
-        if not names & {name, name.capitalize()}
-    ]
+    hint = "add `def run(mini_batch):` at the top level"
+    return [Problem("the entry script has no function run", shown_as, hint=hint)]
 
 
 def _names(body: list[ast.stmt]) -> Iterator[str]:

@@ -1,0 +1,145 @@
+"""The cause of a failure is the whole cause, in one line of bounded length."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from prefect_parallel.entry.messages import MAX_ERROR_CHARACTERS
+from prefect_parallel.entry.pool import InitKeepsFailing
+from prefect_parallel.output.root_cause import root_cause
+from tests.entry.conftest import NodeFactory
+
+
+def error_of(node: NodeFactory, script: str, **settings: object) -> str:
+    """The error of the first attempt at one mini-batch."""
+    started = node(script, mini_batches=1, **settings)
+    return started.pool.run(started.mini_batches[0], 1).error or ""
+
+
+@pytest.mark.parametrize("characters", [600, 200_000, 20_000_000])
+def test_a_long_message_is_cut_in_messages_and_whole_in_the_log(
+    node: NodeFactory, characters: int
+) -> None:
+    started = node(
+        f"""
+        def run(mini_batch): raise ValueError("cannot parse: " + "日本語文書" * {characters // 5})
+        """,
+        mini_batches=1,
+    )
+    error = started.pool.run(started.mini_batches[0], 1).error or ""
+    assert error.startswith("ValueError: cannot parse: 日本語文書")
+    assert len(error) == MAX_ERROR_CHARACTERS
+    log = (started.directory.user / "error" / "node-0" / "process000.txt").read_text()
+    assert log.count("日本語文書") >= min(characters, 900_000) // 5
+    before = time.monotonic()
+    root_cause(error)
+    assert time.monotonic() - before < 0.1
+
+
+@pytest.mark.parametrize("text", ["日" * 200_000, "'" * 200_000, "'a " * 100_000, "a/" * 100_000])
+def test_root_causes_of_long_texts_take_linear_time(text: str) -> None:
+    before = time.monotonic()
+    root_cause(text)
+    assert time.monotonic() - before < 2
+
+
+def test_what_a_process_wrote_to_stderr_before_it_died(node: NodeFactory) -> None:
+    script = """
+        import os
+        def run(mini_batch):
+            os.write(2, b"libfoo: device lost\\n\\n")
+            os._exit(3)
+    """
+    assert error_of(node, script) == (
+        "the process ended during run(): exit code 3; stderr: libfoo: device lost"
+    )
+
+
+def test_what_an_earlier_mini_batch_wrote_to_stderr_is_not_the_cause(node: NodeFactory) -> None:
+    started = node("""
+        import os, sys
+        def run(mini_batch):
+            if "000" not in mini_batch[0]:
+                os._exit(3)
+            print("all is well", file=sys.stderr)
+            return mini_batch
+    """)
+    first, second, _ = [started.pool.run(mini_batch, 1) for mini_batch in started.mini_batches]
+    assert first.error is None
+    assert second.error == "the process ended during run(): exit code 3"
+
+
+def test_a_crash_names_the_line_of_the_script(node: NodeFactory) -> None:
+    script = "import ctypes\ndef run(mini_batch): ctypes.string_at(0)"
+    error = error_of(node, script)
+    assert error.startswith("the process ended during run(): signal SIGSEGV, peak memory ")
+    assert error.endswith("stderr: Fatal Python error: Segmentation fault")
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        ("parser.parse_args()", "the following arguments are required: --model"),
+        ("raise SystemExit(5)", "SystemExit: 5"),
+        ("raise SystemExit('no model')", "SystemExit: no model"),
+    ],
+)
+def test_why_a_script_exits(node: NodeFactory, code: str, cause: str) -> None:
+    started = node(f"""
+        import argparse
+        def init():
+            parser = argparse.ArgumentParser()
+            parser.add_argument("--model", required=True)
+            {code}
+        def run(mini_batch): return mini_batch
+    """)
+    with pytest.raises(InitKeepsFailing) as caught:
+        started.pool.run(started.mini_batches[0], 1)
+    assert cause in str(caught.value)
+
+
+def test_a_module_that_hides_one_of_pythons_is_named(node: NodeFactory) -> None:
+    started = node(
+        "def run(mini_batch): return mini_batch", files={"json.py": "raise ImportError('mine')"}
+    )
+    with pytest.raises(InitKeepsFailing) as caught:
+        started.pool.run(started.mini_batches[0], 1)
+    assert "exit code 1; stderr: ImportError: mine" in str(caught.value)
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_the_first_attempt_is_the_cause_when_the_second_fails_of_what_it_left(
+    node: NodeFactory, short: bool
+) -> None:
+    end = "return mini_batch[:1]" if short else "raise FileExistsError('folder exists')"
+    started = node(
+        f"""
+        import os, time
+        def run(mini_batch):
+            if os.path.exists("left"):
+                {end}
+            os.mkdir("left")
+            time.sleep(60)
+        """,
+        timeout=0.5,
+        mini_batches=1,
+    )
+    (mini_batch,) = started.mini_batches
+    first, second, third = [started.pool.run(mini_batch, attempt) for attempt in (1, 2, 3)]
+    timeout = "run() took longer than retry_settings.timeout: 0.5 s"
+    last = "run() returned 1 of 2 items" if short else "FileExistsError: folder exists"
+    assert first.error == timeout
+    assert second.error == f"{timeout} (attempt 1), then {last} (attempt 2)"
+    assert third.error == f"{timeout} (attempt 1), then {last} (attempt 3)"
+    assert root_cause(third.error) == timeout
+    assert third.traceback_file == first.traceback_file == "logs/user/error/node-0/process000.txt"
+
+
+def test_attempts_that_fail_alike_have_one_cause(node: NodeFactory) -> None:
+    started = node("def run(mini_batch): raise OSError(f'no file {id(object())}')", mini_batches=1)
+    (mini_batch,) = started.mini_batches
+    errors = [started.pool.run(mini_batch, attempt).error or "" for attempt in (1, 2)]
+    assert all(error.startswith("OSError: no file ") for error in errors)
+    assert "attempt" not in errors[1]

@@ -1,0 +1,44 @@
+"""Errors cross process boundaries: what is pickled reads the same afterwards."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import pkgutil
+
+import pytest
+
+import prefect_parallel
+from prefect_parallel.errors import InvalidFile, PrefectParallelError, Problem
+
+PROBLEMS = [Problem("unknown key", "a.yml", 3, hint="did you mean b?"), Problem("empty", "b.yml")]
+
+
+def subclasses(of: type[PrefectParallelError]) -> list[type[PrefectParallelError]]:
+    for module in pkgutil.walk_packages(prefect_parallel.__path__, "prefect_parallel."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    found = [of]
+    for kind in found:
+        found += kind.__subclasses__()
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize("kind", subclasses(InvalidFile))
+def test_invalid_files_keep_their_problems(kind: type[InvalidFile]) -> None:
+    error = kind(PROBLEMS)
+    read = pickle.loads(pickle.dumps(error))
+    assert type(read) is kind
+    assert str(read) == str(error)
+    assert len(str(read).splitlines()) == 3
+    assert read.problems == PROBLEMS
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in subclasses(PrefectParallelError) if not issubclass(kind, InvalidFile)]
+)
+def test_other_errors_keep_their_text(kind: type[PrefectParallelError]) -> None:
+    if kind.__init__ is not PrefectParallelError.__init__:
+        pytest.skip("made of other things than a text")
+    error = kind("found", allowed="this", hint="do that")
+    assert str(pickle.loads(pickle.dumps(error))) == "found\n    allowed: this\n    hint: do that"
