@@ -161,6 +161,21 @@ def test_a_script_is_looked_at_but_not_run(folder: Folder) -> None:
     assert "syntax error" in problem.message
 
 
+def test_modules_that_hide_those_of_python_or_a_package(folder: Folder) -> None:
+    folder.add("code/statistics_of_sales.py", "")
+    # Nothing that an entry process imports.
+    folder.add("code/turtle.py", "")
+    folder.load()
+    folder.add("code/json.py", "")
+    folder.add("code/pandas/__init__.py", "")
+    first, second = folder.problems()
+    assert (first.file, first.message) == (
+        str(folder.path / "code" / "json.py"),
+        "hides Python's module json, which entry processes import",
+    )
+    assert second.message == "hides the package pandas, which entry processes import"
+
+
 def test_code_that_is_one_file(folder: Folder) -> None:
     folder.replace("code: ./code", "code: ./code/entry.py")
     assert resolve(folder.load())

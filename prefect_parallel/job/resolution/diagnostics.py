@@ -6,7 +6,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from prefect_parallel.document import Document, KeyPath
+from prefect_parallel.errors import Problem
 from prefect_parallel.job.files.script_check import check_script
+from prefect_parallel.job.files.shadowed_modules import shadowed_modules
 from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.yaml_schema import Diagnostics
 
@@ -58,6 +60,12 @@ class JobDiagnostics(Diagnostics):
     def check_script(self, file: Path) -> None:
         """Add the problems of an entry script, with their places in the script."""
         self.problems += check_script(file, self.shown(file))
+
+    def check_modules(self, code: Path) -> None:
+        """Add a problem for each module of a code folder that hides one of Python or a package."""
+        for path, module in shadowed_modules(code).items():
+            message = f"hides {module}, which entry processes import"
+            self.problems.append(Problem(message, self.shown(path), hint="give it another name"))
 
     def shown(self, file: Path) -> str:
         """A file as the user would type it."""

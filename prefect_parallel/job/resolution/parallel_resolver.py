@@ -186,3 +186,5 @@ class ParallelResolver(StepResolver):
             )
         else:
             self.diagnostics.check_script(file)
+            if not is_file:
+                self.diagnostics.check_modules(code)
