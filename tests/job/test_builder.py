@@ -438,6 +438,10 @@ def test_misuse_is_told() -> None:
         step(y=1)
     with pytest.raises(AttributeError, match="no 'rows'"):
         _ = step.outputs.rows
+    with pytest.raises(
+        AttributeError, match="a command step has no 'comand'; did you mean command"
+    ):
+        step.comand = "ls"
 
     @pipeline
     def inner() -> None:

@@ -23,7 +23,7 @@ def test_five_mistakes_are_five_messages(folder: Folder) -> None:
         (
             folder.line_of("path: ./dta"),
             "jobs.first.inputs.files.path",
-            f"{folder.path} holds: code, data, pipeline.yml",
+            f"{folder.path} contains: code, data, pipeline.yml",
         ),
         (
             folder.line_of("mini_bach_size"),
@@ -202,3 +202,17 @@ def test_what_follows_from_a_mistake_is_not_told(folder: Folder, old: str, new: 
     folder.replace(old, new)
     keys = {problem.key for problem in folder.problems()}
     assert len(keys) == (2 if "comand" in new else 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("allowed_failed_count", "mini_batch_error_threshold"),
+        ("run_invocation_timeout", "retry_settings.timeout"),
+        ("node_count", "resources.instance_count"),
+    ],
+)
+def test_a_name_of_the_older_sdk_is_known(folder: Folder, old: str, new: str) -> None:
+    folder.replace('mini_batch_size: "5"', f"{old}: 5")
+    problem = folder.problem()
+    assert (problem.message, problem.hint) == ("unknown key", f"it is called {new} now")

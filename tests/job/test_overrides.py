@@ -82,7 +82,7 @@ def test_what_was_set_is_in_the_yaml(folder: Folder) -> None:
         ("=5", "no key"),
         ("a..b=5", "no key"),
         ("jobs.frist.mini_batch_size=5", "did you mean first?"),
-        ("jobs.first.mini_batch_size.x=5", "a value, not a mapping"),
+        ("jobs.first.mini_batch_size.x=5", "not a mapping, but a value"),
         ("jobs.first.mini_bach_size=5", "did you mean mini_batch_size?"),
         ("jobs.first.error_threshold=many", "a whole number, -1 or more"),
         ("jobs.first.inputs.files=./other", "--set jobs.first.inputs.files.path=./other"),

@@ -91,7 +91,7 @@ def test_an_environment_without_a_conda_file_asks_for_nothing(
         ("dependencies:\n  - --file=/etc/passwd", 2, "dependencies.0", "found '--file"),
         ("channels: conda-forge", 1, "channels", "found 'conda-forge'"),
         ("dependencies:\n  - pip: [-r none.txt]", 2, "dependencies.0.pip.0", "none.txt cannot be"),
-        ("dependencies:\n  - pip: [-r loop.txt]", 2, "dependencies.0.pip.0", "without end"),
+        ("dependencies:\n  - pip: [-r loop.txt]", 2, "dependencies.0.pip.0", "more than 20 deep"),
         ("dependencies: " + "[" * 300, 1, "", "nested deeper"),
         # Of so many libyaml itself says so, from 0.2.6 on.
         ("dependencies: " + "[" * 5000, 1, "", "nest"),

@@ -1,4 +1,4 @@
-"""What a pipeline in Python is made of, besides its steps."""
+"""Inputs, outputs, environments and tasks of a pipeline in Python."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 
 @dataclass(kw_only=True)
 class Input:
-    """An input: data with a path, or a declaration that a later call fills.
+    """An input: data with a path, or a declaration whose value a later call gives.
 
     Attributes:
         type: A data type, or "string", "integer", "number", "boolean".
-        path: Where the data is.
+        path: The location of the data.
         mode: How a step gets it.
-        default: Of a literal.
-        optional: Whether it may be left out.
-        min: The smallest number it may be.
-        max: The largest number it may be.
-        enum: All that it may be.
+        default: The value of a literal that is not given.
+        optional: Whether it may be omitted.
+        min: The smallest number allowed.
+        max: The largest number allowed.
+        enum: All values allowed.
         description: For people.
-        datastore: Where the path leads to.
+        datastore: The datastore of the path.
     """
 
     type: str = "uri_folder"
@@ -43,10 +43,10 @@ class Output:
 
     Attributes:
         type: A data type.
-        path: Where the author wants it; here it is in the run directory all the same.
+        path: Where Azure ML writes it; here, it is always in the run directory.
         mode: How a step writes it.
-        name: What it would be registered as in Azure; no meaning here, as its version has none.
-        version: Beside a name.
+        name: The name under which Azure ML registers it; no effect here.
+        version: The version of that name; no effect here.
         description: For people.
     """
 
@@ -60,18 +60,18 @@ class Output:
 
 @dataclass(kw_only=True)
 class Environment:
-    """An environment in place; steps run in the one that runs the pipeline, if it is not built.
+    """An inline environment. Unless it is built, steps run in the pipeline's Python.
 
     Attributes:
         name: For people.
         version: Beside a name.
         description: For people.
-        image: Of a container; changes nothing here.
-        build: The context of a container; changes nothing here.
-        conda_file: What it has to have: the path of a conda file, or its content.
+        image: The image of a container; no effect here.
+        build: The Docker context of a container; no effect here.
+        conda_file: The required packages: the path of a conda file, or its content.
         tags: For people.
-        properties: No meaning here.
-        datastore: No meaning here.
+        properties: No effect here.
+        datastore: No effect here.
     """
 
     name: str | None = None
@@ -92,9 +92,9 @@ class RunFunction:
     Attributes:
         code: The folder of the entry script, or the script itself.
         entry_script: Its path below that folder.
-        program_arguments: What it finds in `sys.argv`; some of it sets the run itself.
-        model: No meaning here.
-        append_row_to: Where what `run` returns goes, e.g. `${{outputs.scores}}`.
+        program_arguments: Its `sys.argv`; predefined arguments are settings of the step.
+        model: No effect here.
+        append_row_to: Where the results of `run` are joined, e.g. `${{outputs.scores}}`.
         environment: An `Environment`, or the name of one: `azureml:NAME`.
     """
 

@@ -42,38 +42,14 @@ def parallel_run_function(
     """A parallel step. The arguments are the keys of the step in YAML.
 
     It is named by `name`, else after the variable that it is assigned to. `retry_settings` is a
-    mapping, or anything with `max_retries` and `timeout`; `is_deterministic` has no meaning here.
+    mapping, or anything with `max_retries` and `timeout`; `is_deterministic` has no effect here.
     """
-    step = Step(
-        inputs,
-        outputs,
-        type="parallel",
-        name=name,
-        description=description,
-        tags=tags,
-        properties=properties,
-        display_name=display_name,
-        experiment_name=experiment_name,
-        compute=compute,
-        retry_settings=_retry_settings(retry_settings),
-        environment_variables=environment_variables,
-        logging_level=logging_level,
-        max_concurrency_per_instance=max_concurrency_per_instance,
-        error_threshold=error_threshold,
-        mini_batch_error_threshold=mini_batch_error_threshold,
-        task=task,
-        mini_batch_size=mini_batch_size,
-        partition_keys=partition_keys,
-        input_data=input_data,
-        identity=identity,
-    )
-    step.set_resources(
-        instance_count=instance_count,
-        instance_type=instance_type,
-        docker_args=docker_args,
-        shm_size=shm_size,
-    )
-    return step
+    if retry_settings is not None and not isinstance(retry_settings, Mapping):
+        retry_settings = {
+            "max_retries": retry_settings.max_retries,
+            "timeout": retry_settings.timeout,
+        }
+    return _step("parallel", locals())
 
 
 def command(
@@ -109,41 +85,26 @@ def command(
 
     It is named by `name`; a step that is made by calling it, after the variable that it is
     assigned to, else by `name`. After `timeout` seconds it is ended; `is_deterministic` and
-    `parent_job_name` have no meaning here.
+    `parent_job_name` have no effect here.
     """
-    step = Step(
-        inputs,
-        outputs,
-        type="command",
-        name=name,
-        description=description,
-        tags=tags,
-        properties=properties,
-        display_name=display_name,
-        command=command,
-        experiment_name=experiment_name,
-        environment=environment,
-        environment_variables=environment_variables,
-        distribution=distribution,
-        compute=compute,
-        code=code,
-        identity=identity,
-        services=services,
-        queue_settings=without_none({"job_tier": job_tier, "priority": priority}),
-    )
-    step.set_resources(
-        instance_count=instance_count,
-        instance_type=instance_type,
-        locations=locations,
-        docker_args=docker_args,
-        shm_size=shm_size,
-    )
-    if timeout is not None:
-        step.set_limits(timeout=timeout)
-    return step
+    return _step("command", locals())
 
 
-def _retry_settings(value: Any) -> Any:
-    if value is None or isinstance(value, Mapping):
-        return value
-    return {"max_retries": value.max_retries, "timeout": value.timeout}
+_RESOURCES = ("instance_count", "instance_type", "locations", "docker_args", "shm_size")
+_QUEUE_SETTINGS = ("job_tier", "priority")
+_UNUSED = ("is_deterministic", "parent_job_name")
+
+
+def _step(of_type: str, arguments: Mapping[str, Any]) -> Step:
+    """A step of the arguments of a function, each at its place in YAML."""
+    rest = dict(arguments)
+
+    def taken(names: Sequence[str]) -> dict[str, Any]:
+        return without_none({name: rest.pop(name, None) for name in names})
+
+    taken(_UNUSED)
+    inputs, outputs = rest.pop("inputs"), rest.pop("outputs")
+    resources, limits = taken(_RESOURCES), taken(["timeout"])
+    if queue_settings := taken(_QUEUE_SETTINGS):
+        rest["queue_settings"] = queue_settings
+    return Step(inputs, outputs, type=of_type, resources=resources, limits=limits, **rest)

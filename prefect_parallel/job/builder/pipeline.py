@@ -51,7 +51,7 @@ def pipeline(
 
 
 def pipeline(func: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
-    """Make a pipeline of a function that makes its steps.
+    """Make a pipeline from a function that makes its steps.
 
     The function's parameters become the pipeline's inputs; it may return a dict of outputs.
 
@@ -59,13 +59,13 @@ def pipeline(func: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
         func: The function.
         settings: `name`, `display_name`, `description`, `experiment_name`, `tags`, `compute`,
             `default_compute`, `default_datastore`, `continue_on_step_failure`, `force_rerun`.
-            The name, else the function's, is the display name if there is none; `version` has
-            no meaning here.
+            The name, else the function's, is the default of the display name; `version` has no
+            effect here.
 
     Returns:
-        What takes the pipeline's inputs and returns a `PipelineJob`; it raises InvalidPipeline
-        if that has mistakes. An input that is None is not given. Settings, and the types, modes
-        and paths of outputs may still be set on the job.
+        A function that takes the pipeline's inputs and returns a `PipelineJob`; it raises
+        InvalidPipeline if the job has errors. An input that is None is not given. The job's
+        settings, and types, modes and paths of its outputs may be changed later.
 
     Example:
         ```python
@@ -100,7 +100,7 @@ def pipeline(func: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
 
 
 class _Maker:
-    """A pipeline function, to be called with the pipeline's inputs."""
+    """A pipeline function, called with the pipeline's inputs."""
 
     def __init__(self, func: Callable[..., Any], settings: Mapping[str, Any]) -> None:
         functools.update_wrapper(self, func)
@@ -146,7 +146,7 @@ class _Maker:
 
 
 def _run(func: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
-    """What a function returns, and its variables at that moment."""
+    """The result of a function, and its variables when it returns."""
     variables: dict[str, Any] = {}
 
     def note(frame: FrameType, event: str, _: Any) -> None:
@@ -165,9 +165,9 @@ def _run(func: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[Any, M
 def _names(steps: list[Step], variables: Mapping[str, Any]) -> dict[Step, str]:
     """A name for each step.
 
-    It is the step's own, unless several steps in variables have the same: then the variables
-    tell them apart. A step without name and variable is named after one of the same template.
-    What is taken gets a number.
+    It is the step's own, unless several steps in variables have the same one: then it is the
+    variable's. A step without name and variable is named after one of the same template. A name
+    that is taken gets a number.
     """
     held = {
         id(value): name

@@ -1,4 +1,4 @@
-"""Steps, inputs and outputs as YAML would hold them."""
+"""Steps, inputs and outputs as YAML has them."""
 
 from __future__ import annotations
 
@@ -77,19 +77,21 @@ class Writer:
 
 
 _ONLY_IN_PYTHON = ("datastore", "properties")
-"""Of an environment: arguments that azure-ai-ml takes, and that are keys of no YAML."""
+"""Attributes of an environment in azure-ai-ml that are not keys in YAML."""
 
 _BINDINGS = (PipelineInput, StepOutput)
 
 
 def _unwrapped(value: Any) -> Any:
-    """What an input stands for: a step's only output, or what another input is given."""
+    """The value of an input: a step's only output, or the value of another input."""
     if isinstance(value, StepInput):
         return _unwrapped(value.value)
     if isinstance(value, Step):
         if len(value.made) != 1:
             made = ", ".join(value.made)
-            raise TypeError(f"a step with several outputs is no input; name one of: {made}")
+            raise TypeError(
+                f"a step with several outputs cannot be an input; give one of its outputs: {made}"
+            )
         return StepOutput(value, next(iter(value.made)))
     return value
 
@@ -117,7 +119,7 @@ def _check_limits(key: str, value: Any, declared: Input) -> None:
 
 
 def input_of(value: Any) -> Any:
-    """An input that is no binding."""
+    """An input that is not a binding."""
     if isinstance(value, Input):
         if value.type in LITERAL_TYPES:
             return value.default
@@ -131,7 +133,7 @@ def input_of(value: Any) -> Any:
 
 
 def pipeline_input(value: Any) -> Any:
-    """An input of the pipeline; forms show its description."""
+    """An input of the pipeline, with the description that forms show."""
     written = input_of(value)
     if isinstance(value, Input) and isinstance(written, dict) and value.description is not None:
         written["description"] = value.description
@@ -154,7 +156,7 @@ def _mode(mode: str | None) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Settings as YAML holds them."""
+    """A value as YAML has it."""
     if isinstance(value, RunFunction):
         task = {key: _plain(part) for key, part in vars(value).items()}
         return without_none({"type": "run_function", **task})

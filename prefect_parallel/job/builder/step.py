@@ -1,4 +1,4 @@
-"""A step in the making."""
+"""A step while its pipeline is made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
+from prefect_parallel.errors import did_you_mean
 from prefect_parallel.job.builder.entities import Input, Output
+from prefect_parallel.job.format.model import Model
+from prefect_parallel.job.models.steps import CommandStepModel, ParallelStepModel
 
 _OWN = (
     "component_name",
@@ -20,21 +23,28 @@ _OWN = (
     "inputs",
     "outputs",
 )
-"""Attributes of a step that are no settings."""
+"""Attributes of a step that are not keys in YAML."""
 
 _MAPPINGS = ("environment_variables", "limits", "resources", "retry_settings")
-"""Settings that are mappings, and that a step has from the start."""
+"""Keys whose values are mappings, which each step has."""
+
+
+_MODELS: Mapping[str, type[Model]] = {
+    "parallel": ParallelStepModel,
+    "command": CommandStepModel,
+}
+"""The models of steps, by type; their keys are the attributes of a step."""
 
 
 @dataclass(frozen=True)
 class PipelineInput:
-    """An input of the pipeline, as its function gets it."""
+    """An input of the pipeline, as its function receives it."""
 
     name: str
 
 
 class StepInput:
-    """An input of a step. What is set on it counts for this step: `step.inputs.x.mode = ...`."""
+    """An input of a step. Its attributes can be set for this step: `step.inputs.x.mode = ...`."""
 
     def __init__(self, step: Step, port: str) -> None:
         self.__dict__.update(step=step, port=port)
@@ -52,7 +62,7 @@ class StepInput:
         setattr(given, key, value)
 
     def _input(self) -> Input:
-        """What it is given, with type and mode: what is bound has those of the declaration."""
+        """Its value as an `Input`; a binding has the type and mode of the declaration."""
         if isinstance(self.value, Input):
             return self.value
         declared = self.step.declared.get(self.port)
@@ -61,9 +71,9 @@ class StepInput:
 
 
 class StepOutput:
-    """The output of a step, to be given to another or returned from a pipeline.
+    """The output of a step, to be given to another one or returned from a pipeline.
 
-    What is set on it counts for this step: `step.outputs.x.mode = ...`.
+    Its attributes can be set for this step: `step.outputs.x.mode = ...`.
     """
 
     def __init__(self, step: Step, port: str) -> None:
@@ -106,7 +116,7 @@ class Ports:
 
 
 class Attributes(dict[str, Any]):
-    """A mapping whose keys are attributes, too: `step.resources.instance_count = 2`."""
+    """A mapping whose keys are also attributes: `step.resources.instance_count = 2`."""
 
     def __getattr__(self, key: str) -> Any:
         if key.startswith("__"):
@@ -117,15 +127,15 @@ class Attributes(dict[str, Any]):
 
 
 class Step:
-    """A step, or the template of one: called with inputs it makes a step of a pipeline.
+    """A step, or the template of one: called with inputs, it makes a step of a pipeline.
 
-    Settings are attributes with the names of the keys in YAML, and may be changed.
+    The keys of the step in YAML are attributes, which may be changed.
 
     Attributes:
-        settings: By key.
-        component_name: Names it if nothing else does.
+        settings: The values of the keys.
+        component_name: The name of the template, used if the step has none.
         declared: The inputs of its template.
-        given: What it is given as inputs.
+        given: The values of its inputs.
         made: Its outputs.
         template: The step that was called to make it, or itself.
     """
@@ -150,10 +160,10 @@ class Step:
             steps.append(self)
 
     def __call__(self, **inputs: Any) -> Step:
-        """A step with these inputs; None is an input that is not given.
+        """A step with these inputs; an input that is None is not given.
 
         Raises:
-            TypeError: It has no such input.
+            TypeError: The template has no such input.
         """
         for wrong in inputs.keys() - self.given.keys():
             raise TypeError(f"no input {wrong!r}; there are: {', '.join(self.given)}")
@@ -180,6 +190,10 @@ class Step:
         elif name in _MAPPINGS and isinstance(value, Mapping):
             self.settings[name] = Attributes(value)
         else:
+            known = _MODELS[self.settings["type"]].all_keys()
+            if name not in known:
+                hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
+                raise AttributeError(f"a {self.settings['type']} step has no {name!r}; {hint}")
             self.settings[name] = value
 
     def set_resources(self, **resources: Any) -> None:
@@ -193,4 +207,4 @@ class Step:
 
 
 steps_so_far: ContextVar[list[Step] | None] = ContextVar("steps", default=None)
-"""The steps made so far in the pipeline function that runs now."""
+"""The steps made so far by the pipeline function that is running."""

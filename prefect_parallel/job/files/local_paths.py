@@ -1,4 +1,4 @@
-"""The local paths in a dumped pipeline or component, and where they lead."""
+"""The local paths in a dumped pipeline or component."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Kind: TypeAlias = Literal["data", "component", "code", "conda_file"]
 
 @dataclass(frozen=True)
 class LocalPath:
-    """A path on this machine, as a value in a tree.
+    """A path on this machine, as a value in a dumped pipeline.
 
     Attributes:
-        holder: The mapping that holds it; another path may be put there.
+        holder: The mapping that contains it; it may be changed there.
         key: Its key there.
         location: Absolute.
-        kind: What it leads to; an image's build folder goes with the code.
+        kind: What it is; the build folder of an image counts as code.
     """
 
     holder: dict[str, Any]
@@ -33,8 +33,8 @@ def make_paths_absolute(data: dict[str, Any], folder: Path) -> None:
     """Make the relative local paths of a dumped pipeline absolute, in place.
 
     Args:
-        data: What `PipelineJob.model_dump` returns.
-        folder: What its paths count from.
+        data: From `PipelineJob.dump`.
+        folder: The folder that its paths start from.
     """
     for path in paths_of_job(data, folder):
         path.holder[path.key] = path.location
@@ -50,7 +50,7 @@ def paths_of_job(data: dict[str, Any], folder: Path) -> Iterator[LocalPath]:
 
 
 def paths_of_step(data: dict[str, Any], folder: Path) -> Iterator[LocalPath]:
-    """What a dumped step, or a component, needs beside it: code, and files of environments."""
+    """The files that a dumped step or component needs: code, and files of environments."""
     task = data.get("task", {})
     for holder in (data, task):
         yield from _paths(holder, "code", folder)
@@ -61,10 +61,10 @@ def paths_of_step(data: dict[str, Any], folder: Path) -> Iterator[LocalPath]:
 
 
 def _data_paths(data: dict[str, Any], folder: Path) -> Iterator[LocalPath]:
-    for ports in (data.get("inputs", {}), data.get("outputs", {})):
-        for port in ports.values():
-            if isinstance(port, dict):
-                yield from _paths(port, "path", folder, "data")
+    for named in (data.get("inputs", {}), data.get("outputs", {})):
+        for each in named.values():
+            if isinstance(each, dict):
+                yield from _paths(each, "path", folder, "data")
 
 
 def _paths(

@@ -1,4 +1,4 @@
-"""Where paths of a pipeline lead."""
+"""Locations of the paths in a pipeline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def location_of(path: str, folder: Path) -> str:
 
     Args:
         path: As written; `file:` is local, with or without slashes.
-        folder: What a relative one counts from.
+        folder: The folder that a relative path starts from.
     """
     if path.startswith("file://"):
         path = unquote(path.removeprefix("file://").removeprefix("localhost"))
@@ -32,7 +32,7 @@ def is_local(location: str) -> bool:
 
 
 def kind_of(path: Path) -> Kind | None:
-    """What a path leads to; None for nothing, and for what cannot be looked at or is no path."""
+    """The kind of a path; None if nothing is there, or it cannot be accessed."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
@@ -49,14 +49,14 @@ def misfit(location: str, of_type: str) -> tuple[str, str | None] | None:
         hint = None
         if kind_of(near) == "folder":
             names = sorted(child.name for child in near.glob("*"))[:8]
-            hint = f"{near} holds: {', '.join(names)}" if names else f"{near} is empty"
+            hint = f"{near} contains: {', '.join(names)}" if names else f"{near} is empty"
         return f"there is no {path}", hint
     if of_type == "uri_file" and kind == "folder":
         return f"{path} is a folder", "write type: uri_folder"
     if of_type == "uri_folder" and kind == "file":
-        return f"{path} is a file", "write type: uri_file, or name the folder"
+        return f"{path} is a file", "write type: uri_file, or give the folder"
     if of_type == "mltable" and kind == "folder" and kind_of(path / "MLTable") != "file":
         return f"there is no file MLTable in {path}", None
     if of_type == "mltable" and kind == "file" and path.name != "MLTable":
-        return f"{path} is not a folder", "name the folder that holds the file MLTable"
+        return f"{path} is not a folder", "give the folder that contains the file MLTable"
     return None

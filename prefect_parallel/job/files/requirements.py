@@ -1,4 +1,4 @@
-"""What the conda file of an environment asks for."""
+"""Requirements in the conda file of an environment."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _INCLUDE = re.compile(r"(?:-r|--requirement)[\s=]*(\S.*)")
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
 
 MAX_INCLUDES = 20
-"""How deep requirements files may name each other."""
+"""Maximum depth of requirements files that include each other."""
 
 
 class WrongRequirement(Exception):
-    """What stands at a path of a conda file cannot stand there."""
+    """The value at a path of a conda file is not allowed."""
 
     def __init__(self, path: KeyPath, message: str, allowed: str | None = None) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class CondaSpec:
     Attributes:
         text: As written.
         name: In lower case.
-        versions: What is allowed, each as PEP 440 writes it, any of which will do; none: all are.
+        versions: Allowed versions, as alternatives in the syntax of PEP 440. Empty: all.
     """
 
     text: str
@@ -48,7 +48,7 @@ class CondaSpec:
 
     @classmethod
     def parse(cls, text: str) -> CondaSpec:
-        """The package; what only conda understands (a URL, say) is its own name."""
+        """The package; text that only conda understands, such as a URL, is its own name."""
         match = _SPEC.fullmatch(text.strip())
         if match is None:
             return cls(text.strip(), text.strip())
@@ -60,14 +60,14 @@ class CondaSpec:
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a conda file lists.
+    """The content of a conda file.
 
     Attributes:
-        source: The file as the pipeline names it, or the key that it stands at.
-        python: The interpreter, if the file says.
-        pip: Lines for pip, as written; the requirements files that they name are read in.
+        source: The file as the pipeline names it, or the key whose value it is.
+        python: The interpreter, if the file names one.
+        pip: Lines for pip, as written, with the lines of included requirements files.
         conda: All other packages.
-        channels: Where conda looks for them.
+        channels: The channels of conda packages.
     """
 
     source: str
@@ -77,7 +77,7 @@ class Requirements:
     channels: tuple[str, ...]
 
     def to_conda(self) -> dict[str, Any]:
-        """The content of a conda file that lists the same, and names no other file."""
+        """The content of an equivalent conda file that includes no other file."""
         packages = [*([self.python] if self.python else ()), *self.conda]
         pip = [{"pip": list(self.pip)}] if self.pip else []
         dependencies = [*(package.text for package in packages), *pip]
@@ -90,10 +90,10 @@ def requirements_in(data: Mapping[str, Any], source: str, folder: Path) -> Requi
     Args:
         data: The content.
         source: See `Requirements`.
-        folder: What paths of requirements files count from.
+        folder: The folder that paths of requirements files start from.
 
     Raises:
-        WrongRequirement: It is not what conda reads.
+        WrongRequirement: conda could not read the content.
     """
     specs: list[CondaSpec] = []
     lines: list[str] = []
@@ -131,14 +131,16 @@ def _text(value: Any, path: KeyPath) -> str:
 
 
 def _lines(line: str, path: KeyPath, folder: Path, depth: int = 0) -> list[str]:
-    """A line for pip, or those of the requirements file that it names."""
+    """A line for pip, or the lines of the requirements file that it includes."""
     line = _COMMENT.sub("", line).strip()
     include = _INCLUDE.fullmatch(line)
     if include is None:
         return [line] if line else []
     file = folder / include[1]
     if depth == MAX_INCLUDES:
-        raise WrongRequirement(path, f"{file}: requirements files that name each other without end")
+        raise WrongRequirement(
+            path, f"{file}: requirements files include each other more than {MAX_INCLUDES} deep"
+        )
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
@@ -148,7 +150,7 @@ def _lines(line: str, path: KeyPath, folder: Path, depth: int = 0) -> list[str]:
 
 
 def _pep440(constraint: str) -> str:
-    """Conda's `=1.21` and `1.21` as PEP 440 has them."""
+    """Conda's `=1.21` and `1.21` in the syntax of PEP 440."""
     clauses = [_clause(part.replace(" ", "")) for part in constraint.split(",")]
     return ",".join(filter(None, clauses))
 

@@ -1,4 +1,4 @@
-"""What can be known of an entry script without running it."""
+"""Checks of an entry script that do not run it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_script(script: Path, shown_as: str) -> list[Problem]:
 
 
 def _names(body: list[ast.stmt]) -> Iterator[str]:
-    """What the statements define in the module, those under `if`, `try`, `with` included."""
+    """The names that statements define, including those under `if`, `try` and `with`."""
     for statement in body:
         match statement:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):

@@ -106,6 +106,8 @@ class Model:
         given: The names of the attributes that were given, in order.
     """
 
+    old_names: ClassVar[Mapping[str, str]] = {}
+    """Old names of keys, for hints."""
     no_effect: ClassVar[frozenset[str]] = frozenset()
     """Keys of Azure ML that have no effect here."""
     _declared: ClassVar[tuple[Callable[[], Mapping[str, Key]], ...]] = ()
@@ -185,7 +187,10 @@ class Model:
         for name, child in section.items():
             at = (*path, name)
             if name not in attributes:
-                reading.add(at, "unknown key", **advice_for(name, sorted(attributes)), of_key=True)
+                advice = advice_for(name, sorted(attributes))
+                if name in cls.old_names:
+                    advice["hint"] = f"it is called {cls.old_names[name]} now"
+                reading.add(at, "unknown key", **advice, of_key=True)
             elif child is None:
                 hint = "give it a value, or leave the key out"
                 reading.refuse(at, Refused("the key has nothing after it (null)", hint=hint))

@@ -1,4 +1,4 @@
-"""Values put into a document: `--set jobs.score.mini_batch_size=1mb`, or those of another file."""
+"""Overrides of values in a document, by `--set jobs.score.mini_batch_size=1mb` or another file."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from prefect_parallel.errors import InvalidPipeline, Problem, did_you_mean
 from prefect_parallel.yaml_file import MAX_DEPTH, parse_document
 
 MAX_DIGITS = 10
-"""Of an item's number in a list."""
+"""Maximum number of digits of an index in a list."""
 
 
 def apply_overrides(document: Document, overrides: Sequence[str]) -> None:
     """Put each `a.b.c=value` into the document.
 
-    A value is text, unless it begins with `{` or `[`: then it is YAML. Text stays text where
-    text stood before; elsewhere it is what its key wants it to be.
+    A value that begins with `{` or `[` is YAML, any other one is text. Where the document has
+    text, it stays text; elsewhere, its key decides its type.
 
     Raises:
-        InvalidPipeline: One of them is not of that form, or leads nowhere.
+        InvalidPipeline: An override is malformed, or its key does not exist.
     """
     problems: list[Problem] = []
     for argument in overrides:
@@ -35,13 +35,13 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> None:
 def merge(
     document: Document, changes: Section, source: Document, *, but: Collection[str] = ()
 ) -> None:
-    """Put what another file says into a document, mapping by mapping; lists are replaced.
+    """Put the values of another file into a document, mapping by mapping; lists are replaced.
 
     Args:
-        document: Is changed.
-        changes: A mapping of the other file, to stand at the top of this one.
+        document: The document to change.
+        changes: A mapping of the other file; its keys are top-level keys of the document.
         source: The other file.
-        but: Keys of `changes` that are not meant.
+        but: Keys of `changes` to leave out.
     """
     top = changes.path
 
@@ -81,19 +81,19 @@ def _apply(document: Document, argument: str) -> None:
     elif _child(node, last) is not None:
         node[int(last)] = value
     else:
-        raise InvalidPipeline([Problem("the list has no such item", name, key=dotted_path)])
+        raise InvalidPipeline([Problem("the list has no such index", name, key=dotted_path)])
     document.origins[full_path] = name
 
 
 def _step_into(node: Section | Items, path: KeyPath, key: str, name: str) -> Section | Items:
     child = _child(node, key)
-    # A mapping that the file does not have is made; a step never is: its name is misspelt.
+    # A missing mapping is made, but not a missing step: its name is misspelt.
     if child is None and isinstance(node, Section) and path != ("jobs",):
         child = Section((*path, key))
         node.put(key, child)
     if isinstance(child, (Section, Items)):
         return child
-    message = "there is no such key" if child is None else "that is a value, not a mapping"
+    message = "there is no such key" if child is None else "not a mapping, but a value"
     known = list(node) if isinstance(node, Section) else []
     raise InvalidPipeline(
         [Problem(message, name, key=dotted((*path, key)), hint=did_you_mean(key, known))]
@@ -108,7 +108,7 @@ def _value(old: Any, path: KeyPath, text: str, document: Document, name: str) ->
     if isinstance(old, Section) and "path" in old:
         hint = f"--set {dotted(path)}.path={text}"
         raise InvalidPipeline(
-            [Problem("that is data, not a single value", name, key=dotted(path), hint=hint)]
+            [Problem("not a single value, but data", name, key=dotted(path), hint=hint)]
         )
     return text if type(old) is str else Typed(text)
 
@@ -121,7 +121,7 @@ def _child(node: Section | Items, key: str) -> Any:
 
 
 def _move(value: Any, path: KeyPath) -> None:
-    """Tell a tree where it stands now."""
+    """Set the paths in a tree."""
     if isinstance(value, (Section, Items)):
         value.path = path
         children = value.items() if isinstance(value, Section) else enumerate(value)

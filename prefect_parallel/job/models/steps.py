@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from prefect_parallel.document import KeyPath, Section, shown
@@ -32,7 +33,7 @@ from prefect_parallel.job.models.step_parts import (
     Services,
     Task,
 )
-from prefect_parallel.job.settings.parallel_settings import keys_at_top, keys_of
+from prefect_parallel.job.settings.parallel_settings import OLD_NAMES, keys_at_top, keys_of
 
 STEP_TYPES = ("parallel", "command")
 
@@ -50,6 +51,8 @@ _VARIABLES_EXAMPLES = [{"TOKEN": "{{ prefect.blocks.secret.my-token }}"}]
 
 class ParallelKeys(Model, declared=lambda: keys_of(None)):
     """The keys that parallel steps and parallel components have in common."""
+
+    old_names: ClassVar[Mapping[str, str]] = OLD_NAMES
 
     input_data: Text | None = optional(
         "The input that is split into mini-batches; must be given.", examples=["${{inputs.rows}}"]

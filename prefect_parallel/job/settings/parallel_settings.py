@@ -56,6 +56,7 @@ class Setting:
         argument: What its predefined program argument must be; None if there is none. The
             argument wins over the key.
         examples: Values that it may have.
+        old_name: Its name in `ParallelRunConfig` of Azure's SDK v1, for hints.
         name: The name of its key, program argument and field.
     """
 
@@ -67,6 +68,7 @@ class Setting:
     at_top: bool = False
     argument: Validator | None = None
     examples: tuple[Any, ...] = ()
+    old_name: str = ""
     name: str = ""
 
     @property
@@ -110,11 +112,13 @@ class ParallelSettings:
         default=1,
         key=_COUNT,
         group="resources",
+        old_name="node_count",
         at_top=True,
     )
     max_concurrency_per_instance: int | None = setting(
         "The number of slots of a node: so many mini-batches run at a time. By default 1 on a node"
         " with GPUs, else the number of its cores.",
+        old_name="process_count_per_node",
         key=_COUNT,
         inherit=Inherit.IF_EMPTY,
     )
@@ -123,6 +127,7 @@ class ParallelSettings:
         default=2,
         key=IntegerValidator(0),
         group="retry_settings",
+        old_name="run_max_try",
     )
     timeout: int = setting(
         "Maximum duration of one `run`, in seconds; then its process is ended, with all that it"
@@ -130,12 +135,14 @@ class ParallelSettings:
         default=60,
         key=TIMEOUT,
         group="retry_settings",
+        old_name="run_invocation_timeout",
     )
     mini_batch_error_threshold: int = setting(
         "Maximum number of failed mini-batches; one more fails the step at once. -1: unlimited.",
         default=-1,
         key=_THRESHOLD,
         inherit=Inherit.IF_EMPTY,
+        old_name="allowed_failed_count",
     )
     error_threshold: int = setting(
         "Maximum number of failed items; one more fails the step at once. -1: unlimited. The"
@@ -204,6 +211,12 @@ SETTINGS: Mapping[str, Setting] = {
     for each in fields(ParallelSettings)
 }
 """All declarations, by name."""
+
+
+OLD_NAMES: Mapping[str, str] = {
+    each.old_name: ".".join(each.path) for each in SETTINGS.values() if each.old_name
+}
+"""Names of settings in Azure's SDK v1, and the keys that they have here."""
 
 
 def keys_of(group: str | None) -> Mapping[str, Key]:

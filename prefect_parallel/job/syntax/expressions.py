@@ -1,6 +1,6 @@
-"""`${{...}}` and `$[[...]]`: what they say, and what stands there in the end.
+"""Expressions, `${{...}}`, and optional parts, `$[[...]]`.
 
-Which of them may stand where is the business of whoever reads the key; see `resolve`.
+Which expressions are allowed where is decided by the code that reads a key; see `resolution`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ FORMS = {
     "${{parent.inputs.NAME}}": "An input of the pipeline.",
     "${{parent.outputs.NAME}}": "An output of the pipeline: an output of the step is bound to it.",
     "${{parent.jobs.STEP.outputs.NAME}}": "An output of another step, which then runs first.",
-    "${{parent.jobs.STEP.inputs.NAME}}": "What another step is given.",
+    "${{parent.jobs.STEP.inputs.NAME}}": "An input of another step.",
     "${{name}}": "The run's name, in the path of an output.",
     "${{default_datastore}}": "`settings.default_datastore`, in the path of an output.",
 }
-"""All that there are, and what each stands for."""
+"""All forms, and the meaning of each."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Expression:
 
     Attributes:
         words: `("parent", "inputs", "x")`.
-        start: Where it begins in the text around it.
-        end: Where it ends.
+        start: Its start in the text.
+        end: Its end in the text.
     """
 
     words: tuple[str, ...]
@@ -49,7 +49,7 @@ class Expression:
 
     @property
     def form(self) -> str | None:
-        """As `${{parent.inputs.NAME}}`, with NAME and STEP for names; None if none is like it."""
+        """Its form, such as `${{parent.inputs.NAME}}`; None if it has none of them."""
         match self.words:
             case ("inputs" | "outputs" as side, _):
                 return f"${{{{{side}.NAME}}}}"
@@ -78,7 +78,7 @@ def find(text: str) -> list[Expression]:
 
 
 def whole(value: object) -> Expression | None:
-    """The expression, if the value is one and nothing else."""
+    """The expression, if the whole value is one."""
     if not isinstance(value, str):
         return None
     match = _EXPRESSION.fullmatch(value.strip())
@@ -86,26 +86,25 @@ def whole(value: object) -> Expression | None:
 
 
 def malformed(text: str) -> str | None:
-    """The beginning of a `${{` that is never closed or holds braces; None if there is none."""
+    """The start of a `${{` that is not closed, or contains braces; None if there is none."""
     rest = _EXPRESSION.sub("", text)
     at = rest.find("${{")
     return rest[at : at + 30] if at >= 0 else None
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """Put values in, by key (`inputs.x`); an expression without a value stays as it is."""
+    """Replace expressions by values, by key (`inputs.x`); those without a value are kept."""
     return _EXPRESSION.sub(lambda match: values.get(match[1].strip(), match[0]), text)
 
 
 def keep_given(text: str, missing: Collection[str]) -> str:
-    """Take out each `$[[...]]` that holds an input without value; of the others, the brackets.
+    """Remove each `$[[...]]` that contains an input without a value; of others, the brackets.
 
     Args:
         text: The text.
         missing: Keys of the inputs that were not given, e.g. `inputs.note`.
     """
-    # Not by a regular expression: looking for the end of each of many that are not closed takes
-    # for ever.
+    # Not by a regular expression, which takes quadratic time on many unclosed brackets.
     kept, at = [], 0
     while (start := text.find("$[[", at)) >= 0 and (end := text.find("]]", start + 3)) >= 0:
         inside = text[start + 3 : end]

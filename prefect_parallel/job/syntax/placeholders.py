@@ -1,6 +1,6 @@
-"""`{{ prefect.blocks... }}` and `{{ prefect.variables... }}` in text, as `prefect.yaml` has them.
+"""`{{ prefect.blocks... }}` and `{{ prefect.variables... }}` in text, as in `prefect.yaml`.
 
-Here they are only found and checked; what they stand for is looked up when it is needed.
+They are only found and checked here; their values are looked up when they are needed.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ ALLOWED = "{{ prefect.blocks.TYPE.NAME }}, or {{ prefect.variables.NAME }}"
 
 
 def placeholders(text: str) -> list[str]:
-    """What stands between the braces, in order: `prefect.variables.region`."""
+    """The contents of the braces, in order: `prefect.variables.region`."""
     return [match[1].rstrip() for match in _PLACEHOLDER.finditer(text)]
 
 
 def malformed_placeholder(text: str) -> str | None:
-    """One that names neither a block nor a variable; None if there is none."""
+    """A placeholder that names neither a block nor a variable; None if there is none."""
     return next((each for each in placeholders(text) if not _FORMS.fullmatch(each)), None)
 
 
 def fill_placeholders(text: str, values: Mapping[str, str]) -> str:
-    """Put values in; what looks like a placeholder in them stays as it is."""
+    """Replace placeholders by values; placeholders in values are kept."""
     return _PLACEHOLDER.sub(lambda match: values[match[1].rstrip()], text)
