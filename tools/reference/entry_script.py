@@ -54,7 +54,7 @@ _RETURN = """\
 Fewer than the mini-batch contains, or any other type, is a [failed attempt](../failures.md). In a
 step with `partition_keys` and without `append_row_to`, any number is allowed. The results are
 written to the aggregated output in the order of the input. The name of the output determines its
-format."""
+format. In text, a line break inside an element is written as `\\n` or `\\r`."""
 
 _AROUND = """\
 - `sys.argv` contains the script's name and all of `program_arguments`, including the
