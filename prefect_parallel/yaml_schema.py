@@ -85,7 +85,7 @@ class Scalar:
 def _is_regex(text: str) -> bool:
     try:
         re.compile(text)
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         return False
     return True
 

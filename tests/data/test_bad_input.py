@@ -255,6 +255,17 @@ MISTAKES = [
     ("paths: [{file: a*.csv}]\n", "1:16: paths.0.file: 'a*.csv' contains wildcards", "pattern"),
     ("paths: [{pattern: a**/b}]\n", "** must be a whole path segment", ""),
     ("paths: [{file: a, folder: b}]\n", "1:9: paths.0: expected one key, found 2", ""),
+    ("paths: [{pattern: './[z-a].csv'}]\n", "paths.0.pattern: invalid pattern '[z-a].csv'", ""),
+    (
+        "paths: []\ntransformations:\n- keep_columns: {pattern: '('}\n",
+        "keep_columns.pattern: found '('",
+        "a regular expression",
+    ),
+    (
+        "paths: []\ntransformations:\n- keep_columns: {pattern: 'a{99999999999}'}\n",
+        "keep_columns.pattern: found 'a{99999999999}'",
+        "a regular expression",
+    ),
     ("paths: [a.csv]\n", "1:9: paths.0: found 'a.csv'", ""),
     (
         "paths: [{file: a}]\ntransformations:\n- read_delimitd\n",

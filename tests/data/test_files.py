@@ -11,6 +11,7 @@ from prefect_parallel.data import BySize, load_files, load_table, open_reader, p
 from prefect_parallel.data.locations.folder_entries import sorted_entries
 from prefect_parallel.errors import EmptyInput, InvalidInput, InvalidMLTable, UnreadableMiniBatch
 from tests.data.conftest import MakeTable
+from tests.data.test_by_key import parquet
 
 
 def names(folder: Path, paths: list[str]) -> list[str]:
@@ -207,3 +208,35 @@ def test_a_column_that_paths_give_twice(make_table: MakeTable) -> None:
     folder = make_table({"x/a": b""}, extract, extract)
     with pytest.raises(InvalidInput, match="MLTable: 'a' is both a column and a placeholder"):
         load_files(str(folder)).paths()
+
+
+@pytest.mark.parametrize(
+    ("read", "content"),
+    [
+        ("read_delimited", b"a\n1\n2\n"),
+        ("read_json_lines", b'{"a": 1}\n{"a": 2}\n'),
+        ("read_parquet", parquet({"a": [1, 2]})),
+    ],
+)
+@pytest.mark.parametrize("name", [b"\xff.data", b"back\\slash.data", "é.data".encode()])
+def test_names_that_are_not_utf8_and_backslashes(
+    tmp_path: Path, read: str, content: bytes, name: bytes
+) -> None:
+    file = os.path.join(os.fsencode(tmp_path), name)  # noqa: PTH118
+    Path(os.fsdecode(file)).write_bytes(content)
+    shown = str(tmp_path / name.decode(errors="backslashreplace"))
+    extract = "{extract_columns_from_partition_format: {partition_format: '/{name}.data'}}"
+    for step in ("", ", {take: 2}", f", {extract}"):
+        (tmp_path / "MLTable").write_text(
+            "paths: [{pattern: '*.data'}]\ntransformations:"
+            f" [{{{read}: {{include_path_column: true}}}}{step}]\n"
+        )
+        frame = load_table(str(tmp_path)).to_pandas()
+        assert frame["a"].tolist() == [1, 2]
+        assert set(frame["Path"]) == {shown}
+    (tmp_path / "MLTable").write_text(
+        "paths: [{pattern: '*.data'}]\ntransformations: [{take: 2}]\n"
+    )
+    files = load_files(str(tmp_path))
+    assert [os.fsencode(path) for path in files.paths()] == [file]
+    assert files.to_pandas()["Path"].tolist() == [shown]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prefect_parallel.data import File, FileCache, Location
-from prefect_parallel.errors import UnreadableMiniBatch
+from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 from tests.remote.conftest import Store
 from tests.remote.http_server import HttpServer
 
@@ -49,3 +49,21 @@ def test_a_folder_and_names_that_lead_out_of_it(s3: Store, tmp_path: Path) -> No
     assert (copy / "deep" / "config").read_bytes() == b"2"
     outside = [path for path in tmp_path.rglob("evil") if not path.is_relative_to(copy)]
     assert outside == []
+
+
+@pytest.mark.parametrize("keys", [("in/a", "in/a/b"), ("in/a/b", "in/a")])
+def test_a_file_and_a_folder_of_the_same_name(
+    s3: Store, tmp_path: Path, keys: tuple[str, str]
+) -> None:
+    for key in keys:
+        s3.write(key, b"1")
+    cache = FileCache(tmp_path)
+    first, second = (
+        Location(f"azureml://datastores/store/paths/{key}", s3.datastores) for key in keys
+    )
+    cache.file(first, first.file())
+    with pytest.raises(UnreadableMiniBatch, match="a file and a folder have the same name"):
+        cache.file(second, second.file())
+    whole = Location("azureml://datastores/store/paths/in", s3.datastores)
+    with pytest.raises(InvalidInput, match="in/a: a file and a folder have the same name"):
+        cache.input(whole)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -61,7 +62,8 @@ class Parquet(TableFormat):
     def _open(self, file: File) -> pq.ParquetFile:
         location = Location(file.path, self._datastores)
         if not location.is_remote:
-            return pq.ParquetFile(location.path)
+            # As bytes: Arrow encodes text as UTF-8, which not every name is.
+            return pq.ParquetFile(pa.OSFile(os.fsencode(location.path)))
         # Neighbouring columns are fetched together.
         return pq.ParquetFile(location.open(file.size), pre_buffer=True)
 

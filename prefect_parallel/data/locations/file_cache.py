@@ -20,6 +20,7 @@ from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 _AT_A_TIME = 8
 
 _FILES = "files"
+_FILE_AND_FOLDER = "a file and a folder have the same name: use `mode: direct`"
 _LOCKS = ".locks"
 
 
@@ -56,6 +57,12 @@ class FileCache:
 
         try:
             self._once(path, fetch)
+            if path.is_dir():
+                raise IsADirectoryError(0, _FILE_AND_FOLDER)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UnreadableMiniBatch(
+                f"{location.path}: cannot be fetched: {_FILE_AND_FOLDER}"
+            ) from error
         except OSError as error:
             raise UnreadableMiniBatch(
                 f"{location.path}: cannot be fetched: {error.strerror}"
@@ -114,6 +121,12 @@ def copy_all(location: Location, target: Path) -> None:
     if not files:
         raise FileNotFoundError(0, "no such file or folder")
     root = location.path.rstrip("/")
+    paths = {file.path for file in files}
+    for file in files:
+        above = file.path
+        while len(above := above.rpartition("/")[0]) > len(root):
+            if above in paths:
+                raise FileExistsError(0, f"{above}: {_FILE_AND_FOLDER}")
 
     def fetch(file: File) -> None:
         path = target.joinpath(*map(_safe, file.path[len(root) + 1 :].split("/")))

@@ -35,11 +35,20 @@ def find_files(folder: Location, parts: Sequence[str] = EVERY_FILE) -> Iterator[
     Raises:
         InvalidInput: A folder cannot be listed.
     """
-    matchers = [None if part == _ANY_FOLDERS else _matcher(part) for part in parts]
+    matchers = compile_pattern(parts)
     if folder.is_remote:
         yield from _remote(folder, matchers)
     else:
         yield from _walk(folder.path, matchers, frozenset([0]), ())
+
+
+def compile_pattern(parts: Sequence[str]) -> Matchers:
+    """Compiles the segments of a pattern.
+
+    Raises:
+        ValueError: A segment is not a valid pattern.
+    """
+    return [None if part == _ANY_FOLDERS else _matcher(part) for part in parts]
 
 
 def files_at(location: Location) -> list[File]:
@@ -85,7 +94,10 @@ def _matcher(part: str) -> re.Pattern[str]:
             continue
         text += {"*": ".*", "?": "."}.get(rest[0], re.escape(rest[0]))
         position += 1
-    return re.compile(text, re.DOTALL)
+    try:
+        return re.compile(text, re.DOTALL)
+    except re.error as error:
+        raise ValueError(f"invalid pattern {part!r}: {error.msg}") from error
 
 
 def _walk(

@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from prefect_parallel.data.locations.listing import EVERY_FILE, find_files, has_wildcards
+from prefect_parallel.data.locations.listing import (
+    EVERY_FILE,
+    compile_pattern,
+    find_files,
+    has_wildcards,
+)
 from prefect_parallel.data.locations.location import MLTABLE, Location
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.data.mltable.transformation_schemas import (
@@ -235,6 +240,11 @@ class _Reader:
                 self.diagnostics.add(path, f"{text!r} contains wildcards", hint="use `pattern:`")
         elif any("**" in part and part != "**" for part in text.split("/")):
             self.diagnostics.add(path, f"{text!r}: ** must be a whole path segment")
+        else:
+            try:
+                compile_pattern(text.split("/"))
+            except ValueError as error:
+                self.diagnostics.add(path, str(error))
 
     def _transformations(self) -> Iterator[Transformation]:
         reads = 0

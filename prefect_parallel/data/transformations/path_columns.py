@@ -68,7 +68,8 @@ def _spread(path_columns: dict[str, Any], batch: RowBatch) -> dict[str, Column]:
 
 
 def path_batch(paths: Sequence[str]) -> RowBatch:
-    """A table with the column `Path`."""
-    return RowBatch(
-        {PATH: pa.array([path.replace("\\", "/") for path in paths], pa.string())}, len(paths)
-    )
+    """A table with the column `Path`, in which bytes that are not UTF-8 are escaped."""
+    texts = [
+        path.encode(errors="surrogateescape").decode(errors="backslashreplace") for path in paths
+    ]
+    return RowBatch({PATH: pa.array(texts, pa.string())}, len(paths))
