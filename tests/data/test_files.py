@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -240,3 +241,26 @@ def test_names_that_are_not_utf8_and_backslashes(
     files = load_files(str(tmp_path))
     assert [os.fsencode(path) for path in files.paths()] == [file]
     assert files.to_pandas()["Path"].tolist() == [shown]
+
+
+@pytest.mark.parametrize(
+    ("type_", "size", "note"),
+    [
+        ("mltable", "1000", "mini_batch_size 1000 means 1,000 bytes, .* write 1000kb"),
+        ("mltable", 1000, "mini_batch_size 1000 means 1,000 bytes"),
+        ("mltable", "1kb", None),
+        ("mltable", None, None),
+        ("uri_file", "10mb", "a uri_file is one mini-batch, .* use an mltable"),
+        ("uri_file", "1", None),
+        ("uri_folder", "10kb", "means 10,240 files, .* without kb"),
+        ("uri_folder", "10", None),
+    ],
+)
+def test_a_size_whose_unit_does_not_suit_the_input_is_noted(
+    make_table: MakeTable, type_: str, size: str | int | None, note: str | None
+) -> None:
+    folder = make_table([b"a\n1\n"], "read_delimited")
+    path = folder / "0.data" if type_ == "uri_file" else folder
+    notes = plan(str(path), type=type_, mode=None, split=BySize.parse(size)).notes
+    assert len(notes) == (note is not None)
+    assert all(re.search(note or "", each) for each in notes)

@@ -84,6 +84,18 @@ def make_plan(
     work_folder: str | None = None,
 ) -> Plan:
     """Like `plan`, but an empty input is a plan without mini-batches."""
+    made = _plan_input(place, type, mode, split, work_folder)
+    note = split.note(made.kind, type) if isinstance(split, BySize) else None
+    return replace(made, notes=(*made.notes, note)) if note else made
+
+
+def _plan_input(
+    place: Location,
+    type: str,  # noqa: A002
+    mode: str | None,
+    split: BySize | ByKeys,
+    work_folder: str | None,
+) -> Plan:
     fetch = mode != "direct"
     if type == "mltable":
         table = MLTable.load(place)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from prefect_parallel.errors import InvalidInput
 
@@ -16,28 +17,31 @@ class BySize:
     """Mini-batches of about the same size.
 
     Attributes:
-        amount: Files for a list of files, bytes for a table; at least 1. None: the default.
+        amount: Number of files of a list, or of bytes of a table; at least 1. None: the default.
+        unit: Unit as written, in lower case; empty if there is none. None: unknown.
     """
 
     amount: int | None = None
+    unit: str | None = field(default=None, compare=False)
 
     @classmethod
     def parse(cls, text: str | int | None) -> BySize:
-        """Reads a `mini_batch_size`: `10`, `"10"`, `"10kb"`, `"1mb"`, `"2GB"`; 1 kb is 1024 bytes.
+        """Parses a `mini_batch_size`: `10`, `"10"`, `"10kb"`, `"1mb"`, `"2GB"`; 1 kb is 1024 bytes.
 
         Raises:
-            InvalidInput: It is not such.
+            InvalidInput: The text has another form, or the number is 0.
         """
         if text is None:
             return cls()
         match = _SIZE.fullmatch(str(text))
-        amount = int(match[1]) * _UNITS[match[2].lower() if match[2] else ""] if match else 0
+        unit = (match[2] or "").lower() if match else ""
+        amount = int(match[1]) * _UNITS[unit] if match else 0
         if amount < 1:
             raise InvalidInput(
                 f"mini_batch_size {text!r}: must be a number of at least 1, with kb, mb or gb for"
                 " bytes if wanted"
             )
-        return cls(amount)
+        return cls(amount, unit)
 
     # Azure ML's defaults.
     DEFAULT_FILES = 10
@@ -50,6 +54,25 @@ class BySize:
     @property
     def bytes(self) -> int:
         return self.amount or self.DEFAULT_BYTES
+
+    def note(self, kind: Literal["table", "files"], input_type: str) -> str | None:
+        """A note for the user if the unit does not suit the input."""
+        if kind == "table" and self.unit == "":
+            return (
+                f"mini_batch_size {self.amount} means {self.amount:,} bytes, since the input is a"
+                f" table: for kilobytes, write {self.amount}kb"
+            )
+        if kind == "files" and self.unit and input_type == "uri_file":
+            return (
+                "mini_batch_size has no effect: a uri_file is one mini-batch, the path of the file;"
+                " to split its rows, use an mltable with a read_* transformation"
+            )
+        if kind == "files" and self.unit:
+            return (
+                f"mini_batch_size means {self.amount:,} files, since the input is a list of files:"
+                f" write the number of files, without {self.unit}"
+            )
+        return None
 
 
 @dataclass(frozen=True, slots=True)
