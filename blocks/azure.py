@@ -1,4 +1,4 @@
-"""Blocks for data in Azure and nodes in Kubernetes: a start, to be changed.
+"""Blocks for data in Azure and nodes in Kubernetes: a starting point.
 
 Needs `pip install 'prefect-parallel[azure,kubernetes]'`.
 The account comes from the environment: AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY.

@@ -6,7 +6,7 @@ from prefect_parallel.blocks import Compute, DataAsset, Datastore
 
 EXAMPLES = Path(__file__).absolute().parents[1] / "examples"
 
-# `compute: azureml:cpu-cluster`: the usual name, so that pipelines from Azure run as they stand.
+# `compute: azureml:cpu-cluster`: the usual name, so that pipelines from Azure run unchanged.
 cpu_cluster = Compute()
 
 # `azureml://datastores/examples/paths/many_models/sales.csv`
