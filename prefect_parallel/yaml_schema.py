@@ -23,12 +23,36 @@ from prefect_parallel.document import Date, Document, Items, KeyPath, Section, p
 from prefect_parallel.errors import Problem, advice_for
 
 
+class Refused(Exception):
+    """A value is not allowed.
+
+    Args:
+        found: What was found.
+        allowed: What is allowed.
+        hint: What to do.
+    """
+
+    def __init__(self, found: str, *, allowed: str | None = None, hint: str | None = None) -> None:
+        super().__init__(found)
+        self.found = found
+        self.allowed = allowed
+        self.hint = hint
+
+
 class Diagnostics:
-    """Collects the problems of one document."""
+    """Collects the problems of one document.
+
+    Attributes:
+        problems: All problems found so far.
+        broken: Paths of values that could not be read.
+        ignored: Paths of valid keys that have no effect.
+    """
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.problems: list[Problem] = []
+        self.broken: set[KeyPath] = set()
+        self.ignored: list[KeyPath] = []
 
     def add(
         self,
@@ -43,9 +67,14 @@ class Diagnostics:
             self.document.problem(path, message, allowed=allowed, hint=hint, of_key=of_key)
         )
 
+    def refuse(self, path: KeyPath, refused: Refused, *, of_key: bool = False) -> None:
+        """Reports that the value at a path cannot be used."""
+        self.broken.add(path)
+        self.add(path, refused.found, refused.allowed, refused.hint, of_key=of_key)
+
     def wrong_value(self, value: Any, path: KeyPath, allowed: str) -> None:
         """Reports a value that is not allowed."""
-        self.add(path, f"found {shown(value)}", allowed)
+        self.refuse(path, Refused(f"found {shown(value)}", allowed=allowed))
 
     def unknown_name(self, name: str, path: KeyPath, known: Collection[str]) -> None:
         """Reports a key that is not known."""
@@ -59,6 +88,12 @@ class ValueSchema(Protocol):
     def allowed(self) -> str: ...
 
     def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any: ...
+
+
+class NameSchema(Protocol):
+    """A schema of names. `check` raises `Refused` if a name is not allowed."""
+
+    def check(self, name: str, /) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -141,10 +176,11 @@ class ListOf:
         if not isinstance(value, Items):
             diagnostics.wrong_value(value, path, self.allowed)
             return None
-        return [
+        items = [
             self.item.read(child, (*path, position), diagnostics)
             for position, child in enumerate(value)
         ]
+        return None if None in items else items
 
 
 @dataclass(frozen=True)
@@ -216,9 +252,15 @@ class Either:
 
 @dataclass(frozen=True)
 class MappingOf:
-    """A mapping from any names."""
+    """A mapping from names. The value of a name that is broken is None.
+
+    Attributes:
+        item: Schema of the values.
+        name: What the names must be; None if all are allowed.
+    """
 
     item: ValueSchema
+    name: NameSchema | None = None
 
     @property
     def allowed(self) -> str:
@@ -229,8 +271,19 @@ class MappingOf:
             diagnostics.wrong_value(value, path, self.allowed)
             return None
         return {
-            name: self.item.read(child, (*path, name), diagnostics) for name, child in value.items()
+            name: self._item(name, child, (*path, name), diagnostics)
+            for name, child in value.items()
         }
+
+    def _item(self, name: str, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
+        item = self.item.read(value, path, diagnostics)
+        try:
+            if self.name is not None:
+                self.name.check(name)
+        except Refused as refused:
+            diagnostics.refuse(path, refused, of_key=True)
+            return None
+        return item
 
 
 class PlainMapping:

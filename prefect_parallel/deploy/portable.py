@@ -107,7 +107,7 @@ class _Files:
 
 
 def _write_component(step: str, component: Component, files: _Files) -> str:
-    data = component.model.written(component.model)
+    data = component.model.dump()
     for path in paths_of_step(data, component.document.folder):
         path.holder[path.key] = files.carry(path, prefix="../")
     file = Path("components", f"{step}.yml")

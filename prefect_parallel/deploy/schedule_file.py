@@ -11,14 +11,13 @@ from prefect_parallel.deploy.trigger import Trigger
 from prefect_parallel.document import Document, Section, dotted
 from prefect_parallel.errors import InvalidFile, InvalidPipeline, did_you_mean
 from prefect_parallel.job.format.model import Model, key, optional
-from prefect_parallel.job.format.reading import Reading
-from prefect_parallel.job.format.shapes import mapping_or
 from prefect_parallel.job.format.types import Anything, Text, TextOrNull
 from prefect_parallel.job.format.validators import ChoiceValidator, TextValidator
 from prefect_parallel.job.loading.load import job_from
 from prefect_parallel.job.loading.overrides import apply_overrides, merge
 from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.yaml_file import read_document
+from prefect_parallel.yaml_schema import Diagnostics, Either
 
 
 class InvalidSchedule(InvalidFile):
@@ -49,7 +48,7 @@ class CreateJobModel(Model):
     outputs: Anything = optional(_CHANGE)
 
 
-CreateJob = Annotated[CreateJobModel | str, mapping_or(CreateJobModel, TextValidator())]
+CreateJob = Annotated[CreateJobModel | str, Either(CreateJobModel, TextValidator())]
 
 
 class ScheduleModel(Model):
@@ -96,7 +95,7 @@ class ScheduleFile:
             InvalidFile: The file has mistakes.
         """
         document = read_document(file, InvalidSchedule)
-        reading = Reading(document)
+        reading = Diagnostics(document)
         model = ScheduleModel.read(document.data, (), reading)
         if reading.problems:
             raise InvalidSchedule(reading.problems)

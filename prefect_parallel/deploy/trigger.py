@@ -13,9 +13,9 @@ from cronsim import CronSim, CronSimError
 
 from prefect_parallel.deploy.time_zone import iana_zone, nearest_zone
 from prefect_parallel.job.format.model import Model, key, optional
-from prefect_parallel.job.format.reading import Refused
 from prefect_parallel.job.format.types import FixedCount
 from prefect_parallel.job.format.validators import ChoiceValidator, Validator
+from prefect_parallel.yaml_schema import Refused
 
 WEEK_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 FREQUENCIES = ("minute", "hour", "day", "week", "month")

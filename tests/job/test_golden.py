@@ -185,16 +185,16 @@ def step_level(job: PipelineJob, name: str) -> dict[str, Any]:
         "outputs": step_outputs(job, name),
     }
     if step.identity is not None:
-        data["identity"] = step.identity.written(step.identity)
+        data["identity"] = step.identity.dump()
     if component is not None:
         data["component"] = plain_path(component.document.folder / "x", job.folder)[:-1] + str(
             Path(component.document.file or "").name
         )
         data["component_inputs"] = {
-            key: declared.written(declared) for key, declared in component.model.inputs.items()
+            key: declared.dump() for key, declared in component.model.inputs.items()
         }
     resources = getattr(step, "resources", None) or getattr(lent, "resources", None)
-    rest = resources.written(resources) if resources is not None else {}
+    rest = resources.dump() if resources is not None else {}
     rest.pop("instance_count", None)
     beside = ("instance_type", "shm_size", "docker_args")
     data["resources"] = rest | without_none({key: getattr(step, key, None) for key in beside})
@@ -232,10 +232,8 @@ def step_level(job: PipelineJob, name: str) -> dict[str, Any]:
         data["code"] = code and plain_path(folder / code, job.folder)
         data["environment"] = environment(step.environment or lent.environment, folder)
         data["instance_count"] = resources.instance_count if resources else None
-        data["limits"] = step.limits.written(step.limits) if step.limits else None
-        data["distribution"] = (
-            step.distribution.written(step.distribution) if step.distribution else None
-        )
+        data["limits"] = step.limits.dump() if step.limits else None
+        data["distribution"] = step.distribution.dump() if step.distribution else None
     return data
 
 
@@ -285,7 +283,7 @@ def step_outputs(job: PipelineJob, name: str) -> dict[str, Any]:
             port["bound_to"] = value
             own = job.outputs[expression.name] if component is None else None
         if isinstance(own, Output):
-            port |= own.written(own)
+            port |= own.dump()
         if lent is not None:
             port["type"] = lent.type
         found[key] = port
@@ -296,7 +294,7 @@ def environment(value: Any, folder: Path) -> Any:
     if isinstance(value, str):
         return value.removeprefix("azureml:") if not value.startswith("azureml://") else value
     kept = {"image", "conda_file", "build", "os_type"}
-    data = {key: part for key, part in value.written(value).items() if key in kept}
+    data = {key: part for key, part in value.dump().items() if key in kept}
     if isinstance(data.get("conda_file"), str):
         data["conda_file"] = yaml.safe_load((folder / data["conda_file"]).read_text())
     return data

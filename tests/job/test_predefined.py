@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefect_parallel.job.format.reading import Refused
 from prefect_parallel.job.settings.parallel_settings import SETTINGS
 from prefect_parallel.job.settings.program_arguments import (
     MIN_PREFIX,
@@ -14,6 +13,7 @@ from prefect_parallel.job.settings.program_arguments import (
     parse_predefined,
     split_arguments,
 )
+from prefect_parallel.yaml_schema import Refused
 
 DEFAULTS = {each.name: each.default for each in SETTINGS.values() if each.argument}
 

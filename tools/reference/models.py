@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 
 from prefect_parallel.job.format.model import Key, Model
-from prefect_parallel.job.format.shapes import ListOf, MappingOf, OneOf, Shape
 from prefect_parallel.job.format.validators import ChoiceValidator, Validator
+from prefect_parallel.job.models.steps import StepSchema
+from prefect_parallel.yaml_schema import Either, ListOf, MappingOf, ValueSchema
 from tools.reference.markdown import code, link, table
 
 Headings = Mapping[type[Model], str]
@@ -29,7 +30,7 @@ def keys_table(model: type[Model], headings: Headings, but: Iterable[str] = ()) 
     """
     keys = [each for each in model.all_keys().values() if each.name not in but]
     rows = _merged(
-        (code(each.name), _words(each.shape, headings), _default(each), _about(each))
+        (code(each.name), _words(each.schema, headings), _default(each), _about(each))
         for each in keys
         if each.name not in model.no_effect
     )
@@ -62,28 +63,24 @@ def _default(each: Key) -> str:
     return "" if each.effective is None else code(_written(each.effective))
 
 
-def _words(shape: Shape, headings: Headings) -> str:
+def _words(schema: ValueSchema, headings: Headings) -> str:
     """What a value may be."""
-    if isinstance(shape, Validator):
-        return _allowed(shape)
-    if isinstance(shape, MappingOf):
-        return f"mapping: name to {_words(shape.value, headings)}"
-    if isinstance(shape, ListOf):
-        return f"list: {_words(shape.item, headings)}"
-    if isinstance(shape, OneOf):
-        return _either(list(shape.choices.values()), headings)
-    assert isinstance(shape, type)
-    return _linked(shape, headings)
-
-
-def _either(shapes: list[Shape], headings: Headings) -> str:
-    """The validator of other values also mentions mappings; their keys are linked."""
-    words = [_words(each, headings) for each in shapes if isinstance(each, Validator)]
-    models = [_words(each, headings) for each in shapes if not isinstance(each, Validator)]
-    links = " or ".join(dict.fromkeys(models))
-    if words and links:
-        return f"{' or '.join(words)} ({links})"
-    return links or " or ".join(words)
+    if isinstance(schema, Validator):
+        return _allowed(schema)
+    if isinstance(schema, MappingOf):
+        return f"mapping: name to {_words(schema.item, headings)}"
+    if isinstance(schema, ListOf):
+        return f"list: {_words(schema.item, headings)}"
+    if isinstance(schema, Either):
+        # The words for other values also mention mappings; their keys are linked.
+        mapping = _words(schema.mapping, headings)
+        other = _words(schema.other, headings)
+        return f"{other} ({mapping})"
+    if isinstance(schema, StepSchema):
+        models = schema.choices.values()
+        return " or ".join(dict.fromkeys(_linked(model, headings) for model in models))
+    assert isinstance(schema, type)
+    return _linked(schema, headings)
 
 
 def _linked(model: type[Any], headings: Headings) -> str:

@@ -5,8 +5,8 @@ A `Model` declares its keys as annotated attributes:
     class Build(Model):
         path: Text = key("The folder of the context.")
 
-Reading a model never raises: each problem is reported to the `Reading`, and the rest is read. A key
-whose value is broken counts as not given.
+Reading a model never raises: each problem is reported, and the rest is read. A key whose value is
+broken counts as not given.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
-from prefect_parallel.document import KeyPath, shown
+from prefect_parallel.document import KeyPath
 from prefect_parallel.errors import advice_for
-from prefect_parallel.job.format.reading import BROKEN, Reading, Refused
-from prefect_parallel.job.format.shapes import ListOf, MappingOf, Shape
 from prefect_parallel.job.format.validators import Validator
+from prefect_parallel.yaml_schema import Diagnostics, ListOf, MappingOf, Refused, ValueSchema
 
 _MISSING_HINTS = {
     "environment": "steps run in the environment that runs the pipeline; "
@@ -43,7 +42,7 @@ class Key:
             reference.
         examples: Values that it may have.
         name: As written in the file.
-        shape: What its value must be.
+        schema: What its value must be.
     """
 
     description: str = ""
@@ -52,7 +51,7 @@ class Key:
     effective: Any = None
     examples: tuple[Any, ...] = ()
     name: str = ""
-    shape: Shape = None  # type: ignore[assignment]  # until `Model.all_keys` sets it
+    schema: ValueSchema = None  # type: ignore[assignment]  # until `Model.all_keys` sets it
 
     @property
     def required(self) -> bool:
@@ -61,15 +60,6 @@ class Key:
     def absent(self) -> Any:
         """The attribute's value if the key is not given, or broken."""
         return self.factory() if self.factory else None if self.default is ... else self.default
-
-    def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
-        """For editors."""
-        about: dict[str, Any] = {"description": self.description} if self.description else {}
-        if self.effective is not None:
-            about["default"] = self.effective
-        if self.examples:
-            about["examples"] = list(self.examples)
-        return {**self.shape.schema(definitions), **about}
 
 
 def key(
@@ -106,8 +96,11 @@ class Model:
         given: The names of the attributes that were given, in order.
     """
 
+    allowed: ClassVar[str] = "a mapping"
     old_names: ClassVar[Mapping[str, str]] = {}
     """Old names of keys, for hints."""
+    nullable: ClassVar[bool] = False
+    """Whether nothing (null) is the same as an empty mapping."""
     no_effect: ClassVar[frozenset[str]] = frozenset()
     """Keys of Azure ML that have no effect here."""
     _declared: ClassVar[tuple[Callable[[], Mapping[str, Key]], ...]] = ()
@@ -165,22 +158,26 @@ class Model:
         return cls._keys
 
     @classmethod
-    def read(cls, value: Any, path: KeyPath, reading: Reading) -> Any:
-        """A model, or `BROKEN` if the value is not a mapping."""
+    def read(cls, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
+        """A model; None if the value is not a mapping, which is then reported."""
+        if value is None and cls.nullable:
+            value = {}
         if not isinstance(value, dict):
-            reading.refuse(path, Refused(f"found {shown(value)}", allowed="a mapping"))
-            return BROKEN
-        model = cls(**cls.read_keys(value, path, reading))
+            diagnostics.wrong_value(value, path, cls.allowed)
+            return None
+        model = cls(**cls.read_keys(value, path, diagnostics))
 
         def refuse(name: str, refused: Refused) -> None:
-            if (*path, name) not in reading.broken:
-                reading.refuse((*path, name), refused)
+            if (*path, name) not in diagnostics.broken:
+                diagnostics.refuse((*path, name), refused)
 
         model.check(refuse)
         return model
 
     @classmethod
-    def read_keys(cls, section: dict[str, Any], path: KeyPath, reading: Reading) -> dict[str, Any]:
+    def read_keys(
+        cls, section: dict[str, Any], path: KeyPath, diagnostics: Diagnostics
+    ) -> dict[str, Any]:
         """The values of the keys that a mapping gives, without the broken ones."""
         attributes = {each.name: name for name, each in cls.all_keys().items()}
         values: dict[str, Any] = {}
@@ -190,69 +187,61 @@ class Model:
                 advice = advice_for(name, sorted(attributes))
                 if name in cls.old_names:
                     advice["hint"] = f"it is called {cls.old_names[name]} now"
-                reading.add(at, "unknown key", **advice, of_key=True)
+                diagnostics.add(at, "unknown key", **advice, of_key=True)
             elif child is None:
                 hint = "give it a value, or leave the key out"
-                reading.refuse(at, Refused("the key has nothing after it (null)", hint=hint))
+                diagnostics.refuse(at, Refused("the key has nothing after it (null)", hint=hint))
             else:
-                read = cls.all_keys()[attributes[name]].shape.read(child, at, reading)
-                if read is not BROKEN:
+                read = cls.all_keys()[attributes[name]].schema.read(child, at, diagnostics)
+                if read is not None:
                     values[attributes[name]] = read
                 if name in cls.no_effect:
-                    reading.ignored.append(at)
+                    diagnostics.ignored.append(at)
         for each in cls.all_keys().values():
             if each.required and each.name not in section:
                 missing = Refused("the key is missing", hint=_MISSING_HINTS.get(each.name))
-                reading.refuse((*path, each.name), missing)
+                diagnostics.refuse((*path, each.name), missing)
         return values
 
-    @classmethod
-    def written(cls, value: Any) -> dict[str, Any]:
+    def dump(self) -> dict[str, Any]:
         """What was given, as plain values for YAML."""
+        keys = self.all_keys()
         return {
-            cls.all_keys()[name].name: cls.all_keys()[name].shape.written(getattr(value, name))
-            for name in value.given
+            keys[name].name: _written(keys[name].schema, getattr(self, name)) for name in self.given
         }
 
-    @classmethod
-    def schema(cls, definitions: dict[str, Any]) -> dict[str, Any]:
-        """A reference to its JSON schema, which goes into the definitions."""
-        if cls.__name__ not in definitions:
-            schema: dict[str, Any] = {"type": "object", "additionalProperties": False}
-            definitions[cls.__name__] = schema
-            schema["description"] = (cls.__doc__ or "").partition("\n")[0]
-            schema["properties"] = {}
-            for each in cls.all_keys().values():
-                about = {"description": _NO_EFFECT} if each.name in cls.no_effect else {}
-                schema["properties"][each.name] = {**each.schema(definitions), **about}
-            if required := [each.name for each in cls.all_keys().values() if each.required]:
-                schema["required"] = required
-        return {"$ref": f"#/$defs/{cls.__name__}"}
+
+def _written(schema: ValueSchema | None, value: Any) -> Any:
+    if isinstance(schema, Validator):
+        return schema.written(value)
+    if isinstance(value, Model):
+        return value.dump()
+    if isinstance(value, dict):
+        return {name: _written(None, child) for name, child in value.items()}
+    return [_written(None, child) for child in value] if isinstance(value, list) else value
 
 
 def _declared(cls: type[Model], name: str, annotation: Any) -> Key:
     declared = getattr(cls, name, ...)
     made = declared if isinstance(declared, Key) else Key(default=declared)
-    return replace(made, name=made.name or name, shape=shape_of(annotation))
+    return replace(made, name=made.name or name, schema=schema_of(annotation))
 
 
-def shape_of(annotation: Any) -> Shape:
-    """What values of an annotation must be: the first shape in `Annotated`, or a known type."""
+def schema_of(annotation: Any) -> ValueSchema:
+    """The schema of an annotation: the metadata in `Annotated`, or that of a known type."""
     kind, parts = get_origin(annotation), get_args(annotation)
     if kind is Annotated:
-        for part in parts[1:]:
-            if isinstance(part, Shape):
-                return part
-        return shape_of(parts[0])
+        schema: ValueSchema = parts[1]
+        return schema
     if kind in (Union, types.UnionType):
         (only,) = (part for part in parts if part is not type(None))
-        return shape_of(only)
+        return schema_of(only)
     if kind is dict:
-        name = None if parts[0] is str else shape_of(parts[0])
+        name = None if parts[0] is str else schema_of(parts[0])
         assert name is None or isinstance(name, Validator)
-        return MappingOf(name, shape_of(parts[1]))
+        return MappingOf(schema_of(parts[1]), name)
     if kind is list:
-        return ListOf(shape_of(parts[0]))
+        return ListOf(schema_of(parts[0]))
     assert isinstance(annotation, type)
     assert issubclass(annotation, Model), annotation
     return annotation

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from prefect_parallel.document import shown
-from prefect_parallel.job.format.reading import Refused
 from prefect_parallel.job.format.validators import Schema, Validator
+from prefect_parallel.yaml_schema import Refused
 
 _ASSET = re.compile(r"azureml:(?!\$\{\{)[^\s].*")
 _STEP_NAME = re.compile(r"[a-z_][a-z0-9_]*")

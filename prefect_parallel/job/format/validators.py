@@ -10,9 +10,9 @@ from typing import Any, ClassVar, TypeAlias
 
 from prefect_parallel.document import Date, KeyPath, Typed, plain, shown
 from prefect_parallel.errors import did_you_mean
-from prefect_parallel.job.format.reading import BROKEN, Reading, Refused
 from prefect_parallel.job.syntax.expressions import whole
 from prefect_parallel.yaml_file import parse_scalar
+from prefect_parallel.yaml_schema import Diagnostics, Refused
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -59,18 +59,13 @@ class Validator:
         """The value as YAML has it."""
         return value
 
-    def read(self, value: Any, path: KeyPath, reading: Reading) -> Any:
-        """The value as it is used; `BROKEN` if it is not allowed, which is then reported."""
+    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
+        """The value as it is used; None if it is not allowed, which is then reported."""
         try:
             return self.check(value)
         except Refused as refused:
-            reading.refuse(path, refused)
-            return BROKEN
-
-    def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
-        """Its JSON schema, with the docstring as description."""
-        about = (type(self).__doc__ or "").partition("\n")[0]
-        return {"description": about, **self.json_schema()}
+            diagnostics.refuse(path, refused)
+            return None
 
 
 @dataclass(frozen=True)

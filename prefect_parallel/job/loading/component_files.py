@@ -7,12 +7,12 @@ from pathlib import Path
 from prefect_parallel.document import Document, KeyPath, shown
 from prefect_parallel.errors import InvalidPipeline
 from prefect_parallel.job.files.locations import kind_of
-from prefect_parallel.job.format.reading import Reading
 from prefect_parallel.job.models.components import COMPONENT_MODELS, Component
 from prefect_parallel.job.models.steps import STEP_TYPES
 from prefect_parallel.job.settings.parallel_settings import SETTINGS
 from prefect_parallel.job.syntax.expressions import whole
 from prefect_parallel.yaml_file import read_document
+from prefect_parallel.yaml_schema import Diagnostics
 
 
 def open_component(named: str, pipeline: Document, step_path: KeyPath) -> Document:
@@ -49,13 +49,15 @@ def open_component(named: str, pipeline: Document, step_path: KeyPath) -> Docume
     return document
 
 
-def read_component(document: Document, wanted_type: str | None, reading: Reading) -> Component:
+def read_component(
+    document: Document, wanted_type: str | None, diagnostics: Diagnostics
+) -> Component:
     """The component in a document.
 
     Args:
         document: From `open_component`.
         wanted_type: The type that the step gives itself, if it does.
-        reading: Of the pipeline; it gets the paths of keys that have no effect.
+        diagnostics: Of the pipeline; it gets the paths of keys that have no effect.
 
     Raises:
         InvalidPipeline: The component has errors, or is of another type.
@@ -64,27 +66,27 @@ def read_component(document: Document, wanted_type: str | None, reading: Reading
     if wanted_type is not None and wanted_type != of_type:
         message = f"a {of_type} component, but the step says {wanted_type}"
         raise InvalidPipeline([document.problem(("type",), message)])
-    own = Reading(document)
+    own = Diagnostics(document)
     model = COMPONENT_MODELS[of_type].read(document.data, (), own)
     if of_type == "parallel":
         _check_settings(document, own)
     if own.problems:
         raise InvalidPipeline(own.problems)
-    reading.ignored += [(*document.prefix, *path) for path in own.ignored]
+    diagnostics.ignored += [(*document.prefix, *path) for path in own.ignored]
     return Component(document, model)
 
 
-def _check_settings(document: Document, reading: Reading) -> None:
+def _check_settings(document: Document, diagnostics: Diagnostics) -> None:
     """Refuse expressions, for a component cannot know the pipeline's inputs, and a key twice."""
     for setting in SETTINGS.values():
         at_top = setting.at_top and setting.name in document.data
         if at_top and setting.path[0] in document.data:
             message = f"found {setting.name} beside {setting.path[0]}"
             hint = f"move it to {'.'.join(setting.path)}"
-            reading.add((setting.name,), message, hint=hint)
+            diagnostics.add((setting.name,), message, hint=hint)
         value: object = document.data
         for key in setting.path:
             value = value.get(key) if isinstance(value, dict) else None
         if setting.group != "retry_settings" and whole(value):
             message = f"{value} is not allowed in a component"
-            reading.add(setting.path, message, hint="set it on the step")
+            diagnostics.add(setting.path, message, hint="set it on the step")

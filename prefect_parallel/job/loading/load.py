@@ -7,7 +7,6 @@ from pathlib import Path
 
 from prefect_parallel.document import Document, Section, dotted
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.format.reading import Reading
 from prefect_parallel.job.loading.component_files import open_component, read_component
 from prefect_parallel.job.loading.overrides import apply_overrides
 from prefect_parallel.job.models.components import Component
@@ -15,6 +14,7 @@ from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.job.models.steps import step_type
 from prefect_parallel.job.resolution.resolve import problems_in
 from prefect_parallel.yaml_file import read_document
+from prefect_parallel.yaml_schema import Diagnostics
 
 # Keys that only a command step by a component has.
 _COMMAND_KEYS = {"command", "code", "distribution", "environment", "limits"}
@@ -41,18 +41,18 @@ def job_from(document: Document) -> PipelineJob:
     Raises:
         InvalidPipeline: It has errors; `problems` holds all of them.
     """
-    reading = Reading(document)
-    components = _read_components(document, reading)
-    values = PipelineJob.read_keys(document.data, (), reading)
-    ignored = list(dict.fromkeys(map(dotted, reading.ignored)))
+    diagnostics = Diagnostics(document)
+    components = _read_components(document, diagnostics)
+    values = PipelineJob.read_keys(document.data, (), diagnostics)
+    ignored = list(dict.fromkeys(map(dotted, diagnostics.ignored)))
     job = PipelineJob(document, components, ignored, **values)
-    problems = [*reading.problems, *problems_in(job, reading.broken)]
+    problems = [*diagnostics.problems, *problems_in(job, diagnostics.broken)]
     if problems:
         raise InvalidPipeline(_unique(problems))
     return job
 
 
-def _read_components(document: Document, reading: Reading) -> dict[str, Component]:
+def _read_components(document: Document, diagnostics: Diagnostics) -> dict[str, Component]:
     """The component files that steps name; a step without a type gets its component's."""
     components: dict[str, Component] = {}
     jobs = document.data.get("jobs")
@@ -67,9 +67,9 @@ def _read_components(document: Document, reading: Reading) -> dict[str, Componen
             opened = open_component(step["component"], document, step.path)
             if "type" not in step:
                 step.put("type", opened.data["type"])
-            components[name] = read_component(opened, wanted, reading)
+            components[name] = read_component(opened, wanted, diagnostics)
         except InvalidPipeline as error:
-            reading.problems += error.problems
+            diagnostics.problems += error.problems
             _guess_type(step)
     return components
 

@@ -8,8 +8,6 @@ from typing import Annotated, Any, ClassVar
 
 from prefect_parallel.document import KeyPath
 from prefect_parallel.job.format.model import Model, key, optional
-from prefect_parallel.job.format.reading import Reading, Refused
-from prefect_parallel.job.format.shapes import OneOf
 from prefect_parallel.job.format.types import (
     DATA_TYPES,
     INPUT_MODES,
@@ -31,6 +29,7 @@ from prefect_parallel.job.format.validators import (
     Validator,
 )
 from prefect_parallel.job.syntax.expressions import whole
+from prefect_parallel.yaml_schema import Diagnostics, Either, Refused
 
 DEFAULT_DATA_TYPE = "uri_folder"
 DEFAULT_INPUT_MODE = "ro_mount"
@@ -111,21 +110,7 @@ class Output(Model):
 class NamedOutput(Output):
     """An output; nothing after its name means a folder."""
 
-    @classmethod
-    def read(cls, value: Any, path: KeyPath, reading: Reading) -> Any:
-        return super().read({} if value is None else value, path, reading)
-
-    @classmethod
-    def schema(cls, definitions: dict[str, Any]) -> dict[str, Any]:
-        return {"anyOf": [super().schema(definitions), {"type": "null"}]}
-
-
-def _input_kind(value: Any) -> str:
-    return "data" if isinstance(value, dict) and set(value) != {"value"} else "literal"
-
-
-def _output_kind(value: Any) -> str:
-    return "mapping" if value is None or isinstance(value, dict) else "binding"
+    nullable: ClassVar[bool] = True
 
 
 class _BindingValidator(Validator):
@@ -145,28 +130,38 @@ class _BindingValidator(Validator):
         return {"type": "string", "pattern": r"^\s*\$\{\{\s*parent\.outputs\..*\}\}\s*$"}
 
 
+class _DataOrLiteral(Either):
+    """Data, or a literal; `{value: X}` is a literal, too."""
+
+    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
+        if isinstance(value, dict) and set(value) == {"value"}:
+            return self.other.read(value, path, diagnostics)
+        return super().read(value, path, diagnostics)
+
+
+class _OutputOrText(Either):
+    """An output, or text; nothing (null) is an output."""
+
+    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
+        if value is None:
+            return self.mapping.read(value, path, diagnostics)
+        return super().read(value, path, diagnostics)
+
+
 InputValue = Annotated[
-    DataInput | str | int | float | bool,
-    OneOf(_input_kind, {"data": DataInput, "literal": LiteralValidator()}),
+    DataInput | str | int | float | bool, _DataOrLiteral(DataInput, LiteralValidator())
 ]
 """A literal, data, or a binding as text."""
 
 PipelineInputValue = Annotated[
-    DescribedInput | str | int | float | bool,
-    OneOf(_input_kind, {"data": DescribedInput, "literal": LiteralValidator()}),
+    DescribedInput | str | int | float | bool, _DataOrLiteral(DescribedInput, LiteralValidator())
 ]
 """A literal, or data."""
 
-OutputValue = Annotated[
-    NamedOutput | str,
-    OneOf(_output_kind, {"mapping": NamedOutput, "binding": _BindingValidator()}),
-]
+OutputValue = Annotated[NamedOutput | str, _OutputOrText(NamedOutput, _BindingValidator())]
 """An output of a step: its own, or a binding to one of the pipeline."""
 
-CommandOutputValue = Annotated[
-    NamedOutput | str,
-    OneOf(_output_kind, {"mapping": NamedOutput, "binding": TextValidator()}),
-]
+CommandOutputValue = Annotated[NamedOutput | str, _OutputOrText(NamedOutput, TextValidator())]
 """An output of a command step; text that is not a binding is its path."""
 
 

@@ -14,7 +14,6 @@ from prefect_parallel.errors import InvalidPipeline
 from prefect_parallel.job.files.local_paths import make_paths_absolute
 from prefect_parallel.job.format.model import Model, key, optional
 from prefect_parallel.job.format.name_validators import as_asset
-from prefect_parallel.job.format.reading import BROKEN, Reading
 from prefect_parallel.job.format.types import (
     Anything,
     Boolean,
@@ -37,6 +36,7 @@ from prefect_parallel.job.models.io_models import (
 from prefect_parallel.job.models.step_parts import Identity, Services
 from prefect_parallel.job.models.steps import StepModel
 from prefect_parallel.job.syntax.expressions import whole
+from prefect_parallel.yaml_schema import Diagnostics
 
 
 class Settings(Model):
@@ -62,8 +62,8 @@ class Settings(Model):
         if name in self.all_keys():
             if name.startswith("default_") and isinstance(value, str):
                 value = as_asset(value)
-            reading = Reading(Document(None, Section()))
-            value = self.all_keys()[name].shape.read(value, ("settings", name), reading)
+            reading = Diagnostics(Document(None, Section()))
+            value = self.all_keys()[name].schema.read(value, ("settings", name), reading)
             if reading.problems:
                 raise InvalidPipeline(reading.problems)
         super().__setattr__(name, value)
@@ -182,7 +182,7 @@ class PipelineJob(Model):
     def is_read(self, step: str) -> bool:
         """Whether the step, its names of inputs and outputs and its component could be read."""
         model = self.jobs[step]
-        if model is BROKEN or (hasattr(model, "component") and step not in self.components):
+        if model is None or (hasattr(model, "component") and step not in self.components):
             return False
         return all(name.isidentifier() for name in (*model.inputs, *model.outputs))
 
@@ -195,7 +195,7 @@ class PipelineJob(Model):
                 if (source := self._source_of(value)) in self.jobs
             }
             for name, step in self.jobs.items()
-            if step is not BROKEN
+            if step is not None
         }
 
     def _source_of(self, value: Any) -> str | None:
@@ -207,7 +207,7 @@ class PipelineJob(Model):
                 case ("parent", "jobs", step, "outputs", _):
                     return step
                 case ("parent", "jobs", step, "inputs", name) if (
-                    self.jobs.get(step, BROKEN) is not BROKEN
+                    self.jobs.get(step) is not None
                     and name in self.jobs[step].inputs
                     and (step, name) not in seen
                 ):
@@ -215,10 +215,6 @@ class PipelineJob(Model):
                     value = self.jobs[step].inputs[name]
                 case _:
                     return None
-
-    def dump(self) -> dict[str, Any]:
-        """What is written in it, as plain values."""
-        return self.written(self)
 
     def to_yaml(
         self, *, values: Mapping[str, Any] | None = None, absolute_paths: bool = False

@@ -8,8 +8,6 @@ from typing import Annotated, Any, ClassVar
 
 from prefect_parallel.job.format.model import Model, key, optional
 from prefect_parallel.job.format.name_validators import AssetValidator
-from prefect_parallel.job.format.reading import Refused
-from prefect_parallel.job.format.shapes import mapping_or
 from prefect_parallel.job.format.types import (
     Anything,
     Boolean,
@@ -24,6 +22,7 @@ from prefect_parallel.job.format.types import (
 )
 from prefect_parallel.job.format.validators import ChoiceValidator, Validator
 from prefect_parallel.job.settings.parallel_settings import keys_of
+from prefect_parallel.yaml_schema import Either, Refused
 
 Services = dict[str, dict[str, Anything]]
 """Services of a job: name -> settings. They have no effect here."""
@@ -95,7 +94,7 @@ class Environment(Model):
 
 EnvironmentValue = Annotated[
     Environment | str,
-    mapping_or(Environment, AssetValidator("NAME, azureml:NAME:VERSION or a mapping")),
+    Either(Environment, AssetValidator("NAME, azureml:NAME:VERSION or a mapping")),
 ]
 
 

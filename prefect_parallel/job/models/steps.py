@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from prefect_parallel.document import KeyPath, Section, shown
+from prefect_parallel.document import KeyPath, Section
 from prefect_parallel.job.format.model import Model, key, optional
-from prefect_parallel.job.format.reading import Reading, Refused
-from prefect_parallel.job.format.shapes import OneOf
 from prefect_parallel.job.format.types import (
     Anything,
     Name,
@@ -34,6 +32,7 @@ from prefect_parallel.job.models.step_parts import (
     Task,
 )
 from prefect_parallel.job.settings.parallel_settings import OLD_NAMES, keys_at_top, keys_of
+from prefect_parallel.yaml_schema import Diagnostics
 
 STEP_TYPES = ("parallel", "command")
 
@@ -197,30 +196,30 @@ def step_type(step: Any) -> str | None:
     return "command" if "command" in step else "parallel"
 
 
-def _kind(step: Any) -> str | None:
-    of_type = step_type(step)
-    return of_type and f"{of_type} {'component' if 'component' in step else 'step'}"
+class StepSchema:
+    """A step: the model is chosen by its type, and whether it names a component."""
 
+    allowed = "a step of type parallel or command"
+    choices: ClassVar[Mapping[tuple[str, bool], type[Step]]] = {
+        ("parallel", False): ParallelStepModel,
+        ("parallel", True): ParallelComponentStepModel,
+        ("command", False): CommandStepModel,
+        ("command", True): CommandComponentStepModel,
+    }
 
-def _refuse(step: Any, path: KeyPath, reading: Reading) -> None:
-    found = step.get("type") if isinstance(step, Section) else step
-    reading.broken.add(path)
-    reading.refuse(
-        (*path, "type") if isinstance(step, Section) else path,
-        Refused(f"found {shown(found)}", allowed="a step of type parallel or command"),
-    )
+    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
+        of_type = step_type(value)
+        if of_type is not None:
+            model = self.choices[of_type, "component" in value]
+            return model.read(value, path, diagnostics)
+        diagnostics.broken.add(path)
+        if isinstance(value, Section):
+            path, value = (*path, "type"), value.get("type")
+        diagnostics.wrong_value(value, path, self.allowed)
+        return None
 
 
 StepModel = Annotated[
     ParallelStepModel | ParallelComponentStepModel | CommandStepModel | CommandComponentStepModel,
-    OneOf(
-        _kind,
-        {
-            "parallel step": ParallelStepModel,
-            "parallel component": ParallelComponentStepModel,
-            "command step": CommandStepModel,
-            "command component": CommandComponentStepModel,
-        },
-        _refuse,
-    ),
+    StepSchema(),
 ]

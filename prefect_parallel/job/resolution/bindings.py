@@ -10,7 +10,6 @@ from typing import Any
 from prefect_parallel.document import KeyPath, shown
 from prefect_parallel.errors import advice_for, did_you_mean
 from prefect_parallel.job.files.locations import is_local, location_of, misfit
-from prefect_parallel.job.format.reading import BROKEN, Refused
 from prefect_parallel.job.format.types import DATA_TYPES, literal_type
 from prefect_parallel.job.models.io_models import (
     DEFAULT_DATA_TYPE,
@@ -24,6 +23,7 @@ from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
 from prefect_parallel.job.resolution.resolved import Data, Input, Literal, Missing, OutputOf
 from prefect_parallel.job.syntax.expressions import Expression, fill, find, malformed, whole
+from prefect_parallel.yaml_schema import Refused
 
 MAX_DETOURS = 20
 """Maximum number of inputs of other steps between an input and its value."""
@@ -64,7 +64,7 @@ class Bindings:
         self, name: str, written: Any, values: Mapping[str, Any], complete: bool
     ) -> Input:
         path = ("inputs", name)
-        if written is BROKEN:
+        if written is None:
             return Missing()
         if not isinstance(written, DataInput):
             value = values.get(name, written)
@@ -123,7 +123,7 @@ class Bindings:
         """
         path: KeyPath = ("jobs", step, "inputs", name)
         value = self._job.jobs[step].inputs[name]
-        if value is BROKEN:
+        if value is None:
             return Missing()
         component = self._job.components.get(step)
         declared = component.model.inputs.get(name) if component else None

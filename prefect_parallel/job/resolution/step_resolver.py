@@ -12,8 +12,6 @@ from prefect_parallel.document import dotted
 from prefect_parallel.errors import InvalidPipeline, advice_for, did_you_mean
 from prefect_parallel.job.files.locations import kind_of
 from prefect_parallel.job.files.requirements import Requirements, WrongRequirement, requirements_in
-from prefect_parallel.job.format.reading import BROKEN, Refused
-from prefect_parallel.job.format.shapes import Shape
 from prefect_parallel.job.format.validators import Validator
 from prefect_parallel.job.models.io_models import DEFAULT_DATA_TYPE, DEFAULT_OUTPUT_MODE, Output
 from prefect_parallel.job.models.pipeline import PipelineJob
@@ -26,6 +24,7 @@ from prefect_parallel.job.settings.parallel_settings import Inherit
 from prefect_parallel.job.syntax.expressions import fill, find, keep_given, malformed, whole
 from prefect_parallel.job.syntax.placeholders import ALLOWED, malformed_placeholder, placeholders
 from prefect_parallel.yaml_file import read_document
+from prefect_parallel.yaml_schema import Refused, ValueSchema
 
 
 class StepResolver:
@@ -95,7 +94,7 @@ class StepResolver:
         self, name: str, value: Output | str, of_type: str | None, lent_mode: str | None
     ) -> OutputSpec:
         path = ("jobs", self.name, "outputs", name)
-        if value is BROKEN:
+        if value is None:
             value = Output()
         if isinstance(value, str):
             expression = whole(value)
@@ -112,7 +111,7 @@ class StepResolver:
                     **advice_for(bound, self.job.outputs),
                 )
             value = self.job.outputs.get(bound, Output())
-            if value is BROKEN:
+            if value is None:
                 value = Output()
         if value.path is not None:
             for expression in find(value.path):
@@ -134,7 +133,7 @@ class StepResolver:
             return path
         return fill(path, {"default_datastore": store.removeprefix("azureml:")})
 
-    def bound(self, setting: Effective, shape: Shape) -> Any:
+    def bound(self, setting: Effective, shape: ValueSchema) -> Any:
         """A setting's value, or that of the pipeline input to which it is bound."""
         value = setting.value
         expression = whole(value)
@@ -182,7 +181,7 @@ class StepResolver:
         values: dict[str, str] = {}
         templates: dict[str, str] = {}
         for name, value in self.model.environment_variables.items():
-            if value is BROKEN:
+            if value is None:
                 continue
             at = self.keys.effective("environment_variables").below(name)
             if not name or "=" in name or "\0" in name:
@@ -301,7 +300,7 @@ def output_mode(written: str | None) -> str:
 
 def _plain(environment: Environment | str | None) -> str | dict[str, Any] | None:
     if isinstance(environment, Environment):
-        return environment.written(environment)
+        return environment.dump()
     if environment is None or environment.startswith("azureml://"):
         return environment
     return environment.removeprefix("azureml:")

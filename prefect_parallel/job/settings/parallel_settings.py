@@ -14,7 +14,6 @@ from enum import Enum
 from typing import Any
 
 from prefect_parallel.job.format.model import Key
-from prefect_parallel.job.format.shapes import ListOf, Shape
 from prefect_parallel.job.format.types import LOGGING_LEVELS, MAX_TIMEOUT, TIMEOUT
 from prefect_parallel.job.format.validators import (
     ChoiceValidator,
@@ -25,6 +24,7 @@ from prefect_parallel.job.format.validators import (
     TrueOrFalseValidator,
     Validator,
 )
+from prefect_parallel.yaml_schema import ListOf, ValueSchema
 
 
 class Inherit(Enum):
@@ -62,7 +62,7 @@ class Setting:
 
     description: str
     default: Any = None
-    key: Shape | None = None
+    key: ValueSchema | None = None
     group: str | None = None
     inherit: Inherit = Inherit.IF_NOT_GIVEN
     at_top: bool = False
@@ -228,7 +228,7 @@ def keys_of(group: str | None) -> Mapping[str, Key]:
             effective=None if each.default == () else each.default,
             examples=each.examples,
             name=each.name,
-            shape=each.key,
+            schema=each.key,
         )
         for each in SETTINGS.values()
         if each.key is not None and each.group == group
@@ -242,7 +242,7 @@ def keys_at_top() -> Mapping[str, Key]:
             f"Wins over `{each.group}.{each.name}`.",
             default=None,
             name=each.name,
-            shape=replace(each.key, bindable=False),
+            schema=replace(each.key, bindable=False),
         )
         for each in SETTINGS.values()
         if each.at_top and isinstance(each.key, IntegerValidator)

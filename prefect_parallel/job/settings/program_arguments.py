@@ -7,10 +7,10 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from prefect_parallel.job.format.reading import Refused
 from prefect_parallel.job.format.validators import Validator
 from prefect_parallel.job.settings.parallel_settings import SETTINGS
 from prefect_parallel.job.syntax.expressions import fill, find, keep_given
+from prefect_parallel.yaml_schema import Refused
 
 MIN_PREFIX = 10
 """Minimum length of an abbreviated predefined argument: `--first` belongs to the script."""
