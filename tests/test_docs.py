@@ -1,4 +1,4 @@
-"""The documentation tells what the tests know."""
+"""The documentation agrees with the tests and with itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from prefect_parallel.deploy import schedule_file  # noqa: F401 - for its models
+from prefect_parallel.deploy import schedule_file  # noqa: F401 - defines models
 from prefect_parallel.job.format.model import Model
 from tests.data.test_golden import DIFFERENCES as OF_TABLES
 from tests.job.test_golden import DIFFERENCES as OF_PIPELINES
@@ -20,10 +20,10 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 
 LOADED = re.compile(r"""<(?:script|img|iframe|link rel="stylesheet")[^>]*?(?:src|href)="([^"]*)""")
-"""What a browser loads with a page, without being asked."""
+"""What a browser loads together with a page."""
 
 
-def test_every_difference_from_the_reference_is_listed() -> None:
+def test_every_difference_from_azure_is_listed() -> None:
     listed = (DOCS / "differences.md").read_text()
     for case, (what, reason) in OF_PIPELINES.items():
         assert f"| {case} | {what} it | {reason} |" in listed
@@ -31,7 +31,7 @@ def test_every_difference_from_the_reference_is_listed() -> None:
         assert f"| {case} | {reason} |" in listed
 
 
-def test_every_key_without_a_meaning_is_listed() -> None:
+def test_every_ignored_key_is_listed() -> None:
     listed = (DOCS / "migrating_from_azure.md").read_text().partition("## Accepted")[2]
     for model in models():
         for key in model.no_effect:
@@ -46,7 +46,7 @@ def models(of: type[Model] = Model) -> Iterator[type[Model]]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, as `mkdocs build --strict` makes it."""
+    """The site, built by `mkdocs build --strict`."""
     pytest.importorskip("mkdocs", reason="mkdocs is not installed: pip install -e '.[docs]'")
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
@@ -71,8 +71,8 @@ def test_links_to_elsewhere_are_well_formed() -> None:
             assert (parts.scheme, "." in parts.netloc, " " in url) == ("https", True, False), url
 
 
-def test_links_to_files_of_the_repository_lead_somewhere() -> None:
-    """Those of the site are looked at when it is built."""
+def test_links_to_files_of_the_repository_are_not_broken() -> None:
+    """Links within the site are checked when it is built."""
     pages = [*ROOT.glob("*.md"), *ROOT.glob("examples/*/README.md")]
     links = [
         page.parent / link
@@ -83,12 +83,20 @@ def test_links_to_files_of_the_repository_lead_somewhere() -> None:
     assert [str(link) for link in links if not link.exists()] == []
 
 
-def test_what_contributing_names_is_there() -> None:
-    said = re.findall(r"`([^`\n]+)`", (DOCS / "contributing.md").read_text())
+@pytest.mark.parametrize("page", ["contributing.md", "how_it_works.md"])
+def test_files_and_classes_named_in_a_page_exist(page: str) -> None:
+    said = re.findall(r"`([^`\n]+)`", (DOCS / page).read_text())
     files = {name for name in said if name.endswith((".py", ".yml")) and "feather" not in name}
     homes = (ROOT, ROOT / "prefect_parallel", ROOT / "prefect_parallel" / "data")
+    assert len(files) > 4
     assert [name for name in files if not any((home / name).exists() for home in homes)] == []
     code = "".join(file.read_text() for file in ROOT.glob("prefect_parallel/**/*.py"))
     names = {name for name in said if re.fullmatch(r"_?[A-Z]\w+", name)}
-    assert len(names) > 8
+    assert names
     assert [name for name in names if not re.search(rf"\b{name}\b", code)] == []
+
+
+def test_tests_named_in_the_readme_exist() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "README.md").read_text()))
+    assert len(named) > 3
+    assert named - {file.stem for file in ROOT.glob("tests/*/test_*.py")} == set()

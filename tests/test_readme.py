@@ -1,4 +1,4 @@
-"""The README's example runs as it stands."""
+"""The example in the README runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.e2e.conftest import COMMAND
 ROOT = Path(__file__).parents[1]
 
 FILE = re.compile(r"```(?:yaml|python)\n# (\S+)\n(.*?)```", re.DOTALL)
-"""A block that shows a file: its path, then what is in it."""
+"""A code block that contains a file: its path, then its content."""
 
 
 def test_its_example_runs(tmp_path: Path, server: str) -> None:

@@ -1,4 +1,4 @@
-"""The tutorial does what it says: its files are written, its commands run, in their order."""
+"""The tutorial works: write its files, run its commands in order, compare their output."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ TUTORIAL = (DOCS / "tutorial.md").read_text()
 FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 SERVER = "http://127.0.0.1:4200/api"
-"""In its place the tests' server is used, which is there already."""
+"""The address in the tutorial; the tests replace it by that of their own server."""
 STARTS_SERVER = "prefect server start\n"
 IN_ANOTHER_TERMINAL = "prefect worker start --pool laptop\n"
 AFTER_CTRL_C = "prefect deployment delete"
-"""What comes after the end of that; a worker whose pool is gone makes it anew."""
+"""Runs after the worker has ended, which would create its deleted work pool again."""
 
 FAILS = {"prefect-parallel validate pipeline.yml --set": 2, "prefect-parallel debug": 1}
-"""Commands that are meant to fail, by how they begin, and their exit status."""
+"""Start of each command that is expected to fail, and its exit status."""
 
 
 @dataclass
 class Command:
-    """A block of commands, and the output that is shown below it."""
+    """A block of commands, and the output shown below it."""
 
     text: str
     shown: str = ""
@@ -50,13 +50,13 @@ class Command:
         return "".join(re.findall(r"^\(Pdb\) (.*\n)", self.shown, re.MULTILINE))
 
     def pattern(self) -> str:
-        """What the output must hold; `...` stands for anything, and blanks for one another."""
+        """Pattern of the output: `...` matches anything, white space matches any white space."""
         words = re.sub(r"^\(Pdb\) .*", "(Pdb)", self.shown, flags=re.MULTILINE).split()
         return r"\s+".join(re.escape(word).replace(r"\.\.\.", ".*") for word in words)
 
 
 def write_files(page: str, folder: Path) -> None:
-    """Write the files that a page shows, each under its title."""
+    """Write the files of a page; the title of a code block is the path."""
     for _, title, body in FENCE.findall(page):
         if title:
             (folder / title).parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def write_files(page: str, folder: Path) -> None:
 
 
 def commands_of(page: str) -> list[Command]:
-    """The commands of a page, in their order."""
+    """The commands of a page, in order."""
     commands: list[Command] = []
     for language, title, body in FENCE.findall(page):
         if language == "text":
@@ -72,12 +72,12 @@ def commands_of(page: str) -> list[Command]:
         elif language == "bash" and body != STARTS_SERVER:
             commands.append(Command(body))
         else:
-            assert title or body == STARTS_SERVER, f"what is to be done with this {language}?"
+            assert title or body == STARTS_SERVER, f"unexpected block of {language}"
     return commands
 
 
 def shell_script(commands: list[Command], said: Path, server: str) -> str:
-    """All commands in one shell, so that `cd` and `export` last."""
+    """One script with all commands, so that `cd` and `export` stay in effect."""
     lines = []
     for number, command in enumerate(commands):
         (said / f"{number}.in").write_text(command.typed)
@@ -142,6 +142,6 @@ def test_the_pipeline_in_python_is_that_of_the_tutorial(
     in_python = resolve(runpy.run_path("meters.py")["job"])
     in_yaml = resolve(load_pipeline("pipeline.yml"))
     (ours,), (its,) = in_python.steps.values(), in_yaml.steps.values()
-    # There, the pipeline has the output, too.
+    # In Python, the pipeline itself has the output, too.
     assert ours.outputs.keys() == its.outputs.keys()
     assert dataclasses.replace(ours, outputs=its.outputs) == its
