@@ -27,8 +27,6 @@ _MISSING_HINTS = {
     "type": "write `type: pipeline` at the top, `type: run_function` in a task",
 }
 
-_NO_EFFECT = "A key of Azure ML; it has no effect here."
-
 
 @dataclass(frozen=True)
 class Key:

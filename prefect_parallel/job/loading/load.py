@@ -48,7 +48,7 @@ def job_from(document: Document) -> PipelineJob:
     job = PipelineJob(document, components, ignored, **values)
     problems = [*diagnostics.problems, *problems_in(job, diagnostics.broken)]
     if problems:
-        raise InvalidPipeline(_unique(problems))
+        raise InvalidPipeline(_unique(problems, document.file))
     return job
 
 
@@ -80,9 +80,13 @@ def _guess_type(step: Section) -> None:
         step.put("type", "command" if _COMMAND_KEYS & set(step) else "parallel")
 
 
-def _unique(problems: list[Problem]) -> list[Problem]:
-    """In the order of the file; a component's problem once, however many steps name it."""
+def _unique(problems: list[Problem], first: str | None) -> list[Problem]:
+    """By file, in the order of its lines; a component's problem once for all steps that name it."""
     seen: dict[tuple[object, ...], Problem] = {}
     for problem in problems:
         seen.setdefault((problem.file, problem.line, problem.column, problem.message), problem)
-    return sorted(seen.values(), key=lambda problem: (problem.line or 0, problem.column or 0))
+    files = list(dict.fromkeys([first, *(problem.file for problem in problems)]))
+    return sorted(
+        seen.values(),
+        key=lambda each: (files.index(each.file), each.line or 0, each.column or 0),
+    )

@@ -66,8 +66,8 @@ class ParallelResolver(StepResolver):
             self.add(settings["partition_keys"], message, "names of columns")
         values: dict[str, Any] = {}
         for name, effective in settings.items():
-            shape = SETTINGS[name].key
-            value = effective.value if shape is None else self.bound(effective, shape)
+            schema = SETTINGS[name].key
+            value = effective.value if schema is None else self.bound(effective, schema)
             if value is not None:
                 values[name] = value
         if values.get("mini_batch_size") == 0:

@@ -133,7 +133,7 @@ class StepResolver:
             return path
         return fill(path, {"default_datastore": store.removeprefix("azureml:")})
 
-    def bound(self, setting: Effective, shape: ValueSchema) -> Any:
+    def bound(self, setting: Effective, schema: ValueSchema) -> Any:
         """A setting's value, or that of the pipeline input to which it is bound."""
         value = setting.value
         expression = whole(value)
@@ -142,9 +142,9 @@ class StepResolver:
         text = self.pipeline_literal(setting, value)
         if text is None:
             return None
-        assert isinstance(shape, Validator)
+        assert isinstance(schema, Validator)
         try:
-            return shape.check(text)
+            return schema.check(text)
         except Refused as refused:
             path = self.bindings.place(setting.path, expression)
             document = setting.document if path is setting.path else self.job.document
@@ -260,8 +260,9 @@ class StepResolver:
         model, folder = environment.value, environment.document.folder
         if not isinstance(model, Environment):
             return None
-        if model.build is not None and kind_of(folder / model.build.path) is None:
-            self.add(environment.below("build", "path"), f"there is no {folder / model.build.path}")
+        context = environment.below("build", "path")
+        if context.value is not None and kind_of(folder / context.value) is None:
+            self.add(context, f"there is no {folder / context.value}")
         at = environment.below("conda_file")
         if isinstance(model.conda_file, str):
             return self._requirements_of_file(folder / model.conda_file, at)
