@@ -8,8 +8,11 @@ line prints it without a traceback.
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypedDict
 
 
@@ -62,6 +65,24 @@ def _with_advice(message: str, allowed: str | None, hint: str | None) -> str:
         *([f"hint: {hint}"] if hint else ()),
     ]
     return "\n    ".join(lines)
+
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
+
+
+def os_error_text(error: OSError, directory: Path) -> str:
+    """What to tell about an OSError during a run.
+
+    Args:
+        error: The error. Only if it is about a file in the directory, or about a disk and no file,
+            the directory is to blame: errors of connections are OSErrors, too.
+        directory: The run directory.
+    """
+    path = None if error.filename is None else Path(os.fsdecode(error.filename)).absolute()
+    root = directory.absolute()
+    if error.errno in _DISK_ERRORS if path is None else path.is_relative_to(root):
+        return f"the run directory cannot be written to: {error.strerror}: {path or root}"
+    return f"{type(error).__name__}: {error}"
 
 
 @dataclass(frozen=True)

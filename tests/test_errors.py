@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import pickle
 import pkgutil
+from pathlib import Path
 
 import pytest
+from distributed.comm import CommClosedError
 
 import prefect_parallel
-from prefect_parallel.errors import InvalidFile, PrefectParallelError, Problem
+from prefect_parallel.errors import InvalidFile, PrefectParallelError, Problem, os_error_text
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "the run directory cannot be written to: No space left on device: /runs/a",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/runs/a/steps/x"),
+            "the run directory cannot be written to: Permission denied: /runs/a/steps/x",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/tmp/dask/x"),
+            "OSError: [Errno 28] No space left on device: '/tmp/dask/x'",
+        ),
+        (CommClosedError("in <TCP>: closed"), "CommClosedError: in <TCP>: closed"),
+        (
+            ConnectionResetError(104, "reset by peer"),
+            "ConnectionResetError: [Errno 104] reset by peer",
+        ),
+    ],
+)
+def test_what_an_os_error_is_about(error: OSError, said: str) -> None:
+    assert os_error_text(error, Path("/runs/a")) == said
+
 
 PROBLEMS = [Problem("unknown key", "a.yml", 3, hint="did you mean b?"), Problem("empty", "b.yml")]
 

@@ -76,6 +76,12 @@ class Display(Observer):
             for failures in end.failures[:CAUSES]:
                 self._say(f"  failed  {failures.count} x {failures}")
                 self._say(f"          reproduce: {failures.repeat}")
+            if hidden := end.failures[CAUSES:]:
+                count = sum(failures.count for failures in hidden)
+                self._say(
+                    f"  failed  {count} more, of {len(hidden)} other root causes:"
+                    " see failed_mini_batches.jsonl"
+                )
             if end.output:
                 self._say(f"  output  {url_of(end.output) or _short(end.output)}")
             if end.log:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import shutil
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from typing import Any
@@ -15,7 +16,7 @@ from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Cancelled, Completed
 
-from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.errors import PrefectParallelError, os_error_text
 from prefect_parallel.flow.prefect_names import prefect_tags
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run_directories.lock import hold
@@ -26,6 +27,7 @@ from prefect_parallel.flow.steps.artifacts import show_metrics
 from prefect_parallel.flow.steps.command_step import command_step_flow
 from prefect_parallel.flow.steps.parallel_step import parallel_step_flow
 from prefect_parallel.job import ParallelStep, PipelineJob, ResolvedJob
+from prefect_parallel.layout import UnusableRunDirectory
 
 CANCEL_POLL_SECONDS = 2.0
 """How late a cancellation from the Prefect UI is noticed."""
@@ -59,9 +61,7 @@ class PipelineRun:
             self._run.directory.make()
         tag_flow_run(self._flow_run, prefect_tags(self._job.tags))
         with hold(self._run.directory):
-            self._run.directory.token_file.write_text(uuid4().hex)
-            text = self._job.to_yaml(values=self._values, absolute_paths=True)
-            self._run.directory.job_file.write_text(text, encoding="utf-8")
+            self._write_job()
             # Storage that cannot be written to is found out before anything runs.
             self._upload()
             try:
@@ -69,6 +69,17 @@ class PipelineRun:
             finally:
                 self._upload()
         return self._state()
+
+    def _write_job(self) -> None:
+        directory = self._run.directory
+        text = self._job.to_yaml(values=self._values, absolute_paths=True)
+        try:
+            directory.token_file.write_text(uuid4().hex)
+            directory.job_file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            if not self._run.resumes:
+                shutil.rmtree(directory.root, ignore_errors=True)
+            raise UnusableRunDirectory(os_error_text(error, directory.root)) from error
 
     def _upload(self, step: str | None = None) -> None:
         if self._run.mirror is not None:

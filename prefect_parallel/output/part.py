@@ -62,6 +62,10 @@ class Record:
     seconds: float = 0.0
 
     @property
+    def ended_at(self) -> float:
+        return self.started_at + self.seconds
+
+    @property
     def failed_items(self) -> int:
         """Its inputs minus what the last attempt returned; 1 if nobody could count them."""
         if self.error is None:

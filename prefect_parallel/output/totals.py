@@ -69,7 +69,7 @@ class Totals:
             self.causes[cause] += 1
             self.examples.setdefault(cause, record)
             first = self.first_failure
-            if first is None or record.started_at < first.started_at:
+            if first is None or record.ended_at < first.ended_at:
                 self.first_failure = record
             if len(self.failures) < KEPT:
                 self.failures.append(record)

@@ -175,7 +175,7 @@ def test_a_run_that_is_running_is_not_resumed(pipeline: Any, tmp_path: Path) -> 
     process = it.start()
     wait_until(lambda: parts(it) == 3)
     said = it.run("--resume", "run", expect=2)
-    assert f"is in use: process {process.pid} runs it" in said
+    assert f"is in use by process {process.pid}; wait" in said
     (tmp_path / "go").touch()
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
@@ -317,6 +317,18 @@ def test_a_full_disk_is_one_clear_error_and_no_half_output(
     assert "Traceback" not in said
     assert list((small_disk / "run" / "steps" / "step" / "outputs").iterdir()) == []
     assert it.left_over() == []
+
+
+def test_a_disk_that_is_full_at_the_start(pipeline: Any, small_disk: Path) -> None:
+    it: Pipeline = pipeline("def run(mini_batch): return mini_batch")
+    with (small_disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while filler.write(bytes(4096)):
+            pass
+    said = it.run("--output-dir", str(small_disk), expect=2)
+    said_of_it = "the run directory cannot be written to: No space left on device: "
+    assert f"error: {said_of_it}{small_disk}/run" in said
+    assert "Traceback" not in said
+    assert [path.name for path in small_disk.rglob("*") if path.suffix == ".html"] == []
 
 
 def make_read_only(folder: Path) -> None:

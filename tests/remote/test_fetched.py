@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from prefect_parallel.data import File, FileCache, Location
+from prefect_parallel.data import BySize, File, FileCache, Location, plan
 from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 from tests.remote.conftest import Store
 from tests.remote.http_server import HttpServer
@@ -32,6 +32,13 @@ def test_a_copy_appears_whole_or_not_at_all(http: HttpServer, tmp_path: Path) ->
     with pytest.raises(UnreadableMiniBatch, match="received 3 bytes instead of 5"):
         fetch(tmp_path, f"{http.url}/a", 5)
     assert [path for path in tmp_path.rglob("*") if path.name.endswith("a")] == []
+
+
+def test_a_host_that_cannot_be_reached_is_not_a_missing_file() -> None:
+    with pytest.raises(
+        InvalidInput, match=r"cannot be accessed: Cannot connect to host 127\.0\.0\.1:9"
+    ):
+        plan("http://127.0.0.1:9/a.csv", type="uri_file", mode="download", split=BySize(1))
 
 
 def test_a_folder_and_names_that_lead_out_of_it(s3: Store, tmp_path: Path) -> None:

@@ -207,7 +207,15 @@ def _is_final(error: Exception) -> bool:
     status = _status(error)
     if status is not None:
         return 400 <= status < 500 and status not in _RETRIED_STATUS
-    return isinstance(error, (FileNotFoundError, *_FINAL))
+    return isinstance(error, (FileNotFoundError, *_FINAL)) and not _is_unreachable(error)
+
+
+def _is_unreachable(error: Exception) -> bool:
+    """Whether a driver reports a connection that failed as a file that does not exist."""
+    cause = error.__cause__
+    return isinstance(error, FileNotFoundError) and (
+        isinstance(cause, (OSError, TimeoutError)) and not isinstance(cause, FileNotFoundError)
+    )
 
 
 def _status(error: BaseException | None) -> int | None:
@@ -229,6 +237,8 @@ def _status(error: BaseException | None) -> int | None:
 
 def _as_os_error(error: Exception) -> OSError:
     status = _status(error)
+    if _is_unreachable(error):
+        return OSError(errno.EIO, str(error.__cause__))
     if status == _NOT_FOUND or (status is None and isinstance(error, FileNotFoundError)):
         return FileNotFoundError(errno.ENOENT, "no such file or folder")
     text = " ".join(str(error).split()) or type(error).__name__

@@ -15,9 +15,6 @@ SECONDS = 0.2
 NEWS_PER_SECOND = 500
 """How often the driver can be told something, by all nodes together."""
 
-CANNOT_WRITE = "the run directory cannot be written to"
-"""A node does nothing else of which the system could say no; what scripts meet is caught."""
-
 
 def seconds_between(nodes: int) -> float:
     """How long each of so many nodes keeps what it has to tell."""

@@ -19,8 +19,8 @@ from prefect.tasks import Task
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.entry.pool import EntryPool
-from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.nodes.event_batcher import CANNOT_WRITE, EventBatcher
+from prefect_parallel.errors import PrefectParallelError, os_error_text
+from prefect_parallel.flow.nodes.event_batcher import EventBatcher
 from prefect_parallel.flow.nodes.events import AttemptEvent
 from prefect_parallel.flow.nodes.node_folder import NodeFolder, RunAccess, open_folder
 from prefect_parallel.flow.nodes.node_group import NodePart
@@ -66,7 +66,7 @@ class Node:
             self._events.tell_broken(str(error))
             raise
         except OSError as error:
-            self._events.tell_broken(f"{CANNOT_WRITE}: {error}")
+            self._events.tell_broken(os_error_text(error, self._folder.config.directory.root))
             raise
         self._events.add(AttemptEvent.of(record, last_attempt=last_attempt))
         return record

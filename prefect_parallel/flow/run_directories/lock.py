@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import psutil
 
+from prefect_parallel.errors import os_error_text
 from prefect_parallel.layout import RunDirectory, UnusableRunDirectory
 
 
@@ -37,18 +38,21 @@ def hold(directory: RunDirectory) -> Iterator[None]:
     """Keep all others off a run directory; the system lets go of it when this process dies.
 
     Raises:
-        UnusableRunDirectory: Another process holds it.
+        UnusableRunDirectory: Another process holds it, or it cannot be written to.
     """
-    with directory.lock_file.open("a+") as file:
+    with directory.lock_file.open("a+b", buffering=0) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
+            holder = file.read().decode().strip() or "?"
             raise UnusableRunDirectory(
-                f"{directory.root} is in use: process {file.read().strip() or '?'} runs it;"
-                " wait for its end, or choose another --name"
+                f"{directory.root} is in use by process {holder}; wait for it to end, or choose"
+                " another --name"
             ) from None
         file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        try:
+            file.write(str(os.getpid()).encode())
+        except OSError as error:
+            raise UnusableRunDirectory(os_error_text(error, directory.root)) from error
         yield

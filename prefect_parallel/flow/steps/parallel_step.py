@@ -11,9 +11,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.flows import Flow
 
 from prefect_parallel.entry.gpus import default_slots
-from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.errors import PrefectParallelError, os_error_text
 from prefect_parallel.flow.nodes.cluster import task_runner_on
-from prefect_parallel.flow.nodes.event_batcher import CANNOT_WRITE
 from prefect_parallel.flow.nodes.node_lease import NodeRequest
 from prefect_parallel.flow.nodes.nodes import assemble_nodes, open_nodes
 from prefect_parallel.flow.nodes.progress import Progress
@@ -102,7 +101,7 @@ class _ParallelStep:
         except PrefectParallelError as error:
             return self._reporter.stopped("Failed", str(error))
         except OSError as error:
-            return self._reporter.stopped("Failed", f"{CANNOT_WRITE}: {error}")
+            return self._reporter.stopped("Failed", os_error_text(error, self._run.directory.root))
         finally:
             shutil.rmtree(self._directory.fetched, ignore_errors=True)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.layout import RunDirectory
+from prefect_parallel.output.atomic_write import atomic_write
 from prefect_parallel.output.run_log import read_run
 
 
@@ -35,7 +36,6 @@ def write_report(directory: RunDirectory) -> Path:
         ) from error
     page = page_of(run)
     directory.report.parent.mkdir(exist_ok=True)
-    temporary = directory.report.with_name(f".{directory.report.name}")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(directory.report)
+    with atomic_write(directory.report) as file:
+        file.write(page.encode())
     return directory.report
