@@ -9,19 +9,19 @@ from prefect_parallel.output.part import Record
 
 @dataclass(frozen=True)
 class FailedMiniBatch:
-    """A mini-batch all of whose attempts have failed.
+    """A mini-batch whose attempts have all failed.
 
     Attributes:
-        mini_batch: Its index, from 0, in the input's order.
-        inputs: What it is made of: a file or two by name, or how many.
-        items: How many it holds; null if it could not be loaded.
-        failed_items: How many the last attempt did not return; 1 if nobody could count them.
-        attempts: How many there were.
-        error: The last one's, in a line.
-        traceback_file: Where the whole of it stands; null if there is none.
-        node: Where the last attempt was.
-        process: Which entry process it was in.
-        repeat: The command that runs it once more, here, under the debugger.
+        mini_batch: Index from 0, in the order of the input.
+        inputs: The names of one or two files, or the number of files.
+        items: Number of items; null if the mini-batch could not be loaded.
+        failed_items: Number of items that the last attempt did not return; 1 if it is unknown.
+        attempts: Number of attempts.
+        error: Error of the last attempt, in one line.
+        traceback_file: File with the full traceback; null if there is none.
+        node: Node of the last attempt.
+        process: Entry process of the last attempt.
+        repeat: Command that runs the mini-batch under the debugger on this machine.
     """
 
     mini_batch: int
@@ -37,7 +37,7 @@ class FailedMiniBatch:
 
     @classmethod
     def of(cls, record: Record, repeat: str) -> FailedMiniBatch:
-        """The line for the record of a last attempt, which has failed."""
+        """The line of a mini-batch, from the record of its last attempt."""
         assert record.error is not None
         return cls(
             mini_batch=record.index,

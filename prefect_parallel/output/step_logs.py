@@ -1,4 +1,4 @@
-"""What the step as a whole writes to its logs; nodes write theirs themselves."""
+"""The logs of a step that its driver writes; nodes write their own."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from prefect_parallel.output.failed_mini_batch import FailedMiniBatch
 from prefect_parallel.output.part import Record
 
 PROGRESS_SECONDS = 1.0
-"""Progress is noted at most so often."""
+"""Shortest time between two lines of progress."""
 
 FILES = {
-    "job_result.txt": "why it ended as it did: first place to look",
-    "job_progress_overview.<yyyymmdd>.txt": "how far it was, and when",
-    "failed_mini_batches.jsonl": "a line for each failed one: inputs, error, how to repeat it",
-    "user/error.txt": "a line for each failed attempt",
-    "user/error/<node>/<process>.txt": "the full tracebacks",
-    "user/stdout/<node>/<process>.stdout.txt": "what the script printed",
-    "user/stderr/<node>/<process>.stderr.txt": "what it wrote to standard error",
-    "user/entry_script_log/<node>/<process>.log.txt": "what it logged",
+    "job_result.txt": "result and reason: read this first",
+    "job_progress_overview.<yyyymmdd>.txt": "progress over time",
+    "failed_mini_batches.jsonl": "failed mini-batches: inputs, error, command to repeat",
+    "user/error.txt": "failed attempts, one per line",
+    "user/error/<node>/<process>.txt": "full tracebacks",
+    "user/stdout/<node>/<process>.stdout.txt": "standard output of the script",
+    "user/stderr/<node>/<process>.stderr.txt": "standard error of the script",
+    "user/entry_script_log/<node>/<process>.log.txt": "log of the script",
     "sys/job.txt": "planning, progress, decisions",
-    "sys/node/<node>/<process>.txt": "a line for each attempt: items, times, result",
-    "sys/perf/<node>/node_resource_usage.csv": "what the node used",
-    "sys/perf/<node>/processes_resource_usage.csv": "what each entry process used",
-    "sys/perf/<node>/<process>.prof": "where its time went, for pstats or snakeviz",
+    "sys/node/<node>/<process>.txt": "attempts, one per line: items, times, result",
+    "sys/perf/<node>/node_resource_usage.csv": "CPU and memory of the node",
+    "sys/perf/<node>/processes_resource_usage.csv": "CPU and memory of each entry process",
+    "sys/perf/<node>/<process>.prof": "profile, for pstats or snakeviz",
 }
-"""Every file of a step's logs, and what is in it."""
+"""The files of a step's logs, with their contents."""
 
 
 class StepLogs:
-    """Used by one process, the one that drives the step."""
+    """Writer of these logs, used only by the process that drives the step."""
 
     def __init__(self, directory: StepDirectory, step: str) -> None:
         self._directory = directory
@@ -43,25 +43,25 @@ class StepLogs:
         self._progress = (0.0, "")
 
     def begin(self) -> None:
-        """Make the folders, and a readme that tells of all that may come."""
+        """Create the folders, and a readme that lists all possible files."""
         self._directory.job_log.parent.mkdir(parents=True, exist_ok=True)
         self._write_readme(FILES)
 
     def job(self, text: str) -> None:
-        """Note a decision."""
+        """Log a decision."""
         with self._directory.job_log.open("a", encoding="utf-8") as file:
             file.write(f"{_now()} {text}\n")
 
     def close(self) -> None:
-        """Let the readme list what is there, now that nothing more comes."""
+        """Reduce the readme to the files that exist, once the step has ended."""
         self._write_readme({name: text for name, text in FILES.items() if self._is_there(name)})
 
     def progress(self, text: str, *, last: bool = False) -> None:
-        """Note how far the step is, if that is news, and not more than once in a while.
+        """Log the progress of the step, if it has changed and the last line is old enough.
 
         Args:
             text: E.g. `3 of 10 mini-batches done`.
-            last: Note it in any case.
+            last: Log it in any case.
         """
         now = time.monotonic()
         when, before = self._progress
@@ -73,11 +73,11 @@ class StepLogs:
             file.write(f"{_now()} {text}\n")
 
     def failed_mini_batches(self, records: Iterable[Record], command: Callable[[int], str]) -> None:
-        """List the mini-batches that failed; none, and there is an empty file.
+        """Write `failed_mini_batches.jsonl`, which is empty if no mini-batch failed.
 
         Args:
-            records: Those of all mini-batches.
-            command: What to type to repeat a mini-batch, by its index.
+            records: Records of all mini-batches.
+            command: Returns the command that repeats a mini-batch, from its index.
         """
         with self._directory.failed_mini_batches.open("w", encoding="utf-8") as file:
             for record in records:

@@ -1,4 +1,4 @@
-"""The page of the files that a run leaves."""
+"""The page about the files of a run."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ from tools.reference.markdown import code, docstring, document, table
 _RUN = RunDirectory(Path())
 _STEP = _RUN.step("<step>")
 
-_OF_RESULT = "It is YAML, with these keys."
+_OF_RESULT = "A YAML file with these keys:"
 
 _OF_PLAN = """\
-A JSON object a line, for each mini-batch in the input's order, written before any of them runs:
-`mini_batch`, its descriptor, and `fingerprint`, the descriptor's hash. A resumed run compares it
-with the fingerprint in the mini-batch's part. A descriptor has these keys; each of its `pieces` is
-a list: the file's path, its size in bytes and its version, then the piece's start and stop."""
+One JSON object per line and mini-batch, in the order of the input, written before any of them
+runs: `mini_batch` is its descriptor, `fingerprint` the hash of the descriptor, which a resumed run
+compares with the one in the part. A descriptor has the keys below. Each of its `pieces` is a list:
+path, size in bytes and version of the file, then start and stop of the piece."""
 
 _OF_FAILED = """\
-A JSON object a line, for each mini-batch that has failed, in the input's order. The file is there
-when the step has ended; it is empty if none failed."""
+One JSON object per line and failed mini-batch, in the order of the input. The file is written when
+the step ends, and is empty if none failed."""
 
 _INTRO = """\
-A run leaves `runs/<name>/`, or what `--output-dir` and `--name` say. Look into a step's
-`job_result.txt` first; [`prefect-parallel logs`](commands.md#prefect-parallel-logs) prints what its
-script said, and [failures](../failures.md) tells what counts as one."""
+A run writes `runs/<name>/`; change it with `--output-dir` and `--name`. Read `job_result.txt` of
+a step first. [`prefect-parallel logs`](commands.md#prefect-parallel-logs) prints what the script of
+a step printed. [Failures and exactness](../failures.md) explains what counts as a failure."""
 
-_OF_STEP = f"Of each step, in `{_STEP.root}/`."
+_OF_STEP = f"Each step has a folder `{_STEP.root}/`:"
 
 _OF_LOGS = f"""\
-In `{_STEP.logs}/`; a process has a name as `process003`, a node one as `node-0`. What a step does
-not need is not there. With `--copy_logs_to_parent True` a copy is in `{_RUN.logs}/<step>/`."""
+The logs are in `{_STEP.logs}/`, with a copy in `{_RUN.logs}/<step>/` if `--copy_logs_to_parent` is
+True. Processes have names such as `process003`, nodes such as `node-0`. Files that a step does not
+need are missing."""
 
 
 def page() -> str:
@@ -58,25 +59,25 @@ def page() -> str:
 
 
 def run_files() -> dict[str, str]:
-    """What stands beside the steps."""
+    """The files next to the folders of the steps."""
     return _told_of(_RUN, _RUN.root)
 
 
 def step_files() -> dict[str, str]:
-    """What a step has, but its logs."""
+    """The files of a step, without its logs."""
     logs = _STEP.logs.relative_to(_STEP.root)
     files = _told_of(_STEP, _STEP.root)
     return {name: about for name, about in files.items() if logs not in Path(name).parents}
 
 
 def log_files() -> dict[str, str]:
-    """What the logs of a step have, those of a command step included."""
+    """The logs of a step, including those of command steps."""
     others = _told_of(_STEP, _STEP.logs)
     return {**FILES, **{name: about for name, about in others.items() if name not in FILES}}
 
 
 def _told_of(directory: RunDirectory | StepDirectory, below: Path) -> dict[str, str]:
-    """Path to text, of the paths of a directory that have one."""
+    """Path to description, for the paths of a directory that have one."""
     found: dict[str, str] = {}
     for name, member in vars(type(directory)).items():
         path = getattr(directory, name) if isinstance(member, property) else None
@@ -88,7 +89,7 @@ def _told_of(directory: RunDirectory | StepDirectory, below: Path) -> dict[str, 
 
 
 def _keys(of: type) -> str:
-    """What its docstring says of each of its attributes."""
+    """The attributes of a class, with their descriptions."""
     return table(
         ("key", ""), ((code(key.arg_name), str(key.description)) for key in docstring(of).params)
     )
