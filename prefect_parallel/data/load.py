@@ -115,9 +115,13 @@ class Table(_Input["pd.DataFrame"]):
     Attributes:
         values_set_to_null: Set by `to_pandas`: number of values by column that did not fit the type
             of the column.
+        uneven_rows: Set by `to_pandas`: number of rows with fewer or more cells than their header.
+        first_uneven_row: Set by `to_pandas`: where the first of them is.
     """
 
     values_set_to_null: dict[str, int]
+    uneven_rows: int
+    first_uneven_row: str
 
     def to_pandas(self) -> pd.DataFrame:
         """Reads the whole table.
@@ -134,6 +138,8 @@ class Table(_Input["pd.DataFrame"]):
         batches = [reader.batch(mini_batch) for mini_batch in plan.mini_batches]
         batch = join([*batches, reader.no_rows()])
         self.values_set_to_null = dict(batch.values_set_to_null)
+        self.uneven_rows = batch.uneven_rows
+        self.first_uneven_row = batch.first_uneven_row
         frame: pd.DataFrame = reader.to_pandas(batch)
         return frame if reader.format.keeps_types else nulls_to_objects(frame, batch)
 

@@ -151,6 +151,8 @@ class _Worker:
             items=items,
             succeeded=min(count, items) if self._config.checks_item_count else items,
             values_set_to_null=dict(self._reader.values_set_to_null),
+            uneven_rows=self._reader.uneven_rows,
+            first_uneven_row=self._reader.first_uneven_row,
             seconds=time.time() - started.started_at,
         )
         if short:

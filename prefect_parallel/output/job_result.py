@@ -25,6 +25,7 @@ class JobResult:
         mini_batches: total, succeeded, failed, retried.
         items: total, succeeded, failed.
         values_set_to_null: How many values of the input did not fit their column's type.
+        uneven_rows: How many rows of the input have fewer or more cells than their header.
         thresholds: Those that were in force.
         duration_seconds: From `started_at` to `ended_at`.
         started_at: ISO 8601, UTC.
@@ -40,6 +41,7 @@ class JobResult:
     mini_batches: dict[str, int]
     items: dict[str, int]
     values_set_to_null: int
+    uneven_rows: int
     thresholds: dict[str, float]
     duration_seconds: float
     started_at: str
@@ -79,6 +81,7 @@ class JobResult:
                 "failed": totals.failed_items,
             },
             values_set_to_null=totals.values_set_to_null.total(),
+            uneven_rows=totals.uneven_rows,
             thresholds=thresholds,
             duration_seconds=round((ended_at - started_at).total_seconds(), 3),
             started_at=started_at.isoformat(timespec="seconds"),

@@ -37,6 +37,8 @@ class Record:
         error: One line with the cause of the failure; None for a mini-batch that succeeded.
         traceback_file: The log file that holds the error in full.
         values_set_to_null: Column -> how many of its values did not fit the column's type.
+        uneven_rows: Number of rows that have fewer or more cells than their header.
+        first_uneven_row: Where the first of them is.
         inputs: What the mini-batch is made of, as a person would say it.
         node: Where the attempt ran.
         process: The entry process that ran it.
@@ -55,6 +57,8 @@ class Record:
     error: str | None = None
     traceback_file: str | None = None
     values_set_to_null: dict[str, int] = field(default_factory=dict)
+    uneven_rows: int = 0
+    first_uneven_row: str = ""
     inputs: str = ""
     node: str = ""
     process: str = ""
@@ -111,8 +115,8 @@ class Record:
 
 _NONE = type(None)
 _KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("index", "attempt", "succeeded"), (int,)),
-    **dict.fromkeys(("data", "settings", "inputs", "node", "process"), (str,)),
+    **dict.fromkeys(("index", "attempt", "succeeded", "uneven_rows"), (int,)),
+    **dict.fromkeys(("data", "settings", "inputs", "node", "process", "first_uneven_row"), (str,)),
     **dict.fromkeys(("kind", "error", "traceback_file"), (str, _NONE)),
     **dict.fromkeys(("started_at", "seconds"), (float, int)),
     "items": (int, _NONE),

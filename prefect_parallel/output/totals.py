@@ -21,6 +21,8 @@ class Totals:
 
     Attributes:
         values_set_to_null: Column -> how many of its values did not fit the column's type.
+        uneven_rows: Number of rows that have fewer or more cells than their header.
+        first_uneven_row: Where the first of them is.
         first_failure: The failed mini-batch that ended first.
         causes: Root cause -> how many mini-batches failed of it.
         examples: Root cause -> one of them.
@@ -35,6 +37,8 @@ class Totals:
     succeeded_items: int = 0
     failed_items: int = 0
     values_set_to_null: Counter[str] = field(default_factory=Counter)
+    uneven_rows: int = 0
+    first_uneven_row: str = ""
     processes: set[tuple[str, str]] = field(default_factory=set)
     first_failure: Record | None = None
     causes: Counter[str] = field(default_factory=Counter)
@@ -62,6 +66,8 @@ class Totals:
         self.succeeded_items += record.succeeded
         self.failed_items += record.failed_items
         self.values_set_to_null.update(record.values_set_to_null)
+        self.uneven_rows += record.uneven_rows
+        self.first_uneven_row = self.first_uneven_row or record.first_uneven_row
         self.processes.add((record.node, record.process))
         if record.error is not None:
             self.failed += 1

@@ -453,3 +453,40 @@ def test_inputs_of_another_type(tmp_path: Path) -> None:
         planned("gone", "uri_folder")
     with pytest.raises(InvalidInput, match="cannot be opened: Protocol not known"):
         plan("nowhere://x", type="uri_folder", mode=None, split=BySize())
+
+
+ROWS = b"1,2\n" * 300_000
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "uneven", "first"),
+    [
+        (b"a,b\n1,2\n3\n4,5,6\n", {}, 2, "line 3"),
+        (b"\na,b\n\n1,2,\n\n3,4,\n", {}, 2, "line 4"),
+        (b"a,b\n1\n2\n", {}, 2, "line 2"),
+        (b'a,b\n"x\ny",2\n3\n', {"support_multi_line": True}, 1, "line 4"),
+        (b'"a\nb",c\n1,2,3\n', {"support_multi_line": True}, 1, "line 3"),
+        (b"1,2\n3,4\n5\n", {"header": "no_header"}, 1, "line 3"),
+        (b"a,b\n1,2,3\n", {"header": "all_files_different_headers"}, 1, "line 2"),
+        (b"a,b\n1,2\n3,4\n", {}, 0, ""),
+        (b"a,b\n" + ROWS + b"3\n", {}, 1, "line 37857 after byte 1048580"),
+        (b"a,b\n" + ROWS * 2 + b"3\n", {}, 1, "line "),
+    ],
+)
+def test_rows_with_fewer_or_more_cells_than_the_header_are_counted(
+    make_table: MakeTable, content: bytes, options: dict[str, object], uneven: int, first: str
+) -> None:
+    folder = make_table([content], {"read_delimited": options})
+    table = load_table(str(folder))
+    table.to_pandas()
+    assert table.uneven_rows == uneven
+    assert table.first_uneven_row.startswith(f"{folder / '0.data'}, {first}" if uneven else "")
+    made = plan(str(folder), type="mltable", mode=None, split=BySize(1 << 19))
+    reader = open_reader(made.reader)
+    found = []
+    for mini_batch in made.mini_batches:
+        reader.read(mini_batch)
+        found.append((reader.uneven_rows, reader.first_uneven_row))
+    assert sum(count for count, _ in found) == uneven
+    if len(content) < 1 << 20:
+        assert [place for _, place in found if place] == [f"{folder / '0.data'}, {first}"][:uneven]

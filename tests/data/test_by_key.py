@@ -144,9 +144,13 @@ def test_ordinary_columns_keep_the_types_of_the_table(
 
 def test_values_that_do_not_fit_are_told_once(make_table: MakeTable) -> None:
     rows = b"".join(b"%d,7\n" % (number % 3) for number in range(2, 300))
-    folder = make_table([b"k,n\n" + rows + b"1,many\n"], "read_delimited")
+    folder = make_table([b"k,n\n" + rows + b"1,many\n2\n"], "read_delimited")
     made = plan(str(folder), type="mltable", mode=None, split=ByKeys(("k",)))
-    assert made.notes[1:] == ("1 values of the column n did not fit its type and were set to null",)
+    assert made.notes[1:] == (
+        "1 values of the column n did not fit its type and were set to null",
+        "1 rows have fewer or more cells than their header, the first:"
+        f" {folder / '0.data'}, line 301",
+    )
 
 
 def test_a_row_step_keeps_its_meaning_over_the_whole_table(make_table: MakeTable) -> None:

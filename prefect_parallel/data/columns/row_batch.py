@@ -23,11 +23,15 @@ class RowBatch:
         rows: Number of rows.
         values_set_to_null: Number of values by column that did not fit its type, counted in all
             rows that these were selected from.
+        uneven_rows: Number of rows of those with fewer or more cells than their header.
+        first_uneven_row: Where the first of them is; empty if there is none.
     """
 
     columns: dict[str, Column]
     rows: int
     values_set_to_null: Counter[str] = field(default_factory=Counter)
+    uneven_rows: int = 0
+    first_uneven_row: str = ""
 
     def slice(self, start: int, stop: int) -> RowBatch:
         """Rows from `start` up to, but not including, `stop`."""

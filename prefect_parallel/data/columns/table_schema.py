@@ -104,7 +104,13 @@ def join(batches: Sequence[RowBatch]) -> RowBatch:
         else:
             columns[name] = pa.concat_arrays(parts)
     lost = sum((batch.values_set_to_null for batch in batches), Counter[str]())
-    return RowBatch(columns, sum(batch.rows for batch in batches), lost)
+    return RowBatch(
+        columns,
+        sum(batch.rows for batch in batches),
+        lost,
+        sum(batch.uneven_rows for batch in batches),
+        next((batch.first_uneven_row for batch in batches if batch.uneven_rows), ""),
+    )
 
 
 def _values(column: Column) -> list[Any]:

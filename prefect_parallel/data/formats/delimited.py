@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from prefect_parallel.data.formats.delimited_text import (
     Cell,
     Dialect,
     QuoteMask,
+    TextColumns,
     UnclosedQuote,
 )
 from prefect_parallel.data.formats.header import clean_names, extend_names
@@ -258,8 +260,16 @@ class Delimited(TableFormat):
                     pass
                 raise _unclosed_quote(text, start + (mask.open_at or 0) * text.unit) from None
 
+    def _place_of_line(self, piece: Piece, line: int) -> str:
+        """Where a line of a piece is, given the number of lines before it in the piece."""
+        start = piece.start
+        if start > _CHUNK_BYTES:  # Counting the lines before it would take too long.
+            return f"{piece.file.path}, line {line + 1} after byte {start}"
+        with self._open(piece.file) as text:
+            return f"{piece.file.path}, line {text.line_at(start) + line}"
+
     def _text_columns(self, piece: Piece, lead: int) -> tuple[list[str], list[pa.Array[Any]]]:
-        columns = self._parse(piece, self._data(piece), self._dialect.columns)
+        columns = self._parse(piece, self._data(piece), self._dialect.columns).columns
         return extend_names(self._names_of(piece.file, lead), len(columns)), columns
 
     def read(self, piece: Piece, path_columns: dict[str, Any]) -> RowBatch:
@@ -269,18 +279,24 @@ class Delimited(TableFormat):
         width = len(header) if different else self._facts["width"]
         names = extend_names(header, width)
         table = self._dialect.parse(data, {name: self._parsed_type(name) for name in names})
+        wanted = len(header) or width
         if table is not None:
-            columns = {name: table[name].combine_chunks() for name in names}
-            rows = len(table)
+            uneven = 0 if width == wanted else len(table)
+            columns_ = [table[name].combine_chunks() for name in names]
+            parsed = TextColumns(columns_, uneven, len(data) - len(data.lstrip(b"\n")))
         else:
-            arrays = self._parse(piece, data, self._dialect.columns)
-            columns = dict(zip(extend_names(header, len(arrays)), arrays, strict=True))
-            rows = len(arrays[0]) if arrays else 0
+            parsed = self._parse(piece, data, lambda data: self._dialect.columns(data, wanted))
+            names = extend_names(header, len(parsed.columns))
+        columns = dict(zip(names, parsed.columns, strict=True))
+        rows = len(parsed.columns[0]) if columns else 0
         if not rows:
             columns = {}
         converted = {name: self._convert(name, value) for name, value in columns.items()}
         batch = RowBatch({name: column for name, (column, _) in converted.items()}, rows)
         batch = batch.with_nulls({name: lost for name, (_, lost) in converted.items()})
+        if parsed.uneven_rows:
+            place = self._place_of_line(piece, parsed.first_uneven_line)
+            batch = replace(batch, uneven_rows=parsed.uneven_rows, first_uneven_row=place)
         of_path = {
             name: value if name == PATH else self._convert(name, value)[0]
             for name, value in path_columns.items()

@@ -13,7 +13,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from pyarrow import csv
@@ -25,6 +25,20 @@ Cell = str | None
 
 class UnclosedQuote(ValueError):
     """A quote is never closed."""
+
+
+class TextColumns(NamedTuple):
+    """Columns of text.
+
+    Attributes:
+        columns: The columns.
+        uneven_rows: Number of rows with fewer or more cells than wanted.
+        first_uneven_line: Number of line feeds before the first of them.
+    """
+
+    columns: list[pa.Array[Any]]
+    uneven_rows: int
+    first_uneven_line: int
 
 
 @dataclass(frozen=True)
@@ -47,33 +61,44 @@ class Dialect:
         Raises:
             UnclosedQuote: With `multi_line`, a quote is never closed.
         """
+        return (row for _, row in self.numbered_rows(text))
+
+    def numbered_rows(self, text: str) -> Iterator[tuple[int, list[Cell]]]:
+        """The rows, each with the number of line feeds before it."""
         if self.multi_line:
-            position = 0
+            line = position = 0
             while position < len(text):
                 start = position
                 row, position = self._record(text, start)
                 if text[start:position] not in ("\n", "\r\n"):
-                    yield row
+                    yield line, row
+                line += text.count("\n", start, position)
             return
-        for line in text.split("\n"):
-            if line:
-                line = line.removesuffix("\r")
-                yield self._record(line, 0)[0] if '"' in line else self._split(line)
+        for number, line_ in enumerate(text.split("\n")):
+            if line_:
+                line_ = line_.removesuffix("\r")
+                yield number, self._record(line_, 0)[0] if '"' in line_ else self._split(line_)
 
-    def columns(self, data: bytes) -> list[pa.Array[Any]]:
+    def columns(self, data: bytes, width: int = 0) -> TextColumns:
         """Text columns, as many as the widest row has cells; shorter rows are padded with null.
 
         Args:
             data: Complete records in UTF-8.
+            width: The number of cells that a row should have; 0: that of the first row.
         """
         end = 0 if self.multi_line else data.find(b"\n") + 1
-        first = next(self.rows(data[: end or len(data)].decode()), [])
+        line, first = next(self.numbered_rows(data[: end or len(data)].decode()), (0, []))
         names = [str(position) for position in range(len(first))]
         table = self.parse(data, dict.fromkeys(names, pa.string()))
         if table is not None:
-            return [table[name].combine_chunks() for name in names]
-        rows = list(self.rows(data.decode()))
-        return [pa.array(c, pa.string()) for c in itertools.zip_longest(*rows)]
+            uneven = 0 if len(first) == (width or len(first)) else len(table)
+            return TextColumns([table[name].combine_chunks() for name in names], uneven, line)
+        numbered = list(self.numbered_rows(data.decode()))
+        rows = [row for _, row in numbered]
+        columns = [pa.array(column, pa.string()) for column in itertools.zip_longest(*rows)]
+        width = width or len(rows[0] if rows else ())
+        uneven_lines = [line for line, row in numbered if len(row) != width]
+        return TextColumns(columns, len(uneven_lines), uneven_lines[0] if uneven_lines else 0)
 
     def parse(self, data: bytes, types: dict[str, pa.DataType]) -> pa.Table | None:
         """Parses columns of these types by Arrow.

@@ -40,7 +40,7 @@ _BUCKET_BYTES = 64 * 1024 * 1024
 _MOST_BUCKETS = 256
 
 _INDEX = "index.jsonl"
-_LOST = "values_set_to_null.json"
+_NOTES = "notes.json"
 # The place of a row in the table, while it lies in a bucket.
 _NUMBER = HIDDEN + "number"
 
@@ -93,12 +93,8 @@ class Grouping:
             f" in {time.monotonic() - started:.1f} s"
         )
         recipe = TableRecipe("grouped", {}, {}, schema=plan.recipe.schema)
-        lost: dict[str, int] = json.loads((folder / _LOST).read_text())
-        set_to_null = (
-            f"{count} values of the column {name} did not fit its type and were set to null"
-            for name, count in lost.items()
-        )
-        return cls(folder, keys, recipe, (cost, *set_to_null))
+        notes: list[str] = json.loads((folder / _NOTES).read_text())
+        return cls(folder, keys, recipe, (cost, *notes))
 
     def mini_batches(self) -> Iterator[MiniBatch]:
         files: dict[int, File] = {}
@@ -134,8 +130,8 @@ def _group(plan: TablePlan, keys: Sequence[str], pieces: Sequence[Piece], folder
         if plan.unit == "rows":
             size = sum({p.file.path: p.file.size or 0 for p in pieces}.values())
         buckets = min(_MOST_BUCKETS, 1 + size // _BUCKET_BYTES)
-        lost = _scatter(plan, keys, pieces, making, buckets)
-        (making / _LOST).write_text(json.dumps(lost))
+        notes = _scatter(plan, keys, pieces, making, buckets)
+        (making / _NOTES).write_text(json.dumps(notes))
         groups: list[_Group] = []
         for bucket in range(buckets):
             groups.extend(_sort_bucket(making, bucket, keys))
@@ -150,9 +146,10 @@ def _group(plan: TablePlan, keys: Sequence[str], pieces: Sequence[Piece], folder
 
 def _scatter(
     plan: TablePlan, keys: Sequence[str], pieces: Iterable[Piece], folder: Path, buckets: int
-) -> Counter[str]:
-    """Writes each row to the bucket of its key, and counts the values that became null."""
+) -> list[str]:
+    """Writes each row to the bucket of its key, and notes what was odd about the rows."""
     lost: Counter[str] = Counter()
+    uneven_rows, first_uneven_row = 0, ""
     table = TableReader(plan.recipe, plan.datastores)
     schema = plan.recipe.schema
     assert schema is not None
@@ -162,6 +159,8 @@ def _scatter(
         for piece in pieces:
             batch = schema.align(table.piece(piece))
             lost += batch.values_set_to_null
+            uneven_rows += batch.uneven_rows
+            first_uneven_row = first_uneven_row or batch.first_uneven_row
             numbers = pa.array(np.arange(number, number + batch.rows))
             number += batch.rows
             found, key_of_row = _keys(batch, keys)
@@ -175,7 +174,16 @@ def _scatter(
                 arrow = to_arrow(batch.where(pa.array(bucket_of_row == bucket)))
                 with pa.ipc.new_stream(files[bucket], arrow.schema) as stream:
                     stream.write_table(arrow)
-    return lost
+    notes = [
+        f"{count} values of the column {name} did not fit its type and were set to null"
+        for name, count in lost.items()
+    ]
+    if uneven_rows:
+        notes.append(
+            f"{uneven_rows} rows have fewer or more cells than their header, the first:"
+            f" {first_uneven_row}"
+        )
+    return notes
 
 
 def _keys(batch: RowBatch, names: Sequence[str]) -> tuple[list[Key], np.ndarray]:

@@ -19,9 +19,13 @@ class Reader(Protocol):
     Attributes:
         values_set_to_null: Number of values by column of the last mini-batch that did not fit the
             type of the column.
+        uneven_rows: Number of its rows that have fewer or more cells than their header.
+        first_uneven_row: Where the first of them is.
     """
 
     values_set_to_null: dict[str, int]
+    uneven_rows: int
+    first_uneven_row: str
 
     def read(self, mini_batch: MiniBatch) -> pd.DataFrame | list[str]:
         """Loads a mini-batch: a DataFrame, or a list of paths.
@@ -57,6 +61,8 @@ class FileReader:
 
     def __init__(self, datastores: Datastores, file_cache: FileCache | None) -> None:
         self.values_set_to_null: dict[str, int] = {}
+        self.uneven_rows = 0
+        self.first_uneven_row = ""
         self._datastores = datastores
         self._file_cache = file_cache
 

@@ -27,6 +27,8 @@ class TableReader:
 
     def __init__(self, recipe: TableRecipe, datastores: Datastores = NO_DATASTORES) -> None:
         self.values_set_to_null: dict[str, int] = {}
+        self.uneven_rows = 0
+        self.first_uneven_row = ""
         self._datastores = datastores
         self.format = make_format(recipe.format, recipe.options, recipe.facts, datastores)
         self.transforms = Transforms(recipe.row_transformations)
@@ -36,6 +38,8 @@ class TableReader:
     def read(self, mini_batch: MiniBatch) -> pd.DataFrame:
         batch = self.batch(mini_batch)
         self.values_set_to_null = dict(batch.values_set_to_null)
+        self.uneven_rows = batch.uneven_rows
+        self.first_uneven_row = batch.first_uneven_row
         try:
             return self.to_pandas(batch)
         except pa.ArrowException as error:

@@ -133,6 +133,11 @@ class StepReporter:
         self._logs.failed_mini_batches(looked_at, self._debug_command)
         for column, values in totals.values_set_to_null.items():
             self._logs.job(f"column {column}: {values} values did not fit its type and became null")
+        if totals.uneven_rows:
+            self._logs.job(
+                f"{totals.uneven_rows} rows have fewer or more cells than their header, the first:"
+                f" {totals.first_uneven_row}"
+            )
         self._logs.job(f"{result.status}: {result.reason}")
         result.write(self._directory.job_result)
         self._logs.close()
