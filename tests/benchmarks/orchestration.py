@@ -147,9 +147,17 @@ def stock_runner(count: int) -> float:
 
 
 def our_runner(count: int) -> float:
+    from distributed import Client
+
+    from prefect_parallel.flow.nodes.dedicated_cluster import DedicatedCluster
     from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
 
-    return _mapped(NodeTaskRunner, count)
+    def runner(address: str) -> object:
+        return NodeTaskRunner(
+            lambda stack: DedicatedCluster(stack.enter_context(Client(address)))  # type: ignore[no-untyped-call]
+        )
+
+    return _mapped(runner, count)
 
 
 def ray_tasks(count: int) -> float:

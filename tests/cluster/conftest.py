@@ -88,22 +88,22 @@ class Cluster:
             return {str(worker["name"]): address for address, worker in workers.items()}
 
     def plugins(self) -> dict[str, list[str]]:
-        """What of this project each worker still has: plugins, thread pools, open slots."""
+        """What of this project each worker still has: plugins, and slots that are offered."""
 
         def look(dask_worker: Any) -> list[str]:
-            state = dask_worker.state
-            found = [*dask_worker.plugins, *dask_worker.executors, *state.total_resources]
+            offered = dask_worker.state.total_resources.items()
+            found = [*dask_worker.plugins, *(name for name, count in offered if count)]
             return [name for name in found if name.startswith(("prefect-parallel", "shared-"))]
 
         with self.client() as client:
             found = client.run(look)
             return {name: found[address] for name, address in self.addresses().items()}
 
-    def entry_processes(self) -> list[psutil.Process]:
-        """Those of all workers."""
+    def entry_processes(self, *names: str) -> list[psutil.Process]:
+        """Those of some workers, or of all."""
         return [
             child
-            for process in self.processes.values()
+            for process in (self.processes[name] for name in names or self.processes)
             for child in psutil.Process(process.pid).children(recursive=True)
             if "prefect_parallel.entry.process_main" in " ".join(child.cmdline())
         ]

@@ -19,6 +19,7 @@ from tests.cluster.conftest import SECRET, Cluster, write_job
 from tests.cluster.network import network
 from tests.e2e.conftest import COMMAND, write_pipeline
 from tests.remote.conftest import Store
+from tests.waiting import wait_until
 
 SCRIPT = """
     import os, subprocess, sys, time
@@ -139,7 +140,8 @@ def test_fewer_workers_than_asked_for_and_one_that_comes_later(
     job.wait_for_parts(1)
     before = set(cluster.addresses())
     cluster.start_workers("late")
-    time.sleep(3)
+    # All others wait for it to have work.
+    wait_until(lambda: cluster.entry_processes("late"))
     go.touch()
     said, _ = process.communicate(timeout=240)
     assert process.returncode == 0, said

@@ -13,7 +13,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_parallel import load_pipeline
 from prefect_parallel.blocks import Compute
-from prefect_parallel.flow.nodes.cluster import task_runner_on
+from prefect_parallel.flow.nodes.cluster import NewCluster, cluster_of
 from prefect_parallel.flow.nodes.node_lease import NodeRequest
 from prefect_parallel.flow.run.computes import Computes
 from prefect_parallel.job import resolve
@@ -68,16 +68,16 @@ def test_a_cluster_that_is_started_for_the_step(
 
 
 def test_a_cluster_class_that_is_not_there(tmp_path: Path, server: str) -> None:
-    it = cluster_of("no_such_package.Cluster", tmp_path, server)
+    it = pipeline_on("no_such_package.Cluster", tmp_path, server)
     said = it.run(expect=1)
     assert "there is no cluster class no_such_package.Cluster" in said
-    it = cluster_of("distributed.LocalCluster", tmp_path / "x", server, no_such_argument=1)
+    it = pipeline_on("distributed.LocalCluster", tmp_path / "x", server, no_such_argument=1)
     said = it.run(expect=1)
     assert "no Dask cluster: a distributed.LocalCluster" in said
     assert "no_such_argument" in said
 
 
-def cluster_of(name: str, folder: Path, server: str, **arguments: Any) -> Pipeline:
+def pipeline_on(name: str, folder: Path, server: str, **arguments: Any) -> Pipeline:
     block = f"it-{uuid4().hex}"
     Compute(cluster_class=name, cluster_kwargs=arguments).save(block)
     return write_pipeline(folder, server, SCRIPT, compute=block)
@@ -90,12 +90,12 @@ def test_a_cluster_in_kubernetes_is_set_up() -> None:
         cluster_kwargs={"name": "scoring", "image": "registry/scoring:1"},
         adapt_kwargs={"minimum": 0, "maximum": 10},
     )
-    runner = task_runner_on(compute, NodeRequest(3, 4)).duplicate()
-    assert runner.resolved_cluster_class is operator.KubeCluster
-    bound = inspect.signature(operator.KubeCluster).bind(**runner.cluster_kwargs)
+    cluster = cluster_of(compute, NodeRequest(3, 4))
+    assert isinstance(cluster, NewCluster)
+    assert cluster.cluster_class is operator.KubeCluster
+    bound = inspect.signature(operator.KubeCluster).bind(**cluster.arguments)
     assert bound.kwargs == {"name": "scoring", "image": "registry/scoring:1", "n_workers": 3}
-    assert runner.adapt_kwargs == {"minimum": 1, "maximum": 3}
-    assert runner.request == NodeRequest(3, 4)
+    assert cluster.adapt_arguments == {"minimum": 1, "maximum": 3}
 
 
 def test_the_compute_of_the_shipped_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,8 +106,9 @@ def test_the_compute_of_the_shipped_blocks(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv(f"AZURE_STORAGE_ACCOUNT_{name}", "x")
     compute = load_block_file(Path(__file__).parents[2] / "blocks" / "azure.py")["cpu-cluster"]
     assert isinstance(compute, Compute)
-    runner = task_runner_on(compute, NodeRequest(2, None))
-    inspect.signature(operator.KubeCluster).bind(**runner.cluster_kwargs)
+    cluster = cluster_of(compute, NodeRequest(2, None))
+    assert isinstance(cluster, NewCluster)
+    inspect.signature(operator.KubeCluster).bind(**cluster.arguments)
 
 
 def test_gpus_that_are_not_used(

@@ -1,36 +1,45 @@
-"""Everything that a step can lose while it runs: results, nodes, connections, the scheduler."""
+"""What a step can lose while it runs: results, nodes, workers, connections, the scheduler."""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import psutil
+import pytest
+
+from prefect_parallel.blocks import Compute
 from tests.cluster import paused_driver
+from tests.cluster.conftest import Cluster
+from tests.cluster.connection import Connection
 from tests.e2e.conftest import Pipeline, nodes_of, write_pipeline
 from tests.waiting import wait_until
 
-NAMES = """
-    import os
+SCRIPT = """
+    import os, time
+    PLACE = FOLDER
     def init(): pass
     def run(mini_batch):
-        name = os.path.basename(mini_batch[0])
-        with open(os.path.join(CALLS, name), "a") as file:
+        name = os.path.basename(mini_batch[0])[:3]
+        with open(os.path.join(PLACE, "calls", name), "a") as file:
             file.write("x")
-        if name in FAILING:
-            raise ValueError("never works")
+        calls = os.path.getsize(os.path.join(PLACE, "calls", name))
+        BODY
         return [name]
 """
 
 
-def write(
-    root: Path, server: str, *, files: int, failing: tuple[str, ...] = (), **keys: Any
-) -> Pipeline:
-    """A step over files; each call for one adds a byte to `calls/NAME`."""
-    calls = root / "calls"
-    calls.mkdir()
-    script = NAMES.replace("CALLS", repr(str(calls))).replace("FAILING", repr(failing))
+def write(root: Path, server: str, body: str = "pass", *, files: int, **keys: Any) -> Pipeline:
+    """A step whose `run` knows `PLACE`, the `name` of its file, and how many `calls` it had."""
+    (root / "calls").mkdir()
+    script = SCRIPT.replace("FOLDER", repr(str(root))).replace("BODY", body)
     return write_pipeline(root, server, script, files=files, **keys)
 
 
@@ -38,10 +47,51 @@ def calls(root: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in sorted((root / "calls").iterdir())}
 
 
-def start_paused(it: Pipeline, folder: Path, status: str) -> subprocess.Popen[str]:
-    """Start the command with a driver that notices the first end of a task run at a status."""
-    command = [sys.executable, paused_driver.__file__, str(folder), status]
-    return subprocess.Popen(
+def names(count: int) -> list[str]:
+    return [f"{number:03d}" for number in range(count)]
+
+
+def parts(it: Pipeline) -> int:
+    return len(list(it.step.glob("parts/*.part")))
+
+
+def finish(process: subprocess.Popen[str], *, expect: int = 0) -> str:
+    said, _ = process.communicate(timeout=240)
+    assert process.returncode == expect, said
+    assert "Traceback" not in said
+    return said
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster whose workers see the run directory."""
+    it = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        it.start_scheduler()
+        it.start_workers("one", "two")
+        yield it
+    finally:
+        it.close()
+
+
+def compute(address: str) -> str:
+    """The name of a compute block for a scheduler's address."""
+    name = f"it-{uuid4().hex}"
+    Compute(address=address).save(name)
+    return name
+
+
+def on_cluster(root: Path, server: str, address: str, *, nodes: int = 2) -> Pipeline:
+    """A step of 16 mini-batches that take a second each."""
+    resources = {"instance_count": nodes}
+    keys = {"compute": compute(address), "resources": resources}
+    return write(root, server, "time.sleep(1)", files=16, **keys)
+
+
+def test_a_result_that_is_lost_with_its_node(tmp_path: Path, server: str) -> None:
+    it = write(tmp_path, server, files=8)
+    command = [sys.executable, paused_driver.__file__, str(tmp_path), "lost"]
+    process = subprocess.Popen(
         [*command, "run", str(it.file), "--name", "run"],
         cwd=it.folder,
         env=it.environment,
@@ -50,25 +100,159 @@ def start_paused(it: Pipeline, folder: Path, status: str) -> subprocess.Popen[st
         text=True,
         start_new_session=True,
     )
-
-
-def finish(process: subprocess.Popen[str], *, expect: int = 0) -> str:
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == expect, said
-    return said
-
-
-def test_a_result_that_is_lost_with_its_node(tmp_path: Path, server: str) -> None:
-    failing = ("000.txt", "001.txt", "002.txt")
-    retries = {"max_retries": 1, "timeout": 30}
-    it = write(tmp_path, server, files=8, failing=failing, retry_settings=retries)
-    process = start_paused(it, tmp_path, "lost")
     wait_until((tmp_path / "ended").exists)
-    parts = it.step / "parts"
-    wait_until(lambda: len(list(parts.glob("*.part"))) == 8)
+    wait_until(lambda: parts(it) == 8)
     [node] = nodes_of(process.pid)
     node.kill()
     finish(process)
-    assert it.output.read_text().split() == [f"{number:03d}.txt" for number in range(3, 8)]
-    assert it.result["mini_batches"] == {"total": 8, "succeeded": 5, "failed": 3, "retried": 3}
-    assert calls(tmp_path) == {f"{number:03d}.txt": 1 + (number < 3) for number in range(8)}
+    assert it.output.read_text().split() == names(8)
+    assert it.result["mini_batches"] == {"total": 8, "succeeded": 8, "failed": 0, "retried": 0}
+    assert calls(tmp_path) == dict.fromkeys(names(8), 1)
+
+
+def test_a_node_that_is_killed_does_not_give_mini_batches_more_attempts(
+    tmp_path: Path, server: str
+) -> None:
+    body = """
+        if name == "000" or (name == "001" and calls == 1):
+            raise ValueError("no good")
+        while name == "001" and calls == 2:
+            time.sleep(0.1)
+    """
+    retries = {"max_retries": 1, "timeout": 60}
+    keys = {"retry_settings": retries, "max_concurrency_per_instance": 1}
+    it = write(tmp_path, server, body.strip(), files=12, **keys)
+    # A few mini-batches share a task run.
+    process = it.start("--max-task-runs", "1")
+    wait_until(lambda: calls(tmp_path).get("001") == 2)
+    [node] = nodes_of(process.pid)
+    node.kill()
+    finish(process)
+    # What is lost is the last attempt of 001; 000 had failed for good in the same task run.
+    assert calls(tmp_path) == {**dict.fromkeys(names(12), 1), "000": 2, "001": 3}
+    assert it.output.read_text().split() == names(12)[1:]
+    assert it.result["mini_batches"] == {"total": 12, "succeeded": 11, "failed": 1, "retried": 2}
+
+
+def test_a_worker_that_is_told_to_end(tmp_path: Path, server: str, cluster: Cluster) -> None:
+    it = on_cluster(tmp_path, server, cluster.address, nodes=3)
+    cluster.start_workers("ending")
+    process = it.start()
+    wait_until(lambda: cluster.entry_processes("ending") and parts(it) >= 3)
+    cluster.processes.pop("ending").terminate()
+    finish(process)
+    assert it.output.read_text().split() == names(16)
+    assert it.result["mini_batches"]["failed"] == 0
+
+
+def test_a_scheduler_whose_workers_are_restarted(
+    tmp_path: Path, server: str, cluster: Cluster
+) -> None:
+    it = on_cluster(tmp_path, server, cluster.address)
+    process = it.start()
+    wait_until(lambda: parts(it) >= 4)
+    with cluster.client() as client:
+        client.restart()
+    finish(process)
+    assert it.output.read_text().split() == names(16)
+    assert calls(tmp_path).keys() == set(names(16))
+
+
+def test_a_connection_to_the_scheduler_that_breaks(
+    tmp_path: Path, server: str, cluster: Cluster
+) -> None:
+    with Connection(cluster.port) as connection:
+        it = on_cluster(tmp_path, server, connection.address)
+        process = it.start()
+        wait_until(lambda: parts(it) >= 4)
+        connection.cut()
+        finish(process)
+    assert it.output.read_text().split() == names(16)
+    cluster.refuse_leftovers()
+
+
+def test_a_worker_that_hangs_does_not_cost_the_other_node(
+    tmp_path: Path, server: str, cluster: Cluster
+) -> None:
+    it = on_cluster(tmp_path, server, cluster.address)
+    process = it.start()
+    wait_until(lambda: cluster.entry_processes("one") and cluster.entry_processes("two"))
+    with cluster.client() as client:
+        [worker] = client.run(os.getpid, workers=[cluster.addresses()["one"]]).values()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        before = cluster.entry_processes("two")
+        # Longer than a lease.
+        time.sleep(8)
+        assert set(before) <= set(cluster.entry_processes("two"))
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    finish(process)
+    assert it.output.read_text().split() == names(16)
+    assert not any("renew_lease" in log.read_text() for log in cluster.folder.glob("*.log"))
+
+
+def test_an_nvidia_smi_that_hangs_does_not_block_its_worker(
+    tmp_path: Path, server: str, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = tmp_path / "bin" / "nvidia-smi"
+    hanging.parent.mkdir()
+    hanging.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked; sleep 6; exit 1\n")
+    hanging.chmod(0o755)
+    with monkeypatch.context() as changed:
+        changed.setenv("PATH", f"{hanging.parent}:{os.environ['PATH']}")
+        cluster.start_workers("hanging")
+    it = on_cluster(tmp_path, server, cluster.address, nodes=3)
+    it.change("jobs.step.max_concurrency_per_instance", None)
+    process = it.start()
+    wait_until((tmp_path / "asked").exists)
+    asked = time.monotonic()
+    with cluster.client() as client:
+        client.run(os.getpid, workers=[cluster.addresses()["hanging"]])
+    assert time.monotonic() - asked < 5
+    finish(process)
+    cluster.processes.pop("hanging").terminate()
+
+
+def test_a_driver_that_is_suspended(tmp_path: Path, server: str, cluster: Cluster) -> None:
+    it = on_cluster(tmp_path, server, cluster.address)
+    process = it.start()
+    wait_until(lambda: parts(it) >= 4)
+    process.send_signal(signal.SIGSTOP)
+    # Its nodes are free for others.
+    cluster.refuse_leftovers(patience=10)
+    process.send_signal(signal.SIGCONT)
+    finish(process)
+    assert it.output.read_text().split() == names(16)
+    assert it.result["mini_batches"]["failed"] == 0
+
+
+def test_a_driver_that_is_gone_frees_its_nodes_within_five_seconds(
+    tmp_path: Path, server: str, cluster: Cluster
+) -> None:
+    it = on_cluster(tmp_path, server, cluster.address)
+    process = it.start()
+    wait_until(lambda: parts(it) >= 4)
+    assert any(cluster.plugins().values())
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    gone = time.monotonic()
+    cluster.refuse_leftovers(patience=20)
+    # The rest is for the look itself.
+    assert time.monotonic() - gone < 5 + 2
+
+
+def test_the_process_that_nodes_are_forked_from_is_killed(tmp_path: Path, server: str) -> None:
+    it = write(tmp_path, server, "time.sleep(1)", files=12)
+    process = it.start()
+    wait_until(lambda: parts(it) >= 2)
+    [node] = nodes_of(process.pid)
+    killed = time.monotonic()
+    psutil.Process(node.ppid()).kill()
+    said = finish(process, expect=1)
+    assert time.monotonic() - killed < 20
+    assert "the process that nodes are forked from was killed, and all nodes with it" in said
+    assert "go on with --resume" in said
+    wait_until(lambda: it.left_over() == [], seconds=5)
+    it.run("--resume", "run")
+    assert it.output.read_text().split() == names(12)

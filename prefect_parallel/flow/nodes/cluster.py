@@ -1,58 +1,107 @@
-"""From a Compute block to the task runner of a step."""
+"""Where the nodes of a step come from: this machine, or the Dask cluster of a Compute block."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import Any
 
-from distributed import Security
+from distributed import Client, Security
 
 from prefect_parallel.blocks import Compute
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.nodes.dedicated_cluster import DedicatedCluster
+from prefect_parallel.flow.nodes.local_nodes import LocalNodes
 from prefect_parallel.flow.nodes.node_group import NodeGroup
 from prefect_parallel.flow.nodes.node_lease import NodeRequest
-from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
+from prefect_parallel.flow.nodes.shared_cluster import SharedCluster
 
 
 class NoCluster(PrefectParallelError):
     """The Dask cluster of a compute cannot be reached, or started."""
 
 
-def task_runner_on(compute: Compute, request: NodeRequest) -> NodeTaskRunner:
-    """The task runner of a step on a Dask cluster.
+@dataclass(frozen=True)
+class ThisMachine:
+    """Starts nodes on this machine."""
+
+    nodes: int
+    slots: int
+
+    def __call__(self, stack: ExitStack) -> NodeGroup:
+        with _no_cluster("on this machine"):
+            cluster = stack.enter_context(LocalNodes(self.nodes, self.slots))
+            return DedicatedCluster(_connect(stack, cluster), cluster.check)
+
+
+@dataclass(frozen=True)
+class ExistingCluster:
+    """Connects to a cluster that runs already."""
+
+    address: str
+    security: Security | None
+    request: NodeRequest
+
+    def __call__(self, stack: ExitStack) -> NodeGroup:
+        with _no_cluster(self.address):
+            client = _connect(stack, self.address, security=self.security)
+            return SharedCluster(client, self.request)
+
+
+@dataclass(frozen=True)
+class NewCluster:
+    """Starts a cluster of some class for the step."""
+
+    name: str
+    cluster_class: Callable[..., Any]
+    arguments: Mapping[str, Any]
+    adapt_arguments: Mapping[str, Any] | None
+    request: NodeRequest
+
+    def __call__(self, stack: ExitStack) -> NodeGroup:
+        with _no_cluster(f"a {self.name}"):
+            cluster = stack.enter_context(self.cluster_class(**self.arguments))
+            if self.adapt_arguments is not None:
+                cluster.adapt(**self.adapt_arguments)
+            return SharedCluster(_connect(stack, cluster), self.request)
+
+
+def cluster_of(compute: Compute, request: NodeRequest) -> ExistingCluster | NewCluster:
+    """The Dask cluster of a compute.
 
     Raises:
-        NoCluster: There is no such cluster class.
+        NoCluster: Its cluster class cannot be imported.
     """
     if compute.address is not None:
-        return NodeTaskRunner(
-            address=compute.address, client_kwargs={"security": _security(compute)}, request=request
-        )
+        return ExistingCluster(compute.address, _security(compute), request)
+    assert compute.cluster_class is not None
     try:
-        return NodeTaskRunner(
-            cluster_class=compute.cluster_class,
-            cluster_kwargs={"n_workers": request.nodes, **compute.cluster_kwargs},
-            adapt_kwargs=_limits(compute.adapt_kwargs, request.nodes),
-            request=request,
-        )
+        cluster_class = resolve_name(compute.cluster_class)
     except (ImportError, AttributeError, ValueError) as error:
         raise NoCluster(
             f"there is no cluster class {compute.cluster_class}: {error}",
             hint="install the package that has it; dask_kubernetes comes with"
             " pip install 'prefect-parallel[kubernetes]'",
         ) from error
+    arguments = {"n_workers": request.nodes, **compute.cluster_kwargs}
+    adapt_arguments = _limits(compute.adapt_kwargs, request.nodes)
+    return NewCluster(compute.cluster_class, cluster_class, arguments, adapt_arguments, request)
 
 
-def open_node_group(runner: NodeTaskRunner) -> NodeGroup:
-    """The nodes of a task runner, once its cluster is started, or reached.
+def _connect(stack: ExitStack, cluster: Any, **arguments: Any) -> Client:
+    # Not as the default: scripts and notebooks may have clients of their own.
+    client = Client(cluster, set_as_default=False, **arguments)
+    stack.callback(client.close)
+    return client
 
-    Raises:
-        NoCluster: That fails.
-    """
+
+@contextmanager
+def _no_cluster(what: str) -> Iterator[None]:
     try:
-        return runner.node_group
-    except Exception as error:  # Each cluster class has errors of its own.
-        what = runner.address or f"a {runner.cluster_class}"
+        yield
+    except Exception as error:  # Each cluster class and network protocol has errors of its own.
         raise NoCluster(f"no Dask cluster: {what}: {type(error).__name__}: {error}") from error
 
 
@@ -69,7 +118,7 @@ def _security(compute: Compute) -> Security | None:
 
 
 def _limits(adapt_kwargs: Mapping[str, Any] | None, nodes: int) -> dict[str, Any] | None:
-    """The step's instances are the most; there is one from the start, for the work to come to."""
+    """At most as many workers as the step has instances, and one at the start, to get the work."""
     if adapt_kwargs is None:
         return None
     return {

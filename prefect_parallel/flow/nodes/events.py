@@ -1,23 +1,22 @@
-"""What happens to a step while it runs, as its driver is told of it."""
+"""The events of a running step, as its driver receives them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from prefect_parallel.data import MiniBatch
 from prefect_parallel.output.part import Record
 
 
 class AttemptEvent(NamedTuple):
-    """What a node tells the driver when an attempt has ended.
+    """An attempt at a mini-batch has ended, on a node.
 
     Attributes:
-        mini_batch: Its index.
+        mini_batch: Index of the mini-batch.
         final: Whether no other attempt follows.
-        succeeded: How many items did.
-        failed_items: How many did not.
-        error: One line; None for a mini-batch that succeeded.
+        succeeded: Number of items that succeeded.
+        failed_items: Number of items that failed.
+        error: The cause, in one line; None if the mini-batch succeeded.
         started_at: Seconds since the epoch.
     """
 
@@ -47,22 +46,23 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class TaskRunBroken:
-    """A task run ended with something else than failed mini-batches."""
+    """A task run ended for another reason than failed mini-batches, and the step with it."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class TaskRunEnded:
-    """A task run is over, for good or bad: its result is not looked at, that would cost as much."""
+    """A task run is over. Its result is not looked at: that would cost as much as running it.
+
+    Attributes:
+        key: Of its Dask task.
+        is_lost: Whether it is gone without a result, and must be submitted again.
+    """
+
+    key: object
+    is_lost: bool
 
 
-@dataclass(frozen=True)
-class TaskRunLost:
-    """A task run is gone with the scheduler that knew of it, ended or not."""
-
-    group: list[MiniBatch]
-
-
-StepEvent: TypeAlias = list[AttemptEvent] | RunStarted | TaskRunBroken | TaskRunEnded | TaskRunLost
+StepEvent: TypeAlias = list[AttemptEvent] | RunStarted | TaskRunBroken | TaskRunEnded
 """What nodes report to the driver, and what Dask does."""

@@ -26,24 +26,24 @@ from typing import Any
 import dask.config
 from distributed import Worker
 
-# Not used here; what a node is going to need.
+# Not used here, but by nodes.
 import prefect_parallel.flow.nodes.node
 import prefect_parallel.flow.nodes.task_runner  # noqa: F401
 from prefect_parallel.entry.prctl import die_with_parent
 from prefect_parallel.entry.protocol import Channel
 
 logger = logging.getLogger("distributed.node")
-"""Among Dask's own, so that it is heard when they are."""
+"""Below Dask's own logger, to be configured with it."""
 
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """A slot is meant to keep one core busy; the user's environment has precedence."""
 
 RESTART_SECONDS = 1.0
-"""A node that dies sooner is started again only so long after."""
+"""The least time between two starts of a node that keeps dying."""
 
 
 class ForkServer:
-    """The way to that process. May be used by several threads."""
+    """The driver's connection to the fork server. May be used by several threads."""
 
     _of_this_process: ForkServer | None = None
     _starting = threading.Lock()
@@ -52,6 +52,7 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = launch(ours, theirs)
+        self._connection = ours
         self._channel = Channel(ours)
         self._lock = threading.Lock()
 
@@ -59,28 +60,40 @@ class ForkServer:
     def fork(cls) -> None:
         """Make the fork server of this process a fork of it, which has all that is imported here.
 
-        To be called before this process has any thread but its first.
+        To be called while this process has one thread only.
         """
-        # What is there now stays for ever: the collector need not touch, and so copy, it in nodes.
+        # Nodes share the memory of what exists now, as long as the collector does not touch it.
         gc.freeze()
         cls._of_this_process = cls(_fork)
 
     @classmethod
     def get(cls) -> ForkServer:
-        """The fork server of this process, started on first use."""
+        """The fork server of this process; started on first use, and again when it was killed."""
         with cls._starting:
-            if cls._of_this_process is None:
+            if cls._of_this_process is None or not cls._of_this_process.is_alive():
                 cls._of_this_process = cls(_execute)
             return cls._of_this_process
+
+    def is_alive(self) -> bool:
+        """Whether the process is there."""
+        try:
+            return self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
     def start(self, node: str, scheduler: str, *, name: object, slots: int) -> None:
         """Start a node.
 
         Args:
-            node: Identifies it, among all that this process starts.
-            scheduler: The address of the Dask scheduler that it joins.
+            node: Identifies it among all that this process starts.
+            scheduler: The address of the Dask scheduler that it connects to.
             name: Its name there.
             slots: How many tasks it runs at a time.
+
+        Raises:
+            OSError: The fork server is gone.
         """
         self._ask(
             {
@@ -96,7 +109,11 @@ class ForkServer:
         )
 
     def stop(self, node: str) -> None:
-        """End a node at once, and all that it started."""
+        """End a node at once, and all that it started.
+
+        Raises:
+            OSError: The fork server is gone.
+        """
         self._ask({"do": "stop", "node": node})
 
     def _ask(self, request: dict[str, Any]) -> None:
@@ -132,7 +149,7 @@ def _execute(ours: socket.socket, theirs: socket.socket) -> subprocess.Popen[byt
 
 @dataclass
 class _Node:
-    """A node that is to run."""
+    """A node that is to run, until it is stopped."""
 
     request: dict[str, Any]
     pid: int
@@ -190,7 +207,7 @@ class _ServerProcess:
         os.waitpid(node.pid, 0)
 
     def _reap(self) -> None:
-        """Start again what has ended without being asked to."""
+        """Restart nodes that have ended unasked."""
         for node in list(self._nodes.values()):
             if os.waitpid(node.pid, os.WNOHANG) != (0, 0):
                 time.sleep(max(0.0, node.started + RESTART_SECONDS - time.monotonic()))
@@ -198,7 +215,7 @@ class _ServerProcess:
 
 
 def quieten_dask() -> None:
-    """Let Dask not tell of each worker that comes and goes, unless its log is configured."""
+    """Keep Dask from logging each worker that comes and goes, unless its log is configured."""
     if dask.config.get("logging", None) is None:
         logging.getLogger("distributed").setLevel(logging.WARNING)
 
@@ -208,6 +225,8 @@ def _serve(connection: socket.socket) -> None:
 
 
 def _run_node(request: dict[str, Any]) -> None:
+    # The driver may have been forked while it was off.
+    gc.enable()
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.path[:] = request["path"]

@@ -1,8 +1,9 @@
-"""A Dask cluster on this machine, whose workers, the nodes, are forked from the fork server."""
+"""A Dask cluster on this machine, whose workers, the nodes, come from the fork server."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -10,10 +11,11 @@ from distributed import Scheduler
 from distributed.deploy.spec import ProcessInterface, SpecCluster
 
 from prefect_parallel.flow.nodes.fork_server import ForkServer, quieten_dask
+from prefect_parallel.flow.nodes.node_group import NodesGone
 
 
 class LocalNodes(SpecCluster):
-    """Like `distributed.LocalCluster`, and quicker to start and to end."""
+    """Like `distributed.LocalCluster`, but quicker to start and to end."""
 
     def __init__(self, nodes: int, slots: int, **options: Any) -> None:
         """Start the nodes.
@@ -24,7 +26,8 @@ class LocalNodes(SpecCluster):
             options: As for `SpecCluster`.
         """
         quieten_dask()
-        node = {"cls": _Node, "options": {"slots": slots}}
+        self._fork_server = ForkServer.get()
+        node = {"cls": _Node, "options": {"server": self._fork_server, "slots": slots}}
         super().__init__(
             workers=dict.fromkeys(range(nodes), node),
             worker=node,
@@ -37,23 +40,36 @@ class LocalNodes(SpecCluster):
             **options,
         )
 
+    def check(self) -> None:
+        """Check that nodes can still run.
+
+        Raises:
+            NodesGone: The fork server was killed, and all nodes with it.
+        """
+        if not self._fork_server.is_alive():
+            raise NodesGone(
+                "the process that nodes are forked from was killed, and all nodes with it",
+                hint="look for what killed it, e.g. a lack of memory; go on with --resume",
+            )
+
 
 class _Node(ProcessInterface):
-    def __init__(self, scheduler: str, *, name: object, slots: int) -> None:
+    def __init__(self, scheduler: str, *, name: object, server: ForkServer, slots: int) -> None:
         super().__init__(scheduler=scheduler, name=name)
         self._scheduler = scheduler
         self._name = name
+        self._server = server
         self._slots = slots
         self._id = uuid4().hex
 
     async def start(self) -> None:
-        server = await asyncio.to_thread(ForkServer.get)
         await asyncio.to_thread(
-            server.start, self._id, self._scheduler, name=self._name, slots=self._slots
+            self._server.start, self._id, self._scheduler, name=self._name, slots=self._slots
         )
         await super().start()
 
     async def close(self) -> None:
-        server = await asyncio.to_thread(ForkServer.get)
-        await asyncio.to_thread(server.stop, self._id)
+        # With the fork server, its nodes are gone.
+        with suppress(OSError):
+            await asyncio.to_thread(self._server.stop, self._id)
         await super().close()

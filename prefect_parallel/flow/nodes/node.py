@@ -1,4 +1,4 @@
-"""What runs on a node, that is, in a Dask worker: its pool, and the task over mini-batches."""
+"""What runs on a node, that is, in a Dask worker: the entry pool, and the task that uses it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
+from prefect.states import Cancelled
 from prefect.tasks import Task
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig
-from prefect_parallel.entry.pool import EntryPool
+from prefect_parallel.entry.pool import EntryPool, PoolClosed
 from prefect_parallel.errors import PrefectParallelError, os_error_text
 from prefect_parallel.flow.nodes.event_batcher import EventBatcher
 from prefect_parallel.flow.nodes.events import AttemptEvent
 from prefect_parallel.flow.nodes.node_folder import NodeFolder, RunAccess, open_folder
-from prefect_parallel.flow.nodes.node_group import NodePart
+from prefect_parallel.flow.nodes.node_group import StepPlugin
 from prefect_parallel.flow.server.delivery import deliver_events_and_logs
 from prefect_parallel.flow.server.placeholders import look_up
 from prefect_parallel.output.fingerprint import of_json
-from prefect_parallel.output.part import Record
+from prefect_parallel.output.part import Record, read_record
 
 PRINTED_BYTES = 10_000
 """How much of what a script prints goes to the log of its task run; the files have all of it."""
@@ -38,48 +39,59 @@ class MiniBatchFailed(PrefectParallelError):
 
 
 class Node:
-    """A node of one step: where it has the step's directory, its entry processes, what it tells."""
+    """A node of one step: its folder, its entry processes, and what it reports to the driver."""
 
     def __init__(self, folder: NodeFolder, pool: EntryPool, events: EventBatcher) -> None:
         self.pool = pool
         self._folder = folder
         self._events = events
 
-    def run(
-        self, mini_batch: MiniBatch, attempt: int, *, last_attempt: bool, alone: bool
-    ) -> Record:
-        """Run a mini-batch, unless it has succeeded already, publish its part, tell the driver.
+    def run(self, mini_batch: MiniBatch, attempt: int, *, retries: int, alone: bool) -> Record:
+        """Run a mini-batch that has no final part yet, publish its part, report to the driver.
 
         Args:
             mini_batch: The mini-batch.
-            attempt: From 1.
-            last_attempt: Whether no other follows.
+            attempt: Of its task run, from 1. A mini-batch may have had more, if its task run was
+                started again because a node was lost.
+            retries: How many attempts may follow the first.
             alone: Whether it is all of its task run. If not, others of that may have been done
-                by another node, and need not be done again.
+                by another node.
+
+        Raises:
+            PoolClosed: The node was closed, and the mini-batch has no final part.
         """
         try:
             if not alone:
                 self._folder.fetch_part(mini_batch.index)
-            record = self.pool.run(mini_batch, attempt)
-            self._folder.publish_part(mini_batch.index)
+            earlier = read_record(self._folder.config.directory.part(mini_batch.index))
+            if earlier is not None and earlier.error is not None:
+                attempt = max(attempt, earlier.attempt + 1)
+            if attempt > retries + 1:
+                assert earlier is not None
+                record = earlier
+            else:
+                record = self.pool.run(mini_batch, attempt)
+                self._folder.publish_part(mini_batch.index)
+        except PoolClosed:
+            raise
         except PrefectParallelError as error:
-            self._events.tell_broken(str(error))
+            self._events.report_broken(str(error))
             raise
         except OSError as error:
-            self._events.tell_broken(os_error_text(error, self._folder.config.directory.root))
+            self._events.report_broken(os_error_text(error, self._folder.config.directory.root))
             raise
-        self._events.add(AttemptEvent.of(record, last_attempt=last_attempt))
+        self._events.add(AttemptEvent.of(record, last_attempt=attempt > retries))
         return record
 
     def close(self) -> None:
-        """End all that runs. Also sends the task runs' last events."""
-        self._events.tell()
+        """End what runs, and send what Prefect has not been told yet."""
+        self._events.flush()
         self.pool.close()
         self._folder.close()
         deliver_events_and_logs()
 
 
-class NodePlugin(NodePart):
+class NodePlugin(StepPlugin):
     """Makes a Dask worker a node of a step, and ends that again."""
 
     def __init__(
@@ -90,8 +102,8 @@ class NodePlugin(NodePart):
         Args:
             config: What the entry processes run.
             access: Where the step's directory is.
-            key: Tells the step apart from all others that a worker may serve.
-            seconds_between_events: How long the node keeps what it has to tell the driver.
+            key: Identifies the step among those that a worker may serve.
+            seconds_between_events: How long the node keeps events before it sends them.
         """
         self.name = key
         self._config = config
@@ -110,17 +122,20 @@ class NodePlugin(NodePart):
         Raises:
             RunNotSeen: It has no access to the run.
         """
-        name = node_name(worker)
-        scratch = Path(worker.local_directory)
-        folder = await asyncio.to_thread(open_folder, self._config, self._access, name, scratch)
-        events = EventBatcher(worker, self.name, self._seconds_between_events)
-        pool = EntryPool(folder.config, name, events.tell_first_run, look_up)
-        self._node = Node(folder, pool, events)
+        # It may fetch the code from a store, or wait for an `nvidia-smi` that hangs.
+        self._node = await asyncio.to_thread(self._open, worker)
 
     async def teardown(self, worker: Worker) -> None:
         """Called by the worker when the step is over."""
         if self._node is not None:
             await asyncio.to_thread(self._node.close)
+
+    def _open(self, worker: Worker) -> Node:
+        name = node_name(worker)
+        folder = open_folder(self._config, self._access, name, Path(worker.local_directory))
+        events = EventBatcher(worker, self.name, self._seconds_between_events)
+        pool = EntryPool(folder.config, name, events.report_first_run, look_up)
+        return Node(folder, pool, events)
 
 
 def node_name(worker: Worker) -> str:
@@ -150,35 +165,41 @@ def _run_name() -> str:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def process_mini_batches(key: str, group: str, first: int, last: int) -> int:
-    """Run those mini-batches of a group that have no successful part yet.
+def process_mini_batches(key: str, group: str, first: int, last: int) -> int | State[None]:
+    """Run those mini-batches of a group that have no final part yet.
 
     Args:
-        key: The step's plugin.
+        key: Name of the step's plugin.
         group: Descriptors of neighbouring mini-batches, as JSON.
         first: Index of the first of them.
-        last: And of the last.
+        last: Index of the last of them.
 
     Returns:
-        How many items succeeded.
+        How many items succeeded; a state if the node was closed meanwhile.
 
     Raises:
-        MiniBatchFailed: Some mini-batch failed; Prefect runs the task again while retries are left.
+        MiniBatchFailed: A mini-batch failed; Prefect runs the task again while retries are left.
     """
+    plugin = get_worker().plugins.get(key)
+    if plugin is None:
+        return Cancelled(message="the node was closed")
+    try:
+        return _process(cast(NodePlugin, plugin).node, json.loads(group))
+    except PoolClosed:
+        return Cancelled(message="the node was closed")
+
+
+def _process(node: Node, descriptors: list[dict[str, Any]]) -> int:
     context = TaskRunContext.get()
     assert context is not None
-    attempt = context.task_run.run_count
-    last_attempt = attempt > context.task.retries
-    node = cast(NodePlugin, get_worker().plugins[key]).node
+    attempt, retries = context.task_run.run_count, context.task.retries
     logger = get_run_logger()
     succeeded, failed = 0, list[Record]()
     printable = PRINTED_BYTES
-    descriptors = json.loads(group)
+    alone = len(descriptors) == 1
     for descriptor in descriptors:
         mini_batch = MiniBatch.from_json(descriptor)
-        record = node.run(
-            mini_batch, attempt, last_attempt=last_attempt, alone=len(descriptors) == 1
-        )
+        record = node.run(mini_batch, attempt, retries=retries, alone=alone)
         if printed := node.pool.read_new_stdout(record, printable):
             logger.info(printed)
             printable = max(printable - len(printed), 0)

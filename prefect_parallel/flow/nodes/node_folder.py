@@ -1,4 +1,4 @@
-"""Where a node has a step's directory: the run's own, or a folder that goes to the run store."""
+"""The step's directory on a node: the run directory's own, or a copy by way of the run store."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ LOGS_SECONDS = 30.0
 
 
 class RunNotSeen(PrefectParallelError):
-    """A node can neither see the run directory nor reach what stands in for it."""
+    """A node can access neither the run directory nor the run store."""
 
 
 class NotStored(PrefectParallelError):
-    """A node cannot put into the run store what a mini-batch has left."""
+    """A node cannot upload a mini-batch's part or outputs to the run store."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class RunAccess:
     """How a node finds a step's directory.
 
     Attributes:
-        token_file: Lies in the run directory.
-        token: What it holds, where that is seen.
+        token_file: Path of a file in the run directory.
+        token: Its content, by which a node recognizes the run directory.
         store: URL of the step's directory in the run store; None if there is no store.
         inputs: Local paths that the step reads.
-        folders: Those that the script may write into, from the step's directory.
+        folders: Folders that the script may write to, relative to the step's directory.
     """
 
     token_file: str
@@ -51,7 +51,7 @@ class RunAccess:
     folders: tuple[str, ...]
 
     def is_seen(self) -> bool:
-        """Whether this process sees the run directory."""
+        """Whether this process can access the run directory."""
         try:
             return Path(self.token_file).read_text() == self.token
         except OSError:
@@ -62,36 +62,37 @@ class NodeFolder(Protocol):
     """A step's directory on a node.
 
     Attributes:
-        config: What entry processes get, with the paths of here.
+        config: For the entry processes, with the paths on this node.
     """
 
     config: EntryConfig
 
     def fetch_part(self, mini_batch: int) -> None:
-        """Have the part of a mini-batch here, if it was committed anywhere."""
+        """Get the part of a mini-batch, if there is one, from the run store."""
 
     def publish_part(self, mini_batch: int) -> None:
-        """Let the driver have the part of a mini-batch, and what the script wrote for it.
+        """Make the part of a mini-batch, and its outputs, available to the driver.
 
         Raises:
-            NotStored: That cannot be done.
+            NotStored: The run store cannot be written to.
         """
 
     def close(self) -> None:
-        """Let the driver have the logs; called when all processes have ended."""
+        """Make the logs available to the driver; called when all processes have ended."""
 
 
 def open_folder(config: EntryConfig, access: RunAccess, node: str, scratch: Path) -> NodeFolder:
-    """The directory of a step, for a node.
+    """Open the step's directory on a node.
 
     Args:
-        config: With the driver's paths.
-        access: Where it may be.
+        config: For the entry processes, with the driver's paths.
+        access: How to find the directory.
         node: The node's name.
-        scratch: Where a folder may be made, if need be.
+        scratch: Folder in which a copy may be made.
 
     Raises:
-        RunNotSeen: It is nowhere.
+        RunNotSeen: The node can access neither the run directory nor the run store, or cannot
+            access an input.
     """
     if access.is_seen():
         return SharedFolder(config)
@@ -111,31 +112,31 @@ def open_folder(config: EntryConfig, access: RunAccess, node: str, scratch: Path
 
 
 class SharedFolder(NodeFolder):
-    """The run directory itself: what is written is there."""
+    """The run directory's own folder, in which everything is in its place already."""
 
     def __init__(self, config: EntryConfig) -> None:
         self.config = config
 
     def fetch_part(self, mini_batch: int) -> None:
-        """Is here."""
+        """It is in the run directory."""
 
     def publish_part(self, mini_batch: int) -> None:
-        """Was by its renaming."""
+        """It is in the run directory."""
 
     def close(self) -> None:
-        """The logs are in their place."""
+        """They are in the run directory."""
 
 
 class OwnFolder(NodeFolder):
-    """A folder of the node's own, whose contents go to the run store. May be used by threads."""
+    """A copy whose new files are uploaded to the run store. Thread-safe."""
 
     def __init__(self, config: EntryConfig, access: RunAccess, node: str, scratch: Path) -> None:
-        """Make the folder, with the snapshot of the code.
+        """Create the folder, with the snapshot of the code.
 
         Raises:
             RunNotSeen: The store cannot be read.
         """
-        assert access.store is not None, "else nothing stands in for the run directory"
+        assert access.store is not None
         self._root = Path(tempfile.mkdtemp(prefix=f"{node}-", dir=scratch))
         self._directory = StepDirectory(self._root)
         store = Location(access.store, Datastores.from_json(config.datastores))
@@ -172,11 +173,11 @@ class OwnFolder(NodeFolder):
         part = self._directory.part(mini_batch)
         try:
             self._push(self._directory.outputs)
-            # Last, so that what has a part is complete.
+            # Last: a mini-batch that has a part is complete.
             self._synced.remote_of(part).put(part)
         except OSError as error:
             raise NotStored(
-                f"mini-batch {mini_batch} cannot be put into the run store"
+                f"the part of mini-batch {mini_batch} cannot be uploaded to the run store"
                 f" {self._synced.remote.path}: {error.strerror}"
             ) from error
         part.unlink()
@@ -196,7 +197,7 @@ class OwnFolder(NodeFolder):
         archive.unlink()
 
     def _keep_names(self, node: str) -> None:
-        """Let a node that comes back not write over the logs that it left before."""
+        """Reserve the names of earlier logs: a node that comes back must not overwrite them."""
         folder = self._directory.process(node, "").stdout.parent
         folder.mkdir(parents=True)
         for name, _, _ in self._synced.remote_of(folder).remote_path().files():
@@ -205,7 +206,7 @@ class OwnFolder(NodeFolder):
             self._synced.stamps[self._synced.path_of(file)] = FileStamp.of(file)
 
     def _push(self, *folders: Path, without: Collection[Path] = ()) -> None:
-        """Bring the store up to what is in some folders."""
+        """Upload what is new in some folders."""
         with self._pushing:
             files = [file for folder in folders for file in _files(folder)]
             self._synced.push([file for file in files if file not in without], folders)
@@ -221,13 +222,13 @@ class OwnFolder(NodeFolder):
 
     def _push_logs_again(self) -> None:
         while not self._closed.wait(LOGS_SECONDS):
-            # What cannot be put now is put next time.
+            # What cannot be uploaded now is uploaded next time.
             with suppress(OSError):
                 self._push_logs()
 
 
 def _moved(config: EntryConfig, root: Path) -> EntryConfig:
-    """The same for another place; arguments name inputs' copies and outputs in it."""
+    """The configuration with the step directory replaced, in arguments, too."""
     old, new = config.step_directory, str(root)
     return dataclasses.replace(
         config,

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from distributed import Future, WorkerPlugin
+from distributed import Client, Future, WorkerPlugin
 
 from prefect_parallel.errors import PrefectParallelError
 
@@ -22,49 +22,69 @@ class NoNode(PrefectParallelError):
     """No worker came in time."""
 
 
-class NodePart(WorkerPlugin):
-    """Something that each node of a step has.
+class NodesGone(PrefectParallelError):
+    """A step has no nodes any more, and will get none."""
+
+
+class StepPlugin(WorkerPlugin):
+    """A worker plugin that all nodes of a step have.
 
     Attributes:
-        name: Tells it apart from all others that a worker may have.
+        name: Unique among the plugins that a worker may have.
     """
 
     name: str
 
 
 class NodeGroup(Protocol):
-    """The nodes of a step, as their driver reaches them."""
+    """The nodes of a step, as their driver reaches them.
+
+    Attributes:
+        client: Connected to the scheduler of their cluster.
+        joins: How many workers became nodes after they had connected to the scheduler. Dask does
+            not give them the tasks for which there was no node before.
+    """
+
+    client: Client
+    joins: int
 
     def submit(self, function: Callable[..., Any], *args: Any, **arguments: Any) -> Future[Any]:
-        """Submit a task that runs on one of them; arguments as for Dask's `Client.submit`."""
+        """Submit a task to run on one of the nodes; arguments as for Dask's `Client.submit`."""
 
     def assemble(self, limit: float, canceled: threading.Event) -> str | None:
-        """Wait until nodes are there: a short while for all that are wanted, longer for the first.
+        """Wait for nodes: a short while until there are as many as wanted, longer for the first.
 
         Args:
-            limit: Seconds in which the first must come.
-            canceled: Ends the waiting.
+            limit: Seconds until the first node must have come.
+            canceled: Ends the wait.
 
         Returns:
-            What to tell if they are fewer than wanted.
+            A note for the user if there are fewer nodes than wanted.
 
         Raises:
-            NoNode: None came.
-            NodeRefused: None of those that came can be one.
+            NoNode: No worker came.
+            NodeRefused: Workers came, but none of them can be a node.
         """
 
-    def register(self, plugin: NodePart) -> None:
-        """Give a plugin to each node, those that come later included.
+    def check(self) -> None:
+        """Check that nodes can still run something.
 
         Raises:
-            NodeRefused: None of them can take it.
+            NodesGone: They cannot, and no other will come.
+        """
+
+    def register(self, plugin: StepPlugin) -> None:
+        """Give a plugin to each node, including those that come later.
+
+        Raises:
+            NodeRefused: No node can take it.
         """
 
     def unregister(self, name: str) -> None:
-        """Take a plugin away."""
+        """Remove a plugin from each node."""
 
     def run(self, function: Callable[..., Any], **arguments: Any) -> None:
-        """Run a function on each node."""
+        """Run a function on each node; arguments as for Dask's `Client.run`."""
 
     def close(self) -> None:
         """Leave all nodes as they were."""

@@ -1,174 +1,154 @@
-"""What makes a Dask worker a node of a step: a plugin that holds until its driver is gone."""
+"""A worker of a shared Dask cluster as a node of one step, for as long as the driver renews it."""
 
 from __future__ import annotations
 
-import time
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
-from distributed import Worker, WorkerPlugin, get_worker
-from distributed.threadpoolexecutor import ThreadPoolExecutor
-from distributed.worker import thread_state  # type: ignore[attr-defined]
-from distributed.worker_state_machine import SecedeEvent
+from distributed import Reschedule, Status, Worker, WorkerPlugin, get_worker, secede
 
 from prefect_parallel.entry.gpus import default_slots
-from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.nodes.node_group import NodePart
+from prefect_parallel.flow.nodes.node_group import StepPlugin
+
+RENEWAL_SECONDS = 1.0
+"""How often the driver renews its leases."""
+
+MISSED_RENEWALS = 4
+"""After so many renewals without one, the lease expires: the driver is gone.
+
+They are counted by the worker, one a second, so that a worker that was suspended, or too busy to
+answer, does not take its own silence for the driver's.
+"""
 
 
-class DriverGone(PrefectParallelError):
-    """A driver was killed, or has lost the scheduler, while a worker was about to be its node."""
+WORKER_LOG = "distributed.worker"
+"""Where Dask logs each function that it runs for a client."""
 
 
 @dataclass(frozen=True)
 class NodeRequest:
-    """What a step asks a cluster for.
+    """The nodes that a step asks a cluster for.
 
     Attributes:
         nodes: How many.
-        slots: Of each; None: each decides, by its GPUs and threads.
-        gpus: How many of a node's GPUs are used; None: all.
+        slots: Slots of each; None: each node decides, by its GPUs and threads.
+        gpus: How many GPUs of a node are used; None: all.
     """
 
     nodes: int
     slots: int | None
     gpus: int | None = None
 
-    def slots_of(self, worker: Worker) -> int:
-        """How many slots a worker has as a node."""
-        return self.slots or min(default_slots(self.gpus), worker.state.nthreads)
-
-
-@dataclass(frozen=True)
-class NodeInfo:
-    """A worker that is a node.
-
-    Attributes:
-        name: The worker's.
-        host: The machine that it runs on.
-        slots: How many tasks it runs at a time.
-    """
-
-    name: str
-    host: str
-    slots: int
-
-
-class SlotThreadPoolExecutor(ThreadPoolExecutor):
-    """A thread for each slot of a node, beside the worker's own threads.
-
-    Dask looks for `ThreadPoolExecutor` in the name of the class.
-    """
-
-    def __init__(self, slots: int, worker: Worker) -> None:
-        super().__init__(slots, thread_name_prefix="Slot")
-        self._outnumber_threads = slots > worker.state.nthreads
-
-    def begin(self, worker: Worker, key: str) -> None:
-        """Called by a task first; where slots outnumber threads, lets Dask start others beside.
-
-        How long it takes is not known before its end, hence no duration.
-        """
-        if self._outnumber_threads:
-            event = SecedeEvent(
-                key=key,
-                compute_duration=None,  # type: ignore[arg-type]
-                stimulus_id=f"slot-{time.time()}",
-            )
-            worker.loop.add_callback(worker.handle_stimulus, event)
-
-
-def begin_in_slot() -> None:
-    """Called by a task first."""
-    worker, key = get_worker(), thread_state.key
-    annotations = worker.state.tasks[key].annotations or {}
-    slots = worker.executors[annotations.get("executor", "default")]
-    if isinstance(slots, SlotThreadPoolExecutor):
-        slots.begin(worker, key)
+    def slots_of(self, threads: int) -> int:
+        """The slots of the node that this runs on, whose worker has so many threads."""
+        return self.slots or min(default_slots(self.gpus), threads)
 
 
 class NodeLease(WorkerPlugin):
-    """Makes a worker a node, until it leaves or its driver is gone.
+    """Makes a worker a node: gives it the step's plugins, and offers its slots.
 
-    What keeps it the driver's is data that this has put on the worker: Dask frees that when the
-    scheduler has lost the driver, even one that was killed.
+    The slots are a Dask resource that has the lease's name and that only tasks of the step ask for.
     """
 
     def __init__(
-        self, name: str, lease_key: str, request: NodeRequest, plugins: list[NodePart]
+        self, name: str, request: NodeRequest, threads: int, plugins: list[StepPlugin]
     ) -> None:
-        """Make the plugin for one worker.
+        """Make the lease of one worker.
 
         Args:
-            name: Of the plugin, of the slots' resource, and of their executor.
-            lease_key: The key of the data.
-            request: What is asked of the worker.
-            plugins: What the node has from its first moment on.
+            name: Identifies the driver's task runner.
+            request: What the step asks for.
+            threads: How many the worker has.
+            plugins: What the node has from the start.
         """
         self.name = name
-        self._lease_key = lease_key
         self._request = request
+        self._threads = threads
         self._plugins = plugins
+        self._missed = 0
 
-    async def join(self, worker: Worker) -> NodeInfo:
-        """Make the worker a node.
-
-        Raises:
-            DriverGone: It has gone meanwhile.
-        """
+    async def setup(self, worker: Worker) -> None:
+        """Make the worker a node."""
         self._worker = worker
-        await worker.plugin_add(self, catch_errors=False)
-        try:
-            await self._give(self._plugins)
-        except BaseException:
-            await self._take_plugins()
-            raise
-        slots = self._request.slots_of(worker)
-        worker.executors[self.name] = SlotThreadPoolExecutor(slots, worker)
-        await worker.set_resources(**{self.name: slots})
-        if self._lease_key not in worker.data:
-            # Freed while the node was made: what had not been there yet was not taken away.
-            await self.leave()
-            raise DriverGone("the driver is gone")
-        return NodeInfo(str(worker.name), worker.ip, slots)
+        logging.getLogger(WORKER_LOG).addFilter(_is_no_renewal)
+        for plugin in self._plugins:
+            await worker.plugin_add(plugin, catch_errors=False)
+        # It may run `nvidia-smi`, which can hang.
+        self._slots = await asyncio.to_thread(self._request.slots_of, self._threads)
+        await worker.set_resources(**{self.name: self._slots})
+        self._expiring = asyncio.create_task(self._expire())
 
-    async def add(self, plugin: NodePart) -> None:
-        """Give the node a plugin that all others get, too."""
+    async def add(self, plugin: StepPlugin) -> None:
+        """Give the node another plugin of the step."""
         self._plugins.append(plugin)
-        await self._give([plugin])
+        await self._worker.plugin_add(plugin, catch_errors=False)
 
-    async def leave(self) -> None:
+    def renew(self) -> None:
+        """Let the lease last for another while."""
+        self._missed = 0
+
+    async def teardown(self, worker: Worker) -> None:
         """Leave the worker as it was."""
-        worker, state = self._worker, self._worker.state
-        slots = worker.executors.pop(self.name, None)
-        await self._take_plugins()
-        if slots is not None:
-            slots.shutdown(wait=False)
+        logging.getLogger(WORKER_LOG).removeFilter(_is_no_renewal)
+        if worker.status is Status.closing:
+            return  # It removes all plugins by itself.
+        # No tasks of the step come any more. The resource itself cannot be removed.
+        with suppress(OSError):
             await worker.set_resources(**{self.name: 0})
-            # No more of it is told to schedulers; this one has it as 0 until the worker ends.
-            del state.total_resources[self.name]
-            del state.available_resources[self.name]
+        for plugin in self._plugins:
+            await remove_plugin(worker, plugin.name)
 
-    def transition(self, key: object, start: str, finish: str, **_: object) -> None:
-        """Called by the worker when any task's or data's state changes, in its event loop."""
-        if key == self._lease_key and start == "memory":
-            self._worker.loop.add_callback(self.leave)
+    def begin_task(self) -> None:
+        """Called first by each task of the step, in its thread.
 
-    async def _give(self, plugins: list[NodePart]) -> None:
-        for plugin in plugins:
-            await self._worker.plugin_add(plugin, catch_errors=False)
+        A worker starts no more tasks than it has threads, so where slots outnumber these, a task
+        makes room for the next.
+        """
+        if self._slots > self._threads:
+            secede()
 
-    async def _take_plugins(self) -> None:
-        await take(self._worker, [*(plugin.name for plugin in self._plugins), self.name])
-
-
-async def take(worker: Worker, names: list[str]) -> None:
-    """Take plugins away from a worker, those that it has."""
-    for name in names:
-        if name in worker.plugins:
-            await worker.plugin_remove(name)
+    async def _expire(self) -> None:
+        while self._missed < MISSED_RENEWALS:
+            await asyncio.sleep(RENEWAL_SECONDS)
+            self._missed += 1
+            if self._worker.plugins.get(self.name) is not self:
+                return
+        await self._worker.plugin_remove(self.name)
 
 
-def lease_of(worker: Worker, name: str) -> NodeLease:
-    """The plugin that makes a worker a node."""
-    return cast(NodeLease, worker.plugins[name])
+def _is_no_renewal(record: logging.LogRecord) -> bool:
+    return record.args != (renew_lease.__name__,)
+
+
+def renew_lease(dask_worker: Worker, name: str) -> None:
+    """Run by the driver on its nodes, once every `RENEWAL_SECONDS`."""
+    if name in dask_worker.plugins:
+        lease_of(dask_worker.plugins, name).renew()
+
+
+async def remove_plugin(worker: Worker, name: str) -> None:
+    """Remove a plugin that a worker may have."""
+    if name in worker.plugins:
+        await worker.plugin_remove(name)
+
+
+def lease_of(plugins: dict[str, WorkerPlugin], name: str) -> NodeLease:
+    """The lease among the plugins of a worker."""
+    return cast(NodeLease, plugins[name])
+
+
+def run_in_slot(lease: str, function: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
+    """Run a task of a step on a node of it.
+
+    Raises:
+        Reschedule: The worker is no node of the step any more.
+    """
+    plugins = get_worker().plugins
+    if lease not in plugins:
+        raise Reschedule
+    lease_of(plugins, lease).begin_task()
+    return function(*args, **arguments)

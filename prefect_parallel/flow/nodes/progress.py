@@ -1,4 +1,4 @@
-"""How far a step is: counted from the events that nodes send."""
+"""How far a step is, counted from the events that nodes send."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from prefect_parallel.output.root_cause import root_cause
 
 
 class Progress:
-    """Counts of one step. Events may come late, or twice."""
+    """Counts of one step. An event may arrive late, or twice."""
 
     def __init__(self, mini_batches: int, unit: str = "items", *, reused: int = 0) -> None:
-        """Begin to count.
+        """Start counting.
 
         Args:
-            mini_batches: How many there are.
-            unit: What an item is, e.g. `rows`.
-            reused: How many an earlier run has done.
+            mini_batches: Number of mini-batches of the step.
+            unit: What an item is, `rows` or `files`.
+            reused: Number of mini-batches whose parts an earlier run has left.
         """
         self.mini_batches = mini_batches
         self.unit = unit
@@ -34,7 +34,7 @@ class Progress:
         self._final = bytearray(mini_batches)
 
     def add(self, event: AttemptEvent) -> None:
-        """Count an attempt in."""
+        """Count an attempt, if it is the last one of its mini-batch."""
         if event.final and not self._final[event.mini_batch]:
             self._final[event.mini_batch] = True
             self.done += 1
@@ -46,7 +46,7 @@ class Progress:
                 self.causes[root_cause(event.error)] += 1
 
     def settle(self, *, done: int, failed: int) -> None:
-        """Take over the final counts, for events may come too late."""
+        """Set the final counts, as the last events may not have arrived."""
         self.done, self.failed = done, failed
 
     @property
@@ -55,7 +55,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """At the speed so far; None before anything is done."""
+        """Estimated from the speed so far; None before the first mini-batch is done."""
         done_now = self.done - self.reused
         if done_now == 0:
             return None

@@ -7,27 +7,35 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
-import dask
 from distributed import Client, Future, Worker
 
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.nodes.node_group import (
     CONNECTED,
     NodeGroup,
-    NodePart,
     NodeRefused,
     NoNode,
+    StepPlugin,
 )
-from prefect_parallel.flow.nodes.node_lease import NodeInfo, NodeLease, NodeRequest, lease_of, take
+from prefect_parallel.flow.nodes.node_lease import (
+    RENEWAL_SECONDS,
+    NodeLease,
+    NodeRequest,
+    lease_of,
+    remove_plugin,
+    renew_lease,
+    run_in_slot,
+)
 
 LOOK_SECONDS = 1.0
-"""How often is looked for workers that came or went."""
+"""How often the driver looks for workers that came or went."""
 
 FIRST_LOOK_SECONDS = 0.2
-"""How often until there are nodes."""
+"""How often it looks until there are nodes."""
 
 PATIENCE_SECONDS = 10.0
 """How long a step waits for all the nodes that it wants, once there is one."""
@@ -36,35 +44,34 @@ HINT = "\n    hint: install prefect-parallel in the worker's Python, in the driv
 
 
 class SharedCluster(NodeGroup):
-    """Some workers of a cluster that others may use, too; those are left alone.
+    """Some workers of a cluster that others may use, too; all other workers are left alone.
 
-    A node offers its slots as a Dask resource that only this step's tasks ask for, and has a thread
-    for each, whatever the number of the worker's own threads. When one is lost, another worker
-    takes its place, if there is one.
+    Each node has a `NodeLease`. When one is lost, another worker takes its place if there is one.
     """
 
     def __init__(self, client: Client, request: NodeRequest) -> None:
-        self._client = client
+        self.client = client
         self._request = request
-        self._key = f"prefect-parallel-{uuid4().hex}"
-        self._plugins: dict[str, NodePart] = {}
-        self._nodes: dict[str, NodeInfo] = {}
+        self._lease_key = f"prefect-parallel-{uuid4().hex}"
+        self._plugins: dict[str, StepPlugin] = {}
+        self._nodes: set[str] = set()
         self._refused: dict[str, str] = {}
-        # Held for as long as the nodes are to be this driver's.
-        self._leases: list[Future[Any]] = []
-        # Held while nodes and plugins are brought together.
+        self.joins = 0
+        # Held while nodes or plugins change.
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._looking: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     def submit(self, function: Callable[..., Any], *args: Any, **arguments: Any) -> Future[Any]:
-        with dask.annotate(executor=self._key):  # type: ignore[attr-defined]
-            resources = {self._key: 1}
-            return Client.submit(self._client, function, *args, resources=resources, **arguments)
+        key = self._lease_key
+        return self.client.submit(
+            run_in_slot, key, function, *args, resources={key: 1}, **arguments
+        )
 
     def assemble(self, limit: float, canceled: threading.Event) -> str | None:
         started = time.monotonic()
         wanted = self._request.nodes
+        self._start_thread(self._renew_leases)
         while not canceled.is_set():
             self._look()
             waited, found = time.monotonic() - started, len(self._nodes)
@@ -76,8 +83,7 @@ class SharedCluster(NodeGroup):
                     hint="look whether the workers of the compute's cluster run",
                 )
             canceled.wait(FIRST_LOOK_SECONDS)
-        self._looking = threading.Thread(target=self._look_again, daemon=True)
-        self._looking.start()
+        self._start_thread(self._look_again)
         if len(self._nodes) == wanted:
             return None
         return (
@@ -85,71 +91,94 @@ class SharedCluster(NodeGroup):
             " is there, and uses workers that come later"
         )
 
-    def _look(self) -> None:
-        """Forget the nodes that are gone, and let other workers take their places.
+    def check(self) -> None:
+        """Workers may always come."""
 
-        Raises:
-            NodeRefused: All workers that there are cannot be nodes.
-        """
-        with self._lock:
-            workers = self._workers()
-            self._nodes = {each: node for each, node in self._nodes.items() if each in workers}
-            for address in self._candidates(workers):
-                if len(self._nodes) == self._request.nodes:
-                    return
-                self._join(address)
-            self._refuse_none()
-
-    def register(self, plugin: NodePart) -> None:
+    def register(self, plugin: StepPlugin) -> None:
         with self._lock:
             self._plugins[plugin.name] = plugin
-            answers = self._ask(list(self._nodes), _add, name=self._key, plugin=plugin)
+            answers = self._ask(list(self._nodes), _add, lease_key=self._lease_key, plugin=plugin)
             for address, answer in answers.items():
                 if isinstance(answer, Exception):
                     self._refuse(address, answer)
-                    self._ask([address], _leave, name=self._key)
-            self._refuse_none()
+                    self._ask([address], _remove, name=self._lease_key)
+            self._check_refused()
 
     def unregister(self, name: str) -> None:
         with self._lock:
             self._plugins.pop(name, None)
-            self._ask(list(self._nodes), _take, names=[name])
+            self._ask(list(self._nodes), _remove, name=name)
 
     def run(self, function: Callable[..., Any], **arguments: Any) -> None:
         self._ask(list(self._nodes), function, **arguments)
 
     def close(self) -> None:
         self._closed.set()
-        if self._looking is not None:
-            self._looking.join()
-        self._ask(list(self._nodes), _leave, name=self._key)
+        for thread in self._threads:
+            thread.join()
+        self._ask(list(self._nodes), _remove, name=self._lease_key)
         self._nodes.clear()
+
+    def _start_thread(self, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _renew_leases(self) -> None:
+        while not self._closed.wait(RENEWAL_SECONDS):
+            # A worker that does not answer must not delay the next renewal of the others.
+            with suppress(TimeoutError, asyncio.TimeoutError):
+                self._ask(
+                    list(self._nodes),
+                    renew_lease,
+                    name=self._lease_key,
+                    callback_timeout=RENEWAL_SECONDS,
+                )
 
     def _look_again(self) -> None:
         while not self._closed.wait(LOOK_SECONDS):
-            try:
+            # If there are no nodes any more, the step's timeouts notice it.
+            with suppress(NodeRefused, OSError):
                 self._look()
-            except (NodeRefused, OSError):
-                # Whoever waits for the step's progress notices that there is none.
-                continue
+
+    def _look(self) -> None:
+        """Forget the nodes that are gone, and let other workers take their places.
+
+        Raises:
+            NodeRefused: There are workers, but none of them can be a node.
+            OSError: The scheduler does not answer.
+        """
+        with self._lock:
+            workers = self._workers()
+            # A worker whose lease has expired offers no slots.
+            self._nodes = {
+                address
+                for address in self._nodes
+                if workers.get(address, {}).get("resources", {}).get(self._lease_key)
+            }
+            for address in self._candidates(workers):
+                if len(self._nodes) == self._request.nodes:
+                    return
+                self._join(address, workers[address]["nthreads"])
+            self._check_refused()
 
     def _workers(self) -> dict[str, dict[str, Any]]:
-        """All of the cluster, by their addresses.
+        """All workers of the cluster, by address.
 
         Raises:
             OSError: The scheduler does not answer.
         """
-        scheduler = self._client.scheduler
-        if self._client.status != CONNECTED or scheduler is None:
+        scheduler = self.client.scheduler
+        if self.client.status != CONNECTED or scheduler is None:
             raise ConnectionError("the scheduler is gone")
         # Not by `scheduler_info`, whose answer another thread of the client may have replaced.
-        identity = self._client.sync(scheduler.identity, n_workers=-1)
+        identity = self.client.sync(scheduler.identity, n_workers=-1)
         workers: dict[str, dict[str, Any]] = identity["workers"]
         return workers
 
     def _candidates(self, workers: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        """Workers that could be nodes: those on machines of their own first, then idle ones."""
-        hosts = Counter(node.host for node in self._nodes.values())
+        """Workers that could be nodes: those on machines without a node first, then idle ones."""
+        hosts = Counter(workers[address]["host"] for address in self._nodes)
         free = [
             address
             for address, worker in workers.items()
@@ -172,27 +201,24 @@ class SharedCluster(NodeGroup):
             chosen.append(best)
         return chosen
 
-    def _join(self, address: str) -> None:
-        lease_key = f"{self._key}-{uuid4().hex}"
-        try:
-            self._leases += self._client.scatter({lease_key: None}, workers=[address]).values()
-        except (KeyError, OSError, asyncio.TimeoutError):
-            return  # It is lost, or pauses.
-        lease = NodeLease(self._key, lease_key, self._request, list(self._plugins.values()))
-        answer = self._ask([address], _join, lease=lease).get(address)
-        if isinstance(answer, NodeInfo):
-            self._nodes[address] = answer
-        elif isinstance(answer, Exception):
-            self._refuse(address, answer)
+    def _join(self, address: str, threads: int) -> None:
+        plugins = list(self._plugins.values())
+        lease = NodeLease(self._lease_key, self._request, threads, plugins)
+        answers = self._ask([address], _join, lease=lease)
+        if isinstance(answers.get(address), Exception):
+            self._refuse(address, answers[address])
+        elif address in answers:
+            self._nodes.add(address)
+            self.joins += 1
 
     def _refuse(self, address: str, error: Exception) -> None:
         """Do not take a worker; one that is lost is not there any more, anyway."""
-        self._nodes.pop(address, None)
+        self._nodes.discard(address)
         if not isinstance(error, OSError):
             hint = "" if isinstance(error, PrefectParallelError) else HINT
             self._refused[address] = f"the Dask worker {address} cannot be a node: {error}{hint}"
 
-    def _refuse_none(self) -> None:
+    def _check_refused(self) -> None:
         """Raise NodeRefused if there were workers, and none of them can be a node."""
         if not self._nodes and self._refused:
             raise NodeRefused("\n".join(self._refused.values()))
@@ -200,14 +226,14 @@ class SharedCluster(NodeGroup):
     def _ask(
         self, addresses: Sequence[str], function: Callable[..., Any], **arguments: Any
     ) -> dict[str, Any]:
-        """Run a function on workers; what one that is lost meanwhile answers is an OSError.
+        """Run a function on workers; the answer of one that is lost meanwhile is an OSError.
 
         Without a scheduler, nobody answers: the step's tasks are lost, which ends it.
         """
-        if not addresses or self._client.status != CONNECTED:
+        if not addresses or self.client.status != CONNECTED:
             return {}
         try:
-            answers: dict[str, Any] = self._client.run(
+            answers: dict[str, Any] = self.client.run(
                 function, workers=list(addresses), on_error="return", **arguments
             )
         except OSError:
@@ -218,17 +244,18 @@ class SharedCluster(NodeGroup):
 # `Client.run` gives a function the worker that it runs on, as `dask_worker`.
 
 
-async def _join(dask_worker: Worker, lease: NodeLease) -> NodeInfo:
-    return await lease.join(dask_worker)
+async def _join(dask_worker: Worker, lease: NodeLease) -> None:
+    try:
+        await dask_worker.plugin_add(lease, catch_errors=False)
+    except BaseException:
+        await dask_worker.plugin_remove(lease.name)
+        raise
 
 
-async def _add(dask_worker: Worker, name: str, plugin: NodePart) -> None:
-    await lease_of(dask_worker, name).add(plugin)
+async def _add(dask_worker: Worker, lease_key: str, plugin: StepPlugin) -> None:
+    if lease_key in dask_worker.plugins:
+        await lease_of(dask_worker.plugins, lease_key).add(plugin)
 
 
-async def _take(dask_worker: Worker, names: list[str]) -> None:
-    await take(dask_worker, names)
-
-
-async def _leave(dask_worker: Worker, name: str) -> None:
-    await lease_of(dask_worker, name).leave()
+async def _remove(dask_worker: Worker, name: str) -> None:
+    await remove_plugin(dask_worker, name)

@@ -1,59 +1,41 @@
-"""Watching a step: every event is counted, and ends the step when it has failed for certain."""
+"""Monitors a step: counts its events, and ends it as soon as it can no longer succeed."""
 
 from __future__ import annotations
 
 import queue
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
-from typing import Protocol
 
-from prefect_parallel.data import MiniBatch
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.nodes.events import (
-    StepEvent,
-    TaskRunBroken,
-    TaskRunEnded,
-    TaskRunLost,
-)
+from prefect_parallel.flow.nodes.events import StepEvent, TaskRunBroken, TaskRunEnded
 from prefect_parallel.flow.nodes.progress import Progress
+from prefect_parallel.flow.nodes.task_runs import TaskRuns
 from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.output.totals import Totals
 
 TICK_SECONDS = 0.5
-"""How long a step may look unchanged to its observer, and how late a timeout is noticed."""
+"""How often progress is shown and limits are checked when no events arrive."""
 
 
 class StepFailed(PrefectParallelError):
-    """A step has failed; the text says why."""
+    """A step has failed; the message says why."""
 
 
 class StepCanceled(PrefectParallelError):
-    """A step was stopped from outside."""
-
-
-class TaskRuns(Protocol):
-    """Task runs that are submitted little by little."""
-
-    def refill(self) -> bool:
-        """Submit more, if it is time to; False if nothing runs and nothing is left."""
-
-    def one_ended(self) -> None:
-        """There is room for another."""
-
-    def one_lost(self, group: list[MiniBatch]) -> None:
-        """These mini-batches have to be submitted again."""
+    """The run was canceled while a step was running."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a step may take to get going, and to go on; in seconds.
+    """How long a step may go without progress, in seconds.
 
     Attributes:
-        first_task_creation_timeout: From the step's start to its first `run`.
-        progress_update_timeout: Without the end of any attempt.
+        first_task_creation_timeout: From the start of the step to its first call of `run`.
+        progress_update_timeout: From the end of one attempt to the end of the next.
     """
 
     first_task_creation_timeout: float
@@ -61,10 +43,10 @@ class Limits:
 
     @classmethod
     def of(cls, step: ParallelStep) -> Limits:
-        """Those of a step.
+        """The limits of a step.
 
-        By default it may keep silent as long as a healthy one can: a process starts, loads its
-        mini-batch, runs it and writes its part, and each takes just about as long as it may.
+        `progress_update_timeout` defaults to the longest time that a healthy step can need: for
+        starting a process, loading a mini-batch, running it and writing its part.
         """
         first = step.first_task_creation_timeout
         silent = first + step.timeout + 2 * step.task_overhead_timeout
@@ -72,7 +54,7 @@ class Limits:
 
 
 class StepMonitor:
-    """Takes in what happens to one step, until nothing of it runs any more."""
+    """Processes the events of one step until all of its task runs have ended."""
 
     def __init__(
         self, progress: Progress, thresholds: Thresholds, limits: Limits, canceled: Event
@@ -89,26 +71,23 @@ class StepMonitor:
         """Wait until all task runs have ended.
 
         Args:
-            task_runs: Are submitted meanwhile.
-            on_change: Called when something has happened, and at each tick.
+            task_runs: Submitted while the others run.
+            on_change: Called after each event, and every `TICK_SECONDS` without one.
 
         Raises:
-            StepFailed: The step has failed for certain; some work may still run.
-            StepCanceled: So may it here.
+            StepFailed: The step can no longer succeed; task runs may still be running.
+            StepCanceled: The run was canceled; task runs may still be running.
+            NodesGone: No node can run the rest.
         """
         while task_runs.refill():
-            try:
-                event = self.events.get(timeout=TICK_SECONDS)
-            except queue.Empty:
-                self._check_limits()
-            else:
-                self._take(event, task_runs)
+            with suppress(queue.Empty):
+                self._process(self.events.get(timeout=TICK_SECONDS), task_runs)
+            self._check_limits()
             on_change()
             if self._canceled.is_set():
                 raise StepCanceled("the run was canceled")
 
-    def _take(self, event: StepEvent, task_runs: TaskRuns) -> None:
-        """Count one event in."""
+    def _process(self, event: StepEvent, task_runs: TaskRuns) -> None:
         self._has_run = True
         if isinstance(event, list):
             self._progressed = time.monotonic()
@@ -118,9 +97,7 @@ class StepMonitor:
         elif isinstance(event, TaskRunBroken):
             raise StepFailed(event.reason)
         elif isinstance(event, TaskRunEnded):
-            task_runs.one_ended()
-        elif isinstance(event, TaskRunLost):
-            task_runs.one_lost(event.group)
+            task_runs.note_end(event)
 
     def _check_limits(self) -> None:
         now, limits = time.monotonic(), self._limits
@@ -137,27 +114,31 @@ class StepMonitor:
 
 
 def check_thresholds(thresholds: Thresholds, progress: Progress) -> None:
-    """Raise StepFailed if a threshold is passed."""
-    passed = thresholds.exceeded(
+    """Check the thresholds while the step runs.
+
+    Raises:
+        StepFailed: A threshold is exceeded.
+    """
+    exceeded = thresholds.exceeded(
         failed=progress.failed,
         failed_items=progress.failed_items,
         mini_batches=progress.mini_batches,
     )
-    if passed:
-        raise StepFailed(f"{passed}; the first failed with {progress.first_error}")
+    if exceeded:
+        raise StepFailed(f"{exceeded}; the first failed with {progress.first_error}")
 
 
 def check_totals(thresholds: Thresholds, totals: Totals, mini_batches: int) -> None:
-    """The same from the final counts, for events may come late, or not at all.
+    """Check the thresholds against the final counts: events may arrive late, or never.
 
     Raises:
-        StepFailed: So it does for mini-batches that have none.
+        StepFailed: A threshold is exceeded, or mini-batches have no part.
     """
-    passed = thresholds.exceeded(
+    exceeded = thresholds.exceeded(
         failed=totals.failed, failed_items=totals.failed_items, mini_batches=mini_batches
     )
-    if passed and totals.first_failure:
-        raise StepFailed(f"{passed}; the first failed with {totals.first_failure.error}")
+    if exceeded and totals.first_failure:
+        raise StepFailed(f"{exceeded}; the first failed with {totals.first_failure.error}")
     if totals.mini_batches < mini_batches:
         raise StepFailed(
             f"{mini_batches - totals.mini_batches} of {mini_batches} mini-batches have no result;"

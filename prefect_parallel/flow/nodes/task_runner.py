@@ -1,265 +1,194 @@
-"""A `DaskTaskRunner` for nodes with slots, on which a mapped task costs little.
+"""A Prefect task runner for nodes, on which a task run costs little.
 
-The stock runner serialises all of Prefect's settings for each submit and parses them again for each
-task run: about 190 ms a task run on two slow cores. This one does both once: it gives the task and
-the context to the workers as a plugin, and each of a worker's threads enters that context once and
-runs its task runs in copies of it.
+prefect-dask's runner serializes all of Prefect's settings for each task run and parses them again
+on the worker: about 190 ms a task run on two slow cores. This one does both once. Workers get the
+task and the context as a plugin, and its task runs are run in copies of that context.
 """
 
 from __future__ import annotations
 
-import asyncio
-import atexit
 import contextvars
-import threading
-from collections.abc import Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any, cast
 from uuid import UUID, uuid4
 
-import distributed
+from distributed import Reschedule, Worker, get_worker
 from distributed.protocol.pickle import dumps, loads
-from prefect.client.schemas.objects import RunInput
+from prefect.client.schemas.objects import State
 from prefect.context import (
-    AssetContext,
-    EngineContext,
     SettingsContext,
     SyncClientContext,
-    TagsContext,
-    TaskRunContext,
     hydrated_context,
     serialize_context,
 )
 from prefect.flows import Flow
-from prefect.task_engine import run_task_async, run_task_sync
+from prefect.task_engine import run_task_sync
+from prefect.task_runners import TaskRunner
 from prefect.tasks import Task
-from prefect.utilities.engine import collect_task_run_inputs_sync
-from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
+from prefect_dask.task_runners import PrefectDaskFuture
 
-from prefect_parallel.flow.nodes.dedicated_cluster import DedicatedCluster
-from prefect_parallel.flow.nodes.node_group import NodeGroup, NodePart
-from prefect_parallel.flow.nodes.node_lease import NodeRequest, begin_in_slot
+from prefect_parallel.flow.nodes.node_group import NodeGroup, StepPlugin
 from prefect_parallel.flow.nodes.prefect_compat import check_prefect
-from prefect_parallel.flow.nodes.shared_cluster import SharedCluster
 
 check_prefect()
 
 
-class NodeTaskRunner(DaskTaskRunner):
-    """Runs tasks on nodes, each a Dask worker, with so many slots.
+class NodeTaskRunner(TaskRunner[PrefectDaskFuture[Any]]):
+    """Runs task runs on the nodes of a step.
 
-    Args:
-        args: As for `DaskTaskRunner`.
-        request: How many nodes, where others may use the cluster, too; None: all of its workers are
-            nodes, each with as many slots as it has threads.
-        kwargs: As for `DaskTaskRunner`.
-
-    Example:
-        ```python
-        @flow(task_runner=NodeTaskRunner.local(nodes=2, slots=4))
-        def score():
-            score_file.map(files)
-        ```
+    The tasks must be synchronous, and their parameters plain values: futures are not resolved.
     """
 
-    def __init__(self, *args: Any, request: NodeRequest | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.request = request
-        self._node_group: NodeGroup | None = None
-        # By what they share; with it, so that no other object gets the same id.
-        self._shared: dict[tuple[Any, ...], tuple[_Shared, tuple[Any, ...]]] = {}
+    def __init__(self, open_group: Callable[[ExitStack], NodeGroup]) -> None:
+        """Make a runner.
 
-    @classmethod
-    def local(cls, *, nodes: int, slots: int) -> NodeTaskRunner:
-        """Nodes on this machine, started with the flow and ended with it."""
-        return cls(
-            cluster_class="prefect_parallel.flow.nodes.local_nodes.LocalNodes",
-            cluster_kwargs={"nodes": nodes, "slots": slots},
-        )
+        Args:
+            open_group: Called on first use; gives the nodes, and lets the stack end what it starts.
+        """
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.open_group = open_group
+        self._stack = ExitStack()
+        self._node_group: NodeGroup | None = None
+        self._shared: dict[Task[..., Any], SharedTask] = {}
 
     def duplicate(self) -> NodeTaskRunner:
         """A runner with the same settings."""
-        copy: NodeTaskRunner = super().duplicate()  # type: ignore[no-untyped-call]
-        copy.request = self.request
-        return copy
+        return NodeTaskRunner(self.open_group)
 
     @property
     def node_group(self) -> NodeGroup:
         """The nodes; on first use it starts the cluster, or connects to it."""
         if self._node_group is None:
-            self._node_group = (
-                DedicatedCluster(self.client)
-                if self.request is None
-                else SharedCluster(self.client, self.request)
-            )
+            self._node_group = self.open_group(self._stack)
         return self._node_group
 
-    def submit(  # type: ignore[override]
-        self,
-        task: Task[Any, Any],
-        parameters: dict[str, Any],
-        wait_for: Iterable[PrefectDaskFuture[Any]] | None = None,
-        dependencies: dict[str, set[RunInput]] | None = None,
+    def submit(
+        self, task: Task[..., Any], parameters: dict[str, Any], *_: Any, **__: Any
     ) -> PrefectDaskFuture[Any]:
-        """Submit one task run."""
-        if not self._started:
-            raise RuntimeError("The task runner must be started before submitting work.")
+        """Submit a task run; whatever else Prefect gives a task runner is about dependencies."""
+        if task not in self._shared:
+            self._shared[task] = SharedTask(task)
+            self.node_group.register(self._shared[task])
         task_run_id = uuid4()
-        parameters = self._optimize_futures(parameters)
-        inputs = _inputs(parameters, dependencies or {})
         future = self.node_group.submit(
-            _run_task,
-            self._share(task).name,
-            _assets(task, task_run_id, inputs),
-            task_run_id=task_run_id,
-            parameters=parameters,
-            wait_for=self._optimize_futures(wait_for) if wait_for else None,
-            dependencies=inputs,
+            run_shared_task,
+            self._shared[task].name,
+            task_run_id,
+            parameters,
             key=f"{task.name}-{task_run_id}",
             pure=False,
-            # In the order in which they are submitted; Dask shuffles those of a tenth of a second.
+            # In the order of submission; Dask shuffles tasks of the same tenth of a second.
             fifo_timeout="0s",
         )
         return PrefectDaskFuture(wrapped_future=future, task_run_id=task_run_id)
 
-    def _share(self, task: Task[Any, Any]) -> _Shared:
-        """What all submits of a task in the same context have in common; the workers have it."""
-        tags = TagsContext.get().current_tags
-        context = (task, EngineContext.get(), TaskRunContext.get(), SettingsContext.get())
-        key = (*map(id, context), frozenset(tags))
-        if key not in self._shared:
-            shared = _Shared(dumps((task, _portable_context())))
-            self.node_group.register(shared)
-            self._shared[key] = shared, context
-        return self._shared[key][0]
-
     def __exit__(self, *args: Any) -> None:
         if self._node_group is not None:
-            for shared, _ in self._shared.values():
+            for shared in self._shared.values():
                 self._node_group.unregister(shared.name)
             self._node_group.close()
             self._node_group = None
         self._shared.clear()
+        self._stack.close()
         super().__exit__(*args)
 
 
-def _inputs(
-    parameters: dict[str, Any], dependencies: dict[str, set[RunInput]]
-) -> dict[str, set[RunInput]]:
-    """The task runs that this one depends on, by parameter."""
-    return {
-        name: collect_task_run_inputs_sync(value, future_cls=distributed.Future)
-        | dependencies.get(name, set())
-        for name, value in parameters.items()
-    }
+class SharedTask(StepPlugin):
+    """A task and its Prefect context, on each node."""
+
+    def __init__(self, task: Task[..., Any]) -> None:
+        self.name = f"shared-{uuid4().hex}"
+        self._pickled = dumps((task, _portable_context()))
+
+    def setup(self, worker: Worker) -> None:
+        """Called by the worker, in its event loop, so nothing is loaded here."""
+        self._idle: SimpleQueue[_TaskContext] = SimpleQueue()
+        self._is_closed = False
+
+    def run(self, task_run_id: UUID, parameters: dict[str, Any]) -> State[Any]:
+        """Run a task run; gives its final state."""
+        try:
+            context = self._idle.get_nowait()
+        except Empty:
+            context = _TaskContext(self._pickled)
+        try:
+            return context.run(task_run_id, parameters)
+        finally:
+            self._idle.put(context)
+            if self._is_closed:
+                self._leave_idle()
+
+    def teardown(self, worker: Worker) -> None:
+        """Called by the worker when the step is over."""
+        self._is_closed = True
+        self._leave_idle()
+
+    def _leave_idle(self) -> None:
+        while not self._idle.empty():
+            try:
+                self._idle.get_nowait().leave()
+            except Empty:
+                return
 
 
-def _assets(
-    task: Task[Any, Any], task_run_id: UUID, inputs: dict[str, set[RunInput]]
-) -> dict[str, Any] | None:
-    """The assets that a task run reads and makes; None for none."""
-    context = AssetContext.from_task_and_inputs(task, task_run_id, inputs, copy_to_child_ctx=True)
-    used = context.direct_asset_dependencies | context.downstream_assets | context.upstream_assets
-    return context.serialize() if used else None
+class _TaskContext:
+    """A Prefect context that has been entered, for one task run at a time, in any thread."""
+
+    def __init__(self, pickled: bytes) -> None:
+        self._task, context = loads(pickled)
+        self._variables = contextvars.copy_context()
+        self._stack = ExitStack()
+        self._variables.run(self._enter, context)
+
+    def run(self, task_run_id: UUID, parameters: dict[str, Any]) -> State[Any]:
+        run = partial(run_task_sync, self._task, task_run_id, parameters=parameters)
+        return cast("State[Any]", self._variables.copy().run(run, return_type="state"))
+
+    def leave(self) -> None:
+        # A context must be left where it was entered, or Python refuses.
+        self._variables.run(self._stack.close)
+
+    def _enter(self, context: dict[str, Any]) -> None:
+        settings = SettingsContext(**context.pop("settings_context"))
+        self._stack.enter_context(settings)
+        client = self._stack.enter_context(SyncClientContext.get_or_create()).client
+        self._stack.enter_context(hydrated_context(context, client))
+
+
+def run_shared_task(name: str, task_run_id: UUID, parameters: dict[str, Any]) -> State[Any]:
+    """Run a task run on a node; gives its final state.
+
+    Raises:
+        Reschedule: The node was closed meanwhile; Dask runs it on another one.
+    """
+    plugins = get_worker().plugins
+    if name not in plugins:
+        raise Reschedule
+    state = cast(SharedTask, plugins[name]).run(task_run_id, parameters)
+    if state.is_cancelled():
+        raise Reschedule
+    return state
 
 
 def _portable_context() -> dict[str, Any]:
-    """The context, with a flow that has everything but its function.
+    """The serialized context, whose flow has no function.
 
-    That one drives the flow run, here; what it closes over need not be fit for a journey.
+    The flow run is driven here, and what its function closes over need not be picklable.
     """
     context = serialize_context()
-    if context["flow_run_context"]:
-        flow: Flow[..., Any] = context["flow_run_context"]["flow"]
-        context["flow_run_context"]["flow"] = Flow(
-            _driven_elsewhere,
-            name=flow.name,
-            version=flow.version,
-            task_runner=flow.task_runner,
-            persist_result=flow.persist_result,
-            log_prints=flow.log_prints,
-        )
+    flow: Flow[..., Any] = context["flow_run_context"]["flow"]
+    context["flow_run_context"]["flow"] = Flow(
+        _driven_elsewhere,
+        name=flow.name,
+        version=flow.version,
+        persist_result=flow.persist_result,
+        log_prints=flow.log_prints,
+    )
     return context
 
 
 def _driven_elsewhere() -> None:
     raise RuntimeError("this copy of the flow is there for its task runs only")
-
-
-class _Shared(NodePart):
-    """A task and its context, on a worker."""
-
-    def __init__(self, pickled: bytes) -> None:
-        self.name = f"shared-{uuid4().hex}"
-        self._pickled = pickled
-        self._lock: threading.Lock | None = None
-        self._loaded: tuple[Task[Any, Any], dict[str, Any], SettingsContext] | None = None
-
-    def setup(self, worker: distributed.Worker) -> None:
-        """Called by the worker, in its event loop, so there is no time to load anything."""
-        self._lock = threading.Lock()
-
-    def load(self) -> tuple[Task[Any, Any], dict[str, Any], SettingsContext]:
-        """The task, the context without its settings, and these: to parse them takes long."""
-        assert self._lock is not None, "set up by the worker"
-        with self._lock:
-            if self._loaded is None:
-                task, context = loads(self._pickled)
-                settings = SettingsContext(**context.pop("settings_context"))
-                self._loaded = task, context, settings
-            return self._loaded
-
-
-class _Entered:
-    """A Prefect context that a worker's thread has entered, and is left in the same one."""
-
-    def __init__(self, shared: _Shared) -> None:
-        self.name = shared.name
-        self.task, context, settings = shared.load()
-        self.variables = contextvars.copy_context()
-        self._stack = ExitStack()
-        self.variables.run(self._enter, context, settings)
-        # Whatever happens to the thread, it must not be left by the garbage collector: that would
-        # happen in another context, which Python refuses.
-        atexit.register(self.leave)
-
-    def leave(self) -> None:
-        atexit.unregister(self.leave)
-        self.variables.run(self._stack.close)
-
-    def _enter(self, context: dict[str, Any], settings: SettingsContext) -> None:
-        self._stack.enter_context(settings.model_copy())
-        client = self._stack.enter_context(SyncClientContext.get_or_create()).client
-        self._stack.enter_context(hydrated_context(context, client))
-
-
-class _Thread(threading.local):
-    """What each of a worker's threads keeps from one task run to the next."""
-
-    entered: _Entered | None = None
-
-    def enter(self, name: str) -> _Entered:
-        if self.entered is None or self.entered.name != name:
-            if self.entered is not None:
-                self.entered.leave()
-            self.entered = _Entered(cast(_Shared, distributed.get_worker().plugins[name]))
-        return self.entered
-
-
-_thread = _Thread()
-
-
-def _run_task(name: str, assets: dict[str, Any] | None, **arguments: Any) -> Any:
-    """Run one task run in the thread's context; gives its final state."""
-    begin_in_slot()
-    entered = _thread.enter(name)
-    return entered.variables.copy().run(_run, entered.task, assets, arguments)
-
-
-def _run(task: Task[Any, Any], assets: dict[str, Any] | None, arguments: dict[str, Any]) -> Any:
-    with ExitStack() as stack:
-        if assets:
-            stack.enter_context(AssetContext(**assets))
-        if task.isasync:
-            return asyncio.run(run_task_async(task, return_type="state", **arguments))
-        return run_task_sync(task, return_type="state", **arguments)

@@ -1,4 +1,4 @@
-"""When a step has failed for certain."""
+"""How much may fail before the step does."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from prefect_parallel.job import ParallelStep
 
 @dataclass(frozen=True)
 class Thresholds:
-    """How much may fail.
+    """The thresholds of a step; one more failure fails it.
 
     Attributes:
-        mini_batch_error_threshold: Failed mini-batches that are allowed; -1 for any number.
-        error_threshold: Failed items that are allowed; -1 for any number.
-        allowed_failed_percent: Failed mini-batches that are allowed, in percent of all.
+        mini_batch_error_threshold: Maximum number of failed mini-batches. -1: unlimited.
+        error_threshold: Maximum number of failed items. -1: unlimited.
+        allowed_failed_percent: Maximum share of failed mini-batches, in percent of all.
     """
 
     mini_batch_error_threshold: int
@@ -30,7 +30,7 @@ class Thresholds:
         )
 
     def exceeded(self, *, failed: int, failed_items: int, mini_batches: int) -> str | None:
-        """Which threshold is passed, as a clause; None if none is."""
+        """A sentence about the threshold that is exceeded; None if none is."""
         if 0 <= self.mini_batch_error_threshold < failed:
             return (
                 f"{failed} mini-batches failed, more than"

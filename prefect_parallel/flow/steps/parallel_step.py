@@ -12,7 +12,7 @@ from prefect.flows import Flow
 
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.errors import PrefectParallelError, os_error_text
-from prefect_parallel.flow.nodes.cluster import task_runner_on
+from prefect_parallel.flow.nodes.cluster import ThisMachine, cluster_of
 from prefect_parallel.flow.nodes.node_lease import NodeRequest
 from prefect_parallel.flow.nodes.nodes import assemble_nodes, open_nodes
 from prefect_parallel.flow.nodes.progress import Progress
@@ -48,11 +48,8 @@ def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
     compute = run.computes.place_of(step)
     nodes = compute.instances(step.instance_count)
     slots = step.max_concurrency_per_instance or default_slots(compute.gpus_per_instance)
-    if compute.is_this_machine:
-        runner = NodeTaskRunner.local(nodes=nodes, slots=slots)
-    else:
-        request = NodeRequest(nodes, step.max_concurrency_per_instance, compute.gpus_per_instance)
-        runner = task_runner_on(compute, request)
+    request = NodeRequest(nodes, step.max_concurrency_per_instance, compute.gpus_per_instance)
+    on_dask = ThisMachine(nodes, slots) if compute.is_this_machine else cluster_of(compute, request)
 
     def run_step() -> Any:
         return run.end_step(step.name, _ParallelStep(step, run, nodes, slots).run())
@@ -62,8 +59,8 @@ def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
         name=step.name,
         description=step.description,
         flow_run_name=step.name,
-        # A TaskRunner like any other, but that class is generic and prefect-dask's is not.
-        task_runner=runner,  # type: ignore[arg-type]
+        # TaskRunner is invariant in the type of its futures.
+        task_runner=NodeTaskRunner(on_dask),  # type: ignore[arg-type]
         validate_parameters=False,
         persist_result=False,
     )

@@ -1,0 +1,144 @@
+"""The task runs of a step: submitted little by little, and again when they are lost."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any, cast
+
+from distributed import Future
+from prefect.tasks import Task
+from prefect_dask.task_runners import PrefectDaskFuture
+
+from prefect_parallel.data import MiniBatch
+from prefect_parallel.flow.nodes.events import StepEvent, TaskRunBroken, TaskRunEnded
+from prefect_parallel.flow.nodes.node_group import CONNECTED, NodeGroup, NodesGone
+
+SCHEDULER_GONE = "the Dask scheduler is gone; go on with --resume when there is one"
+
+
+class TaskRuns:
+    """Task runs over groups of mini-batches, of which only a window is submitted at a time.
+
+    What it means that Dask reports the end of one, by the status of its future:
+
+    - `finished`: The task run has ended, successfully or not.
+    - `lost`: It had ended, too, and its result was lost together with the worker that had it.
+      Nobody needs the result. Dask would compute it again, but not once the future is released.
+    - `cancelled`: The scheduler was restarted, or the connection to it was lost, and with it
+      everything that was submitted. The group is submitted again if the client has the scheduler
+      back. If not, the step fails.
+    - `error`: Dask could not run it, e.g. because it killed one worker after the other. The step
+      fails.
+
+    `pending` is not an end: what ran on a worker that is lost, Dask itself runs on another one. If
+    there is no other node, it is canceled here when there is one, and submitted again.
+
+    Whoever runs a group again runs only those of its mini-batches that have no final part yet.
+    """
+
+    def __init__(
+        self,
+        nodes: NodeGroup,
+        events: SimpleQueue[StepEvent],
+        key: str,
+        task: Task[..., Any],
+        groups: Iterator[list[MiniBatch]],
+        window: int,
+    ) -> None:
+        """Prepare the task runs; none is submitted yet.
+
+        Args:
+            nodes: Where they run.
+            events: Gets the end of each.
+            key: Of the nodes' plugin.
+            task: Each is one of this task.
+            groups: The mini-batches of each.
+            window: How many are submitted at a time.
+        """
+        self._nodes = nodes
+        self._events = events
+        self._key = key
+        self._task = task
+        self._groups = groups
+        self._window = window
+        self._joins = nodes.joins
+        self._scheduler = nodes.client.scheduler_info()["id"]
+        self._in_flight: dict[object, tuple[Future[Any], list[MiniBatch]]] = {}
+        self._lost: list[list[MiniBatch]] = []
+
+    def refill(self) -> bool:
+        """Submit what the window has room for.
+
+        Returns:
+            Whether anything is in flight, or still to be submitted.
+
+        Raises:
+            NodesGone: Nothing can run any more.
+        """
+        self._nodes.check()
+        if self._joins != self._nodes.joins:
+            self._joins = self._nodes.joins
+            self._cancel_stranded()
+        if self._lost and not self._is_connected():
+            return True
+        while self._lost:
+            self._submit(self._lost.pop())
+        for group in itertools.islice(self._groups, max(self._window - len(self._in_flight), 0)):
+            self._submit(group)
+        return bool(self._in_flight)
+
+    def note_end(self, event: TaskRunEnded) -> None:
+        """Make room for another task run."""
+        _, group = self._in_flight.pop(event.key)
+        if event.is_lost:
+            self._lost.append(group)
+
+    def cancel(self) -> None:
+        """Submit no more, and cancel what has not started."""
+        self._groups = iter(())
+        self._cancel([future for future, _ in self._in_flight.values()])
+
+    def _cancel_stranded(self) -> None:
+        """Cancel task runs that no node has, so that they are submitted again."""
+        client = self._nodes.client
+        if client.status == CONNECTED:
+            with suppress(OSError):
+                on_nodes = set(itertools.chain(*client.processing().values()))
+                in_flight = [future for future, _ in self._in_flight.values()]
+                self._cancel([each for each in in_flight if each.key not in on_nodes])
+
+    def _cancel(self, futures: list[Future[Any]]) -> None:
+        pending = [future for future in futures if future.status == "pending"]
+        if pending and self._nodes.client.status == CONNECTED:
+            with suppress(OSError):
+                self._nodes.client.cancel(pending)
+
+    def _is_connected(self) -> bool:
+        """Whether the client has the scheduler back.
+
+        Raises:
+            NodesGone: The client gave up, or there is another scheduler, which knows no plugins.
+        """
+        client = self._nodes.client
+        if client.status == "connecting":
+            return False
+        if client.status != CONNECTED or client.scheduler_info()["id"] != self._scheduler:
+            raise NodesGone(SCHEDULER_GONE)
+        return True
+
+    def _submit(self, group: list[MiniBatch]) -> None:
+        # As text: Prefect would look into each list and dictionary for what it waits for.
+        text = json.dumps([mini_batch.to_json() for mini_batch in group])
+        submitted = self._task.submit(self._key, text, group[0].index, group[-1].index)
+        future = cast(PrefectDaskFuture[int], submitted).wrapped_future
+        self._in_flight[future.key] = future, group
+        future.add_done_callback(self._report_end)
+
+    def _report_end(self, future: Future[Any]) -> None:
+        if future.status == "error":
+            self._events.put(TaskRunBroken(str(future.exception())))
+        self._events.put(TaskRunEnded(future.key, is_lost=future.status == "cancelled"))
