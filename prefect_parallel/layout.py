@@ -1,4 +1,4 @@
-"""Every path of a run, and where runs keep things: no other module puts one together."""
+"""Every path of a run directory. No other module builds such paths."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prefect_parallel.errors import PrefectParallelError
 
 
 class UnusableRunDirectory(PrefectParallelError):
-    """A run directory exists already, or cannot be made."""
+    """A run directory exists already, or cannot be created."""
 
 
 FROM_NODES = "from_nodes"
@@ -18,7 +18,7 @@ FROM_NODES = "from_nodes"
 
 
 def cache_folder(kind: str) -> Path:
-    """Where this machine keeps what it can have again from elsewhere."""
+    """Folder on this machine for files that can be downloaded or built again."""
     return Path(
         os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "prefect-parallel", kind
     )
@@ -47,7 +47,7 @@ class ProcessLogs:
 
 @dataclass(frozen=True)
 class PerfLogs:
-    """What a node and its entry processes used, as CSV files."""
+    """CPU and memory of a node and its entry processes, as CSV files."""
 
     node: Path
     processes: Path
@@ -61,7 +61,7 @@ class StepDirectory:
 
     @property
     def outputs(self) -> Path:
-        """What the step made: of each output a file or a folder, by its name."""
+        """Outputs of the step, each a file or a folder with the name of the output."""
         return self.root / "outputs"
 
     def output(self, name: str) -> Path:
@@ -69,27 +69,27 @@ class StepDirectory:
 
     @property
     def code(self) -> Path:
-        """The snapshot of the step's code folder, working directory of its entry script."""
+        """Snapshot of the step's code folder, the working directory of its entry script."""
         return self.root / "code"
 
     @property
     def code_archive(self) -> Path:
-        """The same in one file, for nodes that do not see the run directory."""
+        """Archive of `code`, for nodes that do not see the run directory."""
         return self.root / "code.tar.gz"
 
     @property
     def completed(self) -> Path:
-        """Fingerprint of a command step that has completed, for a resumed run."""
+        """Fingerprint of a completed command step, for a resumed run."""
         return self.root / "completed.txt"
 
     @property
     def plan(self) -> Path:
-        """The mini-batches, a line each, as planned when the step last started."""
+        """Mini-batches, one per line, as planned when the step last started."""
         return self.root / "plan.jsonl"
 
     @property
     def grouped(self) -> Path:
-        """A table sorted by keys that its files' paths do not give."""
+        """The table sorted by partition keys that are ordinary columns."""
         return self.root / "grouped"
 
     @property
@@ -99,7 +99,7 @@ class StepDirectory:
 
     @property
     def parts(self) -> Path:
-        """What `run` returned, a file for each mini-batch: a resumed run takes them over."""
+        """Parts: what `run` returned, one file per mini-batch. A resumed run reuses them."""
         return self.root / "parts"
 
     def part(self, index: int) -> Path:
@@ -115,7 +115,7 @@ class StepDirectory:
 
     @property
     def readme(self) -> Path:
-        """What there is in the other files."""
+        """List of the other files."""
         return self.logs / "readme.txt"
 
     @property
@@ -124,7 +124,7 @@ class StepDirectory:
 
     @property
     def command_log(self) -> Path:
-        """What a command step's command printed, to standard output and standard error."""
+        """Standard output and standard error of a command step."""
         return self.logs / "std_log.txt"
 
     @property
@@ -146,15 +146,15 @@ class StepDirectory:
 
     @property
     def from_nodes(self) -> Path:
-        """What nodes elsewhere have of logs that all nodes write to, on its way there."""
+        """Shared logs of nodes on other machines, before they are joined."""
         return self.root / FROM_NODES
 
     def log_of_node(self, log: Path, node: str) -> Path:
-        """One node's share of a log that all nodes write to, on its way to that."""
+        """One node's share of a log that all nodes write to."""
         return self.from_nodes / node / log.relative_to(self.root)
 
     def joined_log(self, path: str) -> Path | None:
-        """The log that a share is of, whose path from this directory is given; None for none."""
+        """The log that a file of `from_nodes` belongs to; None if it is not such a file."""
         folder, _, share = path.partition("/")
         return self.root / share.partition("/")[2] if folder == FROM_NODES else None
 
@@ -173,7 +173,7 @@ class StepDirectory:
         )
 
     def processes(self) -> list[tuple[str, str]]:
-        """Node and name of each entry process that has left logs, in order."""
+        """Node and name of each entry process that has logs, sorted."""
         kinds = (self.user / "stdout", self.user / "error", self.logs / "sys" / "node")
         files = [path for kind in kinds for path in kind.glob("*/*.txt")]
         return sorted({(path.parent.name, path.name.split(".")[0]) for path in files})
@@ -196,7 +196,7 @@ class StepDirectory:
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """The directory that one run of a pipeline leaves."""
+    """The directory of one run of a pipeline."""
 
     root: Path
 
@@ -242,7 +242,7 @@ class RunDirectory:
 
     @property
     def lock_file(self) -> Path:
-        """Locked by the process that drives the run; holds its id."""
+        """Lock file of the process that drives the run, with its id."""
         return self.root / ".lock"
 
     @property
@@ -257,12 +257,12 @@ class RunDirectory:
 
     @property
     def logs(self) -> Path:
-        """Where `--copy_logs_to_parent True` puts a copy of each step's logs."""
+        """Copies of the logs of steps with `--copy_logs_to_parent True`."""
         return self.root / "logs"
 
     @property
     def report(self) -> Path:
-        """One page about the run, for a browser."""
+        """Report of the run, for a browser."""
         return self.logs / "report.html"
 
     def step(self, name: str) -> StepDirectory:
@@ -273,5 +273,5 @@ class RunDirectory:
         return self.root / "steps"
 
     def step_names(self) -> list[str]:
-        """The steps that have left something."""
+        """The steps that have a folder."""
         return sorted(path.name for path in self._steps.glob("*") if path.is_dir())
