@@ -28,7 +28,7 @@ from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.mini_batch_context import MiniBatchContext
 from prefect_parallel.data.planning.plan import Plan, plan
-from prefect_parallel.data.planning.split import ByKeys, BySize
+from prefect_parallel.data.planning.split import ByKeys, BySize, Size
 from prefect_parallel.data.reading.reader import Reader, open_reader
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "Piece",
     "Plan",
     "Reader",
+    "Size",
     "Table",
     "load_files",
     "load_table",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
+from prefect_parallel.data import Size
 from prefect_parallel.document import Date, KeyPath, Typed, plain, shown
 from prefect_parallel.errors import did_you_mean
 from prefect_parallel.job.syntax.expressions import whole
@@ -20,8 +21,6 @@ INT_MAX = 2**31 - 1
 
 _DIGITS = re.compile(r"[-+]?\d+", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
-_SIZE = re.compile(r"(\d+)(?:([kmg])b)?", re.IGNORECASE | re.ASCII)
-_FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _EXPRESSION_SCHEMA = {"type": "string", "pattern": r"^\s*\$\{\{.*\}\}\s*$"}
 
 
@@ -180,10 +179,10 @@ class SizeValidator(Validator):
             raise self.refused(value, f'quote it: "{value}"' if isinstance(value, int) else None)
         if whole(value):
             return str(value)
-        match = _SIZE.fullmatch(value)
-        if match is None:
+        size = Size.parse(value)
+        if size is None:
             raise self.refused(value)
-        return int(match[1]) * _FACTORS[(match[2] or "").lower()]
+        return size
 
     def written(self, value: Any) -> Any:
         return str(value)
