@@ -59,8 +59,8 @@ def test_defaults_of_the_format_are_filled_in(folder: Folder) -> None:
 
 def test_the_steps_come_in_an_order_they_can_run_in(folder: Folder) -> None:
     job = folder.load()
-    assert job.graph() == {"first": set(), "second": {"first"}}
     resolved = resolve(job)
+    assert resolved.graph == {"first": set(), "second": {"first"}}
     assert list(resolved.steps) == ["first", "second"]
     second = resolved.steps["second"]
     assert isinstance(second, CommandStep)
@@ -316,7 +316,7 @@ def test_inputs_of_other_steps_lead_to_what_they_are(folder: Folder) -> None:
     environment: azureml:any:1
 """
     job = folder.load()
-    assert job.graph()["third"] == {"first"}
+    assert resolve(job).graph["third"] == {"first"}
     third = resolve(job).steps["third"]
     files = third.inputs["files"]
     assert isinstance(files, Data)

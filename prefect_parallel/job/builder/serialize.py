@@ -6,11 +6,14 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from prefect_parallel.document import shown
 from prefect_parallel.errors import InvalidPipeline, Problem
 from prefect_parallel.job.builder.entities import Environment, Input, Output, RunFunction
 from prefect_parallel.job.builder.step import PipelineInput, Step, StepInput, StepOutput
 from prefect_parallel.job.format.types import LITERAL_TYPES
+from prefect_parallel.job.models.io_models import limit_of
 from prefect_parallel.job.syntax.expressions import keep_given
+from prefect_parallel.yaml_schema import Refused
 
 
 class Writer:
@@ -63,8 +66,18 @@ class Writer:
             return {"type": value.type, "path": self._binding(bound), **_mode(value.mode)}
         written = input_of(value)
         if isinstance(declared, Input):
-            _check_limits(f"jobs.{self.names[step]}.inputs.{name}", written, declared)
+            self._check_limits(f"jobs.{self.names[step]}.inputs.{name}", written, declared)
         return written
+
+    @staticmethod
+    def _check_limits(key: str, value: Any, declared: Input) -> None:
+        try:
+            allowed = limit_of(value, declared)
+        except Refused as refused:
+            problem = Problem(f"enum: {refused.found}", key=key, allowed=refused.allowed)
+            raise InvalidPipeline([problem]) from None
+        if allowed is not None:
+            raise InvalidPipeline([Problem(f"found {shown(value)}", key=key, allowed=allowed)])
 
     def _binding(self, value: Any) -> str:
         if isinstance(value, PipelineInput):
@@ -103,19 +116,6 @@ def _is_left_out(value: Any) -> bool:
         and value.path is None
         and value.default is None
     )
-
-
-def _check_limits(key: str, value: Any, declared: Input) -> None:
-    allowed = None
-    if declared.enum is not None and str(value) not in map(str, declared.enum):
-        allowed = ", ".join(map(str, declared.enum))
-    elif isinstance(value, (int, float)):
-        if declared.min is not None and value < float(declared.min):
-            allowed = f"at least {declared.min}"
-        elif declared.max is not None and value > float(declared.max):
-            allowed = f"at most {declared.max}"
-    if allowed is not None:
-        raise InvalidPipeline([Problem(f"found {value!r}", key=key, allowed=allowed)])
 
 
 def input_of(value: Any) -> Any:

@@ -213,6 +213,24 @@ class DeclaredOutput(Model):
     description: Text | None = optional("For people.")
 
 
+def limit_of(value: Any, declared: Any) -> str | None:
+    """The limit that a literal exceeds, as what is allowed; None if it is within all of them.
+
+    Args:
+        value: Of the declared type.
+        declared: The declared input, with `type`, `enum`, `min` and `max`.
+    """
+    enum, low, high = declared.enum, declared.min, declared.max
+    if enum is not None and value not in [as_type(item, declared.type) for item in enum]:
+        return ", ".join(map(str, enum))
+    if isinstance(value, (int, float)):
+        if isinstance(low, (int, float)) and value < low:
+            return f"at least {low}"
+        if isinstance(high, (int, float)) and value > high:
+            return f"at most {high}"
+    return None
+
+
 def as_type(value: Any, of_type: str) -> Any:
     """A literal as the declared type.
 

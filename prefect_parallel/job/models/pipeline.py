@@ -35,7 +35,6 @@ from prefect_parallel.job.models.io_models import (
 )
 from prefect_parallel.job.models.step_parts import Identity, Services
 from prefect_parallel.job.models.steps import StepModel
-from prefect_parallel.job.syntax.expressions import whole
 from prefect_parallel.yaml_schema import Diagnostics
 
 
@@ -185,36 +184,6 @@ class PipelineJob(Model):
         if model is None or (hasattr(model, "component") and step not in self.components):
             return False
         return all(name.isidentifier() for name in (*model.inputs, *model.outputs))
-
-    def graph(self) -> dict[str, set[str]]:
-        """Step -> the steps whose outputs it reads."""
-        return {
-            name: {
-                source
-                for value in step.inputs.values()
-                if (source := self._source_of(value)) in self.jobs
-            }
-            for name, step in self.jobs.items()
-            if step is not None
-        }
-
-    def _source_of(self, value: Any) -> str | None:
-        """The step whose output an input is, perhaps by way of other steps' inputs."""
-        seen: set[tuple[str, str]] = set()
-        while True:
-            expression = whole(value.path if isinstance(value, DataInput) else value)
-            match expression.words if expression else ():
-                case ("parent", "jobs", step, "outputs", _):
-                    return step
-                case ("parent", "jobs", step, "inputs", name) if (
-                    self.jobs.get(step) is not None
-                    and name in self.jobs[step].inputs
-                    and (step, name) not in seen
-                ):
-                    seen.add((step, name))
-                    value = self.jobs[step].inputs[name]
-                case _:
-                    return None
 
     def to_yaml(
         self, *, values: Mapping[str, Any] | None = None, absolute_paths: bool = False

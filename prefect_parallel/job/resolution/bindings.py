@@ -18,6 +18,7 @@ from prefect_parallel.job.models.io_models import (
     DeclaredInput,
     Output,
     as_type,
+    limit_of,
 )
 from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
@@ -181,25 +182,12 @@ class Bindings:
             except Refused as refused:
                 self._add(path, refused.found, refused.allowed)
                 return value
-            self._check_limits(path, literal, declared)
+            if (allowed := limit_of(literal, declared)) is not None:
+                self._add(path, f"found {shown(literal)}", allowed)
             return Literal(literal, declared.type)
         if declared.type not in DATA_TYPES:
             self._add(path, "found data", f"a value of type {declared.type}")
         return value
-
-    def _check_limits(self, path: KeyPath, value: Any, declared: DeclaredInput) -> None:
-        if declared.enum is not None:
-            named = [as_type(item, declared.type) for item in declared.enum]
-            if value not in named:
-                allowed = ", ".join(declared.enum)
-                self._add(path, f"found {shown(value)}", allowed=allowed)
-        if not isinstance(value, (int, float)):
-            return
-        low, high = declared.min, declared.max
-        if isinstance(low, (int, float)) and value < low:
-            self._add(path, f"found {shown(value)}", f"at least {low}")
-        if isinstance(high, (int, float)) and value > high:
-            self._add(path, f"found {shown(value)}", f"at most {high}")
 
     def _bound(
         self,

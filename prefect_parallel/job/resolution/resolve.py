@@ -21,6 +21,8 @@ from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
 from prefect_parallel.job.resolution.parallel_resolver import ParallelResolver
 from prefect_parallel.job.resolution.resolved import (
     CommandStep,
+    Input,
+    OutputOf,
     OutputSpec,
     ParallelStep,
     ResolvedJob,
@@ -64,15 +66,17 @@ def _resolve(
     if not job.jobs:
         diagnostics.add(("jobs",), "the pipeline has no step")
     bindings = Bindings(job, values, complete, diagnostics)
-    graph = job.graph()
+    inputs = {name: bindings.of_step(name) for name in job.jobs if job.is_read(name)}
+    graph = {name: _sources(inputs.get(name, {})) & job.jobs.keys() for name in job.jobs}
     steps: dict[str, ParallelStep | CommandStep] = {}
     for name in _in_order(graph, diagnostics):
-        if job.is_read(name):
-            parallel = isinstance(job.jobs[name], ParallelKeys)
-            resolver = ParallelResolver if parallel else CommandResolver
-            step = resolver(job, name, bindings, diagnostics).resolve()
-            if step is not None:
-                steps[name] = step
+        if name not in inputs:
+            continue
+        parallel = isinstance(job.jobs[name], ParallelKeys)
+        resolver = ParallelResolver if parallel else CommandResolver
+        step = resolver(job, name, bindings, inputs[name], diagnostics).resolve()
+        if step is not None:
+            steps[name] = step
     settings = job.settings
     return ResolvedJob(
         display_name=job.display_name or job.name or (job.path.stem if job.path else "pipeline"),
@@ -90,6 +94,11 @@ def _resolve(
         steps=steps,
         graph=graph,
     )
+
+
+def _sources(inputs: Mapping[str, Input]) -> set[str]:
+    """The steps whose outputs are among the inputs."""
+    return {value.step for value in inputs.values() if isinstance(value, OutputOf)}
 
 
 def _in_order(graph: dict[str, set[str]], diagnostics: JobDiagnostics) -> list[str]:

@@ -19,7 +19,13 @@ from prefect_parallel.job.models.step_parts import Environment
 from prefect_parallel.job.resolution.bindings import Bindings
 from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
 from prefect_parallel.job.resolution.effective_settings import Effective, StepKeys
-from prefect_parallel.job.resolution.resolved import Literal, Missing, OutputSpec, missing_keys
+from prefect_parallel.job.resolution.resolved import (
+    Input,
+    Literal,
+    Missing,
+    OutputSpec,
+    missing_keys,
+)
 from prefect_parallel.job.settings.parallel_settings import Inherit
 from prefect_parallel.job.syntax.expressions import fill, find, keep_given, malformed, whole
 from prefect_parallel.job.syntax.placeholders import ALLOWED, malformed_placeholder, placeholders
@@ -31,7 +37,12 @@ class StepResolver:
     """Resolves one step; problems go to the diagnostics."""
 
     def __init__(
-        self, job: PipelineJob, name: str, bindings: Bindings, diagnostics: JobDiagnostics
+        self,
+        job: PipelineJob,
+        name: str,
+        bindings: Bindings,
+        inputs: dict[str, Input],
+        diagnostics: JobDiagnostics,
     ) -> None:
         self.job = job
         self.name = name
@@ -40,7 +51,7 @@ class StepResolver:
         self.keys = StepKeys.of(job, name)
         self.diagnostics = diagnostics
         self.bindings = bindings
-        self.inputs = bindings.of_step(name)
+        self.inputs = inputs
         self.outputs = self._outputs()
 
     def add(
