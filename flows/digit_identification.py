@@ -1,4 +1,4 @@
-"""Names the digits in a folder of images, as a flow that can be deployed."""
+"""Recognizes the digits in a folder of images, as a flow that can be deployed."""
 
 from pathlib import Path
 

@@ -100,3 +100,9 @@ def test_tests_named_in_the_readme_exist() -> None:
     named = set(re.findall(r"`(test_\w+)`", (ROOT / "README.md").read_text()))
     assert len(named) > 3
     assert named - {file.stem for file in ROOT.glob("tests/*/test_*.py")} == set()
+
+
+def test_tests_named_in_ci_exist() -> None:
+    named = re.findall(r"tests/[\w/]+\.py", (ROOT / ".ci" / "versions").read_text())
+    assert len(named) > 5
+    assert [name for name in named if not (ROOT / name).exists()] == []
