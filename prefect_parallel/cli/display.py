@@ -125,6 +125,10 @@ class LiveDisplay(Display):
         self._bars.update(self._waiting, visible=False)
         self._bars.update(self._tasks[step], completed=progress.done, counts=_counts(progress))
 
+    def step_joining(self, step: str, text: str) -> None:
+        self._bars.update(self._waiting, visible=False)
+        self._bars.update(self._tasks[step], counts=text)
+
 
 class PlainDisplay(Display):
     """A few lines, for log files."""
@@ -145,10 +149,19 @@ class PlainDisplay(Display):
 
     def step_progressed(self, step: str, progress: Progress) -> None:
         super().step_progressed(step, progress)
-        now = time.monotonic()
-        if now - self._last[step] >= PLAIN_SECONDS:
-            self._last[step] = now
+        if self._is_due(step):
             self._say(f"{step}: {_counts(progress)}")
+
+    def step_joining(self, step: str, text: str) -> None:
+        if self._is_due(step):
+            self._say(f"{step}: {text}")
+
+    def _is_due(self, step: str) -> bool:
+        now = time.monotonic()
+        due = now - self._last[step] >= PLAIN_SECONDS
+        if due:
+            self._last[step] = now
+        return due
 
 
 @contextmanager

@@ -43,7 +43,7 @@ from prefect_parallel.entry.script import (
     script_traceback,
 )
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.output.formats import OutputFormat, format_for
+from prefect_parallel.output.formats import Encoded, OutputFormat, format_for
 from prefect_parallel.output.part import Record, write_part
 
 
@@ -159,8 +159,10 @@ class _Worker:
             record = self._config.failed(record, f"run() returned {count} of {items} items")
         payload = b""
         if self._format is not None and count > 0:
-            payload, columns = _encode(self._format, returned, kind)
-            record = dataclasses.replace(record, kind=kind, columns=columns)
+            encoded, columns = _encode(self._format, returned, kind)
+            payload = encoded.payload
+            lost = dict(encoded.set_to_null)
+            record = dataclasses.replace(record, kind=kind, columns=columns, written_as_null=lost)
         write_part(self._config.directory.part(mini_batch.index), record, payload)
         return record
 
@@ -191,7 +193,7 @@ def _kind(returned: object) -> str:
 
 def _encode(
     format_: OutputFormat, returned: Any, kind: str
-) -> tuple[bytes, tuple[str, ...] | None]:
+) -> tuple[Encoded, tuple[str, ...] | None]:
     if kind == "list":
         return format_.encode_elements(returned), None
     return format_.encode_frame(returned), tuple(str(column) for column in returned.columns)

@@ -33,5 +33,8 @@ class Observer:
     def step_progressed(self, step: str, progress: Progress) -> None:
         """Some mini-batch's attempt has ended, or some time has passed."""
 
+    def step_joining(self, step: str, text: str) -> None:
+        """A step's parts are being joined, e.g. `joining parts 300/1,500`."""
+
     def step_ended(self, step: str, end: StepResult) -> None:
         """A step is over."""

@@ -26,6 +26,8 @@ class JobResult:
         items: total, succeeded, failed.
         values_set_to_null: How many values of the input did not fit their column's type.
         uneven_rows: How many rows of the input have fewer or more cells than their header.
+        values_written_as_null: How many returned values the output's format lacks, as infinite
+            numbers in JSON.
         thresholds: Those that were in force.
         duration_seconds: From `started_at` to `ended_at`.
         started_at: ISO 8601, UTC.
@@ -42,6 +44,7 @@ class JobResult:
     items: dict[str, int]
     values_set_to_null: int
     uneven_rows: int
+    values_written_as_null: int
     thresholds: dict[str, float]
     duration_seconds: float
     started_at: str
@@ -82,6 +85,7 @@ class JobResult:
             },
             values_set_to_null=totals.values_set_to_null.total(),
             uneven_rows=totals.uneven_rows,
+            values_written_as_null=totals.written_as_null.total(),
             thresholds=thresholds,
             duration_seconds=round((ended_at - started_at).total_seconds(), 3),
             started_at=started_at.isoformat(timespec="seconds"),

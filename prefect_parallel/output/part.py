@@ -39,6 +39,7 @@ class Record:
         values_set_to_null: Column -> how many of its values did not fit the column's type.
         uneven_rows: Number of rows that have fewer or more cells than their header.
         first_uneven_row: Where the first of them is.
+        written_as_null: Column -> how many of its returned values the output's format lacks.
         inputs: What the mini-batch is made of, as a person would say it.
         node: Where the attempt ran.
         process: The entry process that ran it.
@@ -59,6 +60,7 @@ class Record:
     values_set_to_null: dict[str, int] = field(default_factory=dict)
     uneven_rows: int = 0
     first_uneven_row: str = ""
+    written_as_null: dict[str, int] = field(default_factory=dict)
     inputs: str = ""
     node: str = ""
     process: str = ""
@@ -104,9 +106,9 @@ class Record:
         for name, kinds in _KINDS.items():
             if type(getattr(self, name)) not in kinds:
                 raise BrokenPart(f"not a record: its {name} is no {kinds[0].__name__}")
-        counts = self.values_set_to_null
-        if not all(type(count) is int for count in counts.values()):
-            raise BrokenPart("not a record: values_set_to_null holds no counts")
+        for name in ("values_set_to_null", "written_as_null"):
+            if not all(type(count) is int for count in getattr(self, name).values()):
+                raise BrokenPart(f"not a record: {name} holds no counts")
         if not all(type(column) is str for column in self.columns or ()):
             raise BrokenPart("not a record: a column's name is no text")
         if self.index < 0 or not 0 <= self.succeeded <= (self.items or 0):
@@ -121,7 +123,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("started_at", "seconds"), (float, int)),
     "items": (int, _NONE),
     "columns": (tuple, _NONE),
-    "values_set_to_null": (dict,),
+    **dict.fromkeys(("values_set_to_null", "written_as_null"), (dict,)),
 }
 """Of the fields of a record that was read."""
 

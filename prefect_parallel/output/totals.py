@@ -23,6 +23,7 @@ class Totals:
         values_set_to_null: Column -> how many of its values did not fit the column's type.
         uneven_rows: Number of rows that have fewer or more cells than their header.
         first_uneven_row: Where the first of them is.
+        written_as_null: Column -> how many of its returned values the output's format lacks.
         first_failure: The failed mini-batch that ended first.
         causes: Root cause -> how many mini-batches failed of it.
         examples: Root cause -> one of them.
@@ -39,6 +40,7 @@ class Totals:
     values_set_to_null: Counter[str] = field(default_factory=Counter)
     uneven_rows: int = 0
     first_uneven_row: str = ""
+    written_as_null: Counter[str] = field(default_factory=Counter)
     processes: set[tuple[str, str]] = field(default_factory=set)
     first_failure: Record | None = None
     causes: Counter[str] = field(default_factory=Counter)
@@ -68,6 +70,7 @@ class Totals:
         self.values_set_to_null.update(record.values_set_to_null)
         self.uneven_rows += record.uneven_rows
         self.first_uneven_row = self.first_uneven_row or record.first_uneven_row
+        self.written_as_null.update(record.written_as_null)
         self.processes.add((record.node, record.process))
         if record.error is not None:
             self.failed += 1

@@ -26,7 +26,7 @@ from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.entry.pool import EntryPool
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.aggregate import aggregate
-from prefect_parallel.output.formats import format_for
+from prefect_parallel.output.formats import Parts, format_for
 from tests.benchmarks.scoring import COLUMNS, write_pipeline
 
 
@@ -154,7 +154,7 @@ def entry_processes(work: Work) -> None:
     pool.close()
     assert all(record.error is None for record in records), records[0].error
     target = work.work / "scores"
-    aggregate(directory, len(mini_batches), target, format_for("scores"), header=False)
+    aggregate(Parts(directory, len(mini_batches)), target, format_for("scores"), header=False)
 
 
 def whole_run(work: Work) -> None:

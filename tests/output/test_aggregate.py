@@ -19,8 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefect_parallel.layout import StepDirectory
-from prefect_parallel.output.aggregate import MixedReturns, aggregate
-from prefect_parallel.output.formats import Parquet, format_for
+from prefect_parallel.output.aggregate import aggregate
+from prefect_parallel.output.formats import MixedReturns, Parts, format_for
+from prefect_parallel.output.formats.parquet import Parquet
 from prefect_parallel.output.part import BrokenPart, Record, read_record, write_part
 from prefect_parallel.output.totals import count
 
@@ -31,12 +32,14 @@ def commit(directory: StepDirectory, index: int, returned: Returned, name: str) 
     format_ = format_for(name)
     if isinstance(returned, pd.DataFrame):
         kind, columns = "DataFrame", tuple(returned.columns)
-        payload = format_.encode_frame(returned)
+        encoded = format_.encode_frame(returned)
     else:
         kind, columns = "list", None
-        payload = format_.encode_elements(returned)
-    record = Record(index, 1, len(returned), len(returned), kind=kind, columns=columns)
-    write_part(directory.part(index), record, payload)
+        encoded = format_.encode_elements(returned)
+    lost = dict(encoded.set_to_null)
+    count = len(returned)
+    record = Record(index, 1, count, count, kind=kind, columns=columns, written_as_null=lost)
+    write_part(directory.part(index), record, encoded.payload)
 
 
 def joined(folder: Path, name: str, values: Sequence[Returned], *, header: bool = False) -> Path:
@@ -46,7 +49,7 @@ def joined(folder: Path, name: str, values: Sequence[Returned], *, header: bool 
     for index, value in reversed(list(enumerate(values))):
         commit(directory, index, value, name)
     target = folder / "outputs" / name
-    aggregate(directory, len(values), target, format_for(name), header=header)
+    aggregate(Parts(directory, len(values)), target, format_for(name), header=header)
     assert [path.name for path in target.parent.iterdir()] == [name]
     return target
 
@@ -115,23 +118,13 @@ def test_parquet_of_lists(tmp_path: Path) -> None:
     assert pq.read_table(target).to_pydict() == {"k": ["a", "b"]}
 
 
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ([[1], pd.DataFrame({"a": [1]})], "mini-batches 0: a list\n  mini-batches 1: a DataFrame"),
-        (
-            [pd.DataFrame({"a": [1]}), pd.DataFrame({"b": [1]}), pd.DataFrame({"a": [1]})],
-            "mini-batches 0, 2: a DataFrame with the columns a\n  mini-batches 1: a DataFrame with",
-        ),
-    ],
-)
-def test_mixed_returns_name_the_mini_batches(
-    tmp_path: Path, values: list[Returned], said: str
-) -> None:
+@pytest.mark.parametrize("name", ["out", "out.jsonl", "out.parquet"])
+def test_lists_and_frames_do_not_mix(tmp_path: Path, name: str) -> None:
+    values = [[1], pd.DataFrame({"a": [1]}), [2]]
     with pytest.raises(MixedReturns) as caught:
-        joined(tmp_path, "out", values)
-    assert said in str(caught.value)
-    assert not (tmp_path / "outputs").exists()
+        joined(tmp_path, name, values)
+    assert "  mini-batches 0, 2: a list\n  mini-batch 1: a DataFrame" in str(caught.value)
+    assert not list((tmp_path / "outputs").iterdir())
 
 
 def test_an_output_that_cannot_be_joined_leaves_the_older_one(tmp_path: Path) -> None:
@@ -140,7 +133,7 @@ def test_an_output_that_cannot_be_joined_leaves_the_older_one(tmp_path: Path) ->
     directory = StepDirectory(tmp_path / "step")
     write_part(directory.part(1), Record(1, 1, 1, 1, kind="list"), b"not Parquet")
     with pytest.raises(pa.ArrowInvalid):
-        aggregate(directory, 2, target, format_for(target.name), header=False)
+        aggregate(Parts(directory, 2), target, format_for(target.name), header=False)
     assert [path.name for path in target.parent.iterdir()] == [target.name]
     assert target.read_bytes() == before
 
@@ -154,7 +147,7 @@ def test_a_failed_mini_batch_leaves_no_gap_and_is_counted(tmp_path: Path) -> Non
     write_part(directory.part(2), short, b"c\n")
     # Nobody knows how many items it has: it counts as one.
     write_part(directory.part(3), Record(3, 1, None, 0, error="not loaded", started_at=6.0))
-    aggregate(directory, 4, tmp_path / "out", format_for("out"), header=False)
+    aggregate(Parts(directory, 4), tmp_path / "out", format_for("out"), header=False)
     assert (tmp_path / "out").read_text() == "a\nb\nc\n"
     totals = count(directory, 4)
     assert (totals.succeeded, totals.failed, totals.retried) == (1, 3, 2)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefect_parallel.output.csv_lines import csv_lines
 from prefect_parallel.output.formats import format_for
+from prefect_parallel.output.formats.csv_lines import csv_lines
 
 # The csv module of Python 3.10, by which pandas writes, refuses NUL.
 NOT_WRITTEN = "\0" if sys.version_info < (3, 11) else ""
@@ -49,7 +49,7 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
 def test_it_is_what_pandas_writes(frame: pd.DataFrame) -> None:
     slow = frame.to_csv(index=False, header=False, lineterminator="\n").encode()
     assert csv_lines(frame) in (slow, None)
-    assert format_for("out.csv").encode_frame(frame) == slow
+    assert format_for("out.csv").encode_frame(frame).payload == slow
 
 
 @pytest.mark.parametrize(

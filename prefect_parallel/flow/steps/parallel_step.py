@@ -30,9 +30,8 @@ from prefect_parallel.flow.steps.run_store_exchange import (
 from prefect_parallel.flow.steps.step_plan import StepPlan, plan_step
 from prefect_parallel.flow.steps.step_reporter import StepReporter
 from prefect_parallel.job import ParallelStep
-from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.aggregate import aggregate
-from prefect_parallel.output.formats import format_for
+from prefect_parallel.output.formats import Parts, format_for
 from prefect_parallel.output.totals import count
 
 CANCEL_GRACE_SECONDS = 5.0
@@ -99,6 +98,9 @@ class _ParallelStep:
             return self._reporter.stopped("Failed", str(error))
         except OSError as error:
             return self._reporter.stopped("Failed", os_error_text(error, self._run.directory.root))
+        except Exception as error:
+            # A defect of this package; the step's result says it all the same.
+            return self._reporter.broke_off(error)
         finally:
             shutil.rmtree(self._directory.fetched, ignore_errors=True)
 
@@ -133,13 +135,17 @@ class _ParallelStep:
 
     def _aggregate(self, plan: StepPlan) -> None:
         if self._output is not None and not self._output.exists():
+            parts = Parts(self._directory, plan.mini_batches, self._on_part)
             header = self._step.append_row_dataframe_header
-            aggregate_output(self._directory, plan.mini_batches, self._output, header=header)
+            aggregate_output(parts, self._output, header=header)
+
+    def _on_part(self, doing: str) -> None:
+        if self._run.canceled.is_set():
+            raise StepCanceled("the run was canceled")
+        self._reporter.joining(doing)
 
 
 @task(name="aggregate", task_run_name="aggregate", cache_policy=NO_CACHE, persist_result=False)
-def aggregate_output(
-    directory: StepDirectory, mini_batches: int, target: Path, *, header: bool
-) -> None:
+def aggregate_output(parts: Parts, target: Path, *, header: bool) -> None:
     """Join the parts of a step into its aggregated output."""
-    aggregate(directory, mini_batches, target, format_for(target.name), header=header)
+    aggregate(parts, target, format_for(target.name), header=header)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import traceback
 from collections.abc import Mapping
 from datetime import datetime, timezone
 
@@ -79,12 +80,23 @@ class StepReporter:
         self._logs.progress(str(self._progress))
         self._artifacts.show_progress(self._progress)
 
+    def joining(self, text: str) -> None:
+        """Report how far the joining of parts is, e.g. `joining parts 300/1,500`."""
+        self._run.observer.step_joining(self._step.name, text)
+
     def completed(self, totals: Totals) -> StepResult:
         return self._end("Completed", _completed(totals), totals)
 
     def stopped(self, status: Status, reason: str) -> StepResult:
         """Tell what came of a step that was canceled, or has failed."""
         return self._end(status, reason, count(self._directory, self._progress.mini_batches))
+
+    def broke_off(self, error: Exception) -> StepResult:
+        """Report an unexpected exception, with its traceback in the step's log."""
+        self._logs.job("".join(traceback.format_exception(error)).rstrip())
+        log = self._directory.job_log
+        reason = f"internal error: {type(error).__name__}: {error} (full traceback: {log})"
+        return self.stopped("Failed", reason)
 
     def _end(self, status: Status, reason: str, totals: Totals) -> StepResult:
         self._progress.settle(done=totals.mini_batches, failed=totals.failed)
@@ -138,6 +150,8 @@ class StepReporter:
                 f"{totals.uneven_rows} rows have fewer or more cells than their header, the first:"
                 f" {totals.first_uneven_row}"
             )
+        for column, values in totals.written_as_null.items():
+            self._logs.job(f"column {column}: {values} returned values were written as null")
         self._logs.job(f"{result.status}: {result.reason}")
         result.write(self._directory.job_result)
         self._logs.close()

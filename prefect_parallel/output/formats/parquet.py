@@ -1,0 +1,254 @@
+"""Parquet: one table, in row groups of a good size."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from prefect_parallel.output.formats.output_format import (
+    Encoded,
+    MixedReturns,
+    OutputFormat,
+    Parts,
+    UnencodableReturn,
+    common_columns,
+    named,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_ROWS = b"rows"
+"""How many rows a part has, in the metadata of its schema, if it has no column to count them by."""
+
+_ONLY_NULLS = b"only_nulls"
+"""In the metadata of a column that has no value in a part: it fits into every other type."""
+
+_WAY_OUT = (
+    "return the same type from every call, or let append_row_to name a .jsonl file, in which each"
+    " row has its own types"
+)
+
+
+class Parquet(OutputFormat):
+    """One table; a list of dicts gives a column for each key, another list the column `value`."""
+
+    ROW_GROUP_BYTES = 64 * 1024 * 1024
+
+    def encode_frame(self, frame: pd.DataFrame) -> Encoded:
+        import pyarrow as pa
+
+        try:
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+        except (pa.ArrowException, ValueError) as error:
+            raise UnencodableReturn(
+                "run() returned a DataFrame that Parquet cannot hold: "
+                + ": ".join(map(str, error.args))
+            ) from error
+        return self._encode(table, len(frame))
+
+    def encode_elements(self, elements: Sequence[Any]) -> Encoded:
+        import pyarrow as pa
+
+        if elements and all(isinstance(element, dict) for element in elements):
+            # In the order in which the keys first appear.
+            names = dict.fromkeys(chain.from_iterable(elements))
+            columns = {
+                str(name): _array(str(name), [each.get(name) for each in elements])
+                for name in names
+            }
+        else:
+            columns = {"value": _array("value", elements)}
+        return self._encode(pa.table(columns), len(elements))
+
+    def _encode(self, table: pa.Table, rows: int) -> Encoded:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        fields = [
+            field.with_metadata({_ONLY_NULLS: b""}) if column.null_count == rows else field
+            for field, column in zip(table.schema, table.columns, strict=True)
+        ]
+        metadata = None if fields else {_ROWS: str(rows)}
+        buffer = io.BytesIO()
+        pq.write_table(table.cast(pa.schema(fields, metadata)), buffer)
+        return Encoded(buffer.getvalue())
+
+    def join(self, parts: Parts, target: BinaryIO, *, header: bool) -> None:
+        """Write one table; a column's type is the narrowest that holds it in every part.
+
+        Row groups are filled up, since a row group for each mini-batch would make a poor file.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        common_columns(parts)
+        schema = _common_schema(parts)
+        with pq.ParquetWriter(target, schema) as writer:
+            waiting: list[pa.Table] = []
+            size = 0
+            for record, payload in parts.iterate("joining"):
+                waiting.append(_conform(pq.read_table(_blob(payload)), schema, record.index))
+                size += waiting[-1].nbytes
+                if size >= self.ROW_GROUP_BYTES:
+                    writer.write_table(pa.concat_tables(waiting))
+                    waiting, size = [], 0
+            if waiting:
+                writer.write_table(pa.concat_tables(waiting))
+
+
+def _array(name: str, values: Sequence[Any]) -> pa.Array[Any]:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+        types = ", ".join(dict.fromkeys(type(value).__name__ for value in values))
+        raise UnencodableReturn(
+            f"run() returned values of {name!r} that one Parquet column cannot hold ({types}):"
+            f" {error}"
+        ) from error
+
+
+def _blob(payload: BinaryIO) -> pa.BufferReader:
+    """The rest of a file, mapped into memory: reading a schema touches the file's end only."""
+    import pyarrow as pa
+
+    with pa.memory_map(payload.name) as file:
+        return pa.BufferReader(file.read_buffer().slice(payload.tell()))
+
+
+def _common_schema(parts: Parts) -> pa.Schema:
+    """All columns, each with a type that holds it in every part.
+
+    Raises:
+        MixedReturns: There is no such type, or there are rows without any column.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    indexes_of: dict[tuple[pa.Schema, tuple[bool, ...]], list[int]] = {}
+    rows = 0
+    for record, payload in parts.iterate("comparing"):
+        schema = pq.read_schema(_blob(payload))
+        rows += int((schema.metadata or {}).get(_ROWS, 0))
+        only_nulls = tuple(_ONLY_NULLS in (field.metadata or {}) for field in schema)
+        indexes_of.setdefault((schema.remove_metadata(), only_nulls), []).append(record.index)
+    columns: dict[str, _Column] = {}
+    for (schema, only_nulls), indexes in indexes_of.items():
+        for field, has_only_nulls in zip(schema, only_nulls, strict=True):
+            columns.setdefault(field.name, _Column()).add(field.type, indexes, has_only_nulls)
+    if rows and not columns:
+        raise MixedReturns(
+            f"run() returned {rows} rows without any column, which Parquet cannot hold"
+        )
+    return pa.schema([(name, column.common_type(name)) for name, column in columns.items()])
+
+
+class _Column:
+    """The types that a column has in different parts."""
+
+    def __init__(self) -> None:
+        self._types: dict[pa.DataType, list[int]] = {}
+        self._types_of_nulls: list[pa.DataType] = []
+
+    def add(self, type_: pa.DataType, indexes: Sequence[int], only_nulls: bool) -> None:
+        if only_nulls:
+            self._types_of_nulls.append(type_)
+        else:
+            self._types.setdefault(type_, []).extend(indexes)
+
+    def common_type(self, name: str) -> pa.DataType:
+        """A type that holds the values of all parts.
+
+        Raises:
+            MixedReturns: There is none.
+        """
+        first, *others = self._types or self._types_of_nulls[:1]
+        common: pa.DataType | None = _comparable(first)
+        for other in others:
+            common = None if common is None else _wider(common, _comparable(other))
+        if common is not None:
+            return common
+        found = [f"  {type_} in {named(sorted(at))}" for type_, at in self._types.items()]
+        raise MixedReturns(
+            "\n".join([f"column {name!r} has types that do not fit into one column:", *found]),
+            hint=_WAY_OUT,
+        )
+
+
+def _comparable(type_: pa.DataType) -> pa.DataType:
+    """A categorical of each part has its own categories: together they may be many."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(type_):
+        return pa.dictionary(pa.int32(), type_.value_type, type_.ordered)
+    return type_
+
+
+def _wider(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """A type for the values of two, as Arrow has it; None if they would become something else.
+
+    Values that do not fit into it, as a large integer into a double, are found by the cast.
+    """
+    import pyarrow as pa
+
+    if one == other:
+        return one
+    one, other = (
+        type_.value_type if pa.types.is_dictionary(type_) else type_ for type_ in (one, other)
+    )
+    if pa.types.is_decimal(one) or pa.types.is_decimal(other):
+        # A decimal must not become a double; an integer has up to twenty digits.
+        one, other = (
+            pa.decimal128(20, 0) if pa.types.is_integer(type_) else type_ for type_ in (one, other)
+        )
+        if pa.types.is_floating(one) or pa.types.is_floating(other):
+            return None
+    if _is_binary(one) != _is_binary(other) and pa.null() not in (one, other):
+        # Arrow would make bytes of text.
+        return None
+    schemas = [pa.schema([("", type_)]) for type_ in (one, other)]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except pa.ArrowException:
+        return None
+
+
+def _is_binary(type_: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
+
+
+def _conform(table: pa.Table, schema: pa.Schema, index: int) -> pa.Table:
+    """The table with all columns of a schema.
+
+    Raises:
+        MixedReturns: A value does not fit into the type of its column.
+    """
+    import pyarrow as pa
+
+    rows = int((table.schema.metadata or {}).get(_ROWS, len(table)))
+    known = set(table.column_names)
+    columns = []
+    for field in schema:
+        if field.name not in known:
+            columns.append(pa.nulls(rows, field.type))
+            continue
+        column = table[field.name]
+        if column.null_count == rows:
+            columns.append(pa.nulls(rows, field.type))
+            continue
+        try:
+            columns.append(column if column.type == field.type else column.cast(field.type))
+        except pa.ArrowException as error:
+            raise MixedReturns(
+                f"column {field.name!r} is {column.type} in mini-batch {index} and, with"
+                f" those of other mini-batches, {field.type}: {error}",
+                hint=_WAY_OUT,
+            ) from error
+    return pa.table(columns, schema=schema)

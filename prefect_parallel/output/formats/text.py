@@ -1,0 +1,80 @@
+"""Text: a DataFrame as CSV, a list's elements one a line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from prefect_parallel.output.formats.csv_lines import csv_lines
+from prefect_parallel.output.formats.output_format import (
+    Encoded,
+    OutputFormat,
+    Parts,
+    common_columns,
+    numbered,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Text(OutputFormat):
+    r"""A DataFrame as RFC 4180 CSV with LF line ends, a list's elements one a line.
+
+    A line break inside an element is written as `\n` or `\r`, so that a line is an element.
+    """
+
+    def encode_frame(self, frame: pd.DataFrame) -> Encoded:
+        lines = csv_lines(frame)
+        if lines is None:
+            lines = frame.to_csv(index=False, header=False, lineterminator="\n").encode()
+        return Encoded(lines)
+
+    def encode_elements(self, elements: Sequence[Any]) -> Encoded:
+        lines = (str(element).replace("\n", r"\n").replace("\r", r"\r") for element in elements)
+        # File names may hold bytes that are no text; they come out as they were.
+        return Encoded("".join(f"{line}\n" for line in lines).encode(errors="surrogateescape"))
+
+    def join(self, parts: Parts, target: BinaryIO, *, header: bool) -> None:
+        columns = common_columns(parts)
+        if header and columns is not None:
+            target.write(_csv_line(columns))
+        with _cells_of_any_size():
+            for record, payload in parts.iterate("joining"):
+                if record.columns == columns:
+                    shutil.copyfileobj(payload, target)
+                else:
+                    assert columns is not None
+                    assert record.columns is not None
+                    target.writelines(_rearranged(payload, record.columns, columns))
+
+
+def _rearranged(
+    payload: BinaryIO, columns: Sequence[str], wanted: Sequence[str]
+) -> Iterator[bytes]:
+    """The rows with other columns; those that a part lacks are empty."""
+    places = {column: place for place, column in enumerate(numbered(columns))}
+    order = [places.get(column) for column in numbered(wanted)]
+    text = io.TextIOWrapper(payload, encoding="utf-8", newline="")
+    for row in csv.reader(text, strict=True):
+        yield _csv_line(["" if place is None else row[place] for place in order])
+
+
+def _csv_line(cells: Sequence[str]) -> bytes:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue().encode()
+
+
+@contextmanager
+def _cells_of_any_size() -> Iterator[None]:
+    before = csv.field_size_limit(sys.maxsize)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
