@@ -3,8 +3,8 @@
 A new format is a module here and a line in `FORMATS`. In their order, each imports only what is to
 its left:
 
-    table_format, text_file, delimited_text, json_rows <- header, sample <- delimited, json_lines,
-    parquet, grouped <- delta
+    table_format, text_file, delimited_text <- json_rows, header, sample, record_file
+        <- delimited, json_lines, parquet, grouped <- delta
 """
 
 from __future__ import annotations

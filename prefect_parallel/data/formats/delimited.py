@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -12,16 +12,15 @@ from prefect_parallel.data.columns import kinds
 from prefect_parallel.data.columns.kinds import Kind
 from prefect_parallel.data.columns.row_batch import Column, RowBatch
 from prefect_parallel.data.formats.delimited_text import (
-    Cell,
     Dialect,
-    QuoteMask,
     TextColumns,
     UnclosedQuote,
 )
 from prefect_parallel.data.formats.header import clean_names, extend_names
+from prefect_parallel.data.formats.record_file import RecordFile
 from prefect_parallel.data.formats.sample import Sample
 from prefect_parallel.data.formats.table_format import PREVIEWING, Facts, Preview, TableFormat
-from prefect_parallel.data.formats.text_file import ENCODINGS, MAX_RECORD_BYTES, TextFile
+from prefect_parallel.data.formats.text_file import ENCODINGS
 from prefect_parallel.data.locations.datastores import Datastores
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.transformations.convert import Conversion
@@ -29,11 +28,7 @@ from prefect_parallel.data.transformations.path_columns import put_in_front
 from prefect_parallel.data.transformations.transforms import PATH
 from prefect_parallel.errors import UnreadableMiniBatch
 
-_Result = TypeVar("_Result")
-
 _DEFAULT_SAMPLE = 200
-_HEAD_BYTES = 4 * 1024
-_CHUNK_BYTES = 1024 * 1024
 
 
 class Delimited(TableFormat):
@@ -74,77 +69,21 @@ class Delimited(TableFormat):
             if file.size == 0:
                 continue
             try:
-                text = self._open(file)
+                opened = self._open(file)
             except UnreadableMiniBatch:
                 yield Piece(file)
                 continue
-            with text:
-                begin = text.begin
+            with opened:
+                begin = opened.begin
                 if self._header.startswith("all_files") or first:
                     first = False
                     try:
-                        _, begin = self._header_place(text)
+                        _, begin = opened.first_record()
                     except UnreadableMiniBatch:
                         yield Piece(file)
                         continue
-                cut = self._cut_records if self._dialect.multi_line else TextFile.cut
-                for start, stop in cut(text, begin, amount):
+                for start, stop in opened.cut(begin, amount):
                     yield Piece(file, start, stop)
-
-    def _cut_records(self, text: TextFile, begin: int, amount: int) -> Iterator[tuple[int, int]]:
-        """Like `TextFile.cut`, for records that may span lines: reads all to find their ends.
-
-        The last range starts at a record whose quote is never closed, if there is one.
-        """
-        start = record = begin
-        mask = QuoteMask(self._dialect.delimiter)
-        for at, masked in _masked(text, mask, begin, text.size):
-            while end := masked.find(b"\n", max((start + amount - at - 1) // text.unit, 0)) + 1:
-                yield start, at + end * text.unit
-                start = at + end * text.unit
-            record = at + (masked.rfind(b"\n") + 1) * text.unit if b"\n" in masked else record
-            if mask.open_at is not None and at - record >= MAX_RECORD_BYTES:
-                break
-        if mask.open_at is not None and start < record:
-            yield start, record
-            start = record
-        if start < text.size:
-            yield start, text.size
-
-    def _header_cells(self, text: TextFile) -> list[Cell]:
-        start, stop = self._header_place(text)
-        record = text.to_utf8(text.read(start, stop), start).decode()
-        return next(self._dialect.rows(record), [])
-
-    def _header_place(self, text: TextFile) -> tuple[int, int]:
-        """Start and end of the first record that is not empty."""
-        size = _HEAD_BYTES
-        skipped = (b"\n", b"\r\n") if self._dialect.multi_line else (b"\n",)
-        while True:
-            data = text.read(text.begin, text.begin + size)
-            scan = text.scan(data)
-            ended = text.begin + len(data) >= text.size
-            mask = QuoteMask(self._dialect.delimiter)
-            scan = mask(scan) if self._dialect.multi_line else scan
-            start = 0
-            while start < len(scan):
-                end = scan.find(b"\n", start) + 1
-                if end == 0:
-                    if not ended:
-                        break
-                    if mask.open_at is not None:
-                        raise _unclosed_quote(text, text.begin + mask.open_at * text.unit)
-                    end = len(scan)
-                if scan[start:end] not in skipped:
-                    return text.begin + start * text.unit, text.begin + end * text.unit
-                start = end
-            if ended:
-                return text.size, text.size
-            if size > MAX_RECORD_BYTES:
-                raise UnreadableMiniBatch(
-                    f"{text.path}: the header is longer than {MAX_RECORD_BYTES} bytes"
-                )
-            size *= 4
 
     def _names_of(self, file: File, lead: int) -> list[str]:
         """The names of the columns of a file, from its header.
@@ -157,12 +96,12 @@ class Delimited(TableFormat):
             header: list[str] = self._facts["header"]
             return header
         if self._last_header[0] != file.path:
-            with self._open(file) as text:
-                self._last_header = file.path, clean_names(self._header_cells(text), lead)
+            with self._open(file) as opened:
+                self._last_header = file.path, clean_names(opened.first_row(), lead)
         return self._last_header[1]
 
-    def _open(self, file: File) -> TextFile:
-        return TextFile(file, self._encoding, self._datastores)
+    def _open(self, file: File) -> RecordFile:
+        return RecordFile(file, self._encoding, self._datastores, self._dialect)
 
     def infer(
         self, files: Iterable[File], preview: Preview, transformed: Iterable[tuple[Piece, RowBatch]]
@@ -217,59 +156,28 @@ class Delimited(TableFormat):
         first = next((file for file in files if file.size != 0), None)
         if first is None:
             return []
-        with self._open(first) as text:
-            return clean_names(self._header_cells(text), lead)
+        with self._open(first) as opened:
+            return clean_names(opened.first_row(), lead)
 
     def _data(self, piece: Piece) -> bytes:
         """The records of a piece in UTF-8."""
-        with self._open(piece.file) as text:
-            if not self._dialect.multi_line:
-                raw = text.lines(piece.start, piece.stop, whole=self._previewing)
-                return text.to_utf8(raw, piece.start)
-            start = max(piece.start, text.begin)
-            stop = text.size if piece.stop is None else piece.stop
-            if stop - start > MAX_RECORD_BYTES:
-                self._check_quotes(text, start, start + MAX_RECORD_BYTES)
-            return text.to_utf8(text.read(start, stop), start)
+        with self._open(piece.file) as file:
+            return file.records(piece.start, piece.stop, whole=self._previewing)
 
-    def _check_quotes(self, text: TextFile, start: int, stop: int) -> None:
-        """Checks that the first record of a range ends in it.
-
-        Raises:
-            UnreadableMiniBatch: Its quote is not closed.
-        """
-        mask = QuoteMask(self._dialect.delimiter)
-        if any(b"\n" in masked for _, masked in _masked(text, mask, start, stop)):
-            return
-        if mask.open_at is not None:
-            raise _unclosed_quote(text, start + mask.open_at * text.unit)
-
-    def _parse(self, piece: Piece, data: bytes, parse: Callable[[bytes], _Result]) -> _Result:
-        """Calls a function of the dialect.
+    def _parse(self, piece: Piece, data: bytes, width: int = 0) -> TextColumns:
+        """Parses the records of a piece to text.
 
         Raises:
             UnreadableMiniBatch: A quote is never closed.
         """
         try:
-            return parse(data)
-        except UnclosedQuote:
-            with self._open(piece.file) as text:
-                mask = QuoteMask(self._dialect.delimiter)
-                start = max(piece.start, text.begin)
-                for _ in _masked(text, mask, start, piece.stop or text.size):
-                    pass
-                raise _unclosed_quote(text, start + (mask.open_at or 0) * text.unit) from None
-
-    def _place_of_line(self, piece: Piece, line: int) -> str:
-        """Where a line of a piece is, given the number of lines before it in the piece."""
-        start = piece.start
-        if start > _CHUNK_BYTES:  # Counting the lines before it would take too long.
-            return f"{piece.file.path}, line {line + 1} after byte {start}"
-        with self._open(piece.file) as text:
-            return f"{piece.file.path}, line {text.line_at(start) + line}"
+            return self._dialect.columns(data, width)
+        except UnclosedQuote as error:
+            with self._open(piece.file) as file:
+                raise file.unclosed_quote(piece.start, piece.stop) from error
 
     def _text_columns(self, piece: Piece, lead: int) -> tuple[list[str], list[pa.Array[Any]]]:
-        columns = self._parse(piece, self._data(piece), self._dialect.columns).columns
+        columns = self._parse(piece, self._data(piece)).columns
         return extend_names(self._names_of(piece.file, lead), len(columns)), columns
 
     def read(self, piece: Piece, path_columns: dict[str, Any]) -> RowBatch:
@@ -285,7 +193,7 @@ class Delimited(TableFormat):
             columns_ = [table[name].combine_chunks() for name in names]
             parsed = TextColumns(columns_, uneven, len(data) - len(data.lstrip(b"\n")))
         else:
-            parsed = self._parse(piece, data, lambda data: self._dialect.columns(data, wanted))
+            parsed = self._parse(piece, data, wanted)
             names = extend_names(header, len(parsed.columns))
         columns = dict(zip(names, parsed.columns, strict=True))
         rows = len(parsed.columns[0]) if columns else 0
@@ -295,7 +203,8 @@ class Delimited(TableFormat):
         batch = RowBatch({name: column for name, (column, _) in converted.items()}, rows)
         batch = batch.with_nulls({name: lost for name, (_, lost) in converted.items()})
         if parsed.uneven_rows:
-            place = self._place_of_line(piece, parsed.first_uneven_line)
+            with self._open(piece.file) as file:
+                place = file.place_of_line(piece.start, parsed.first_uneven_line)
             batch = replace(batch, uneven_rows=parsed.uneven_rows, first_uneven_row=place)
         of_path = {
             name: value if name == PATH else self._convert(name, value)[0]
@@ -321,31 +230,12 @@ class Delimited(TableFormat):
         return made, made.null_count - values.null_count
 
     def count(self, piece: Piece) -> int:
-        return self._parse(piece, self._data(piece), self._dialect.count)
-
-
-def _masked(text: TextFile, mask: QuoteMask, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
-    """Reads a range, a chunk at a time, with quoted cells masked.
-
-    Yields:
-        The offset of the chunk, and the masked chunk.
-    """
-    size = _CHUNK_BYTES
-    while start < stop:
-        end = min(start + size, stop)
-        masked = mask(text.scan(text.read(start, end)), end == stop)
-        yield start, masked
-        start += len(masked) * text.unit
-        # A chunk may be nothing but quotes.
-        size = _CHUNK_BYTES if masked else 2 * size
-
-
-def _unclosed_quote(text: TextFile, at: int) -> UnreadableMiniBatch:
-    return UnreadableMiniBatch(
-        f"{text.path}, line {text.line_at(at)}: a quote is never closed",
-        hint=f"close it (a record has at most {MAX_RECORD_BYTES} bytes), or set"
-        " `support_multi_line: false`",
-    )
+        data = self._data(piece)
+        try:
+            return self._dialect.count(data)
+        except UnclosedQuote as error:
+            with self._open(piece.file) as file:
+                raise file.unclosed_quote(piece.start, piece.stop) from error
 
 
 def _check_partition_format(files: Iterable[File], preview: Preview) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,13 +14,14 @@ from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.errors import UnreadableMiniBatch
 
+_File = TypeVar("_File", bound="TextFile")
+
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARK = b"\xff\xfe"
 _UTF16_MARK_BIG = b"\xfe\xff"
 
 _GZIP_MARK = b"\x1f\x8b"
 
-_CHUNK = 1024 * 1024
 _PROBE = 4 * 1024
 # Bytes in which planning looks for the end of a line; further on, the reading process does.
 _PROBE_LIMIT = 64 * 1024
@@ -77,7 +79,7 @@ class TextFile:
         mark = {"utf16": _UTF16_MARK, "utf8": _UTF8_MARK}.get(encoding)
         self.begin = len(mark) if mark and head.startswith(mark) else 0
 
-    def __enter__(self) -> TextFile:
+    def __enter__(self: _File) -> _File:
         return self
 
     def __exit__(
@@ -227,12 +229,6 @@ class TextFile:
                 hint="set `encoding` in the read transformation to the encoding of the file",
             ) from error
         return data
-
-    def line_at(self, at: int) -> int:
-        """The number, from 1, of the line at an offset."""
-        starts = range(0, at, _CHUNK)
-        chunks = (self.scan(self.read(start, min(start + _CHUNK, at))) for start in starts)
-        return 1 + sum(chunk.count(b"\n") for chunk in chunks)
 
     def scan(self, data: bytes) -> bytes:
         """One byte for each code unit of the file: its value, or 255 if that is larger.
