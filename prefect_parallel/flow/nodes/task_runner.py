@@ -8,6 +8,7 @@ task and the context as a plugin, and its task runs are run in copies of that co
 from __future__ import annotations
 
 import contextvars
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -107,13 +108,15 @@ class SharedTask(StepPlugin):
         """Called by the worker, in its event loop, so nothing is loaded here."""
         self._idle: SimpleQueue[_TaskContext] = SimpleQueue()
         self._is_closed = False
+        self._lock = threading.Lock()
+        self._loaded: tuple[Task[..., Any], dict[str, Any], SettingsContext] | None = None
 
     def run(self, task_run_id: UUID, parameters: dict[str, Any]) -> State[Any]:
         """Run a task run; gives its final state."""
         try:
             context = self._idle.get_nowait()
         except Empty:
-            context = _TaskContext(self._pickled)
+            context = _TaskContext(*self._load())
         try:
             return context.run(task_run_id, parameters)
         finally:
@@ -126,6 +129,15 @@ class SharedTask(StepPlugin):
         self._is_closed = True
         self._leave_idle()
 
+    def _load(self) -> tuple[Task[..., Any], dict[str, Any], SettingsContext]:
+        """The task, its context without the settings, and these, which take long to parse."""
+        with self._lock:
+            if self._loaded is None:
+                task, context = loads(self._pickled)
+                settings = SettingsContext(**context.pop("settings_context"))
+                self._loaded = task, context, settings
+            return self._loaded
+
     def _leave_idle(self) -> None:
         while not self._idle.empty():
             try:
@@ -137,11 +149,13 @@ class SharedTask(StepPlugin):
 class _TaskContext:
     """A Prefect context that has been entered, for one task run at a time, in any thread."""
 
-    def __init__(self, pickled: bytes) -> None:
-        self._task, context = loads(pickled)
+    def __init__(
+        self, task: Task[..., Any], context: dict[str, Any], settings: SettingsContext
+    ) -> None:
+        self._task = task
         self._variables = contextvars.copy_context()
         self._stack = ExitStack()
-        self._variables.run(self._enter, context)
+        self._variables.run(self._enter, context, settings)
 
     def run(self, task_run_id: UUID, parameters: dict[str, Any]) -> State[Any]:
         run = partial(run_task_sync, self._task, task_run_id, parameters=parameters)
@@ -151,9 +165,8 @@ class _TaskContext:
         # A context must be left where it was entered, or Python refuses.
         self._variables.run(self._stack.close)
 
-    def _enter(self, context: dict[str, Any]) -> None:
-        settings = SettingsContext(**context.pop("settings_context"))
-        self._stack.enter_context(settings)
+    def _enter(self, context: dict[str, Any], settings: SettingsContext) -> None:
+        self._stack.enter_context(settings.model_copy())
         client = self._stack.enter_context(SyncClientContext.get_or_create()).client
         self._stack.enter_context(hydrated_context(context, client))
 
