@@ -8,12 +8,11 @@ parser, so that later messages can name file, line and column.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from yaml.constructor import ConstructorError, SafeConstructor
+from yaml.constructor import ConstructorError
 from yaml.events import (
     AliasEvent,
     CollectionEndEvent,
@@ -24,10 +23,8 @@ from yaml.events import (
     ScalarEvent,
     SequenceStartEvent,
 )
-from yaml.resolver import Resolver
 
 from prefect_parallel.document import (
-    Date,
     Document,
     Items,
     KeyPath,
@@ -37,16 +34,12 @@ from prefect_parallel.document import (
     shown,
 )
 from prefect_parallel.errors import InvalidFile, Problem
+from prefect_parallel.yaml_scalar import LOADER, SCALAR_TAGS, TAG_PREFIX, scalar_of, tag_of
 
 # Maximum number of values that aliases may add to a file. Real files share a step or two, a
 # "billion laughs" attack exceeds this at once.
 MAX_ALIASED_VALUES = 100_000
 MAX_DEPTH = 100
-
-_PREFIX = "tag:yaml.org,2002:"
-_SCALAR_TAGS = {_PREFIX + name for name in ("null", "bool", "int", "float", "str", "timestamp")}
-_RESOLVER = Resolver()
-_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_document(
@@ -109,18 +102,6 @@ def _decoded(content: bytes, name: str, error: type[InvalidFile]) -> str:
         raise error([Problem(message, name, line, hint="save it as UTF-8")]) from None
 
 
-def parse_scalar(text: str) -> Any:
-    """Parses a scalar of YAML 1.1; mappings, lists, dates and invalid YAML are returned as text."""
-    try:
-        node = yaml.compose(str(text), Loader=_YAML)
-        if not isinstance(node, yaml.ScalarNode) or node.tag not in _SCALAR_TAGS:
-            return text
-        value = _scalar(node.tag, node.value)
-    except (yaml.YAMLError, RecursionError, ValueError, KeyError):
-        return text
-    return str(value) if isinstance(value, Date) else value
-
-
 def _unreadable(name: str, file: Path, error: OSError, prefix: KeyPath) -> Problem:
     hint = None
     if isinstance(error, FileNotFoundError):
@@ -128,20 +109,6 @@ def _unreadable(name: str, file: Path, error: OSError, prefix: KeyPath) -> Probl
         hint = f"in that folder: {', '.join(there)}" if there else None
     what = error.strerror.lower() if error.strerror else "cannot be read"
     return Problem(what, name, key=dotted(prefix) or None, hint=hint)
-
-
-@lru_cache(maxsize=10_000)
-def _plain_tag(value: str) -> str:
-    return str(_RESOLVER.resolve(yaml.ScalarNode, value, (True, False)))  # type: ignore[no-untyped-call]
-
-
-def _scalar(tag: str, value: str) -> Any:
-    kind = tag.removeprefix(_PREFIX)
-    if kind == "str":
-        return value
-    if kind == "timestamp":
-        return Date(value)
-    return SafeConstructor().construct_object(yaml.ScalarNode(tag, value))
 
 
 class _Builder:
@@ -179,7 +146,7 @@ class _Builder:
 
     def _events(self) -> Iterator[Event]:
         try:
-            yield from yaml.parse(self.text, Loader=_YAML)
+            yield from yaml.parse(self.text, Loader=LOADER)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = (mark.line + 1, mark.column + 1) if mark else None
@@ -213,16 +180,16 @@ class _Builder:
         tag = event.tag
         if tag is None or tag == "!":
             # A quoted value is text; the patterns of YAML 1.1 resolve the type of a plain one.
-            tag = _plain_tag(event.value) if event.implicit[0] else _PREFIX + "str"
-        if tag == _PREFIX + "merge" or tag == _PREFIX + "value":
+            tag = tag_of(event.value) if event.implicit[0] else TAG_PREFIX + "str"
+        if tag == TAG_PREFIX + "merge" or tag == TAG_PREFIX + "value":
             return event.value
-        if tag not in _SCALAR_TAGS:
+        if tag not in SCALAR_TAGS:
             self._refuse_tag(event, tag, path)
             return event.value
         try:
-            return _scalar(tag, event.value)
+            return scalar_of(tag, event.value)
         except (ValueError, KeyError, ConstructorError):
-            kind = tag.removeprefix(_PREFIX)
+            kind = tag.removeprefix(TAG_PREFIX)
             self._add(_place(event), path, f"{event.value!r} is not a YAML {kind}")
             return event.value
 
@@ -311,11 +278,11 @@ class _Builder:
     def _check_tag(
         self, event: MappingStartEvent | SequenceStartEvent, kind: str, path: KeyPath
     ) -> None:
-        if event.tag not in (None, "!", _PREFIX + kind):
+        if event.tag not in (None, "!", TAG_PREFIX + kind):
             self._refuse_tag(event, event.tag, path)
 
     def _refuse_tag(self, event: Event, tag: str, path: KeyPath) -> None:
-        name = "!!" + tag.removeprefix(_PREFIX) if tag.startswith(_PREFIX) else tag
+        name = "!!" + tag.removeprefix(TAG_PREFIX) if tag.startswith(TAG_PREFIX) else tag
         message = f"the tag {name} is not allowed"
         self._add(_place(event), path, message, allowed="values without tags")
 

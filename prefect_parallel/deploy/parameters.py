@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect_parallel.errors import InvalidPipeline, Problem, did_you_mean
 from prefect_parallel.job import PipelineJob
-from prefect_parallel.yaml_file import parse_scalar
+from prefect_parallel.yaml_scalar import parse_scalar
 
 
 def read_parameters(job: PipelineJob, arguments: Sequence[str]) -> dict[str, Any]:

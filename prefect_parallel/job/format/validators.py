@@ -12,7 +12,7 @@ from prefect_parallel.data import Size
 from prefect_parallel.document import Date, KeyPath, Typed, plain, shown
 from prefect_parallel.errors import did_you_mean
 from prefect_parallel.job.syntax.expressions import whole
-from prefect_parallel.yaml_file import parse_scalar
+from prefect_parallel.yaml_scalar import parse_scalar
 from prefect_parallel.yaml_schema import Diagnostics, Refused
 
 Schema: TypeAlias = Mapping[str, Any]
