@@ -1,4 +1,4 @@
-"""Blocks are saved from files, listed, and found by the names that pipelines use."""
+"""Blocks: saved from files, listed, and found by the names in pipelines."""
 
 from __future__ import annotations
 
@@ -176,6 +176,8 @@ def test_a_file_has_precedence_over_blocks(tmp_path: Path, server: str) -> None:
     ],
     ids=["two places", "adapts nothing", "secures nothing"],
 )
-def test_a_compute_that_is_nowhere(fields: dict[str, object], message: str) -> None:
+def test_a_compute_whose_fields_contradict_each_other(
+    fields: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValidationError, match=message):
         Compute.model_validate(fields)

@@ -1,4 +1,4 @@
-"""Pipelines of one parallel step over a folder of files, with a script of the test's."""
+"""Pipelines with one parallel step, which runs a script of the test on a folder of files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COMMAND = [sys.executable, "-m", "prefect_parallel.cli"]
 
 @dataclass
 class Pipeline:
-    """A pipeline in a folder of its own, and how to run it."""
+    """A pipeline in a folder of its own."""
 
     folder: Path
     server: str
@@ -53,7 +53,7 @@ class Pipeline:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Marks every process that the command starts, and theirs."""
+        """Environment that marks the command and all of its descendants."""
         return {**os.environ, "PREFECT_API_URL": self.server, "STARTED_BY_TEST": str(self.folder)}
 
     def start(self, *arguments: str, launcher: Sequence[str] = ()) -> subprocess.Popen[str]:
@@ -74,7 +74,7 @@ class Pipeline:
         return said
 
     def change(self, path: str, value: object) -> None:
-        """Put a value into the file, or with None take it away, e.g. at `jobs.step.task.code`."""
+        """Set a value in the file, e.g. at `jobs.step.task.code`; None deletes it."""
         job = yaml.safe_load(self.file.read_text())
         *parents, key = path.split(".")
         target = job
@@ -104,7 +104,7 @@ class Pipeline:
         return "".join(file.read_text() for file in files)
 
     def left_over(self) -> list[str]:
-        """Command lines of processes that the run started and that are still there."""
+        """Command lines of processes of the run that are still alive."""
         found = []
         for process in psutil.process_iter():
             try:
@@ -116,7 +116,7 @@ class Pipeline:
 
 
 def newest_runs(server: str) -> tuple[FlowRun, FlowRun, list[TaskRun]]:
-    """The pipeline's run, its step's, and the step's task runs."""
+    """The newest flow run of a pipeline, that of its step, and the step's task runs."""
     with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
         runs = client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=2)
         step, pipeline = sorted(runs, key=lambda run: run.parent_task_run_id is None)
@@ -129,13 +129,13 @@ def newest_runs(server: str) -> tuple[FlowRun, FlowRun, list[TaskRun]]:
             )
             return all(run.state and run.state.is_final() for run in found)
 
-        # The server records what it is told about task runs a little later.
+        # The server records the states of task runs with a delay.
         wait_until(recorded, seconds=10)
         return pipeline, step, found
 
 
 def nodes_of(driver: int) -> list[psutil.Process]:
-    """The nodes' processes: forked from a template, which is a fork of the driver's."""
+    """The processes of nodes: forks of the fork server, which is a fork of the driver."""
     process = psutil.Process(driver)
     command = process.cmdline()
     return [
@@ -149,7 +149,7 @@ def nodes_of(driver: int) -> list[psutil.Process]:
 def write_pipeline(
     root: Path, server: str, script: str, *, files: int = 4, arguments: str = "", **keys: Any
 ) -> Pipeline:
-    """A pipeline in a folder below `root`: one step, a mini-batch for each file."""
+    """A pipeline in a folder below `root` with one step and a mini-batch per file."""
     folder = root / "a folder, 'quoted' ü"
     (folder / "code").mkdir(parents=True)
     (folder / "code" / "script.py").write_text(textwrap.dedent(script))
@@ -183,13 +183,13 @@ def write_pipeline(
 
 @pytest.fixture
 def pipeline(tmp_path: Path, server: str) -> Any:
-    """Writes a pipeline: `pipeline(script, files=4, retry_settings={...})`."""
+    """Factory of pipelines: `pipeline(script, files=4, retry_settings={...})`."""
     return functools.partial(write_pipeline, tmp_path, server)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A browser; not for longer, since playwright has an event loop run in this thread."""
+    """A browser. Not for the session, since playwright runs an event loop in this thread."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: apt-get install chromium")

@@ -1,4 +1,4 @@
-"""What the shell completes, once it was asked to."""
+"""Shell completion."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMPLETE = """
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's home in which completion for bash was installed, twice."""
+    """A home directory in which completion for bash was installed twice."""
     home = tmp_path_factory.mktemp("a home, 'quoted' ü")
     for _ in range(2):
         subprocess.run(
@@ -36,7 +36,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def completed(home: Path, *words: str) -> list[str]:
-    """What bash offers in place of the last word of a command line."""
+    """The completions that bash offers for the last word of a command line."""
     ended = subprocess.run(
         [BASH, "-c", COMPLETE, "bash", "prefect-parallel", *words],
         env={**os.environ, "HOME": str(home)},

@@ -1,4 +1,4 @@
-"""`--environment`: what steps run on, with real environments from the package index."""
+"""`--environment`: steps on real environments from the package index."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ TELL = """
 """
 
 OLD = {"dependencies": ["python>=3.10", "pip", {"pip": ["numpy<2", "pandas<3", "pyarrow<20"]}]}
-"""What this project's own environment does not meet."""
+"""Requirements that this project's own environment does not meet."""
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The environments of this module's runs, which share them as runs of a user do."""
+    """The cache of environments that the runs of this module share."""
     skip_without_index()
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
@@ -44,7 +44,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def with_environment(pipeline: Any, cache: Path) -> Any:
-    """A pipeline whose step has a conda file: `with_environment({...})`."""
+    """Factory of pipelines whose step has a conda file: `with_environment({...})`."""
 
     def write(conda: dict[str, Any], script: str = TELL, **more: Any) -> Pipeline:
         it: Pipeline = pipeline(script, files=2, **more)

@@ -23,7 +23,7 @@ IRIS = EXAMPLES / "iris_batch_prediction"
 
 
 def run(example: str, folder: Path, server: str | None, *overrides: str) -> Path:
-    """Run an example's pipeline; gives the run directory."""
+    """Run the pipeline of an example and return the run directory."""
     environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
     if server:
         environment["PREFECT_API_URL"] = server
@@ -42,7 +42,7 @@ def run(example: str, folder: Path, server: str | None, *overrides: str) -> Path
 
 
 def clone_with(example: str, folder: Path) -> Path:
-    """A folder that has this example where a clone has it."""
+    """A folder with the example at the same place as in a clone."""
     clone = folder / "a clone, 'quoted' ü"
     own_runs = shutil.ignore_patterns("runs")
     shutil.copytree(EXAMPLES / example, clone / "examples" / example, ignore=own_runs)
@@ -50,13 +50,13 @@ def clone_with(example: str, folder: Path) -> Path:
 
 
 def commands_of(example: str) -> list[str]:
-    """What stands indented in an example's README."""
+    """The indented blocks of an example's README."""
     readme = (EXAMPLES / example / "README.md").read_text(encoding="utf-8")
     return [line.strip() for line in readme.splitlines() if line.startswith("    ")]
 
 
 def bash(folder: Path, server: str | None, *commands: str) -> str:
-    """Run commands in a shell whose environment is activated; gives what they print."""
+    """Run commands in a shell with an activated environment and return their output."""
     variables = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     if server:
         variables["PREFECT_API_URL"] = server

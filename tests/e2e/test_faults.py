@@ -1,4 +1,4 @@
-"""Faults: killed drivers and nodes, silent jobs, full disks, servers that go away, and resuming."""
+"""Faults: killed drivers and nodes, silent jobs, full disks, lost servers, and resuming."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ AS_ANY_USER = (
     if os.getuid() == 0
     else ()
 )
-"""Begins a command to which what may not be written is closed, even if root runs the tests."""
+"""Runs a command without root's right to write to read-only files, if root runs the tests."""
 
 
 def calls(tmp_path: Path) -> list[str]:
@@ -294,7 +294,7 @@ def test_an_entry_process_out_of_memory_fails_the_attempt_and_says_so(pipeline: 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte."""
+    """A file system of one mebibyte."""
     place = tmp_path / "small disk"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
@@ -408,7 +408,7 @@ def test_a_flow_run_that_is_retried_resumes(
 
 
 class OwnServer:
-    """A Prefect server of one test, that can be killed and started again at the same address."""
+    """A Prefect server that a test can kill and start again at the same address."""
 
     def __init__(self, folder: Path) -> None:
         self._home = folder / "home"
@@ -462,7 +462,7 @@ def start_and_lose_the_server(it: Pipeline, server: OwnServer) -> subprocess.Pop
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
-    """What a process says up to the line with a text, or all, if there is none; within 120 s."""
+    """The output of a process up to the line with a text, or all of it; within 120 s."""
     assert process.stdout is not None
     said = ""
     patience = threading.Timer(120, process.kill)

@@ -1,4 +1,4 @@
-"""Pipelines that cannot run: one clear message, exit status 2, and nothing is started."""
+"""Invalid pipelines: a clear message, exit status 2, and nothing is run."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_plan_shows_the_split_and_runs_nothing(pipeline: Any) -> None:
 
 @pytest.fixture
 def chain(pipeline: Any) -> Pipeline:
-    """A step, and one of what it puts out; a key that has no meaning here."""
+    """A step, a second one that reads its output, and a key without effect."""
     it: Pipeline = pipeline(GOOD, outputs={"out": {"type": "uri_folder"}})
     it.change("jobs.step.task.append_row_to", None)
     step = yaml.safe_load(it.file.read_text())["jobs"]["step"]

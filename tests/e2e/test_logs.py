@@ -1,4 +1,4 @@
-"""`prefect-parallel logs`: of a run that is over, and of one that goes on."""
+"""`prefect-parallel logs`, of runs that have ended and of running ones."""
 
 from __future__ import annotations
 

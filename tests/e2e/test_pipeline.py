@@ -1,4 +1,4 @@
-"""Pipelines of several steps: command steps, bindings, parameters, what fails and what goes on."""
+"""Pipelines of several steps: command steps, bindings, parameters, failed steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prefect_parallel.flow.run.step_result import StepResult
 
 
 class Ends(Observer):
-    """Keeps what became of each step, in the order in which they ended."""
+    """Records the results of steps in the order in which they end."""
 
     def __init__(self) -> None:
         self.of: dict[str, StepResult] = {}
@@ -31,7 +31,7 @@ class Ends(Observer):
 
 
 class Pipeline:
-    """A pipeline in a folder, run in this process."""
+    """A pipeline in a folder that is run in this process."""
 
     def __init__(self, folder: Path, text: str, server: str) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""The report of a real run, in a real browser (Debian's chromium, driven by playwright)."""
+"""The report of a run in a browser (Debian's chromium, driven by playwright)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PAINTED = """() => {
 
 
 class Shown:
-    """A report in the browser, with all that went wrong there."""
+    """A report in the browser, with the errors of its page."""
 
     def __init__(self, browser: Any, file: Path, **context: Any) -> None:
         self.page = browser.new_context(

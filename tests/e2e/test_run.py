@@ -1,4 +1,4 @@
-"""`prefect-parallel run`, as a user runs it: with good scripts and bad ones, to the end and not."""
+"""`prefect-parallel run`, with scripts that work, fail, crash or hang."""
 
 from __future__ import annotations
 

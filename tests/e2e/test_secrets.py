@@ -1,4 +1,4 @@
-"""Values that the Prefect server keeps, in the environment of scripts and commands."""
+"""Secrets and variables of the Prefect server in the environment of scripts and commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from prefect_parallel.errors import InvalidPipeline
 from tests.e2e.conftest import COMMAND, Pipeline
 
 MARK = "pa55-8c1f-word"
-"""A part of the secret that looks the same in JSON, YAML and URLs."""
+"""A part of the secret that JSON, YAML and URLs do not escape."""
 
 SECRET = f"{MARK}-ü-{{{{ prefect.variables.other }}}}-$(x)"
 
@@ -45,7 +45,7 @@ RESOLVED = f"{SECRET}|https://user:{SECRET}@example.org|west|5|{{{{ not_ours }}}
 
 @pytest.fixture
 def kept(server: str) -> None:
-    """A secret and variables that the server keeps."""
+    """A secret and variables on the server."""
     with temporary_settings({PREFECT_API_URL: server}):
         Secret(value=SECRET).save("my-token", overwrite=True)
         Variable.set("my_region", "west", overwrite=True)
@@ -54,7 +54,7 @@ def kept(server: str) -> None:
 
 
 def holding(folder: Path, text: str) -> list[Path]:
-    """The files below a folder that have a text in them."""
+    """The files below a folder that contain a text."""
     wanted = text.encode()
     return [path for path in folder.rglob("*") if path.is_file() and wanted in path.read_bytes()]
 

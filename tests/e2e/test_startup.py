@@ -1,4 +1,4 @@
-"""What is asked for quickly is there at once: it does not wait for Prefect and Dask."""
+"""Commands that run nothing start fast: they do not import Prefect and Dask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Prefect UI of a real server, in a real browser: who looks there finds what went wrong."""
+"""The Prefect UI in a browser shows the cause of failures."""
 
 from __future__ import annotations
 

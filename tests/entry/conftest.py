@@ -1,4 +1,4 @@
-"""A node with a script of the test's, run without Prefect and Dask."""
+"""A node that runs a script of the test, without Prefect and Dask."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NodeFactory = Callable[..., Node]
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[NodeFactory]:
-    """Starts a node for a script: `node(script, mini_batches=3, timeout=1)`."""
+    """Factory of nodes: `node(script, mini_batches=3, timeout=1)`."""
     pools: list[EntryPool] = []
 
     def start(
@@ -98,7 +98,7 @@ fi
 
 @pytest.fixture
 def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder first on the path, with an `nvidia-smi` that knows of two GPUs."""
+    """A folder first on PATH, with an `nvidia-smi` that reports two GPUs."""
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "nvidia-smi"

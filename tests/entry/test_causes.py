@@ -71,7 +71,7 @@ def test_what_an_earlier_mini_batch_wrote_to_stderr_is_not_the_cause(node: NodeF
     assert second.error == "the process ended during run(): exit code 3"
 
 
-def test_a_crash_names_the_line_of_the_script(node: NodeFactory) -> None:
+def test_a_crash_in_native_code_is_told_with_its_cause(node: NodeFactory) -> None:
     script = "import ctypes\ndef run(mini_batch): ctypes.string_at(0)"
     error = error_of(node, script)
     assert error.startswith("the process ended during run(): signal SIGSEGV, peak memory ")
@@ -86,7 +86,9 @@ def test_a_crash_names_the_line_of_the_script(node: NodeFactory) -> None:
         ("raise SystemExit('no model')", "SystemExit: no model"),
     ],
 )
-def test_why_a_script_exits(node: NodeFactory, code: str, cause: str) -> None:
+def test_a_script_that_exits_is_told_with_its_cause(
+    node: NodeFactory, code: str, cause: str
+) -> None:
     started = node(f"""
         import argparse
         def init():
@@ -100,7 +102,7 @@ def test_why_a_script_exits(node: NodeFactory, code: str, cause: str) -> None:
     assert cause in str(caught.value)
 
 
-def test_a_module_that_hides_one_of_pythons_is_named(node: NodeFactory) -> None:
+def test_an_interpreter_that_cannot_start_is_told_with_its_cause(node: NodeFactory) -> None:
     started = node(
         "def run(mini_batch): return mini_batch", files={"json.py": "raise ImportError('mine')"}
     )

@@ -1,4 +1,4 @@
-"""Nodes with GPUs: a program named `nvidia-smi`, first on the path, says that there are two."""
+"""Nodes with GPUs. A fake `nvidia-smi`, first on PATH, reports two of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run_side_by_side(node: Node) -> list[Record]:
 
 
 def shown(node: Node) -> list[str]:
-    """What each mini-batch was shown, once for each."""
+    """The devices that were visible to each mini-batch."""
     found = []
     for mini_batch in node.mini_batches:
         _, _, payload = node.directory.part(mini_batch.index).read_bytes().partition(b"\n")
@@ -102,12 +102,12 @@ def test_only_gpus_that_the_node_was_given(
     assert devices_of_this_node() == devices
 
 
-def test_a_driver_that_does_not_answer_is_no_gpu(two_gpus: Path) -> None:
+def test_without_an_answer_of_the_driver_there_are_no_gpus(two_gpus: Path) -> None:
     (two_gpus / "nvidia-smi").write_text("#!/bin/sh\necho 'GPU 0: it says'\nexit 9\n")
     assert devices_of_this_node() == []
 
 
-def test_devices_are_lent_in_turn() -> None:
+def test_devices_are_assigned_and_released_in_turn() -> None:
     gpus = Gpus(["0", "1"])
     assert gpus.assign("process000") == {"CUDA_VISIBLE_DEVICES": "0"}
     assert gpus.assign("process001") == {"CUDA_VISIBLE_DEVICES": "1"}

@@ -1,4 +1,4 @@
-"""Scripts that print without end."""
+"""Logs of scripts that print too much."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node notes about what it and its entry processes use."""
+"""Samples of the resources that a node and its entry processes use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node does with good scripts, bad ones, and ones that will not end."""
+"""The pool of a node with scripts that work, fail, crash or hang."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_script_in_a_folder_imports_from_there_and_from_the_code_folder(
     assert [record.error for record in run_all(started)] == [None] * 3
 
 
-def test_the_script_finds_what_azure_promises(node: NodeFactory) -> None:
+def test_a_script_has_the_environment_that_azure_documents(node: NodeFactory) -> None:
     started = node(
         """
         import os, sys, logging
@@ -299,7 +299,7 @@ def test_closing_the_pool_ends_what_runs(node: NodeFactory) -> None:
     assert not any(is_running(pid) for pid in pids)
 
 
-def test_a_process_that_dies_in_shutdown_is_told_of(node: NodeFactory) -> None:
+def test_a_process_that_dies_in_shutdown_is_logged(node: NodeFactory) -> None:
     started = node("""
         import os
         def init(): pass
