@@ -10,13 +10,13 @@ from prefect_parallel.layout import RunDirectory
 def debug_command(
     run: RunDirectory, step: str, mini_batch: int, datastores: str | None = None
 ) -> str:
-    """What to type, in any folder, to run a mini-batch again under the debugger.
+    """The shell command that runs a mini-batch again under the debugger, from any folder.
 
     Args:
         run: The run's directory.
         step: The step's name.
-        mini_batch: Its index.
-        datastores: The file of datastores that the run has.
+        mini_batch: The index of the mini-batch.
+        datastores: The path of the run's datastores file, if it has one.
     """
     root = run.root.absolute()
     command = ["prefect-parallel", "debug", str(root / run.job_file.name), "--step", step]

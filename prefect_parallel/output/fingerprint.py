@@ -15,12 +15,12 @@ def of_text(text: str) -> str:
 
 
 def of_json(value: Any) -> str:
-    """Of anything that is JSON."""
+    """The fingerprint of a JSON value."""
     return of_text(json.dumps(value, sort_keys=True))
 
 
 def of_code(folder: Path) -> str:
-    """Of the names and contents of all files: a checkout may change their times."""
+    """The fingerprint of the names and contents of all files; a checkout may change their times."""
     digest = hashlib.sha256()
     for path in _files(folder):
         digest.update(f"{path.relative_to(folder)}\0".encode(errors="surrogateescape"))
@@ -29,7 +29,7 @@ def of_code(folder: Path) -> str:
 
 
 def of_data(path: Path) -> str:
-    """Of the names, sizes and modification times of a file, or of all files of a folder."""
+    """The fingerprint of a file's size and time, or of names, sizes and times in a folder."""
     if not path.is_dir():
         return of_json(_state(path))
     return of_json([[str(file.relative_to(path)), *_state(file)] for file in _files(path)])

@@ -1,4 +1,4 @@
-"""`job_result.txt`: why a step ended as it did. The first place to look."""
+"""`job_result.txt`: the result of a step, and the reason for it."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ Status = Literal["Completed", "Failed", "Canceled"]
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a step came to.
+    """The result of a step.
 
     Attributes:
         status: Completed, Failed or Canceled.
-        reason: One sentence; for a failure the root cause and the file with its traceback.
+        reason: One sentence; for a failure, the root cause and the file with its traceback.
         mini_batches: total, succeeded, failed, retried.
         items: total, succeeded, failed.
-        values_set_to_null: How many values of the input did not fit their column's type.
-        uneven_rows: How many rows of the input have fewer or more cells than their header.
-        values_written_as_null: How many returned values the output's format lacks, as infinite
-            numbers in JSON.
-        thresholds: Those that were in force.
-        duration_seconds: From `started_at` to `ended_at`.
-        started_at: ISO 8601, UTC.
-        ended_at: The same.
-        nodes: How many nodes did some of the work.
-        processes: How many entry processes did.
-        output: The aggregated output; None if rows were only counted, or none was written.
+        values_set_to_null: Number of values of the input that did not fit their column's type.
+        uneven_rows: Number of rows of the input with fewer or more cells than their header.
+        values_written_as_null: Number of returned values that the output's format lacks, such as
+            infinite numbers in JSON.
+        thresholds: The thresholds of the step.
+        duration_seconds: Time from `started_at` to `ended_at`.
+        started_at: Start of the step, ISO 8601, UTC.
+        ended_at: End of the step, likewise.
+        nodes: Number of nodes that ran mini-batches.
+        processes: Number of entry processes that did.
+        output: The aggregated output; null if rows were only counted, or no output was written.
         logs: The step's log folder.
     """
 
@@ -68,7 +68,7 @@ class JobResult:
         output: Path | None,
         logs: Path,
     ) -> JobResult:
-        """The result that follows from the records of a step with so many mini-batches."""
+        """The result of a step, from the totals of its records."""
         return cls(
             status=status,
             reason=reason,
@@ -97,7 +97,7 @@ class JobResult:
         )
 
     def write(self, path: Path) -> None:
-        """Write it as YAML; readers see the old file or the whole new one."""
+        """Write it as YAML, replacing the file atomically."""
         text = yaml.safe_dump(asdict(self), sort_keys=False, allow_unicode=True, width=100)
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:

@@ -23,28 +23,28 @@ class BrokenPart(PrefectParallelError):
 
 @dataclass(frozen=True)
 class Record:
-    """What became of a mini-batch in its last attempt.
+    """The result of the last attempt of a mini-batch.
 
     Attributes:
-        index: The mini-batch's, from 0.
-        attempt: 1 for the first.
-        items: How many rows or files the mini-batch holds; None if it could not be loaded.
-        succeeded: How many of them did.
+        index: Index of the mini-batch, from 0.
+        attempt: Number of the attempt, from 1.
+        items: Number of rows or files of the mini-batch; None if it could not be loaded.
+        succeeded: Number of items that succeeded.
         data: Fingerprint of the mini-batch's descriptor.
-        settings: Fingerprint of all that is the same for the mini-batches of a step.
-        kind: What `run` returned; None for a failed attempt, or if only counts are kept.
-        columns: The DataFrame's.
-        error: One line with the cause of the failure; None for a mini-batch that succeeded.
-        traceback_file: The log file that holds the error in full.
-        values_set_to_null: Column -> how many of its values did not fit the column's type.
+        settings: Fingerprint of everything else that decides the result, such as the code.
+        kind: `list` or `DataFrame`; None for a failed attempt, or if only counts are kept.
+        columns: The columns of a DataFrame.
+        error: The error in one line; None if the mini-batch succeeded.
+        traceback_file: The log file with the full traceback.
+        values_set_to_null: Column -> number of values that did not fit its type.
         uneven_rows: Number of rows that have fewer or more cells than their header.
         first_uneven_row: Where the first of them is.
-        written_as_null: Column -> how many of its returned values the output's format lacks.
-        inputs: What the mini-batch is made of, as a person would say it.
-        node: Where the attempt ran.
+        written_as_null: Column -> number of returned values that the output's format lacks.
+        inputs: A description of the mini-batch, e.g. `iris.csv bytes 0-10240`.
+        node: The node that the attempt ran on.
         process: The entry process that ran it.
         started_at: Seconds since the epoch.
-        seconds: How long the attempt took, loading included.
+        seconds: Duration of the attempt, including loading.
     """
 
     index: int
@@ -73,13 +73,13 @@ class Record:
 
     @property
     def failed_items(self) -> int:
-        """Its inputs minus what the last attempt returned; 1 if nobody could count them."""
+        """Number of items that the last attempt did not return; 1 if it is unknown."""
         if self.error is None:
             return 0
         return max(1 if self.items is None else self.items - self.succeeded, 0)
 
     def holds_for(self, data: str, settings: str) -> bool:
-        """Whether the mini-batch has succeeded, with this data and these settings."""
+        """Whether the mini-batch succeeded with this data and these settings."""
         return self.error is None and (self.data, self.settings) == (data, settings)
 
     def to_json(self) -> dict[str, object]:
@@ -90,7 +90,7 @@ class Record:
         """The inverse of `to_json`.
 
         Raises:
-            BrokenPart: It is not.
+            BrokenPart: The fields are not those of a record.
         """
         columns = fields.get("columns")
         if isinstance(columns, list):
@@ -105,12 +105,12 @@ class Record:
     def _check(self) -> None:
         for name, kinds in _KINDS.items():
             if type(getattr(self, name)) not in kinds:
-                raise BrokenPart(f"not a record: its {name} is no {kinds[0].__name__}")
+                raise BrokenPart(f"not a record: {name} is not of type {kinds[0].__name__}")
         for name in ("values_set_to_null", "written_as_null"):
             if not all(type(count) is int for count in getattr(self, name).values()):
-                raise BrokenPart(f"not a record: {name} holds no counts")
+                raise BrokenPart(f"not a record: {name} does not hold counts")
         if not all(type(column) is str for column in self.columns or ()):
-            raise BrokenPart("not a record: a column's name is no text")
+            raise BrokenPart("not a record: the name of a column is not text")
         if self.index < 0 or not 0 <= self.succeeded <= (self.items or 0):
             raise BrokenPart(f"not a record: {self.succeeded} of {self.items} items succeeded")
 
@@ -125,11 +125,11 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "columns": (tuple, _NONE),
     **dict.fromkeys(("values_set_to_null", "written_as_null"), (dict,)),
 }
-"""Of the fields of a record that was read."""
+"""The types of the fields of a record."""
 
 
 def write_part(path: Path, record: Record, payload: bytes = b"") -> None:
-    """Commit a part, replacing the one of an earlier attempt."""
+    """Commit a part, replacing that of an earlier attempt."""
     with atomic_write(path) as file:
         file.write(json.dumps(record.to_json()).encode() + b"\n")
         file.write(payload)
@@ -145,7 +145,7 @@ def read_record(path: Path) -> Record | None:
 
 
 def open_part(path: Path) -> tuple[Record, BinaryIO]:
-    """The record, and the file standing at the payload's first byte."""
+    """The record of a part, and its file, positioned at the first byte of the payload."""
     file = path.open("rb")
     return _record(file, path), file
 

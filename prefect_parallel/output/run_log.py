@@ -1,6 +1,6 @@
-"""What the files of a run directory say, read back.
+"""Reads the files of a run directory.
 
-A run may still be going on, or have been killed: whatever is missing or torn is left out.
+The run may still be active, or have been killed: what is missing or incomplete is left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from prefect_parallel.layout import RunDirectory, StepDirectory
 from prefect_parallel.output.timestamps import parse_timestamp
 
 SUCCEEDED = "succeeded"
-"""How the log of attempts says that there was no error."""
+"""The result in the log of attempts of one without an error."""
 
 _HEAD = re.compile(r"^(?P<time>\d{4}-\S+Z) (?P<node>\S+) (?P<process>\S+): (?P<rest>.*)$")
 _ATTEMPT = re.compile(r"^mini-batch (?P<index>\d+), attempt (?P<attempt>\d+) \(")
@@ -28,17 +28,17 @@ _OUTSIDE = "outside any mini-batch: "
 
 
 class NoSuchRun(PrefectParallelError):
-    """There is no run directory where one should be."""
+    """A run directory does not exist, or is not one."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt, as its node noted it.
+    """One attempt, as its node logged it.
 
     Attributes:
         started_at: Seconds since the epoch.
-        items: How many the mini-batch holds; None if it could not be loaded.
-        error: One line; None if it succeeded.
+        items: Number of items of the mini-batch; None if it could not be loaded.
+        error: The error in one line; None if the attempt succeeded.
     """
 
     node: str
@@ -64,7 +64,7 @@ class ScriptError:
 
 @dataclass(frozen=True)
 class Sample:
-    """What a node used at a moment."""
+    """The resource usage of a node at one time."""
 
     seconds: float
     cpu_percent: float
@@ -77,11 +77,11 @@ class StepLog:
     """One step of a run.
 
     Attributes:
-        result: `job_result.txt`; empty while there is none. A command step has none.
+        result: `job_result.txt`; empty if there is none yet, and for a command step.
         attempts: In the order in which they started.
-        failed: `failed_mini_batches.jsonl`, by mini-batch.
-        script_errors: In the order in which they happened on each process.
-        usage: By node.
+        failed: The lines of `failed_mini_batches.jsonl` by mini-batch.
+        script_errors: In the order in which they happened in each process.
+        usage: The samples of each node.
     """
 
     name: str
@@ -97,7 +97,7 @@ class StepLog:
         return self.directory.command_log.exists()
 
     def traceback(self, attempt: Attempt) -> str:
-        """All that the node noted about a failed attempt, without the line that says so."""
+        """What the node logged about a failed attempt, without the first line."""
         path = self.directory.process(attempt.node, attempt.process).errors
         for head, text in _error_entries(path):
             found = _ATTEMPT.match(head)
@@ -111,7 +111,7 @@ class StepLog:
 
 @dataclass(frozen=True)
 class RunLog:
-    """A run with all steps that have left something, in the order of the pipeline."""
+    """A run with the steps that have left files, in the order of the pipeline."""
 
     directory: RunDirectory
     job: dict[str, Any] = field(default_factory=dict)
@@ -123,10 +123,10 @@ class RunLog:
 
 
 def existing_run(directory: RunDirectory) -> RunDirectory:
-    """The same, if a run has been there.
+    """The same directory, if it is that of a run.
 
     Raises:
-        NoSuchRun: The directory is not there, or is no run's.
+        NoSuchRun: The directory does not exist, or is not a run directory.
     """
     if not directory.root.is_dir():
         near = sorted(path.parent.name for path in directory.root.parent.glob("*/job.yml"))
@@ -141,7 +141,7 @@ def read_run(directory: RunDirectory) -> RunLog:
     """Read a run.
 
     Raises:
-        NoSuchRun: The directory is not there, or is no run's.
+        NoSuchRun: The directory does not exist, or is not a run directory.
     """
     existing_run(directory)
     job = _yaml(directory.job_file)
@@ -153,7 +153,7 @@ def read_run(directory: RunDirectory) -> RunLog:
 
 
 def read_step(name: str, directory: StepDirectory) -> StepLog:
-    """Read what a step has left so far."""
+    """Read the files that a step has left so far."""
     attempts: list[Attempt] = []
     script_errors: list[ScriptError] = []
     for node, process in directory.processes():
@@ -177,7 +177,7 @@ def read_step(name: str, directory: StepDirectory) -> StepLog:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """The lines of a log, whatever bytes are in it; none if it is not there."""
+    """The lines of a log, which may hold any bytes; none if the file does not exist."""
     try:
         with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
             for line in file:
@@ -190,7 +190,7 @@ def _attempts(path: Path, node: str, process: str) -> Iterator[Attempt]:
     lines = _lines(path)
     columns = next(lines, "").split("\t")
     for line in lines:
-        # The last cell is the error, which may hold tabs of its own.
+        # The last cell is the error, which may contain tabs.
         cells = dict(zip(columns, line.split("\t", len(columns) - 1), strict=False))
         try:
             yield Attempt(
@@ -209,7 +209,7 @@ def _attempts(path: Path, node: str, process: str) -> Iterator[Attempt]:
 
 
 def _error_entries(path: Path) -> Iterator[tuple[str, str]]:
-    """For each failure in a process's error file: what and why, and all that is known."""
+    """The first line and the remaining text of each failure in a process's error file."""
     head, text = "", list[str]()
     for line in _lines(path):
         found = _HEAD.match(line)

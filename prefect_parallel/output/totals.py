@@ -1,4 +1,4 @@
-"""What the records of a step add up to."""
+"""Counts over the records of a step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prefect_parallel.output.part import Record, read_record
 from prefect_parallel.output.root_cause import root_cause
 
 KEPT = 20
-"""How many failed, and how many of the slowest, mini-batches totals keep, to be named."""
+"""Number of failed mini-batches, and of the slowest ones, that totals keep."""
 
 
 @dataclass
@@ -20,15 +20,15 @@ class Totals:
     """Counts over the parts of a step.
 
     Attributes:
-        values_set_to_null: Column -> how many of its values did not fit the column's type.
+        values_set_to_null: Column -> number of values that did not fit its type.
         uneven_rows: Number of rows that have fewer or more cells than their header.
         first_uneven_row: Where the first of them is.
-        written_as_null: Column -> how many of its returned values the output's format lacks.
+        written_as_null: Column -> number of returned values that the output's format lacks.
         first_failure: The failed mini-batch that ended first.
-        causes: Root cause -> how many mini-batches failed of it.
-        examples: Root cause -> one of them.
-        failures: The failed mini-batches, those of the lowest index.
-        slowest: The mini-batches that took longest, the slowest first.
+        causes: Root cause -> number of mini-batches that failed with it.
+        examples: Root cause -> one of these mini-batches.
+        failures: The failed mini-batches with the lowest indexes.
+        slowest: The slowest mini-batches, in descending order.
     """
 
     mini_batches: int = 0
@@ -88,7 +88,7 @@ class Totals:
 
 
 def records(directory: StepDirectory, count: int) -> Iterator[Record]:
-    """The records of the first `count` mini-batches that have one, in order."""
+    """The records of those of the first `count` mini-batches that have one, in order."""
     for index in range(count):
         record = read_record(directory.part(index))
         if record is not None:

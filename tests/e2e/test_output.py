@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from tests.e2e.conftest import Pipeline
 
@@ -55,3 +59,31 @@ def test_an_exception_of_ours_is_in_the_result_too(pipeline: Any) -> None:
     assert it.result["status"] == "Failed"
     assert "internal error: ArrowInvalid" in it.result["reason"]
     assert "Traceback" in (it.step / "logs" / "sys" / "job.txt").read_text()
+
+
+def test_a_cancel_while_parts_are_joined_ends_as_canceled_and_leaves_nothing(pipeline: Any) -> None:
+    it, output = writes(
+        pipeline, "out.parquet", '{"a": number, "b": "text"}', files=400, mini_batch_size="1"
+    )
+    it.run("--max-task-runs", "10")
+    whole = output.read_bytes()
+    output.unlink()
+    process = it.start("--resume", "run")
+    # Joining takes a fraction of a second: it is looked for often.
+    until = time.monotonic() + 180
+    while not any(output.parent.glob(".out.parquet.*")):
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=90)
+    assert process.returncode == 1, said
+    assert "Canceled  step: the run was canceled" in said
+    assert it.result["status"] == "Canceled"
+    assert list(output.parent.iterdir()) == []
+    # Of a driver that was killed while it wrote.
+    (output.parent / ".out.parquet.15061").write_bytes(b"half")
+    it.run("--resume", "run")
+    assert [path.name for path in output.parent.iterdir()] == ["out.parquet"]
+    assert output.read_bytes() == whole
+    assert pq.read_table(output)["a"].to_pylist() == list(range(400))

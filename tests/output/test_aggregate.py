@@ -171,9 +171,9 @@ def test_a_part_is_replaced_whole_and_a_broken_one_is_noticed(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("written", "instead", "why"),
     [
-        (b'"column"', b"7", "a column's name is no text"),
-        (b"99", b'"many"', "values_set_to_null holds no counts"),
-        (b'"index": 0', b'"index": "a"', "its index is no int"),
+        (b'"column"', b"7", "the name of a column is not text"),
+        (b"99", b'"many"', "values_set_to_null does not hold counts"),
+        (b'"index": 0', b'"index": "a"', "index is not of type int"),
         (b'"succeeded": 5', b'"succeeded": 6', "6 of 5 items succeeded"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a step shows on its page in the Prefect UI: settings, progress, result, metrics."""
+"""The artifacts of a step in the Prefect UI: settings, progress, result and metrics."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from prefect_parallel.flow.server.flow_run import NO_ANSWER, asking_once
 from prefect_parallel.job import ParallelStep
 
 UPDATE_SECONDS = 2.0
-"""The progress artifact is updated at most so often."""
+"""Minimum time between two updates of the progress artifact."""
 
 
 class StepArtifacts:
-    """The artifacts of one step's flow run. A server that does not answer goes without."""
+    """The artifacts of one step's flow run. They are left out while the server does not answer."""
 
     def __init__(self, step: ParallelStep) -> None:
         self._step = step
@@ -34,7 +34,7 @@ class StepArtifacts:
         self._updated = 0.0
 
     def show_settings(self) -> None:
-        """The effective settings, each with its value and where it comes from."""
+        """Create a table of the effective settings: value and origin of each."""
         settings, origins = self._step.settings, self._step.origins
         rows = [
             {"setting": name, "value": str(value), "from": origins[name]}
@@ -47,7 +47,12 @@ class StepArtifacts:
         )
 
     def show_progress(self, progress: Progress, *, last: bool = False) -> None:
-        """How far the step is."""
+        """Create or update the progress artifact, at most every `UPDATE_SECONDS`.
+
+        Args:
+            progress: The counts to show.
+            last: Update it in any case.
+        """
         now = time.monotonic()
         if now - self._updated < UPDATE_SECONDS and not last:
             return
@@ -69,7 +74,7 @@ class StepArtifacts:
             _tell(lambda: update_progress_artifact(update_id, percent, description=text))
 
     def show_result(self, page: str) -> None:
-        """What came of the step, as Markdown."""
+        """Create an artifact of the step's result, which is Markdown."""
         _tell(
             lambda: create_markdown_artifact(
                 page,
@@ -80,7 +85,7 @@ class StepArtifacts:
 
 
 def show_metrics(step: str, metrics: Mapping[str, float]) -> None:
-    """Add a table of a step's metrics to the flow run that is running: the step's or its parent."""
+    """Create a table of a step's metrics in the current flow run: the step's or its parent's."""
     rows = [{"metric": name, "value": value} for name, value in metrics.items()]
     _tell(
         lambda: create_table_artifact(
@@ -90,16 +95,16 @@ def show_metrics(step: str, metrics: Mapping[str, float]) -> None:
 
 
 def _key(step: str, what: str) -> str:
-    """Keys of artifacts are made of what names of blocks are."""
+    """An artifact key, which may have the same characters as the name of a block."""
     return f"{block_name(step)}-{what}"
 
 
 _is_away = threading.Event()
-"""Set while the server does not answer: it is asked once then, for each time takes a minute."""
+"""Set while the server does not answer. Requests are not retried then: that takes a minute each."""
 
 
 def _tell(create: Callable[[], Any]) -> UUID | None:
-    """Send an artifact; what a run does must not depend on the server taking it."""
+    """Send an artifact. A run goes on if the server does not take it."""
     try:
         with asking_once() if _is_away.is_set() else nullcontext():
             artifact = cast(UUID, create())

@@ -1,4 +1,4 @@
-"""The life of a command step: one shell command, in a snapshot of its code."""
+"""How a command step runs: one shell command, in a snapshot of its code."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from prefect_parallel.output.fingerprint import of_code, of_json
 POLL_SECONDS = 0.1
 
 GRACE_SECONDS = 5.0
-"""What a command gets after SIGTERM, before SIGKILL."""
+"""Time between SIGTERM and SIGKILL."""
 
 LAST_LINES = 10
-"""How many of the command's last lines stand in the error message."""
+"""Number of the command's last lines in the error message."""
 
 LAST_BYTES = 16 * 1024
-"""Where in a long log those lines are looked for."""
+"""Size of the end of the log that those lines are taken from."""
 
 
 class CommandFailed(PrefectParallelError):
@@ -35,7 +35,7 @@ class CommandFailed(PrefectParallelError):
 
 
 class CommandCanceled(PrefectParallelError):
-    """The command was stopped from outside."""
+    """The run was canceled while the command ran."""
 
 
 def command_step_flow(step: CommandStep, run: Run) -> Flow[[], None]:
@@ -77,7 +77,7 @@ class _CommandStep:
             exit_ = self._execute(command)
             if exit_.status != 0:
                 raise CommandFailed(
-                    f"the command ended with {exit_}; its last words:\n{_last_lines(self._log)}"
+                    f"the command ended with {exit_}; its last output:\n{_last_lines(self._log)}"
                 )
             self._directory.completed.write_text(fingerprint)
             return self._completed("the command succeeded")
@@ -113,7 +113,7 @@ class _CommandStep:
         return StepResult("Completed", reason, self._data.outputs_folder, self._log)
 
     def _clear(self) -> None:
-        """Make the folders that the command finds, without what an earlier run left in them."""
+        """Make the step's folders and empty them of what an earlier run left."""
         directory = self._directory
         directory.completed.unlink(missing_ok=True)
         if directory.outputs.exists():
@@ -126,10 +126,10 @@ class _CommandStep:
             self._data.file_cache.input(place)
 
     def _execute(self, command: str) -> Exit:
-        """Run the command to its end.
+        """Run the command and wait for its end.
 
         Raises:
-            CommandFailed: It could not be started, or passed its limit.
+            CommandFailed: The command could not be started, or ran longer than its limit.
             CommandCanceled: The run was canceled.
         """
         timeout = self._step.timeout
@@ -158,7 +158,7 @@ class _CommandStep:
             spawner.close()
 
     def _variables(self) -> dict[str, str]:
-        """The command's environment, in which `python` is the interpreter of the step."""
+        """The command's environment variables; `python` on its `PATH` is the step's interpreter."""
         step = self._step
         given = {**step.environment_variables, **look_up(step.environment_templates)}
         return self._run.environments.interpreter(step).variables(given)

@@ -1,4 +1,4 @@
-"""Groups: neighbouring mini-batches that share a task run, where there are many of them."""
+"""Groups: neighboring mini-batches that share a task run if there are many of them."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ if TYPE_CHECKING:
     from prefect_parallel.data import MiniBatch, Piece
 
 MAX_TASK_RUNS = 1000
-"""Up to so many mini-batches are task runs of their own by default; above, neighbours share one.
+"""Default number of mini-batches above which neighbors share a task run.
 
 A task run costs the Prefect server some 30 ms of CPU, and a line in its UI.
 """
 
 GROUPS_PER_SLOT = 4
-"""Larger clusters get more task runs, so that each slot has a few."""
+"""Minimum number of task runs per slot on large clusters."""
 
 
 @dataclass
 class Work:
-    """How much mini-batches are expected to take.
+    """The expected work of some mini-batches.
 
     Attributes:
-        mini_batches: How many there are.
-        extent: Of their data, in bytes or rows, as far as it is known without reading it.
+        mini_batches: Their number.
+        extent: The size of their data in bytes or rows, as far as it is known without reading it.
     """
 
     mini_batches: int = 0
@@ -39,15 +39,16 @@ class Work:
 def groups(
     mini_batches: Iterable[MiniBatch], work: Work, max_task_runs: int = MAX_TASK_RUNS, *, slots: int
 ) -> Iterator[list[MiniBatch]]:
-    """Put neighbours into groups of about the same expected work, smaller ones towards the end.
+    """Yield groups of neighbors with about the same expected work, smaller ones towards the end.
 
-    Half of a mini-batch's work is taken to be the same for all, half to follow its extent.
+    Half of a mini-batch's work is assumed to be constant, and half to be proportional to its
+    extent.
 
     Args:
-        mini_batches: In their order; taken one group at a time.
-        work: Theirs.
-        max_task_runs: Up to so many mini-batches each are a group of their own.
-        slots: How many groups run at a time.
+        mini_batches: In their order. They are consumed one group at a time.
+        work: The work of all of them.
+        max_task_runs: Up to this number, each mini-batch is a group of its own.
+        slots: Number of groups that run at a time.
     """
     wanted = max(max_task_runs, GROUPS_PER_SLOT * slots)
     if work.mini_batches <= wanted:
@@ -55,14 +56,14 @@ def groups(
         return
     mean = work.extent / work.mini_batches or 1.0
     left = work.mini_batches * mean + work.extent
-    # Twice the mean, since those towards the end are smaller.
+    # Twice the mean, because groups towards the end are smaller.
     largest = 2 * left / wanted
     group: list[MiniBatch] = []
     size = 0.0
     for mini_batch in mini_batches:
         group.append(mini_batch)
         size += mean + _extent(mini_batch)
-        # At the end each slot has two more to go, of which the last is small.
+        # Towards the end, each slot has two more groups to run, and the last one is small.
         if size >= min(largest, left / (2 * slots)):
             yield group
             left -= size

@@ -1,4 +1,4 @@
-"""A step's metrics, and MLflow, where that is set up."""
+"""The metrics of a step, and logging them to MLflow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prefect_parallel.output.job_result import JobResult
 
 
 def metrics_of(result: JobResult, prefix: str | None) -> dict[str, float]:
-    """Counts, speed and duration of a step, under names that `--metrics_name_prefix` begins."""
+    """Counts, speed and duration of a step; names begin with `--metrics_name_prefix`."""
     values: dict[str, float] = {
         **{f"mini_batches_{name}": count for name, count in result.mini_batches.items()},
         **{f"items_{name}": count for name, count in result.items.items()},
@@ -21,10 +21,10 @@ def metrics_of(result: JobResult, prefix: str | None) -> dict[str, float]:
 
 
 def log_to_mlflow(run_name: str, metrics: Mapping[str, float]) -> str | None:
-    """Log metrics as a run of MLflow's, if it is installed and told where its server is.
+    """Log metrics as an MLflow run, if MLflow is installed and `MLFLOW_TRACKING_URI` is set.
 
     Returns:
-        What went wrong, as one line: the step itself is not affected.
+        A one-line warning if MLflow failed, which does not affect the step.
     """
     if not os.environ.get("MLFLOW_TRACKING_URI") or importlib.util.find_spec("mlflow") is None:
         return None

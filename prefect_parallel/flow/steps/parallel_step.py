@@ -1,4 +1,4 @@
-"""The life of a parallel step: plan, map over mini-batches, watch, count, aggregate, report."""
+"""How a parallel step runs: plan, map over mini-batches, monitor, count, aggregate, report."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from prefect_parallel.output.formats import Parts, format_for
 from prefect_parallel.output.totals import count
 
 CANCEL_GRACE_SECONDS = 5.0
-"""What running mini-batches get to come to their end when a run is canceled."""
+"""Time that running mini-batches have to finish when a run is canceled."""
 
 
 def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
-    """The flow that runs one parallel step, on a task runner of its own.
+    """The flow that runs one parallel step, with a task runner of its own.
 
     Raises:
         NoCluster: The class of its cluster is not installed.
@@ -105,12 +105,17 @@ class _ParallelStep:
             shutil.rmtree(self._directory.fetched, ignore_errors=True)
 
     def _discard_output(self) -> None:
-        """An aggregated output of an earlier run must not stand for this one."""
+        """Delete the aggregated output of an earlier run, which is about to be out of date."""
         if self._output is not None:
             self._output.unlink(missing_ok=True)
 
     def _map(self, plan: StepPlan, progress: Progress) -> None:
-        """Run what is to do on nodes, until all is done, or the step cannot succeed any more."""
+        """Run the mini-batches on nodes until all are done or the step has failed.
+
+        Raises:
+            StepFailed: The step cannot succeed any more.
+            StepCanceled: The run was canceled.
+        """
         limits = Limits.of(self._step)
         slots = self._nodes * self._slots
         self._reporter.waiting("the Dask cluster")

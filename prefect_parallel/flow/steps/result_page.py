@@ -1,4 +1,4 @@
-"""What came of a step, as one page of Markdown for the Prefect UI."""
+"""The result of a step as a Markdown page for the Prefect UI."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from prefect_parallel.output.part import Record
 from prefect_parallel.output.totals import Totals
 
 CAUSES = 20
-"""How many causes of failures the page names."""
+"""Maximum number of root causes on the page."""
 
 SLOWEST = 5
-"""How many of the slowest mini-batches it names."""
+"""Number of the slowest mini-batches on the page."""
 
 
 def result_page(
     result: JobResult, totals: Totals, failures: Sequence[Failures], job_result: Path
 ) -> str:
-    """Counts, thresholds, speed, why mini-batches failed, the slowest ones, `job_result.txt`.
+    """Counts, thresholds, speed, root causes, the slowest mini-batches, and `job_result.txt`.
 
     Args:
-        result: The step's.
-        totals: Over its parts.
-        failures: By root cause.
-        job_result: The file.
+        result: The step's result.
+        totals: The counts of its parts.
+        failures: Its failures by root cause.
+        job_result: The path of `job_result.txt`.
     """
     sections = [
         f"**{result.status}**: {_text(result.reason)}",
@@ -113,16 +113,16 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _code(text: str) -> str:
-    """Text from a script or a file name, inside a table."""
+    """Text from a script, or a file name, as code in a table cell."""
     plain = _plain(text).replace("|", " ")
     return f"`{plain}`" if plain else ""
 
 
 def _plain(text: str) -> str:
-    """One line that cannot end a piece of code."""
+    """Text in one line, without the backticks that would end the code."""
     return re.sub(r"`|\s+", " ", text)
 
 
 def _text(text: str) -> str:
-    """The same, inside a sentence: as itself, and never as Markdown or HTML."""
+    """Text in one line, with the characters escaped that have a meaning in Markdown or HTML."""
     return re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""A snapshot of a step's code, so that a run is not changed by who edits it meanwhile."""
+"""Snapshots of a step's code: edits during a run have no effect on it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ LEFT_OUT = shutil.ignore_patterns("__pycache__", ".git", ".venv", ".ipynb_checkp
 
 
 def take_snapshot(code: Path, target: Path, *, leave_out: Collection[Path]) -> None:
-    """Copy a code folder, or the one file that it is, in place of an earlier snapshot.
+    """Copy the code, replacing an earlier snapshot.
 
     Args:
         code: A folder or a file.
         target: The folder of the snapshot.
-        leave_out: What is not part of the code, if it lies inside `code`.
+        leave_out: Files and folders inside `code` that are not copied.
     """
     if target.exists():
         shutil.rmtree(target)

@@ -1,4 +1,4 @@
-"""Tells how a step goes and what came of it: logs, observer, Prefect UI, MLflow."""
+"""Reports the progress and the result of a step to logs, observer, Prefect UI and MLflow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from prefect_parallel.output.totals import Totals, count, records
 
 
 class StepReporter:
-    """Of one run of one parallel step."""
+    """The reporter of one run of one parallel step."""
 
     def __init__(self, step: ParallelStep, run: Run) -> None:
         self._step = step
@@ -40,19 +40,19 @@ class StepReporter:
         """Make the folder of logs.
 
         Raises:
-            OSError: It cannot be written to.
+            OSError: The folder cannot be written to.
         """
         self._logs.begin()
 
     def planned(self, plan: StepPlan, slots: str) -> Progress:
-        """Tell what is planned, and how much of it an earlier run has done.
+        """Report the plan, and how much of it an earlier run has done.
 
         Args:
             plan: The plan.
-            slots: What it runs on, e.g. `2 nodes x 4 slots`.
+            slots: Where it runs, e.g. `2 nodes x 4 slots`.
 
         Returns:
-            What to count in from now on.
+            The counts of the step, to be updated from now on.
         """
         total = plan.mini_batches
         reused = total - plan.work.mini_batches
@@ -67,7 +67,7 @@ class StepReporter:
         return self._progress
 
     def noted(self, text: str) -> None:
-        """Tell something worth knowing."""
+        """Report a remark, e.g. that there are fewer nodes than asked for."""
         self._logs.job(text)
         self._run.observer.noted(self._step.name, text)
 
@@ -75,7 +75,7 @@ class StepReporter:
         self._run.observer.waiting(f"{self._step.name}: {what}")
 
     def progressed(self) -> None:
-        """Tell how far the step is, as far as that is news."""
+        """Report how far the step is."""
         self._run.observer.step_progressed(self._step.name, self._progress)
         self._logs.progress(str(self._progress))
         self._artifacts.show_progress(self._progress)
@@ -88,7 +88,7 @@ class StepReporter:
         return self._end("Completed", _completed(totals), totals)
 
     def stopped(self, status: Status, reason: str) -> StepResult:
-        """Tell what came of a step that was canceled, or has failed."""
+        """Report that the step was canceled or failed."""
         return self._end(status, reason, count(self._directory, self._progress.mini_batches))
 
     def broke_off(self, error: Exception) -> StepResult:

@@ -1,8 +1,8 @@
-"""`logs/report.html`: one page about a run, complete in itself, for a browser.
+"""`logs/report.html`: a self-contained page about a run.
 
-Made with Bokeh, whose script is put into the page: of the plotting libraries that can be had so, it
-is the one that draws 10,000 bars on a canvas, is a quarter of Plotly's size (1.3 MB in each page
-instead of 4.8), and is in most Dask environments already, for the dashboard.
+Charts are made with Bokeh, whose script is embedded: it draws 10,000 bars on a canvas, is a quarter
+of Plotly's size (1.3 MB in each page instead of 4.8 MB), and most Dask environments have it for the
+dashboard.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class ReportExtraMissing(PrefectParallelError):
 
 
 def write_report(directory: RunDirectory) -> Path:
-    """Write the report of a run, which may still be going on; gives the file.
+    """Write the report of a run, which may still be active, and return its path.
 
     Raises:
         NoSuchRun: There is no run in the directory.

@@ -1,4 +1,4 @@
-"""The charts of a step. The page's own script gives them the colours of the light or dark page."""
+"""The charts of a step. The page's script adapts their colors to light or dark mode."""
 
 from __future__ import annotations
 
@@ -27,38 +27,38 @@ from prefect_parallel.output.run_log import Attempt, Sample, StepLog
 
 SUCCEEDED = "#4a8fd4"
 FAILED = ("#e4572e", "#f2a93b", "#a95aa1", "#8c6d31", "#d77a9a", "#5e8c61")
-"""For the most frequent root causes; these colours differ for the colour-blind, too."""
+"""Colors of the most frequent root causes, which the color-blind can tell apart."""
 OTHER = "#8a8f98"
-"""For all others."""
+"""Color of all other root causes."""
 NODES = ("#3d8f86", "#9a7bd0", "#c08a3e", "#5b7fb8", "#b0627e", "#7a9a4a", "#7d7f86", "#4aa3c7")
-"""Above so many nodes, colours come again, and only pointing at a line tells whose it is."""
+"""Colors of nodes. If there are more nodes, colors repeat, and hovering shows the node."""
 
 MAX_BARS = 50_000
-"""Of more attempts, the failed and the longest are drawn."""
+"""Maximum number of attempts drawn: the failed and the longest ones."""
 
 TEXT_CHARACTERS = 200
-"""Errors are cut to so much in the charts."""
+"""Maximum length of an error in a chart."""
 
 BINS = 150
-"""How finely rates over time are drawn."""
+"""Number of bins of the rate over time."""
 
 _LANE_PIXELS = 22
 _THIN_LANE_PIXELS = 6
 _SMALL_HEIGHT = 170
 _LEFT_PIXELS = 110
-"""Room for the names of lanes; the same everywhere, so that times stand below each other."""
+"""Space for the names of lanes, equal in all charts so that their time axes are aligned."""
 
 
-def colours_of(causes: Sequence[str]) -> dict[str, str]:
-    """Root cause -> colour, the causes given in order of importance."""
+def colors_of(causes: Sequence[str]) -> dict[str, str]:
+    """Root cause -> color; the causes are in descending order of importance."""
     return {
         cause: FAILED[number] if number < len(FAILED) else OTHER
         for number, cause in enumerate(causes)
     }
 
 
-def charts(step: StepLog, colours: Mapping[str, str]) -> Column | None:
-    """All charts of a step, below each other on one axis of time; None without any attempt."""
+def charts(step: StepLog, colors: Mapping[str, str]) -> Column | None:
+    """The charts of a step in a column with one time axis; None if there are no attempts."""
     if not step.attempts:
         return None
     starts = min(attempt.started_at for attempt in step.attempts)
@@ -69,18 +69,18 @@ def charts(step: StepLog, colours: Mapping[str, str]) -> Column | None:
         start=low * 1000, end=high * 1000, bounds=(low * 1000, high * 1000), min_interval=1
     )
     shown = [
-        _timeline(step, colours, time),
+        _timeline(step, colors, time),
         _rate(step.attempts, time, np.linspace(low, high, BINS + 1)),
         *_usage(step.usage, time),
-        _durations(step.attempts, colours),
+        _durations(step.attempts, colors),
     ]
     return Column(children=shown, sizing_mode="stretch_width", spacing=14)
 
 
-def _timeline(step: StepLog, colours: Mapping[str, str], time: Range1d) -> Any:
+def _timeline(step: StepLog, colors: Mapping[str, str], time: Range1d) -> Any:
     lane_of = lanes(step.attempts)
     names = list(dict.fromkeys(lane_of.values()))
-    # Failures are drawn last, above what they are too short to stand beside.
+    # Failures are drawn last, on top of the bars that they are too short to be seen beside.
     drawn = sorted(step.attempts, key=lambda each: (each.error is not None, each.seconds))
     drawn = drawn[-MAX_BARS:]
     # The first lane is on top; the middle of the lowest is at 0.5.
@@ -93,7 +93,7 @@ def _timeline(step: StepLog, colours: Mapping[str, str], time: Range1d) -> Any:
             "mini_batch": np.array([each.mini_batch for each in drawn], dtype=np.int32),
             "attempt": np.array([each.attempt for each in drawn], dtype=np.int32),
             "seconds": np.array([each.seconds for each in drawn]),
-            "colour": [_colour(each, colours) for each in drawn],
+            "color": [_color(each, colors) for each in drawn],
             "alpha": _alternating(drawn),
             "process": [f"{each.node} {each.process}" for each in drawn],
             "items": [
@@ -112,9 +112,9 @@ def _timeline(step: StepLog, colours: Mapping[str, str], time: Range1d) -> Any:
         left="start",
         right="end",
         height=0.8,
-        fill_color="colour",
+        fill_color="color",
         fill_alpha="alpha",
-        line_color="colour",
+        line_color="color",
         line_alpha="alpha",
         source=bars,
         name="attempts",
@@ -137,7 +137,7 @@ def _timeline(step: StepLog, colours: Mapping[str, str], time: Range1d) -> Any:
 
 
 def _alternating(attempts: Sequence[Attempt]) -> np.ndarray:
-    """Opacities that differ between one attempt of a process and the next: they often touch."""
+    """Alternating opacities of the attempts of a process, whose bars often touch."""
     ordered = sorted(
         range(len(attempts)),
         key=lambda index: (
@@ -152,7 +152,7 @@ def _alternating(attempts: Sequence[Attempt]) -> np.ndarray:
 
 
 def _rate(attempts: Sequence[Attempt], time: Range1d, edges: np.ndarray) -> Any:
-    """Items that succeeded for good between any two edges, each attempt's spread over its time."""
+    """Items per second, with the items of each last attempt spread over its duration."""
     last = {attempt.mini_batch: attempt for attempt in attempts}
     counted = [attempt for attempt in last.values() if attempt.succeeded]
     starts = np.array([each.started_at for each in counted])
@@ -179,7 +179,7 @@ def _rate(attempts: Sequence[Attempt], time: Range1d, edges: np.ndarray) -> Any:
 
 
 def _usage(usage: Mapping[str, Sequence[Sample]], time: Range1d) -> list[Any]:
-    """CPU and memory of each node, in percent; none if no node was monitored."""
+    """Charts of CPU and memory of each node in percent; none if no node was monitored."""
     sampled = {node: samples for node, samples in usage.items() if samples}
     if not sampled:
         return []
@@ -190,7 +190,7 @@ def _usage(usage: Mapping[str, Sequence[Sample]], time: Range1d) -> list[Any]:
     ):
         plot = _figure(title, time, y_range=Range1d(start=0, end=104))
         for number, (node, samples) in enumerate(sampled.items()):
-            colour = NODES[number % len(NODES)]
+            color = NODES[number % len(NODES)]
             source = ColumnDataSource(
                 {
                     "time": np.array([each.seconds for each in samples]) * 1000,
@@ -199,10 +199,10 @@ def _usage(usage: Mapping[str, Sequence[Sample]], time: Range1d) -> list[Any]:
                 }
             )
             named = {"legend_label": node} if 1 < len(sampled) <= len(NODES) else {}
-            plot.line("time", "percent", source=source, line_color=colour, line_width=1.5, **named)
-            # A short run has two samples: dots show that the line between them is a guess.
+            plot.line("time", "percent", source=source, line_color=color, line_width=1.5, **named)
+            # A short run has two samples: the dots show that the line is interpolated.
             dots = plot.scatter(
-                "time", "percent", source=source, size=5, color=colour, line_color=None
+                "time", "percent", source=source, size=5, color=color, line_color=None
             )
             _hover_time(plot, dots, ("node", "@node"), ("used", "@percent{0.0} %"))
         if plot.legend:
@@ -228,8 +228,8 @@ def _memory_percent(sample: Sample) -> float:
     return 100 * sample.memory_used / max(sample.memory_total, 1)
 
 
-def _durations(attempts: Sequence[Attempt], colours: Mapping[str, str]) -> Any:
-    """How many attempts took how long, stacked by result; the axis is logarithmic if need be."""
+def _durations(attempts: Sequence[Attempt], colors: Mapping[str, str]) -> Any:
+    """Histogram of durations, stacked by result, with a logarithmic axis for a wide range."""
     seconds = np.maximum([each.seconds for each in attempts], 0.001)
     wide = float(seconds.max() / np.median(seconds)) > 20
     low, high = float(seconds.min()), float(seconds.max()) * 1.0001
@@ -243,12 +243,12 @@ def _durations(attempts: Sequence[Attempt], colours: Mapping[str, str]) -> Any:
         tools="",
     )
     below = np.zeros(len(edges) - 1)
-    shades = list(dict.fromkeys(_colour(each, colours) for each in attempts))
+    shades = list(dict.fromkeys(_color(each, colors) for each in attempts))
     for shade in sorted(shades, key=lambda each: (each != SUCCEEDED, each)):
         chosen = [
             taken
             for taken, each in zip(seconds, attempts, strict=True)
-            if _colour(each, colours) == shade
+            if _color(each, colors) == shade
         ]
         counts, _ = np.histogram(chosen, edges)
         source = ColumnDataSource(
@@ -296,7 +296,7 @@ def _figure(
         toolbar_location="above" if toolbar else None,
     )
     plot.toolbar.logo = None
-    # Without a key held, the wheel scrolls the page.
+    # Without Ctrl, the wheel scrolls the page.
     plot.add_tools(
         WheelZoomTool(dimensions="width", modifiers="ctrl"),
         CrosshairTool(dimensions="height", line_alpha=0.4),
@@ -319,7 +319,7 @@ def _hover_time(plot: Any, renderer: Any, *tooltips: tuple[str, str]) -> None:
     )
 
 
-def _colour(attempt: Attempt, colours: Mapping[str, str]) -> str:
+def _color(attempt: Attempt, colors: Mapping[str, str]) -> str:
     if attempt.error is None:
         return SUCCEEDED
-    return colours.get(root_cause(attempt.error), OTHER)
+    return colors.get(root_cause(attempt.error), OTHER)

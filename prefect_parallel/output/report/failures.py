@@ -11,7 +11,7 @@ from prefect_parallel.output.root_cause import root_cause
 from prefect_parallel.output.run_log import Attempt, RunLog, StepLog
 
 LISTED = 20
-"""So many mini-batches of a cause are named."""
+"""Maximum number of mini-batches listed for a root cause."""
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,15 @@ class Cause:
 
     Attributes:
         name: See `root_cause`.
-        title: The error itself if it is the same each time, else the name.
-        attempts: How many failed of it.
-        failed: Mini-batches whose last attempt did, in order.
-        recovered: How many mini-batches succeeded in a later attempt.
-        error: The first failure's own line.
-        where: Which one that was.
-        traceback: What is known about it.
-        log: The file that holds all of them, from the step's directory.
-        debug: The command that repeats it; None outside any mini-batch.
+        title: The error, if it is the same each time; otherwise the name.
+        attempts: Number of failed attempts.
+        failed: Indexes of the mini-batches whose last attempt failed, in order.
+        recovered: Number of mini-batches that succeeded in a later attempt.
+        error: Error of the example, in one line.
+        where: Mini-batch, attempt and process of the example.
+        traceback: What was logged about the example.
+        log: Path of the log with all of them, relative to the step's directory.
+        debug: Command that repeats the example; None outside any mini-batch.
     """
 
     name: str
@@ -44,14 +44,14 @@ class Cause:
 
     @property
     def listed(self) -> str:
-        """The mini-batches that failed, as far as there is room for them."""
+        """The indexes of the failed mini-batches, up to `LISTED`."""
         text = ", ".join(str(index) for index in self.failed[:LISTED])
         more = len(self.failed) - LISTED
         return f"{text} and {more} more" if more > 0 else text
 
 
 def causes(run: RunLog, step: StepLog) -> list[Cause]:
-    """The root causes of a step's failures, the most frequent first."""
+    """The root causes of a step's failures, in descending order of frequency."""
     by_name: dict[str, list[Attempt]] = {}
     for attempt in step.attempts:
         if attempt.error is not None:
@@ -67,7 +67,7 @@ def _cause(
 ) -> Cause:
     indexes = sorted({attempt.mini_batch for attempt in attempts})
     failed = [index for index in indexes if _fails_with(last[index], name)]
-    # One that still fails is what there is to debug.
+    # The example is a mini-batch that still fails, if there is one: it can be debugged.
     example = next((each for each in attempts if each.mini_batch in failed), attempts[0])
     logs = step.directory.process(example.node, example.process)
     inputs = step.failed.get(example.mini_batch, {}).get("inputs")

@@ -1,4 +1,4 @@
-"""Which slot of its node an entry process had: logs name processes, and those come and go."""
+"""Assigns entry processes to slots of their nodes: logs name processes, which are replaced."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from prefect_parallel.output.run_log import Attempt
 def lanes(attempts: Iterable[Attempt]) -> dict[tuple[str, str], str]:
     """Node and process -> lane, e.g. `node-0 slot 1`, in the order of nodes and slots.
 
-    A process is given the first slot of its node that is free from its first attempt on; where one
-    dies, its successor thus gets its slot, and a node has no more lanes than it had slots.
+    A process gets the first slot of its node that is free when its first attempt starts. The
+    successor of a process that died thus gets its slot, and a node has as many lanes as slots.
     """
     spans: dict[tuple[str, str], tuple[float, float]] = {}
     for attempt in attempts:
@@ -31,6 +31,6 @@ def lanes(attempts: Iterable[Attempt]) -> dict[tuple[str, str], str]:
 
 
 def _natural(node: str) -> tuple[str, int, str]:
-    """`node-10` comes after `node-9`."""
+    """A sort key that puts `node-10` after `node-9`."""
     head, _, number = node.rpartition("-")
     return (head, int(number), "") if number.isdecimal() else (node, -1, "")

@@ -1,4 +1,4 @@
-"""The page around the charts. Whatever comes from the run is escaped: scripts wrote some of it."""
+"""The page around the charts. Text from the run is escaped, because scripts wrote some of it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from prefect_parallel.output.report.charts import (
     OTHER,
     SUCCEEDED,
     charts,
-    colours_of,
+    colors_of,
 )
 from prefect_parallel.output.report.failures import Cause, causes
 from prefect_parallel.output.run_log import RunLog, StepLog
 
 CAUSES_SHOWN = 25
-"""Of more root causes, the rarest are only counted."""
+"""Maximum number of root causes shown; the rarest others are only counted."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,15 @@ class _StepView:
     log: StepLog
     causes: list[Cause]
     more_causes: int
-    colours: dict[str, str]
+    colors: dict[str, str]
     facts: list[tuple[str, str]]
     chart: Markup | None
 
     @property
     def legend(self) -> list[tuple[str, str]]:
-        """What the colours of the charts stand for."""
-        titles = [(each.title, self.colours[each.name]) for each in self.causes if each.debug]
-        others = [("other causes", OTHER)] if len(self.colours) > len(FAILED) else []
+        """Title and color of each kind of attempt."""
+        titles = [(each.title, self.colors[each.name]) for each in self.causes if each.debug]
+        others = [("other causes", OTHER)] if len(self.colors) > len(FAILED) else []
         return [("succeeded", SUCCEEDED), *titles[: len(FAILED)], *others]
 
     @property
@@ -54,7 +54,7 @@ class _StepView:
 
 
 def page_of(run: RunLog) -> str:
-    """The whole page."""
+    """The HTML of the report."""
     here = Path(__file__).parent
     environment = Environment(
         loader=FileSystemLoader(here),
@@ -63,7 +63,7 @@ def page_of(run: RunLog) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Texts that are part of this package or of Bokeh, and go into the page as they are.
+    # Text of this package and of Bokeh, which is not escaped.
     ours = {
         "style": Markup((here / "report.css").read_text(encoding="utf-8")),  # noqa: S704
         "script": Markup((here / "report.js").read_text(encoding="utf-8")),  # noqa: S704
@@ -88,13 +88,13 @@ def page_of(run: RunLog) -> str:
 
 def _view(run: RunLog, step: StepLog) -> _StepView:
     found = causes(run, step)
-    colours = colours_of([cause.name for cause in found if cause.debug is not None])
-    column = charts(step, colours)
+    colors = colors_of([cause.name for cause in found if cause.debug is not None])
+    column = charts(step, colors)
     return _StepView(
         log=step,
         causes=found[:CAUSES_SHOWN],
         more_causes=len(found) - CAUSES_SHOWN,
-        colours=colours,
+        colors=colors,
         facts=_facts(step),
         chart=None if column is None else _embedded(json_item(column)),
     )
@@ -107,7 +107,7 @@ def _status(steps: list[_StepView]) -> str:
 
 
 def _facts(step: StepLog) -> list[tuple[str, str]]:
-    """What came of the step, each fact with its name."""
+    """Names and values of the facts about a step."""
     result = step.result
     if not result:
         return [("attempts so far", f"{len(step.attempts):,}")] if step.attempts else []
@@ -130,7 +130,7 @@ def _facts(step: StepLog) -> list[tuple[str, str]]:
         ("took", _duration(seconds)),
         ("speed", f"{items.get('succeeded', 0) / max(seconds, 0.001):,.1f} items/s"),
         ("ran on", f"{result.get('nodes', 0)} nodes, {result.get('processes', 0)} processes"),
-        ("started", _moment(str(result.get("started_at", "")))),
+        ("started", _readable(str(result.get("started_at", "")))),
         ("thresholds", _thresholds(result.get("thresholds") or {})),
     ]
     if result.get("values_set_to_null"):
@@ -155,8 +155,8 @@ def _thresholds(thresholds: dict[str, Any]) -> str:
     return ", ".join(bounding) or "none: failures are ignored"
 
 
-def _moment(text: str) -> str:
-    """`2026-11-24T06:26:12+00:00` as people write it."""
+def _readable(text: str) -> str:
+    """`2026-11-24T06:26:12+00:00` as `2026-11-24 06:26:12 UTC`."""
     return text.replace("T", " ").replace("+00:00", " UTC")
 
 
@@ -169,6 +169,6 @@ def _duration(seconds: float) -> str:
 
 
 def _embedded(item: Any) -> Markup:
-    r"""JSON that may stand in a `<script>`: with `<` as `\u003c`, no end tag can be in it."""
+    r"""JSON for a `<script>` element: `<` is written as `\u003c`, so that it has no end tag."""
     text = json.dumps(item, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704

@@ -1,7 +1,7 @@
 "use strict";
 
-// The charts are drawn on canvas, which no style sheet reaches: the page's colours are put in here.
-function colours_by_type() {
+// The charts are drawn on canvas, which no style sheet reaches: the page's colors are put in here.
+function colors_by_type() {
   const style = getComputedStyle(document.documentElement);
   const [ink, faint, line] = ["--ink", "--faint", "--line"].map((name) => style.getPropertyValue(name).trim());
   const axis = {
@@ -19,25 +19,25 @@ function colours_by_type() {
 }
 
 async function draw() {
-  const colours = colours_by_type();
-  const colour = (key, value) => {
-    if (value !== null && value.type === "object" && value.name in colours) {
-      value.attributes = { ...value.attributes, ...colours[value.name] };
+  const colors = colors_by_type();
+  const color = (key, value) => {
+    if (value !== null && value.type === "object" && value.name in colors) {
+      value.attributes = { ...value.attributes, ...colors[value.name] };
     }
     return value;
   };
   for (const element of document.querySelectorAll("script[data-chart]")) {
-    await Bokeh.embed.embed_item(JSON.parse(element.textContent, colour), element.dataset.chart);
+    await Bokeh.embed.embed_item(JSON.parse(element.textContent, color), element.dataset.chart);
   }
   document.documentElement.dataset.drawn = "";
 }
 
 function redraw() {
-  const colours = colours_by_type();
+  const colors = colors_by_type();
   for (const page of Bokeh.documents) {
     for (const model of page.all_models) {
-      if (model.type in colours) {
-        model.setv(colours[model.type]);
+      if (model.type in colors) {
+        model.setv(colors[model.type]);
       }
     }
   }
