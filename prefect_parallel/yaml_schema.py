@@ -2,7 +2,7 @@
 
 Reading collects all problems of a document instead of stopping at the first:
 
-    KEYS = Fields({"port": Described("Port to listen on.", POSITIVE)}, required=frozenset(["port"]))
+    KEYS = Fields({"host": Described("Host to connect to.", TEXT)}, required=frozenset(["host"]))
 
     diagnostics = Diagnostics(document)
     values = KEYS.read(document.data, (), diagnostics)
@@ -14,12 +14,11 @@ Messages, and the tables of the reference, are made from the same schemas.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from prefect_parallel.document import Date, Document, Items, KeyPath, Section, plain, shown
+from prefect_parallel.document import Document, Items, KeyPath, Section, plain, shown
 from prefect_parallel.errors import Problem, advice_for
 
 
@@ -117,25 +116,8 @@ class Scalar:
         return None
 
 
-def _is_regex(text: str) -> bool:
-    try:
-        re.compile(text)
-    except (re.error, OverflowError, RecursionError):
-        return False
-    return True
-
-
 TEXT = Scalar("text", (str,))
-# An unquoted date is allowed here.
-TIME = Scalar("a time such as 2024-01-31T00:00:00Z", (str, Date))
 BOOLEAN = Scalar("true or false", (bool,))
-COUNT = Scalar("an integer of at least 0", (int,), lambda value: value >= 0)
-POSITIVE = Scalar("an integer of at least 1", (int,), lambda value: value >= 1)
-PROBABILITY = Scalar(
-    "a number from 0.0 to 1.0, with a decimal point", (float,), lambda value: 0 <= value <= 1
-)
-REGEX = Scalar("a regular expression", (str,), _is_regex)
-DELIMITER = Scalar("one or two characters", (str,), lambda text: len(text) in (1, 2))
 
 
 def one_of(*values: str) -> Scalar:
@@ -296,12 +278,3 @@ class PlainMapping:
             diagnostics.wrong_value(value, path, self.allowed)
             return None
         return plain(value)
-
-
-class Anything:
-    """A value that is not checked, and not read."""
-
-    allowed = "anything"
-
-    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
-        return None

@@ -312,7 +312,11 @@ MISTAKES = [
     ("paths: [{file: a}]\ntransformations:\n- filter\n", "options are missing", ""),
     ("? [1]\n: 2\npaths: []\n", "the key is a list, not text", ""),
     ("paths: &a [*a, *a]\n", "undefined alias *a", ""),
-    ("paths: a.csv\n", "1:8: paths: found", "a list of file:"),
+    (
+        "paths: a.csv\n",
+        "1:8: paths: found",
+        "a list, each item a mapping with one of file, folder, pattern",
+    ),
     ("paths: []\ntransformations: [[a]]\n", "transformations.0: found", "one transformation"),
     ("", "is empty", ""),
 ]
@@ -342,7 +346,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     )
     with pytest.raises(InvalidMLTable) as refused:
         plan(str(tmp_path), type="mltable", mode=None, split=BySize())
-    assert [problem.line for problem in refused.value.problems] == [1, 1, 3, 4, 5]
+    assert sorted(problem.line or 0 for problem in refused.value.problems) == [1, 1, 3, 4, 5]
 
 
 @pytest.mark.parametrize(

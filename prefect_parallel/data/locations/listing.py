@@ -48,6 +48,9 @@ def compile_pattern(parts: Sequence[str]) -> Matchers:
     Raises:
         ValueError: A segment is not a valid pattern.
     """
+    for part in parts:
+        if _ANY_FOLDERS in part and part != _ANY_FOLDERS:
+            raise ValueError(f"invalid pattern {part!r}: ** must be a whole path segment")
     return [None if part == _ANY_FOLDERS else _matcher(part) for part in parts]
 
 

@@ -18,15 +18,15 @@ from prefect_parallel.data.mltable.transformation_schemas import (
     READ_TRANSFORMATIONS,
     TRANSFORMATIONS,
 )
-from prefect_parallel.document import Document, Items, KeyPath, Section
+from prefect_parallel.document import KeyPath, Section
 from prefect_parallel.errors import InvalidInput, InvalidMLTable, Problem
 from prefect_parallel.yaml_file import parse_document
 from prefect_parallel.yaml_schema import (
     TEXT,
-    Anything,
     Described,
     Diagnostics,
     Fields,
+    ListOf,
     PlainMapping,
     one_of,
 )
@@ -94,7 +94,15 @@ class MLTable:
                 f"{given}: cannot read its MLTable file: {error.strerror}"
             ) from error
         document = parse_document(content, location.path, InvalidMLTable, number_keys=True)
-        return _Reader(document).table(location)
+        diagnostics = Diagnostics(document)
+        read = KEYS.read(document.data, (), diagnostics)
+        transformations = tuple(read.get("transformations") or ())
+        reading = [at for at, t in enumerate(transformations) if t.name in READ_TRANSFORMATIONS]
+        for at in reading[1:]:
+            diagnostics.add(("transformations", at), "only one read_* transformation is allowed")
+        if diagnostics.problems:
+            raise InvalidMLTable(diagnostics.problems)
+        return cls(location, tuple(read["paths"]), transformations)
 
     @property
     def path(self) -> str:
@@ -169,17 +177,6 @@ class MLTable:
         return InvalidMLTable([Problem(message, self.path, entry.line, None, key, None, hint)])
 
 
-KEYS = Fields(
-    {
-        "$schema": Described("URL of a JSON schema, for editors.", TEXT),
-        "type": Described("Type of the file.", one_of("mltable")),
-        "paths": Described("List of files, folders and patterns.", Anything()),
-        "transformations": Described("List of transformations, applied in order.", Anything()),
-        "metadata": Described("Ignored.", PlainMapping()),
-        "traits": Described("Ignored.", PlainMapping()),
-    },
-    frozenset(["paths"]),
-)
 PATHS = Fields(
     {
         "file": Described("A file.", TEXT),
@@ -192,87 +189,73 @@ PATHS = Fields(
 )
 
 
-class _Reader:
-    """Reads the content of an MLTable file."""
+class _PathSchema:
+    """An entry of `paths`."""
 
-    def __init__(self, document: Document) -> None:
-        self.data = document.data
-        self.document = document
-        self.diagnostics = Diagnostics(document)
+    allowed = "a mapping with one of " + ", ".join(PATHS.fields)
 
-    def table(self, location: Location) -> MLTable:
-        KEYS.read(self.data, (), self.diagnostics)
-        entries = tuple(self._entries())
-        transformations = tuple(self._transformations())
-        if self.diagnostics.problems:
-            raise InvalidMLTable(self.diagnostics.problems)
-        return MLTable(location, entries, transformations)
+    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> PathEntry | None:
+        before = len(diagnostics.problems)
+        read = PATHS.read(value, path, diagnostics)
+        if len(diagnostics.problems) > before:
+            return None
+        if len(read) != 1:
+            diagnostics.add(path, f"expected one key, found {len(read)}", self.allowed)
+            return None
+        ((kind, text),) = read.items()
+        try:
+            _check_path(kind, text)
+        except ValueError as error:
+            hint = "use `pattern:`" if kind != "pattern" else None
+            diagnostics.add((*path, kind), str(error), hint=hint)
+        return PathEntry(kind, text, _line(path, diagnostics))
 
-    def _items(self, key: str, allowed: str) -> Iterator[tuple[KeyPath, Any]]:
-        value = self.data.get(key, Items())
-        if isinstance(value, Items):
-            yield from (((key, number), item) for number, item in enumerate(value))
-        else:
-            self.diagnostics.wrong_value(value, (key,), allowed)
 
-    def _line(self, path: KeyPath) -> int:
-        place = self.document.place(path)
-        assert place is not None
-        return place[0]
+def _check_path(kind: str, text: str) -> None:
+    if kind == "pattern":
+        compile_pattern(text.split("/"))
+    elif any(mark in text for mark in "*?"):
+        raise ValueError(f"{text!r} contains wildcards")
 
-    def _entries(self) -> Iterator[PathEntry]:
-        for path, item in self._items("paths", "a list of file:, folder: and pattern:"):
-            before = len(self.diagnostics.problems)
-            read = PATHS.read(item, path, self.diagnostics)
-            if len(self.diagnostics.problems) > before:
-                continue
-            if len(read) != 1:
-                message = f"expected one key, found {len(read)}"
-                self.diagnostics.add(path, message, "one of file, folder, pattern")
-                continue
-            ((kind, text),) = read.items()
-            self._check_path(kind, text, (*path, kind))
-            yield PathEntry(kind, text, self._line(path))
 
-    def _check_path(self, kind: str, text: str, path: KeyPath) -> None:
-        if kind != "pattern":
-            if any(mark in text for mark in "*?"):
-                self.diagnostics.add(path, f"{text!r} contains wildcards", hint="use `pattern:`")
-        elif any("**" in part and part != "**" for part in text.split("/")):
-            self.diagnostics.add(path, f"{text!r}: ** must be a whole path segment")
-        else:
-            try:
-                compile_pattern(text.split("/"))
-            except ValueError as error:
-                self.diagnostics.add(path, str(error))
+class _TransformationSchema:
+    """An entry of `transformations`: its name, or a mapping from its name to its options."""
 
-    def _transformations(self) -> Iterator[Transformation]:
-        reads = 0
-        for path, item in self._items("transformations", "a list of transformations"):
-            transformation = self._transformation(item, path)
-            if transformation is None:
-                continue
-            reads += transformation.name in READ_TRANSFORMATIONS
-            if reads == 2:
-                self.diagnostics.add(path, "only one read_* transformation is allowed")
-                reads = 0
-            yield transformation
+    allowed = "a mapping with one transformation"
 
-    def _transformation(self, item: Any, path: KeyPath) -> Transformation | None:
-        name, line = item, self._line(path)
-        if isinstance(item, Section) and len(item) == 1:
-            ((name, written),) = item.items()
+    def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Transformation | None:
+        name, line = value, _line(path, diagnostics)
+        if isinstance(value, Section) and len(value) == 1:
+            ((name, written),) = value.items()
             if name in TRANSFORMATIONS:
-                options = TRANSFORMATIONS[name].read(written, (*path, name), self.diagnostics)
+                options = TRANSFORMATIONS[name].read(written, (*path, name), diagnostics)
                 return Transformation(name, options, line)
-        elif not isinstance(item, str):
-            self.diagnostics.wrong_value(item, path, "a mapping with one transformation")
+        elif not isinstance(value, str):
+            diagnostics.wrong_value(value, path, self.allowed)
             return None
-        elif item in READ_TRANSFORMATIONS:
-            return Transformation(item, {}, line)
-        elif item in TRANSFORMATIONS:
-            allowed = TRANSFORMATIONS[item].allowed
-            self.diagnostics.add((*path, item), "options are missing", allowed)
+        elif value in READ_TRANSFORMATIONS:
+            return Transformation(value, {}, line)
+        elif value in TRANSFORMATIONS:
+            allowed = TRANSFORMATIONS[value].allowed
+            diagnostics.add((*path, value), "options are missing", allowed)
             return None
-        self.diagnostics.unknown_name(name, path, TRANSFORMATIONS)
+        diagnostics.unknown_name(name, path, TRANSFORMATIONS)
         return None
+
+
+KEYS = Fields(
+    {
+        "$schema": Described("URL of a JSON schema, for editors.", TEXT),
+        "type": Described("Type of the file.", one_of("mltable")),
+        "paths": Described("Files, folders and patterns.", ListOf(_PathSchema())),
+        "transformations": Described("Applied in order.", ListOf(_TransformationSchema())),
+        "metadata": Described("Ignored.", PlainMapping()),
+        "traits": Described("Ignored.", PlainMapping()),
+    },
+    frozenset(["paths"]),
+)
+
+
+def _line(path: KeyPath, diagnostics: Diagnostics) -> int:
+    line, _ = diagnostics.document.place(path) or (1, 1)
+    return line

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
+from prefect_parallel.document import Date
 from prefect_parallel.yaml_schema import (
     BOOLEAN,
-    COUNT,
-    DELIMITER,
-    POSITIVE,
-    PROBABILITY,
-    REGEX,
     TEXT,
-    TIME,
     Described,
     Either,
     Fields,
     ListOf,
     OneOrMore,
+    Scalar,
     ValueSchema,
     one_of,
 )
+
+
+def _is_regex(text: str) -> bool:
+    try:
+        re.compile(text)
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return True
+
+
+_COUNT = Scalar("an integer of at least 0", (int,), lambda value: value >= 0)
+_POSITIVE = Scalar("an integer of at least 1", (int,), lambda value: value >= 1)
+_PROBABILITY = Scalar(
+    "a number from 0.0 to 1.0, with a decimal point", (float,), lambda value: 0 <= value <= 1
+)
+_REGEX = Scalar("a regular expression", (str,), _is_regex)
+_DELIMITER = Scalar("one or two characters", (str,), lambda text: len(text) in (1, 2))
+# An unquoted date is allowed here.
+_TIME = Scalar("a time such as 2024-01-31T00:00:00Z", (str, Date))
 
 _COLUMN_NAMES = OneOrMore(TEXT)
 COLUMNS = Either(
     Fields(
         {
-            "pattern": Described("Columns whose names contain a match.", REGEX),
+            "pattern": Described("Columns whose names contain a match.", _REGEX),
             "invert": Described(
                 "Whether to choose all other columns instead; `false` by default.", BOOLEAN
             ),
@@ -80,12 +96,12 @@ _READ: Mapping[str, ValueSchema] = {
         "Whether to add a column `Path` with the file of each row; `false` by default.",
         BOOLEAN,
     ),
-    "partition_size": Described("Ignored: use `mini_batch_size`.", POSITIVE),
+    "partition_size": Described("Ignored: use `mini_batch_size`.", _POSITIVE),
     "path_column": Described("Name of that column.", one_of("Path")),
 }
 _INFERENCE = Fields(
     {
-        "sample_size": Described("Number of rows to infer types from; 200 by default.", POSITIVE),
+        "sample_size": Described("Number of rows to infer types from; 200 by default.", _POSITIVE),
         "column_type_overrides": Described(
             "Types of columns that are not inferred: a list of `columns` and `column_type`.",
             ListOf(
@@ -106,7 +122,7 @@ READ_TRANSFORMATIONS: Mapping[str, Described] = {
         "Delimited text such as CSV.",
         Fields(
             {
-                "delimiter": Described("Delimiter of columns; `,` by default.", DELIMITER),
+                "delimiter": Described("Delimiter of columns; `,` by default.", _DELIMITER),
                 "encoding": _ENCODING,
                 "header": Described(
                     "Where column names come from; `all_files_same_headers` by default.",
@@ -150,9 +166,9 @@ READ_TRANSFORMATIONS: Mapping[str, Described] = {
         "A Delta table; needs `prefect-parallel[delta]`.",
         Fields(
             {
-                "version_as_of": Described("Version to read; the latest by default.", COUNT),
+                "version_as_of": Described("Version to read; the latest by default.", _COUNT),
                 "timestamp_as_of": Described(
-                    "Read the version that was current at this time.", TIME
+                    "Read the version that was current at this time.", _TIME
                 ),
                 **_READ,
             }
@@ -187,14 +203,14 @@ TRANSFORMATIONS: Mapping[str, Described] = {
         ),
     ),
     "filter": Described("Keeps rows, or files, for which an expression is true.", TEXT),
-    "skip": Described("Skips a number of rows, or files.", COUNT),
-    "take": Described("Keeps a number of rows, or files, from the start.", COUNT),
+    "skip": Described("Skips a number of rows, or files.", _COUNT),
+    "take": Described("Keeps a number of rows, or files, from the start.", _COUNT),
     "take_random_sample": Described(
         "Keeps a random sample of rows, or files: the same in each run.",
         Fields(
             {
-                "probability": Described("Probability of each row to be kept.", PROBABILITY),
-                "seed": Described("Seed of the random numbers.", COUNT),
+                "probability": Described("Probability of each row to be kept.", _PROBABILITY),
+                "seed": Described("Seed of the random numbers.", _COUNT),
             },
             frozenset(["probability", "seed"]),
         ),
