@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
 import struct
@@ -152,3 +153,28 @@ def test_a_script_that_writes_to_the_socket(
     # What comes too late, too, ends the process; the next one is as good as new.
     assert None in [it.pool.run(it.mini_batches[1], attempt).error for attempt in (1, 2)]
     (it.directory.error_summary).read_text(encoding="utf-8")
+
+
+def test_the_record_of_an_earlier_attempt_is_no_answer(
+    node: NodeFactory,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    sent = tmp_path / "sent"
+    it = node(
+        f"""
+        import os
+        def init(): pass
+        def run(mini_batch):
+            if not os.path.exists({str(sent)!r}):
+                raise ValueError("fails at first")
+            socket = int(open("/proc/self/cmdline").read().split("\\0")[-2])
+            os.write(socket, open({str(sent)!r}, "rb").read())
+            return mini_batch
+        """
+    )
+    first = it.pool.run(it.mini_batches[0], 1)
+    again = dataclasses.replace(first, error=None, items=2, succeeded=2).to_json()
+    messages = framed({"event": "returned"}) + framed({"event": "done", "record": again})
+    sent.write_bytes(messages)
+    second = it.pool.run(it.mini_batches[0], 2)
+    assert "the record of another attempt" in str(second.error)
