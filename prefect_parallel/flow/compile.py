@@ -52,22 +52,22 @@ def compile_pipeline(
 
     Args:
         source: The pipeline's YAML file, or a job that was loaded or built before.
-        overrides: Values to put in place of the file's, e.g. `jobs.score.mini_batch_size=1mb`.
-        output_dir: The folder that run directories are made in; a URL: they are uploaded there.
-        name: The run directory's name; by default the display name with a time stamp.
-        resume: Whether to go on with the run of that name. A flow run that is retried does so.
-        observer: Is told how a run goes.
-        datastores: What `azureml:` names of data stand for, or the YAML file that tells; other
-            names are looked up in the Prefect server's blocks.
-        strict: Whether a compute without a block is an error; else this machine is used instead.
-        max_task_runs: Up to so many mini-batches of a step each are a task run; of more, neighbours
-            share one.
-        environment: `this`: steps run on the interpreter that runs them; `build`: those that name
-            a conda file, on one that is built from it, once.
+        overrides: Values that replace those of the file, e.g. `jobs.score.mini_batch_size=1mb`.
+        output_dir: The folder of run directories; if it is a URL, they are uploaded there.
+        name: The name of the run directory; by default the display name and the time.
+        resume: Continue the run of that name. A retried flow run is always continued.
+        observer: Callbacks for what happens in a run.
+        datastores: What `azureml:` names stand for, or the YAML file that says so. Other names are
+            looked up in the Prefect server's blocks.
+        strict: Make a compute without a block an error instead of using this machine.
+        max_task_runs: Maximum number of task runs of a step. If there are more mini-batches,
+            neighbouring ones share a task run.
+        environment: `this` runs all steps on the current interpreter, `build` builds one for each
+            step that names a conda file.
 
     Raises:
-        InvalidPipeline: The file has mistakes; all of them are named.
-        InvalidDatastores: So has that of datastores.
+        InvalidPipeline: The pipeline has mistakes; the error lists all of them.
+        InvalidDatastores: The file of datastores has mistakes.
 
     Example:
         ```python
@@ -93,7 +93,7 @@ def compile_pipeline(
 
 
 def flow_of(job: PipelineJob, options: RunOptions, observer: Observer) -> PipelineFlow:
-    """The flow of a job; Prefect calls it with the pipeline's inputs."""
+    """The flow of a pipeline; Prefect calls it with the pipeline's inputs."""
     options = replace(options, datastores=with_blocks(options.datastores))
 
     def run_pipeline(**values: Any) -> Any:
@@ -116,7 +116,7 @@ def flow_of(job: PipelineJob, options: RunOptions, observer: Observer) -> Pipeli
 
 
 def _handle(job: PipelineJob, options: RunOptions, flow_run: FlowRun) -> RunHandle:
-    # The last digits: a server gives ids that begin with the time.
+    # The last digits, because the first ones are the time.
     default = f"{default_run_name(job, flow_run.start_time)}-{str(flow_run.id)[-8:]}"
     return options.handle(options.name or default, retried=flow_run.run_count > 1)
 

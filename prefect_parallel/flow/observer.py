@@ -1,4 +1,4 @@
-"""Who is told how a run goes."""
+"""Callbacks for what happens in a run."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Is told what happens in a run; this one keeps quiet.
+    """Callbacks for what happens in a run; these do nothing.
 
-    Its methods may be called from several threads at a time, one for each step that runs.
+    Each running step has a thread of its own, so that methods may be called at the same time.
     """
 
     def waiting(self, what: str) -> None:
         """The run waits for something, e.g. `the Prefect server`."""
 
     def warned(self, text: str) -> None:
-        """Something about the run that may not be what was meant, before any step starts."""
+        """Something about the run may be a mistake. Called before any step starts."""
 
     def noted(self, step: str, text: str) -> None:
-        """Something worth knowing about a step, e.g. how much of it is reused."""
+        """A fact about a step, e.g. how many mini-batches are reused."""
 
     def command_started(self, step: str) -> None:
         """A command step runs its command."""
@@ -31,10 +31,10 @@ class Observer:
         """A parallel step is about to run its mini-batches, e.g. on `2 nodes x 4 slots`."""
 
     def step_progressed(self, step: str, progress: Progress) -> None:
-        """Some mini-batch's attempt has ended, or some time has passed."""
+        """An attempt of a mini-batch has ended, or some time has passed."""
 
     def step_joining(self, step: str, text: str) -> None:
         """A step's parts are being joined, e.g. `joining parts 300/1,500`."""
 
     def step_ended(self, step: str, end: StepResult) -> None:
-        """A step is over."""
+        """A step has ended."""

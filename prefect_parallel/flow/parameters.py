@@ -9,13 +9,13 @@ from typing import Any
 from prefect_parallel.job import Parameter
 
 TYPES: dict[str, type] = {"string": str, "integer": int, "number": float, "boolean": bool}
-"""Those of literals; data is given by its path or URL, as text."""
+"""Types of literal inputs; data is given as text, its path or URL."""
 
 
 def give_parameters(
     function: Callable[..., Any], description: str | None, parameters: Sequence[Parameter]
 ) -> None:
-    """Give a function that takes any keywords the signature that a pipeline's inputs make.
+    """Give a function of any keywords the signature and the docstring of a pipeline's inputs.
 
     Prefect reads types and defaults from the signature, descriptions from the docstring.
     """

@@ -17,25 +17,25 @@ from prefect_parallel.flow.server.server import prefect_server
 
 
 class NotAtTopLevel(PrefectParallelError):
-    """A flow cannot be deployed from its file, for no top-level name of one stands for it."""
+    """A flow cannot be deployed because it is not assigned at the top level of a file."""
 
 
 class PipelineFlow(Flow[..., None]):
-    """A flow that was compiled, not decorated.
+    """A flow that is compiled from a pipeline.
 
-    Prefect loads a deployed flow by file and name, which it takes from the decorated function. A
-    compiled flow's function stands in this package; what counts is the name that the flow has got
-    in the user's file, and that is known only once the file has been run.
+    Prefect loads a deployed flow by the file and the name of its function. The function of a
+    compiled flow is in this package; the user's file, and the name that the flow has there, are
+    known only after the file has been run.
     """
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        """As Prefect's, but where no server is configured, with one as `prefect-parallel run` has.
+        """Run the flow, with a server of its own if none is configured.
 
         Raises:
-            ServerFailed: None could be started.
+            ServerFailed: No server is configured, and none could be started.
         """
         if FlowRunContext.get() is not None:
-            # It becomes a subflow, on the server of its parent.
+            # A subflow runs on the server of its parent.
             return super().__call__(*args, **options)
         with prefect_server(_Logged()):
             return super().__call__(*args, **options)
@@ -43,16 +43,16 @@ class PipelineFlow(Flow[..., None]):
     def to_deployment(
         self, *args: Any, **options: Any
     ) -> RunnerDeployment | Coroutine[Any, Any, RunnerDeployment]:
-        """As Prefect's, to be awaited where an event loop runs.
+        """Like `Flow.to_deployment`; to be awaited if an event loop runs.
 
         Raises:
-            NotAtTopLevel: No module has the flow under a name of its own.
+            NotAtTopLevel: No module has the flow as a top-level name.
         """
         self._take_name()
         return super().to_deployment(*args, **options)
 
     async def ato_deployment(self, *args: Any, **options: Any) -> RunnerDeployment:
-        """The same; `serve` and `deploy` come by it."""
+        """The asynchronous `to_deployment`, which `serve` and `deploy` call."""
         self._take_name()
         return await super().ato_deployment(*args, **options)
 
@@ -64,8 +64,8 @@ class PipelineFlow(Flow[..., None]):
                     self.fn.__qualname__ = name
                     return
         raise NotAtTopLevel(
-            f"the flow {self.name!r} cannot be deployed: workers load it from a file, by name",
-            hint='assign it at the top level of one, as in `iris = compile_pipeline("job.yml")`',
+            f"the flow {self.name!r} cannot be deployed: workers load flows by file and name",
+            hint='assign it at the top level of a file: `iris = compile_pipeline("job.yml")`',
         )
 
 

@@ -1,4 +1,4 @@
-"""How names and tags are written in Prefect."""
+"""Names and tags for Prefect."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _REFUSED = re.compile(r"[/%&<>]")
 
 
 def prefect_name(name: str) -> str:
-    """A name for a flow or a deployment, without what Prefect refuses in one."""
+    """Replace characters that Prefect rejects in names of flows and deployments."""
     return _REFUSED.sub("-", name)
 
 
 def prefect_tags(tags: Mapping[str, object]) -> list[str]:
-    """Azure's tags have values, Prefect's have none."""
+    """Azure's tags, which have values, as Prefect's, which have none."""
     return [f"{key}:{value}" for key, value in tags.items()]

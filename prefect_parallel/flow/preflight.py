@@ -1,4 +1,4 @@
-"""What can be found wrong before anything is started."""
+"""Checks before a run starts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from prefect_parallel.job import Data, ParallelStep, ResolvedJob
 
 
 def check_names(job: ResolvedJob, datastores: Datastores) -> None:
-    """Refuse a job whose data has `azureml:` names that stand for nothing, or for another type.
+    """Check the `azureml:` names of a pipeline's inputs.
 
     Raises:
-        InvalidInput: So it is.
+        InvalidInput: A name is unknown, or an asset is of another type than the input.
     """
     for name, step in job.steps.items():
         for input_name, source in step.inputs.items():
@@ -31,11 +31,10 @@ def check_names(job: ResolvedJob, datastores: Datastores) -> None:
 
 
 def check_inputs(job: ResolvedJob, datastores: Datastores) -> None:
-    """Refuse a job that could only fail.
+    """Check the inputs of a pipeline, except those that are outputs of its steps.
 
     Raises:
-        InvalidInput: A major input cannot be read, or is empty; those that other steps make are
-            not looked at.
+        InvalidInput: A name is unknown, or a major input cannot be read or is empty.
     """
     check_names(job, datastores)
     for step in job.steps.values():

@@ -13,16 +13,16 @@ from prefect_parallel.job import ParallelStep, ResolvedJob
 THIS_MACHINE = Compute()
 
 NO_BLOCKS = {"local", "serverless"}
-"""What Azure calls a compute that nobody made: here it is this machine."""
+"""Azure ML's names for computes that need not be created: this machine."""
 
 
 @dataclass(frozen=True)
 class Computes:
-    """Where the parallel steps of a job run; command steps run where the flow does.
+    """Where the parallel steps of a pipeline run; command steps run on the driver's machine.
 
     Attributes:
-        found: Name, as a step has it, to compute.
-        missing: Names that there is no block for.
+        found: The computes, by the names that steps give.
+        missing: Names without a block.
     """
 
     found: Mapping[str, Compute] = field(default_factory=dict)
@@ -30,10 +30,10 @@ class Computes:
 
     @classmethod
     def of(cls, job: ResolvedJob) -> Computes:
-        """Look up what a job names; asks no server if it names nothing.
+        """Look up the computes of a pipeline. Without any, no server is asked.
 
         Raises:
-            ServerUnreachable: The server that would have the blocks does not answer.
+            ServerUnreachable: The server with the blocks does not answer.
         """
         names = [
             step.compute
@@ -55,7 +55,7 @@ class Computes:
 
     @property
     def warning(self) -> str | None:
-        """What to tell of those that are missing."""
+        """A warning about names without a block; None: all have one."""
         if not self.missing:
             return None
         return (
@@ -64,7 +64,7 @@ class Computes:
         )
 
     def refuse_missing(self) -> None:
-        """Raise UnknownCompute if there is a name without a block."""
+        """Raise UnknownCompute if a name has no block."""
         if not self.missing:
             return
         known = saved_block_names(Compute)
@@ -79,5 +79,5 @@ class Computes:
 
 
 def _last_part(name: str) -> str:
-    """Azure also takes `/subscriptions/.../computes/<name>`."""
+    """The name of a compute; Azure ML also accepts `/subscriptions/.../computes/<name>`."""
     return name.rpartition("/")[2]

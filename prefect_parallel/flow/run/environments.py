@@ -1,4 +1,4 @@
-"""What steps run on: the interpreter that is there, or one that is built for them."""
+"""The Python that steps run on: the current one, or one that is built for them."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ Step: TypeAlias = ParallelStep | CommandStep
 Choice: TypeAlias = Literal["this", "build"]
 
 LEFT_OUT = frozenset({"azureml-dataset-runtime"})
-"""What Azure ML's own runner is made of; it is not for the versions of pyarrow that we need."""
+"""Packages of Azure ML's own runner, which exclude the versions of pyarrow that are needed."""
 
 PYTHONS = tuple(f"3.{minor}.{patch}" for minor in range(30) for patch in range(30))
-"""All versions that there may be."""
+"""All possible versions."""
 
 _LOCAL = re.compile(r"(-e|--editable|\.{0,2}/|file:).*|.*@\s*file:.*")
 
 
 class Environments:
-    """`this`: every step runs on the interpreter of its node, whatever it asks for."""
+    """`--environment this`: steps run on the interpreter of their node."""
 
     def prepare(self, steps: Iterable[Step], observer: Observer) -> list[str]:
-        """Get ready for steps, before any of them starts.
+        """Prepare the environments of a run, before any step starts.
 
         Args:
-            steps: All of a run.
+            steps: All steps of the run.
             observer: Is told what is waited for.
 
         Returns:
-            What the user should be warned of.
+            Warnings for the user.
 
         Raises:
-            EnvironmentBuildFailed: A step cannot have what it asks for.
+            EnvironmentBuildFailed: The environment of a step cannot be built.
         """
         asked = {step.requirements for step in steps if step.requirements is not None}
         lines = dict.fromkeys(line for each in asked for line in _of_source(each))
@@ -58,16 +58,16 @@ class Environments:
         ]
 
     def of(self, step: Step) -> EnvironmentSpec | None:
-        """The environment that a step runs in; None for that of its node."""
+        """The environment that is built for a step; None: it runs in that of its node."""
         return None
 
     def interpreter(self, step: Step) -> Interpreter:
-        """What a step's command finds as `python`, on this machine."""
+        """The interpreter that is `python` in a step's command, on this machine."""
         return interpreter_for(self.of(step))
 
 
 class BuiltEnvironments(Environments):
-    """`build`: a step with a conda file runs on an interpreter that is built from it."""
+    """`--environment build`: steps with a conda file run on an interpreter built from it."""
 
     def prepare(self, steps: Iterable[Step], observer: Observer) -> list[str]:
         notes = []
@@ -83,22 +83,24 @@ class BuiltEnvironments(Environments):
 
 
 def environments(choice: Choice) -> Environments:
-    """What `--environment` means."""
+    """The environments of a run, by the value of `--environment`."""
     return BuiltEnvironments() if choice == "build" else Environments()
 
 
 def environment_of(requirements: Requirements) -> EnvironmentSpec:
-    """What to build, with what an entry process needs.
+    """The environment for a step's requirements and those of entry processes.
 
     Raises:
-        EnvironmentBuildFailed: Some requirement cannot be kept in a cache, or is for conda only.
+        EnvironmentBuildFailed: A requirement is a local package, or its version is invalid or
+            does not suit entry processes.
     """
     pip = tuple(line for line in requirements.pip if _name(line) not in LEFT_OUT)
     for line in pip:
         if _LOCAL.fullmatch(line):
             raise EnvironmentBuildFailed(
-                f"{requirements.source}: {line}: of a package on this machine nobody could tell"
-                " when it changes; put it on an index, or its modules into the code folder"
+                f"{requirements.source}: {line}: local packages cannot be cached, because changes"
+                " to them are not noticed; publish it to an index, or put its modules into the code"
+                " folder"
             )
     return EnvironmentSpec(
         _python(requirements),
@@ -123,7 +125,7 @@ def _of_source(requirements: Requirements) -> Iterator[str]:
 
 
 def _python(requirements: Requirements) -> str:
-    """The versions that will do, of those on which this package runs."""
+    """The Python versions that suit both a step and this package."""
     ours = platform.python_version()
     minor = ours.rpartition(".")[0]
     asked = requirements.python.versions if requirements.python else ()
@@ -143,13 +145,13 @@ def _python(requirements: Requirements) -> str:
 
 
 def _needed_here() -> list[str]:
-    """Requirements of this package's own that an entry process has, too."""
+    """The requirements of this package that entry processes need."""
     own = metadata.requires("prefect-parallel") or []
     return [text for text in own if _name(text) in NEEDED]
 
 
 def _name(line: str) -> str | None:
-    """The package that a line for pip names; None for other lines."""
+    """The package of a line for pip; None if the line names none."""
     try:
         return canonicalize_name(Requirement(line).name)
     except InvalidRequirement:

@@ -15,12 +15,12 @@ def major_input(step: ParallelStep) -> Data | OutputOf:
 def split_input(
     step: ParallelStep, location: str, datastores: Datastores, work_folder: str | None = None
 ) -> Plan:
-    """Split the major input of a step as the step says.
+    """Split the major input of a step into mini-batches.
 
     Args:
         step: The step.
         location: Where the input is, as a local path, URL or `azureml:` name.
-        datastores: What such names stand for.
+        datastores: What `azureml:` names stand for.
         work_folder: As for `data.plan`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The inputs and outputs of a step in a run: where they are, and what changes when they do."""
+"""The inputs and outputs of a step: where they are, and their fingerprints."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class StepData:
         step: The step.
         run: The run's directory.
         datastores: What `azureml:` names of data stand for.
-        store: Where outputs of earlier steps are read from, by nodes that may not see the
-            directory; None: the directory.
+        store: The run's copy, from which nodes that do not see the directory read outputs of
+            earlier steps; None: they read the directory.
     """
 
     step: ParallelStep | CommandStep
@@ -43,15 +43,15 @@ class StepData:
 
     @property
     def file_cache(self) -> FileCache:
-        """The copies of remote data that are made while the step runs."""
+        """Local copies of remote data, kept while the step runs."""
         return FileCache(self.directory.fetched)
 
     def values(self) -> dict[str, str]:
-        """What `inputs.x` and `outputs.x` stand for in the step's arguments, if they are data."""
+        """The values of `inputs.x` and `outputs.x` in the step's arguments, for data."""
         return self.input_values(self.file_cache) | self.output_values()
 
     def input_values(self, file_cache: FileCache) -> dict[str, str]:
-        """The same for inputs, with the place where copies of remote data are."""
+        """The values of `inputs.x`; remote data has the path of its copy in the cache."""
         return {
             f"inputs.{name}": self._as_given(source, file_cache) for name, source in self._sources()
         }
@@ -60,7 +60,7 @@ class StepData:
         return {f"outputs.{name}": str(self.directory.output(name)) for name in self.step.outputs}
 
     def to_fetch(self) -> list[Location]:
-        """The remote inputs whose local copies stand in the step's arguments, or its command."""
+        """The remote inputs of which the step's arguments or its command need a local copy."""
         step = self.step
         text = step.command if isinstance(step, CommandStep) else step.program_arguments
         named = {each.name for each in find(text) if each.form == "${{inputs.NAME}}"}
@@ -72,18 +72,18 @@ class StepData:
         return [place for place in places if place.is_remote]
 
     def local_inputs(self) -> list[str]:
-        """Paths on this machine, or on one that its nodes share with it, that the step reads."""
+        """The step's inputs that are local paths, which its nodes have to see."""
         places = [self.place(source) for _, source in self._sources()]
         return [place.path for place in places if not place.is_remote]
 
     def fingerprints(self, *, but: str | None = None) -> dict[str, str]:
-        """What changes when the inputs do, by their names.
+        """The fingerprints of the inputs, by their names.
 
         Args:
             but: The input that is left out.
 
         Raises:
-            InvalidInput: Remote data cannot be looked at.
+            InvalidInput: Remote data cannot be accessed.
         """
         return {name: self._fingerprint(source) for name, source in self._sources() if name != but}
 
@@ -114,7 +114,7 @@ class StepData:
         return self.store.join(output.relative_to(self.run.root).as_posix()).path
 
     def place(self, source: Source) -> Location:
-        """The same, once names are looked up.
+        """Where data is, after `azureml:` names are looked up.
 
         Raises:
             InvalidInput: An `azureml:` name is not known.
@@ -128,7 +128,7 @@ class StepData:
                 yield name, source
 
     def _as_given(self, source: Source, file_cache: FileCache) -> str:
-        """What a script gets: with `direct`, the URI as it stands."""
+        """What a script gets: a local path, or with `direct` the unchanged URI."""
         place = self.place(source)
         if not place.is_remote:
             return place.path
@@ -137,7 +137,7 @@ class StepData:
         return str(file_cache.path_of_input(place))
 
     def _fingerprint(self, source: Source) -> str:
-        """A URL that the script itself opens is not looked at."""
+        """The fingerprint of an input; of a `direct` URL, which the script opens, only its text."""
         place = self.place(source)
         if not place.is_remote:
             return of_data(Path(place.path))

@@ -1,4 +1,4 @@
-"""What became of a step, as its run and its observer are told."""
+"""The result of a step."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from prefect_parallel.output.job_result import Status
 
 @dataclass(frozen=True)
 class Failures:
-    """Mini-batches that failed of one root cause.
+    """Mini-batches that failed for the same reason.
 
     Attributes:
-        cause: The error, with `…` for what differs.
-        count: How many there are.
+        cause: The error, with `…` in place of what differs.
+        count: The number of mini-batches.
         example: The error of one of them.
-        repeat: What to type to run one of them again.
+        repeat: The command that runs one of them again.
     """
 
     cause: str
@@ -32,15 +32,15 @@ class Failures:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What became of a step.
+    """The result of a step.
 
     Attributes:
         status: Completed, Failed or Canceled.
-        reason: Why, in one sentence.
-        output: The aggregated output, else the folder of the step's outputs; None for neither.
-        log: The file to look into first; None if there is nowhere to write to.
-        failures: Of the mini-batches that failed, the most frequent causes first.
-        metrics_for_parent: Metrics that the pipeline's run shows, too.
+        reason: The reason, in one sentence.
+        output: The aggregated output, else the folder of outputs; None if there is neither.
+        log: The log to read first; None if no log could be written.
+        failures: Failed mini-batches by cause, the most frequent first.
+        metrics_for_parent: Metrics that are also shown for the pipeline's flow run.
     """
 
     status: Status

@@ -1,4 +1,4 @@
-"""Which requirements of an environment this interpreter does not meet."""
+"""The requirements of an environment that this interpreter does not meet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from prefect_parallel.job import CondaSpec, Requirements
 
 NOT_NEEDED = frozenset({"azureml-dataset-runtime", "mltable"})
-"""What Azure ML's own runner reads inputs with; here, this package does."""
+"""Packages with which Azure ML reads inputs, as this package does here."""
 
 CONDA_NAMES = {
     "dask-core": "dask",
@@ -24,14 +24,14 @@ CONDA_NAMES = {
     "py-xgboost": "xgboost",
     "pytorch": "torch",
 }
-"""Python packages that conda calls otherwise than PyPI does."""
+"""Conda's names of Python packages that have another name on PyPI."""
 
 
 def unmet_requirements(requirements: Requirements) -> list[str]:
-    """Each requirement that is not met, with what is there instead.
+    """List the requirements that are not met, each with the installed version.
 
-    Lines for pip that name no package (options, URLs, folders) cannot be compared, nor can conda
-    packages that are no Python packages.
+    Lines for pip that name no package (options, URLs, folders) and conda packages that are not
+    Python packages are not checked.
     """
     found = []
     if requirements.python is not None:
@@ -73,7 +73,7 @@ def _unmet(requirement: Requirement, seen: set[tuple[str, str]]) -> Iterator[str
 
 
 def _needed_by(name: str, extra: str) -> Iterator[Requirement]:
-    """What an extra of an installed package adds to its requirements."""
+    """The requirements of an extra of an installed package."""
     for text in metadata.requires(name) or ():
         needed = Requirement(text)
         marker = needed.marker
@@ -90,7 +90,7 @@ def _installed(name: str) -> str | None:
 
 
 def _any_allows(versions: tuple[str, ...], version: str) -> bool:
-    """Whether one of some constraints allows a version; one that only conda reads does."""
+    """Whether any constraint allows a version. A constraint only conda can parse allows all."""
     return not versions or any(_allows(each, version) for each in versions)
 
 

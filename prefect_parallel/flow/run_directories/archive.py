@@ -1,4 +1,4 @@
-"""A folder as one file, the same bytes for the same content; and back again."""
+"""Archives of folders, with the same bytes for the same content."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ EXECUTABLE_BITS = 0o111
 
 
 def pack(folder: Path, archive: Path) -> str:
-    """Write what is in a folder, without times and owners, as a gzipped tar file.
+    """Write the content of a folder, without times and owners, as a gzipped tar file.
 
     Args:
-        folder: Holds files and folders, and no links.
+        folder: A folder without links.
         archive: The file to write.
 
     Returns:
-        The SHA-256 of the file.
+        The SHA-256 of the archive.
     """
     with (
         archive.open("wb") as file,
@@ -32,11 +32,11 @@ def pack(folder: Path, archive: Path) -> str:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Write the content of such a file below a folder.
+    """Unpack an archive into a folder.
 
     Raises:
-        tarfile.TarError: It is none, or something in it would lie outside the folder, or be
-            anything but a file or a folder that its owner may use.
+        tarfile.TarError: The file is not an archive, or has entries that are neither files nor
+            folders, or that would be outside the folder.
     """
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")

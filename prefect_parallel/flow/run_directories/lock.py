@@ -1,4 +1,4 @@
-"""One driver for a run directory at a time."""
+"""A lock that lets one driver at a time write to a run directory."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def refuse_held(directory: RunDirectory) -> None:
 
 
 def held_since(directory: RunDirectory) -> float | None:
-    """When the process took over that holds a run directory, in seconds since the epoch.
+    """Since when a process holds a run directory, in seconds since the epoch.
 
     Returns:
-        None if it is gone, or there was none.
+        None if no process holds it.
     """
     try:
         holder = directory.lock_file.read_text()
@@ -35,7 +35,7 @@ def held_since(directory: RunDirectory) -> float | None:
 
 @contextmanager
 def hold(directory: RunDirectory) -> Iterator[None]:
-    """Keep all others off a run directory; the system lets go of it when this process dies.
+    """Lock a run directory; the system releases the lock if this process dies.
 
     Raises:
         UnusableRunDirectory: Another process holds it, or it cannot be written to.

@@ -1,7 +1,7 @@
-"""What `azureml:` names of data stand for: what a file tells, else Prefect blocks.
+"""`azureml:` names of data: from a file, else from Prefect blocks.
 
-Blocks are looked up when a name is needed that no file tells, and Prefect is imported then. What
-was found goes on its way as any other datastore: entry processes know nothing of Prefect.
+A block is looked up when a name is needed that the file does not have; only then is Prefect
+imported. What was found is passed on like any other datastore: entry processes need no Prefect.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def with_blocks(explicit: Datastores) -> Datastores:
 
 
 class _Stores(Mapping[str, Datastore]):
-    """Datastores by name; iterating, those that were asked for so far."""
+    """Datastores by name; iteration gives those that were looked up so far."""
 
     def __init__(self, explicit: Mapping[str, Datastore]) -> None:
         self._known = dict(explicit)
@@ -54,7 +54,7 @@ class _Stores(Mapping[str, Datastore]):
 
 
 class _Assets(Mapping[str, Mapping[str, Asset]]):
-    """Versions of assets by name; blocks of all are read at once, when the first is needed."""
+    """Versions of assets by name; all blocks are read when the first is needed."""
 
     def __init__(self, explicit: Mapping[str, Mapping[str, Asset]]) -> None:
         self._explicit = explicit
@@ -88,7 +88,7 @@ def _find_assets() -> dict[str, dict[str, Asset]]:
 
 @contextmanager
 def _server() -> Iterator[None]:
-    """The server that is configured; else one, as long as it is needed, with the blocks of here."""
+    """The configured server, else one for the look-up, with the blocks of this Prefect home."""
     from prefect_parallel.flow.server.server import prefect_server
 
     with prefect_server():

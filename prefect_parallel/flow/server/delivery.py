@@ -1,4 +1,4 @@
-"""Prefect sends states and logs behind the run's back; this waits until they have arrived."""
+"""Prefect sends events and logs in the background; this waits until they are sent."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 
 DELIVERY_SECONDS = 15.0
-"""A server that has not taken them by then is not there any more."""
+"""After this time the server is taken to be unreachable."""
 
 
 def deliver_events_and_logs() -> None:
-    """Send what this process still has to say to the Prefect server.
+    """Send what this process has queued for the Prefect server.
 
-    To be called before the process is ended or its server is.
+    Called before the process or its server ends.
     """
     EventsWorker.drain_all(timeout=DELIVERY_SECONDS, at_exit=False)
     APILogWorker.drain_all(timeout=DELIVERY_SECONDS, at_exit=False)

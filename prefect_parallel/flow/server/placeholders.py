@@ -1,7 +1,7 @@
-"""What `{{ prefect.blocks... }}` and `{{ prefect.variables... }}` stand for.
+"""The values of `{{ prefect.blocks... }}` and `{{ prefect.variables... }}`.
 
-Secrets are among it: the values go into the environment of processes that are about to start, and
-nowhere else.
+Some are secrets: values go into the environment of processes that are about to start, and nowhere
+else.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from prefect_parallel.job import CommandStep, ParallelStep, PipelineJob
 from prefect_parallel.job.syntax.placeholders import fill_placeholders, placeholders
 
 LISTED = 200
-"""So many variables a server lists at a time; the one that was meant is looked for among them."""
+"""The most variables that a server lists at a time, for hints about misspelt names."""
 
 _BLOCKS = "prefect.blocks."
 _VARIABLES = "prefect.variables."
 
 
 class UnknownPlaceholder(PrefectParallelError):
-    """There is no such block or variable, or nothing that text could be made of."""
+    """A block or variable does not exist, or is not a text or number."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(f"{message}; {hint}" if hint else message)
@@ -42,13 +42,13 @@ class UnknownPlaceholder(PrefectParallelError):
 
 
 def look_up(templates: Mapping[str, str]) -> dict[str, str]:
-    """The values of environment variables.
+    """Fill the placeholders of environment variables.
 
     Args:
-        templates: Variable to what stands in the pipeline.
+        templates: The values in the pipeline, by the names of the variables.
 
     Raises:
-        UnknownPlaceholder: Something is not known to the Prefect server.
+        UnknownPlaceholder: The Prefect server does not know a block or variable.
         ServerUnreachable: The server does not answer.
     """
     if not templates:
@@ -59,10 +59,10 @@ def look_up(templates: Mapping[str, str]) -> dict[str, str]:
 
 
 def check_placeholders(job: PipelineJob, steps: Iterable[ParallelStep | CommandStep]) -> None:
-    """Refuse a job that names what is not known, before anything runs.
+    """Check the placeholders of a pipeline before it runs.
 
     Raises:
-        InvalidPipeline: So it does; all of them are named.
+        InvalidPipeline: The server does not know a block or variable; the error lists all.
     """
     problems = []
     for step in steps:
@@ -81,7 +81,7 @@ async def _look_up_all(templates: Mapping[str, str]) -> dict[str, str]:
         async with get_client() as client:
             return {name: await _look_up(text, client) for name, text in templates.items()}
     except NO_ANSWER as error:
-        # Not the error's own text: it may hold what the server said.
+        # Without the text of the error, which may quote the server's answer.
         names = ", ".join(templates)
         why = f"{type(error).__name__}, when asked for environment_variables {names}"
         raise ServerUnreachable.at(PREFECT_API_URL.value(), why) from None
@@ -93,12 +93,14 @@ async def _look_up(template: str, client: PrefectClient) -> str:
         value = await _value(name, client)
         if not isinstance(value, (str, int, float, bool)):
             raise UnknownPlaceholder(
-                f"{{{{ {name} }}}} is a {type(value).__name__}, which no text can be made of",
+                f"{{{{ {name} }}}} is a {type(value).__name__}, not a text or number",
                 "name one of its values: {{ prefect.blocks.TYPE.NAME.KEY }}",
             )
         values[name] = str(value)
         if "\0" in values[name]:
-            raise UnknownPlaceholder(f"{{{{ {name} }}}} holds a NUL, which no variable can hold")
+            raise UnknownPlaceholder(
+                f"{{{{ {name} }}}} has a NUL character, which environment variables cannot have"
+            )
     return fill_placeholders(template, values)
 
 
@@ -121,7 +123,7 @@ async def _value(name: str, client: PrefectClient) -> object:
 
 
 async def _blocks(kind: str, client: PrefectClient) -> list[str]:
-    """The names of those of a type, which may not be one."""
+    """The names of all blocks of a type; none if the type does not exist."""
     try:
         found = await client.read_block_documents_by_type(kind, include_secrets=False)
     except PrefectHTTPStatusError as error:
