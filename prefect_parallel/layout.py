@@ -207,9 +207,10 @@ class RunDirectory:
             resumes: Whether it must be there already, or must not.
 
         Raises:
-            UnusableRunDirectory: So it is, or its place cannot be written to.
+            UnusableRunDirectory: The directory exists, or with `resumes` does not, or its folder
+                cannot be written to.
         """
-        if self.root.exists() and not resumes:
+        if not resumes and self.root.exists() and not self._is_empty():
             raise UnusableRunDirectory(
                 f"{self.root} exists already; choose another --name, or go on with --resume"
                 f" {self.root.name}"
@@ -223,15 +224,18 @@ class RunDirectory:
                 " choose another --output-dir"
             )
 
+    def _is_empty(self) -> bool:
+        return self.root.is_dir() and not any(self.root.iterdir())
+
     def make(self) -> None:
-        """Make the directory.
+        """Make the directory; an empty one may exist.
 
         Raises:
-            UnusableRunDirectory: As above; of two that make it at a time, one gets this.
+            UnusableRunDirectory: The directory has files, or cannot be made.
         """
         self.refuse_unusable()
         try:
-            self.root.mkdir(parents=True)
+            self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UnusableRunDirectory(f"cannot make {self.root}: {error.strerror}") from error
 
@@ -249,6 +253,11 @@ class RunDirectory:
     def token_file(self) -> Path:
         """By what it holds, a node knows that it sees this directory, and not another one."""
         return self.root / ".token"
+
+    @property
+    def flow_run_file(self) -> Path:
+        """The id of the flow run that writes to this directory."""
+        return self.root / ".flow_run"
 
     @property
     def job_file(self) -> Path:

@@ -31,6 +31,7 @@ app = App(
     help="Azure Machine Learning's parallel job on Prefect and Dask, without Azure.",
     version=versions,
     version_format="plaintext",
+    suppress_keyboard_interrupt=False,
     help_epilogue="Exit status: 0 completed, 1 failed or canceled, 2 invalid (nothing was run).",
 )
 app.register_install_completion_command(
@@ -282,6 +283,9 @@ def _status() -> int:
         status = app(result_action="return_value", exit_on_error=False)
     except CycloptsError:
         return INVALID
+    except KeyboardInterrupt:
+        print_titled(console, "Canceled", "yellow", " nothing was run")
+        return FAILED
     except InvalidFile as error:
         text = f"{error_count(error)}, nothing was run\n{error}"
         print_titled(console, "invalid:", "bold red", text)

@@ -45,7 +45,10 @@ class Display(Observer):
             known.add(cause)
 
     def step_ended(self, step: str, end: StepResult) -> None:
+        """Print why a step failed at once: the server may take long to note it."""
         self._ended.append((step, end))
+        if end.status == "Failed":
+            self._say(Text.assemble((f"{step}: failed", STYLES["Failed"]), f"  {end.reason}"))
 
     def warned(self, text: str) -> None:
         self._say(Text.assemble(("warning", "yellow"), f"  {text}"))
@@ -71,6 +74,15 @@ class Display(Observer):
             directory: The run directory.
             url_of: Maps a path in the run directory to its URL; None for a path on this machine.
         """
+        self.results(url_of)
+        if state.is_cancelled() and all(end.status != "Canceled" for _, end in self._ended):
+            self._say(Text.assemble(("Canceled", STYLES["Canceled"]), f"  {state.message}"))
+        elif not self._ended:
+            self._say(Text.assemble((state.name or "", "bold red"), f"  {state.message}"))
+        self._say(f"  run     {url_of(directory) or _short(directory)}")
+
+    def results(self, url_of: Callable[[Path], str | None]) -> None:
+        """Print the result of each step that has ended."""
         for step, end in self._ended:
             self._say(Text.assemble((end.status, STYLES[end.status]), f"  {step}: {end.reason}"))
             for failures in end.failures[:CAUSES]:
@@ -86,9 +98,11 @@ class Display(Observer):
                 self._say(f"  output  {url_of(end.output) or _short(end.output)}")
             if end.log:
                 self._say(f"  log     {url_of(end.log) or _short(end.log)}")
-        if not self._ended:
-            self._say(Text.assemble((state.name or "", "bold red"), f"  {state.message}"))
-        self._say(f"  run     {url_of(directory) or _short(directory)}")
+
+    def interrupted(self, directory: Path) -> None:
+        """Say that the run was stopped before its steps had ended."""
+        reason = f"interrupted; --resume {directory.name} continues the run"
+        self._say(Text.assemble(("Canceled", STYLES["Canceled"]), f"  {reason}"))
 
     def _say(self, text: str | Text) -> None:
         self.console.print(text, soft_wrap=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID_ERRORS
-from prefect_parallel.flow.run_options import RunOptions, default_run_name
+from prefect_parallel.flow.run_options import RunOptions
 from prefect_parallel.job import load_pipeline, resolve
 
 
@@ -52,11 +52,10 @@ def run_pipeline(
 
     ForkServer.fork()
     gc.enable()
-    name = options.name or default_run_name(job)
-    handle = options.handle(name)
-    handle.refuse_unusable()
     check_inputs(resolved, options.datastores)
-    with display() as shown, prefect_server(shown):
+    handle = options.new_handle(job)
+    name = handle.directory.root.name
+    with handle.discarded_if_empty(), display() as shown, prefect_server(shown):
         refuse_server_away()
         shown.ignored(job.ignored)
         flow = flow_of(job, replace(options, name=name), shown)
@@ -64,8 +63,10 @@ def run_pipeline(
             state = cast(State[None], flow(return_state=True))
         except KeyboardInterrupt:
             # The second Ctrl-C ends this process at once, and with it all others.
+            shown.interrupted(handle.directory.root)
             os._exit(FAILED)
         except httpx.TransportError as error:
+            shown.results(handle.url_of)
             raise ServerGone(
                 f"the Prefect server at {PREFECT_API_URL.value()} stopped answering: {error}\n"
                 f"    finished mini-batches are kept in {handle.directory.root}",
@@ -79,8 +80,9 @@ def run_pipeline(
     report_at_end(handle.directory, shown.console)
     if isinstance(failure, UploadFailed):
         raise failure
-    # Again, because the report was written after the run's own upload.
-    handle.upload()
+    if handle.directory.job_file.exists():
+        # Again, because the report was written after the run's own upload.
+        handle.upload()
     return COMPLETED if state.is_completed() else FAILED
 
 

@@ -1,4 +1,4 @@
-"""The life of a pipeline's run: its steps, each as soon as those that it depends on are done."""
+"""A run of a pipeline: each step starts as soon as the steps that it depends on have ended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from prefect_parallel.flow.prefect_names import prefect_tags
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run_directories.lock import hold
 from prefect_parallel.flow.run_directories.run_mirror import UploadFailed
-from prefect_parallel.flow.server.flow_run import is_canceled, tag_flow_run
+from prefect_parallel.flow.server.flow_run import crash_abandoned, is_canceled, tag_flow_run
 from prefect_parallel.flow.server.placeholders import check_placeholders
 from prefect_parallel.flow.steps.artifacts import show_metrics
 from prefect_parallel.flow.steps.command_step import command_step_flow
@@ -30,15 +30,15 @@ from prefect_parallel.job import ParallelStep, PipelineJob, ResolvedJob
 from prefect_parallel.layout import UnusableRunDirectory
 
 CANCEL_POLL_SECONDS = 2.0
-"""How late a cancellation from the Prefect UI is noticed."""
+"""How long it may take until a cancellation in the Prefect UI is noticed."""
 
 
 class PipelineFailed(PrefectParallelError):
-    """Some step has failed; the text says which, and why."""
+    """At least one step has failed; the text says which, and why."""
 
 
 class PipelineRun:
-    """One run of a pipeline: its steps, each as soon as those that it depends on are done."""
+    """One run of a pipeline."""
 
     def __init__(
         self,
@@ -56,24 +56,38 @@ class PipelineRun:
         self._server_is_away = False
 
     def run(self) -> State[None]:
+        try:
+            self._run_in_directory()
+        except (KeyboardInterrupt, TerminationSignal):
+            if self._run.canceled.is_set():
+                raise  # The second one, which waits for nothing.
+            self._run.canceled.set()
+        return self._state()
+
+    def _run_in_directory(self) -> None:
         self._prepare()
         if not self._run.resumes:
             self._run.directory.make()
         tag_flow_run(self._flow_run, prefect_tags(self._job.tags))
         with hold(self._run.directory):
             self._write_job()
-            # Storage that cannot be written to is found out before anything runs.
+            # Unwritable storage is found before anything runs.
             self._upload()
             try:
                 self._run_steps()
             finally:
                 self._upload()
-        return self._state()
 
     def _write_job(self) -> None:
+        """Note the pipeline and its flow run; one that was killed would seem to run for ever."""
         directory = self._run.directory
+        file = directory.flow_run_file
+        before = file.read_text() if file.exists() else ""
+        if before not in ("", str(self._flow_run)):
+            crash_abandoned(UUID(before))
         text = self._job.to_yaml(values=self._values, absolute_paths=True)
         try:
+            file.write_text(str(self._flow_run))
             directory.token_file.write_text(uuid4().hex)
             directory.job_file.write_text(text, encoding="utf-8")
         except OSError as error:
@@ -86,7 +100,7 @@ class PipelineRun:
             self._run.mirror.upload(step)
 
     def _prepare(self) -> None:
-        """Do what must go well before anything is run, or left in the run directory."""
+        """Check and build what steps need, before anything is run or written."""
         steps = self._resolved.steps.values()
         check_placeholders(self._job, steps)
         of_environments = self._run.environments.prepare(steps, self._run.observer)
@@ -112,7 +126,7 @@ class PipelineRun:
             except (KeyboardInterrupt, TerminationSignal):
                 self._run.canceled.set()
             except BaseException:
-                # A mistake of ours: no step may go on by itself.
+                # A defect of this package: no step may go on alone.
                 self._run.canceled.set()
                 raise
 
@@ -130,16 +144,19 @@ class PipelineRun:
             flow = parallel_step_flow(step, self._run)
         else:
             flow = command_step_flow(step, self._run)
-        # Prefect finds the pipeline's run, as the parent, in the context.
+        # The context has the pipeline's flow run, the parent of the step's.
         context = contextvars.copy_context()
         return threads.submit(context.run, self._run_step, name, flow)
 
     def _run_step(self, name: str, flow: Flow[[], None]) -> State[None]:
-        state = _run_flow(flow)
+        with self._run.starts.turn(name, self._run.observer):
+            if self._run.canceled.is_set():
+                return Cancelled(message="the run was canceled before the step started")
+            state = _run_flow(flow)
         try:
             self._upload(name)
         except UploadFailed as error:
-            # At the end of the run it is tried once more.
+            # The upload is tried again at the end of the run.
             self._run.observer.noted(name, str(error))
         return state
 
@@ -149,8 +166,10 @@ class PipelineRun:
         state = future.result()
         end = self._run.ended.get(name)
         if end is None and state.is_completed():
-            # A flow run that is retried does not run those of its subflows that are completed.
+            # Prefect does not run completed subflows again when it retries a flow run.
             order.done(name)
+            return
+        if end is None and state.is_cancelled():
             return
         if end is None:
             raise PrefectParallelError(f"step {name} broke off: {state.message}")
@@ -167,7 +186,7 @@ class PipelineRun:
             f"step {name}: {end.reason}" for name, end in ended.items() if end.status == "Failed"
         ]
         if failed:
-            # Raised and not returned: Prefect retries a flow only for an exception.
+            # Raised, because Prefect retries a flow only after an exception.
             raise PipelineFailed("; ".join(failed))
         if self._run.canceled.is_set():
             return Cancelled(message="the run was canceled")
@@ -175,6 +194,6 @@ class PipelineRun:
 
 
 def _run_flow(flow: Flow[[], None]) -> State[None]:
-    # The pipeline's run has a heartbeat, in this same process. To end one takes up to a second.
+    # The pipeline's run has a heartbeat in the same process. Ending one takes up to a second.
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         return flow(return_state=True)

@@ -1,4 +1,4 @@
-"""How a pipeline is run: what the command line and `compile_pipeline` leave to their user."""
+"""The options of a run, from the command line or `compile_pipeline`."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ DEFAULT_OUTPUT_DIR = "runs"
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a pipeline is run.
+    """The options of a run.
 
     Attributes:
-        output_dir: The folder that run directories are made in, or a URL.
-        name: The run directory's; None: the pipeline's title with a time stamp.
-        resumes: Whether the run of that name is gone on with.
-        datastores: What `azureml:` names of data stand for.
+        output_dir: The folder of run directories, or its URL.
+        name: The name of the run directory; None: the pipeline's title and the time.
+        resumes: Whether the run of that name is continued.
+        datastores: What `azureml:` names stand for.
         strict: Whether a compute without a block is an error.
-        max_task_runs: Up to so many mini-batches of a step are task runs of their own.
-        environment: What steps run on.
+        max_task_runs: Maximum number of task runs of a step.
+        environment: Which Python steps run on.
     """
 
     output_dir: str | Path = DEFAULT_OUTPUT_DIR
@@ -57,13 +57,26 @@ class RunOptions:
         runs = Runs.at(self.output_dir, self.datastores)
         return runs.handle(name, resumes=self.resumes or (retried and runs.has(name)))
 
+    def new_handle(self, job: PipelineJob) -> RunHandle:
+        """The run of the name that was given, else of a free one, which is taken at once.
+
+        Raises:
+            InvalidInput: The output directory is in a datastore that is not known.
+            UnusableRunDirectory: The run exists already, or cannot be resumed or written to.
+        """
+        if self.name is None:
+            return Runs.at(self.output_dir, self.datastores).reserve(default_run_name(job))
+        handle = self.handle(self.name)
+        handle.refuse_unusable()
+        return handle
+
 
 def title(job: PipelineJob) -> str:
-    """What a pipeline is called."""
+    """The display name of a pipeline, else the name of its file."""
     return job.display_name or (job.path.stem if job.path else "pipeline")
 
 
 def default_run_name(job: PipelineJob, moment: datetime | None = None) -> str:
-    """The title and the time, as a folder name on any system."""
+    """The title and the time, as a name that is valid on any file system."""
     words = re.sub(r"[^\w.-]+", "-", title(job)).strip("-.") or "run"
     return f"{words}-{moment or datetime.now():%Y%m%d-%H%M%S}"

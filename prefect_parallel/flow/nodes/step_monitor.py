@@ -132,13 +132,18 @@ def check_totals(thresholds: Thresholds, totals: Totals, mini_batches: int) -> N
     """Check the thresholds against the final counts: events may arrive late, or never.
 
     Raises:
-        StepFailed: A threshold is exceeded, or mini-batches have no part.
+        StepFailed: A threshold is exceeded, nothing succeeded, or mini-batches have no part.
     """
     exceeded = thresholds.exceeded(
         failed=totals.failed, failed_items=totals.failed_items, mini_batches=mini_batches
     )
     if exceeded and totals.first_failure:
         raise StepFailed(f"{exceeded}; the first failed with {totals.first_failure.error}")
+    if totals.failed == mini_batches and not totals.succeeded_items and totals.first_failure:
+        raise StepFailed(
+            f"none of {mini_batches} mini-batches succeeded; the first failed with"
+            f" {totals.first_failure.error}"
+        )
     if totals.mini_batches < mini_batches:
         raise StepFailed(
             f"{mini_batches - totals.mini_batches} of {mini_batches} mini-batches have no result;"

@@ -16,6 +16,7 @@ from prefect_parallel.flow.run.computes import Computes
 from prefect_parallel.flow.run.environments import Environments
 from prefect_parallel.flow.run.step_data import StepData
 from prefect_parallel.flow.run.step_result import StepResult
+from prefect_parallel.flow.run.step_starts import StepStarts
 from prefect_parallel.flow.run_directories.run_mirror import RunMirror
 from prefect_parallel.job import CommandStep, ParallelStep
 from prefect_parallel.layout import RunDirectory
@@ -34,16 +35,17 @@ class Run:
     """What all steps of a run share.
 
     Attributes:
-        directory: Where the run leaves everything.
-        observer: Is told how it goes.
-        resumes: Whether an earlier run in this directory is gone on with.
+        directory: The run directory, with an absolute path.
+        observer: Callbacks for what happens.
+        resumes: Whether an earlier run in this directory is continued.
         datastores: What `azureml:` names of data stand for.
         mirror: The directory's copy on remote storage; None: there is none.
         computes: Where steps run.
-        environments: What steps run on.
-        max_task_runs: Up to so many mini-batches of a step are task runs of their own.
-        canceled: Set when the run is to end: steps stop what they do.
-        ended: What became of the steps that are over.
+        environments: Which Python steps run on.
+        max_task_runs: Maximum number of task runs of a step.
+        starts: Whose turn it is to start.
+        canceled: Set when the run is canceled; steps stop then.
+        ended: The results of the steps that have ended.
     """
 
     directory: RunDirectory
@@ -54,11 +56,12 @@ class Run:
     computes: Computes
     environments: Environments
     max_task_runs: int
+    starts: StepStarts = field(default_factory=StepStarts)
     canceled: threading.Event = field(default_factory=threading.Event)
     ended: dict[str, StepResult] = field(default_factory=dict)
 
     def store_of(self, step: ParallelStep | CommandStep) -> Location | None:
-        """Where nodes of a step find the run if they do not see its directory; None: nowhere."""
+        """The run's copy for nodes that do not see its directory; None: nodes need none."""
         if isinstance(step, CommandStep) or self.computes.place_of(step).is_this_machine:
             return None
         return None if self.mirror is None else self.mirror.remote
@@ -67,7 +70,7 @@ class Run:
         return StepData(step, self.directory, self.datastores, self.store_of(step))
 
     def end_step(self, name: str, end: StepResult) -> State[None]:
-        """Note what became of a step; gives the final state of its flow run."""
+        """Note the result of a step, and return the final state of its flow run."""
         self.ended[name] = end
         self.observer.step_ended(name, end)
         return STATES[end.status](message=end.reason)

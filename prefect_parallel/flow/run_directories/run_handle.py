@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +36,15 @@ class RunHandle:
         self.directory.refuse_unusable(resumes=self.resumes)
         if self.resumes:
             refuse_held(self.directory)
+
+    @contextmanager
+    def discarded_if_empty(self) -> Iterator[None]:
+        """Remove the directory in the end if nothing was written to it."""
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                self.directory.root.rmdir()
 
     def upload(self) -> None:
         """Bring the copy up to date, if there is one.

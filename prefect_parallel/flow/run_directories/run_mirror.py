@@ -52,8 +52,7 @@ class RunMirror:
 
     def url_of(self, path: Path) -> str:
         """The URL at which a file or folder of the run directory is found."""
-        inside = path.absolute().relative_to(self._directory.root)
-        return self.remote.join(inside.as_posix()).path
+        return self._remote_of(path.absolute()).path
 
     def upload(self, step: str | None = None) -> None:
         """Bring the copy up to date.
@@ -84,7 +83,7 @@ class RunMirror:
         Raises:
             DownloadFailed: The storage cannot be listed.
         """
-        remote = self._remote_of(step)
+        remote = self._remote_of(step.root)
         try:
             return {path: (size, version) for path, size, version in remote.remote_path().files()}
         except OSError as error:
@@ -120,7 +119,7 @@ class RunMirror:
                 self._write_manifest(synced)
             except OSError as error:
                 raise DownloadFailed(
-                    f"{self._remote_of(step).path}: the results of nodes cannot be downloaded to"
+                    f"{self.url_of(step.root)}: the results of nodes cannot be downloaded to"
                     f" {step.root}: {error.strerror}; --resume {self._directory.root.name} goes on"
                     " with them"
                 ) from error
@@ -154,8 +153,8 @@ class RunMirror:
                 f" {error.strerror}"
             ) from error
 
-    def _remote_of(self, step: StepDirectory) -> Location:
-        return self.remote.join(step.root.relative_to(self._directory.root).as_posix())
+    def _remote_of(self, path: Path) -> Location:
+        return self.remote.join(path.relative_to(self._directory.root).as_posix())
 
     def _synced(self) -> SyncedFolder:
         """The run directory and its copy, as they were when the manifest was written."""
@@ -175,7 +174,7 @@ class RunMirror:
         """Append one node's share of a log that all nodes write to."""
         log = step.joined_log(share)
         assert log is not None
-        remote = self._remote_of(step).join(share)
+        remote = self._remote_of(step.root / share)
         log.parent.mkdir(parents=True, exist_ok=True)
         temporary = log.with_name(f".{log.name}.{uuid4().hex}")
         try:

@@ -8,6 +8,7 @@ machines must not drive the same run at a time: only the folder here is locked.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,28 @@ class Runs:
                     f" --resume {name}"
                 )
         return RunHandle(directory, resumes, mirror)
+
+    def reserve(self, name: str) -> RunHandle:
+        """A new run of a name that no other run has; its empty directory is made at once.
+
+        Args:
+            name: The name; if it is taken, a number is appended.
+
+        Raises:
+            UnusableRunDirectory: The directory cannot be made.
+        """
+        for number in itertools.count(1):
+            free = name if number == 1 else f"{name}-{number}"
+            try:
+                self._directory(free).root.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                root = self._directory(free).root
+                raise UnusableRunDirectory(f"cannot make {root}: {error.strerror}") from error
+            if not self._is_remote(free):
+                return self.handle(free, resumes=False)
+        raise AssertionError("there is always a free number")
 
     def _directory(self, name: str) -> RunDirectory:
         return RunDirectory(self.folder / name)

@@ -1,4 +1,4 @@
-"""The pipeline's flow run, as the Prefect server has it. A run does not depend on its answers."""
+"""The flow run of a pipeline on the Prefect server, whose answers a run does not depend on."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import get_client
-from prefect.exceptions import PrefectHTTPStatusError
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.states import Crashed
 
 NO_ANSWER = (httpx.HTTPError, PrefectHTTPStatusError)
-"""What Prefect's client raises when the server does not answer as it should."""
+"""What Prefect's client raises if the server cannot be reached, or answers with an error."""
 
 
 @contextmanager
 def asking_once() -> Iterator[None]:
-    """Do not insist: Prefect would try for a minute to reach a server that is away."""
+    """Do not retry requests. By default Prefect retries for a minute if a server is unreachable."""
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
         yield
 
 
 def is_canceled(flow_run: UUID) -> bool | None:
-    """Whether somebody has canceled it in the Prefect UI, with no worker there to hear that.
+    """Whether it was canceled in the Prefect UI, which only workers are told of.
 
     Returns:
         None if the server does not answer.
@@ -36,8 +38,23 @@ def is_canceled(flow_run: UUID) -> bool | None:
     return state is not None and (state.is_cancelling() or state.is_cancelled())
 
 
+def crash_abandoned(flow_run: UUID) -> None:
+    """Set a flow run and its subflows to Crashed that still run though their process is gone."""
+    subflows = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[flow_run]))
+    message = "its process was gone when the run was resumed"
+    try:
+        with get_client(sync_client=True) as client:
+            found = [client.read_flow_run(flow_run)]
+            found += client.read_flow_runs(flow_run_filter=subflows)
+            for each in found:
+                if each.state is not None and not each.state.is_final():
+                    client.set_flow_run_state(each.id, Crashed(message=message), force=True)
+    except (ObjectNotFound, *NO_ANSWER):
+        return  # Another server's, or deleted.
+
+
 def tag_flow_run(flow_run: UUID, tags: Sequence[str]) -> None:
-    """Add tags to those that it has."""
+    """Add tags to a flow run."""
     if not tags:
         return
     try:

@@ -142,21 +142,9 @@ def _started(observer: Observer) -> Iterator[str]:
 def server_command(port: int) -> list[str]:
     """The command that runs a server on this machine, in the foreground."""
     return [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "--app-dir",
-        str(prefect.__module_path__.parent),
-        "--factory",
-        "prefect.server.api.server:create_app",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--log-level",
-        "error",
-        "--lifespan",
-        "on",
+        *(sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"),
+        *("--app-dir", str(prefect.__module_path__.parent)),
+        *("--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"),
     ]
 
 

@@ -42,6 +42,7 @@ def command_step_flow(step: CommandStep, run: Run) -> Flow[[], None]:
     """The flow that runs one command step."""
 
     def run_step() -> Any:
+        run.starts.started(step.name)
         return run.end_step(step.name, _CommandStep(step, run).run())
 
     return Flow(

@@ -51,6 +51,7 @@ def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
     on_dask = ThisMachine(nodes, slots) if compute.is_this_machine else cluster_of(compute, request)
 
     def run_step() -> Any:
+        run.starts.started(step.name)
         return run.end_step(step.name, _ParallelStep(step, run, nodes, slots).run())
 
     return Flow(

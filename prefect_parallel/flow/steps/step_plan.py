@@ -16,6 +16,7 @@ from pathlib import Path
 
 from prefect_parallel.data import MiniBatch, Plan
 from prefect_parallel.entry.config import EntryConfig
+from prefect_parallel.flow.nodes.step_monitor import StepCanceled
 from prefect_parallel.flow.run.major_input import major_input, split_input
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_data import aggregated_output
@@ -68,6 +69,7 @@ def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
 
     Raises:
         InvalidInput: The input cannot be split.
+        StepCanceled: The run was canceled meanwhile.
     """
     data = run.data_of(step)
     directory = data.directory
@@ -78,23 +80,23 @@ def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
     data.make_outputs()
     directory.parts.mkdir(parents=True, exist_ok=True)
     take_snapshot(step.code, directory.code, leave_out=run.directory.all_runs)
-    return _write_plan(planned, _config(step, run, planned, slots), directory, resumes=run.resumes)
+    return _write_plan(planned, _config(step, run, planned, slots), run, directory)
 
 
-def _write_plan(
-    planned: Plan, config: EntryConfig, directory: StepDirectory, *, resumes: bool
-) -> StepPlan:
+def _write_plan(planned: Plan, config: EntryConfig, run: Run, directory: StepDirectory) -> StepPlan:
     """Write the plan file, and compare each mini-batch with the part it may have."""
     work = Work()
     reasons: Counter[str] = Counter()
     is_to_do = bytearray()
     with atomic_write(directory.plan) as file:
         for mini_batch in planned.mini_batches:
+            if run.canceled.is_set():
+                raise StepCanceled("the run was canceled")
             descriptor = mini_batch.to_text()
             data = of_text(descriptor)
             file.write(f'{{"fingerprint": "{data}", "mini_batch": {descriptor}}}\n'.encode())
             part = directory.part(mini_batch.index)
-            reason = _reason_to_run(part, data, config.fingerprint) if resumes else NOT_RUN
+            reason = _reason_to_run(part, data, config.fingerprint) if run.resumes else NOT_RUN
             is_to_do.append(reason is not None)
             if reason is not None:
                 work.add(mini_batch)

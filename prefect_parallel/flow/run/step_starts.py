@@ -1,0 +1,43 @@
+"""The steps of a run start one after another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect_parallel.flow.observer import Observer
+
+PATIENCE_SECONDS = 5.0
+"""How long a step waits for its turn before the user is told."""
+
+
+class StepStarts:
+    """Lets one step at a time create its flow run; afterwards they run side by side.
+
+    Creating a flow run takes several writes to the Prefect server's database. SQLite has a single
+    writer: if many steps start at the same time, the server answers 503 (database is locked), and
+    Prefect's client pauses for up to a minute before it tries again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._starting: str | None = None
+
+    @contextmanager
+    def turn(self, step: str, observer: Observer) -> Iterator[None]:
+        """Wait until no other step is starting; ends when the step has started, or ended."""
+        if not self._lock.acquire(timeout=PATIENCE_SECONDS):
+            observer.waiting(f"step {self._starting} to start, before step {step} does")
+            self._lock.acquire()
+        self._starting = step
+        try:
+            yield
+        finally:
+            self.started(step)
+
+    def started(self, step: str) -> None:
+        """Let the next step start."""
+        if self._starting == step:
+            self._starting = None
+            self._lock.release()

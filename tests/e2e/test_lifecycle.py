@@ -1,0 +1,111 @@
+"""How runs start, side by side, and end: interrupted, killed, or with nothing that succeeded."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from prefect_parallel.flow.run_directories.runs import Runs
+from tests.e2e.conftest import Pipeline
+from tests.waiting import wait_until
+
+WORKS = "def init(): pass\ndef run(mini_batch): return mini_batch\n"
+
+SLEEPS = """
+    import time
+    def init(): pass
+    def run(mini_batch):
+        open("started", "w").close()
+        time.sleep(60)
+        return mini_batch
+"""
+
+
+def flow_run(server: str, run: str) -> Any:
+    return httpx.get(f"{server}/flow_runs/{run}", timeout=60).json()
+
+
+def subflows(server: str, run: str) -> Any:
+    wanted = {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}}
+    return httpx.post(f"{server}/flow_runs/filter", json=wanted, timeout=60).json()
+
+
+def id_of(it: Pipeline) -> str:
+    return (it.folder / "runs/run/.flow_run").read_text()
+
+
+def test_two_runs_of_one_name_are_numbered(tmp_path: Path) -> None:
+    runs = Runs.at(tmp_path / "runs")
+    names = [runs.reserve("scores-1").directory.root.name for _ in range(3)]
+    assert names == ["scores-1", "scores-1-2", "scores-1-3"]
+
+
+@pytest.mark.parametrize("body", ["raise ValueError('bad file')", "pass", "yield mini_batch"])
+def test_a_step_in_which_nothing_succeeds_has_failed(pipeline: Any, body: str) -> None:
+    it = pipeline(f"def init(): pass\ndef run(mini_batch):\n    {body}\n", files=2)
+    said = it.run(expect=1)
+    assert "none of 2 mini-batches succeeded; the first failed with" in said
+    assert it.result["status"] == "Failed"
+    assert not it.output.exists()
+
+
+def test_steps_side_by_side_start_one_after_another(pipeline: Any, server: str) -> None:
+    it = pipeline("")
+    step = {"type": "command", "command": "sleep 1", "environment": "azureml:any:1"}
+    it.file.write_text(
+        yaml.safe_dump({"type": "pipeline", "jobs": {f"s{n}": step for n in range(8)}})
+    )
+    it.run()
+    runs = sorted(subflows(server, id_of(it)), key=lambda run: run["created"])
+    assert len(runs) == 8
+    created, started = (
+        [datetime.fromisoformat(run[key].replace("Z", "+00:00")) for run in runs]
+        for key in ("created", "start_time")
+    )
+    assert all(before < after for before, after in zip(started, created[1:], strict=False))
+    ended = [datetime.fromisoformat(run["end_time"].replace("Z", "+00:00")) for run in runs]
+    assert started[1] < ended[0], "they run side by side"
+
+
+def test_the_flow_runs_of_a_killed_run_are_crashed_when_it_is_resumed(
+    pipeline: Any, server: str
+) -> None:
+    it = pipeline(SLEEPS, files=1)
+    process = it.start()
+    wait_until(lambda: list(it.folder.rglob("started")))
+    before = id_of(it)
+    process.kill()
+    process.wait(30)
+    wait_until(lambda: not it.left_over(), 60)
+    assert flow_run(server, before)["state_type"] == "RUNNING"
+    (it.folder / "code/script.py").write_text(WORKS)
+    process = it.start("--resume", "run")
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert id_of(it) != before
+    assert flow_run(server, before)["state_type"] == "CRASHED"
+    assert [run["state_type"] for run in subflows(server, before)] == ["CRASHED"]
+
+
+def test_ctrl_c_while_inputs_are_checked(pipeline: Any) -> None:
+    it = pipeline(WORKS)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/data"
+        it.change("jobs.step.inputs.files.path", url)
+        process = it.start()
+        silent.settimeout(90)
+        silent.accept()
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=30)
+    assert process.returncode == 1, said
+    assert said.strip().splitlines()[-1].startswith("Canceled"), said
+    assert "Traceback" not in said
+    assert not it.left_over()
+    assert not (it.folder / "runs/run").exists()
