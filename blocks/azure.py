@@ -13,10 +13,10 @@ ACCOUNT = {
     "account_key": os.environ["AZURE_STORAGE_ACCOUNT_KEY"],
 }
 
-# The name that a workspace gives its first datastore; the block is workspaceblobstore.
+# Default datastore of a workspace.
 workspaceblobstore = Datastore(url="abfs://azureml", storage_options=ACCOUNT)
 
-# Runs go there with `--output-dir azureml://datastores/runs/paths/nightly`.
+# For runs, with `--output-dir azureml://datastores/runs/paths/nightly`.
 runs = Datastore(url="abfs://runs", storage_options=ACCOUNT)
 
 iris = DataAsset(
@@ -26,7 +26,7 @@ iris = DataAsset(
     path="azureml://datastores/workspaceblobstore/paths/iris",
 )
 
-# A Dask cluster for each step, with as many pods as it has instances.
+# A Dask cluster for each step, with a pod for each instance.
 cpu_cluster = Compute(
     cluster_class="dask_kubernetes.operator.KubeCluster",
     cluster_kwargs={

@@ -1,4 +1,4 @@
-"""Scores the rows of a table, as a flow that can be deployed."""
+"""A deployable flow that scores the rows of a table."""
 
 from pathlib import Path
 

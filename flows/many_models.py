@@ -1,4 +1,4 @@
-"""Trains one sales model for each brand in each store, as a flow that can be deployed."""
+"""A deployable flow that trains a sales model for each brand in each store."""
 
 from pathlib import Path
 

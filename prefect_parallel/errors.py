@@ -23,6 +23,11 @@ def did_you_mean(word: str, known: Collection[str]) -> str | None:
     return f"did you mean {by_folded[matches[0]]}?" if matches else None
 
 
+def counted(count: int, noun: str) -> str:
+    """E.g. `1 node`, `3 nodes`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 class Advice(TypedDict):
     """Arguments of an error: what is allowed, and what to do."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from prefect_parallel.errors import InvalidFile, PrefectParallelError
+from prefect_parallel.errors import InvalidFile, PrefectParallelError, counted
 
 
 def plain_console(*, stderr: bool = False) -> Console:
@@ -22,8 +22,7 @@ def print_titled(console: Console, title: str, style: str, text: str) -> None:
 
 def error_count(error: PrefectParallelError) -> str:
     """E.g. `1 error`, `3 errors`."""
-    count = len(error.problems) if isinstance(error, InvalidFile) else 1
-    return f"{count} error{'s' if count > 1 else ''}"
+    return counted(len(error.problems) if isinstance(error, InvalidFile) else 1, "error")
 
 
 def ignored_keys(keys: Sequence[str]) -> str:

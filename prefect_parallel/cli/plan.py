@@ -11,6 +11,7 @@ from prefect_parallel.cli.console import ignored_keys, plain_console
 from prefect_parallel.cli.datastores import known_datastores
 from prefect_parallel.data import Datastores, MiniBatch
 from prefect_parallel.entry.gpus import default_slots
+from prefect_parallel.errors import counted
 from prefect_parallel.flow.run.major_input import major_input, split_input
 from prefect_parallel.flow.run.unmet_requirements import unmet_requirements
 from prefect_parallel.job import CommandStep, Data, ParallelStep, load_pipeline, resolve
@@ -55,7 +56,7 @@ def _parallel(step: ParallelStep, datastores: Datastores) -> Iterator[tuple[str,
     slots = step.max_concurrency_per_instance or default_slots()
     if step.requirements is not None and (lines := unmet_requirements(step.requirements)):
         yield "environment", f"this interpreter does not meet {', '.join(lines)}"
-    nodes = f"{step.instance_count} node{'s' if step.instance_count > 1 else ''}"
+    nodes = counted(step.instance_count, "node")
     yield "slots", f"{step.instance_count * slots}: {nodes} x {slots}"
     yield "attempts", f"up to {1 + step.max_retries} per mini-batch, {step.timeout} s each"
     yield "thresholds", _thresholds(step)

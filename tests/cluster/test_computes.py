@@ -41,7 +41,7 @@ def test_a_compute_without_a_block(tmp_path: Path, server: str) -> None:
         "--strict", "--output-dir", "others", "--set", "jobs.step.resources.instance_count=2"
     )
     assert "Compute" not in said
-    assert "on 1 nodes x 2 slots" in said
+    assert "on 1 node x 2 slots" in said
 
 
 def test_no_server_is_asked_about_a_pipeline_that_names_no_compute(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_gpus_that_are_not_used(
     it.file.write_text(yaml.safe_dump(job))
     Compute(gpus_per_instance=1).save(name)
     said = it.run()
-    assert "on 1 nodes x 1 slots" in said
+    assert "on 1 node x 1 slot" in said
     assert it.output.read_text() == "0\n" * 8
     Compute(gpus_per_instance=0).save(name, overwrite=True)
     it.run("--output-dir", "others")

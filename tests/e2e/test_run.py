@@ -355,9 +355,7 @@ def test_in_a_terminal_one_live_line_and_a_summary(pipeline: Any) -> None:
     assert process.wait(timeout=30) == 0, said.decode()
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.decode())
     assert "waiting for step: the Dask cluster" in text
-    assert re.search(
-        r"step on 1 nodes x 2 slots .* 2/4 mini-batches, \d+ files/s, 0:0\d left", text
-    )
+    assert re.search(r"step on 1 node x 2 slots .* 2/4 mini-batches, \d+ files/s, 0:0\d left", text)
     assert "Traceback" not in text
     assert "telemetry" not in text
     end = text.split("Completed  step: 4 of 4 mini-batches succeeded")[1].splitlines()

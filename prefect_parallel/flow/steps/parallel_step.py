@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.flows import Flow
 
 from prefect_parallel.entry.gpus import default_slots
-from prefect_parallel.errors import PrefectParallelError, os_error_text
+from prefect_parallel.errors import PrefectParallelError, counted, os_error_text
 from prefect_parallel.flow.nodes.cluster import ThisMachine, cluster_of
 from prefect_parallel.flow.nodes.node_lease import NodeRequest
 from prefect_parallel.flow.nodes.nodes import assemble_nodes, open_nodes
@@ -85,7 +85,9 @@ class _ParallelStep:
             if self._run.resumes:
                 collect_earlier_results(self._step, self._run)
             plan = plan_step(self._step, self._run, self._slots)
-            progress = self._reporter.planned(plan, f"{self._nodes} nodes x {self._slots} slots")
+            progress = self._reporter.planned(
+                plan, f"{counted(self._nodes, 'node')} x {counted(self._slots, 'slot')}"
+            )
             if plan.work.mini_batches:
                 self._discard_output()
                 self._map(plan, progress)
