@@ -172,7 +172,7 @@ class Trigger(Model):
             allowed = "frequency: day, week or month"
             refuse("schedule", Refused(found, allowed=allowed))
         for name in _REQUIRED[self.type]:
-            if getattr(self, name) is None:
+            if getattr(self, name) is None and name not in self.broken:
                 refuse(name, Refused("the key is missing"))
         start, end = self.local(self.start_time), self.local(self.end_time)
         if start and end and end <= start:

@@ -249,3 +249,10 @@ def test_a_schedule_that_is_over(api: Api, folder: Path) -> None:
     (folder / "schedule.yml").write_text(over)
     said = api.command("deploy", "--schedule", folder / "schedule.yml", expect=2)
     assert "the schedule starts no run" in said
+
+
+def test_a_key_that_is_broken_is_not_missing(folder: Path) -> None:
+    with pytest.raises(InvalidFile) as raised:
+        load(folder, WEEKLY.replace("interval: 1", "interval: 0"))
+    assert [problem.key for problem in raised.value.problems] == ["trigger.interval"]
+    assert raised.value.problems[0].message == "found the number 0"

@@ -194,6 +194,7 @@ def test_a_job_without_mistakes(folder: Folder) -> None:
         ("files: {type: uri_folder, path: ./data}", "files:"),
         ("files: {type: uri_folder, path: ./data}", "files: {type: uri_fodler, path: ./nowhere}"),
         ("rows: {type: uri_file}", "rows: {type: file}"),
+        ("rows: {type: uri_file}", "rows: {type: uri_file, name: a b, version: 1}"),
         ("      environment: azureml:any:1\n", "      environment:\n"),
         ("    command: cp", "    comand: cp"),
     ],

@@ -92,6 +92,7 @@ class Model:
 
     Attributes:
         given: The names of the attributes that were given, in order.
+        broken: The names of the keys whose values could not be read.
     """
 
     allowed: ClassVar[str] = "a mapping"
@@ -115,6 +116,7 @@ class Model:
 
     def __init__(self, **values: Any) -> None:
         self.given = list(values)
+        self.broken: set[str] = set()
         for name, each in self.all_keys().items():
             object.__setattr__(self, name, values[name] if name in values else each.absent())
 
@@ -148,7 +150,7 @@ class Model:
             found = {
                 name: _declared(cls, name, annotation)
                 for name, annotation in get_type_hints(cls, include_extras=True).items()
-                if get_origin(annotation) is not ClassVar and name != "given"
+                if get_origin(annotation) is not ClassVar
             }
             for declared in cls._declared:
                 found = {**declared(), **found}
@@ -164,12 +166,8 @@ class Model:
             diagnostics.wrong_value(value, path, cls.allowed)
             return None
         model = cls(**cls.read_keys(value, path, diagnostics))
-
-        def refuse(name: str, refused: Refused) -> None:
-            if (*path, name) not in diagnostics.broken:
-                diagnostics.refuse((*path, name), refused)
-
-        model.check(refuse)
+        model.broken = {str(each[-1]) for each in diagnostics.broken if each[:-1] == path}
+        model.check(lambda name, refused: diagnostics.refuse((*path, name), refused))
         return model
 
     @classmethod

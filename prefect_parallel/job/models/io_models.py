@@ -102,7 +102,7 @@ class Output(Model):
     version: LooseText | None = None
 
     def check(self, refuse: Callable[[str, Refused], None]) -> None:
-        if self.version is not None and self.name is None:
+        if self.version is not None and self.name is None and "name" not in self.broken:
             hint = "give it a name, too: name: NAME"
             refuse("version", Refused("found a version without a name", hint=hint))
 
