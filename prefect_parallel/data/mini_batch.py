@@ -1,4 +1,4 @@
-"""What of the major input one call of `run` gets: where it lies, never the data itself."""
+"""Descriptors of mini-batches: where the data is, never the data itself."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# An encoder of its own: `json.dumps` makes one for each call with sorted keys.
+# With sorted keys, `json.dumps` would create an encoder for each call.
 _encode = json.JSONEncoder(sort_keys=True).encode
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of the input as it was at planning.
+    """A file of the input, as it was when the mini-batches were planned.
 
     Attributes:
-        path: Absolute, or a URL.
-        size: In bytes; None if it could not be looked at (a dangling link, no permission).
-        version: What changes with the content: nanoseconds since the epoch, the ETag of a remote
-            file; None likewise. Takes part in a descriptor so that resuming a run sees changed
-            data.
+        path: Absolute path or URL.
+        size: In bytes; None if it is unknown (a dangling link, no permission).
+        version: Modification time in nanoseconds, or the ETag of a remote file; None if it is
+            unknown. It is part of the descriptor so that a resumed run detects changed data.
     """
 
     path: str
@@ -39,12 +38,12 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of one file.
+    """A range of one file.
 
     Attributes:
         file: The file.
-        start: First byte (delimited, JSON lines) or row (Parquet, Delta) of the stretch.
-        stop: The one behind its last; None: up to the end of the file.
+        start: First byte (delimited, JSON lines) or row (Parquet, Delta).
+        stop: End of the range, exclusive; None: the end of the file.
         row_offsets: For each transformation of the table that counts rows (`skip`, `take`,
             `take_random_sample`): how many rows of the table reach it before this piece's.
     """
@@ -75,10 +74,10 @@ class MiniBatch:
     """The descriptor of a mini-batch.
 
     Attributes:
-        index: 0-based place among the mini-batches of the step.
-        pieces: In the order of the input.
-        unit: What the pieces' `start` and `stop` count: `files`, `bytes` or `rows`.
-        partition_key_value: Key to value, when split by key.
+        index: Index from 0, in the order of the input.
+        pieces: The ranges of files that it consists of.
+        unit: Unit of the pieces' `start` and `stop`: `files`, `bytes` or `rows`.
+        partition_key_value: Value of each key, if the input is split by key.
     """
 
     index: int
@@ -87,7 +86,7 @@ class MiniBatch:
     partition_key_value: Mapping[str, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object of some hundred bytes."""
+        """The descriptor as a JSON object of a few hundred bytes."""
         value: dict[str, Any] = {
             "index": self.index,
             "unit": self.unit,
@@ -98,7 +97,7 @@ class MiniBatch:
         return value
 
     def to_text(self) -> str:
-        """The JSON object as one line; equal descriptors have equal text."""
+        """The JSON object as one line; equal descriptors have equal texts."""
         return _encode(self.to_json())
 
     @classmethod
@@ -123,7 +122,7 @@ class MiniBatch:
         if not self.pieces:
             return "no files"
         first = self.pieces[0]
-        # repr(): a file's name may hold a line break.
+        # repr(): the name of a file may contain a line break.
         name = repr(os.path.basename(first.file.path))[1:-1]  # noqa: PTH119
         if len(self.pieces) > 1:
             return f"{len(self.pieces)} files, first {name}"

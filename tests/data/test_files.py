@@ -65,7 +65,7 @@ def test_a_single_file(tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_an_empty_input(tmp_path: Path) -> None:
     write(tmp_path, ".hidden")
-    with pytest.raises(EmptyInput, match="nothing to split"):
+    with pytest.raises(EmptyInput, match="the input is empty"):
         plan(str(tmp_path), type="uri_folder", mode=None, split=BySize())
 
 

@@ -1,4 +1,4 @@
-"""Mini-batches of all rows, or files, with the same values of some columns."""
+"""Splits by key: each mini-batch has all rows, or files, with the same values of some columns."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from prefect_parallel.data.mini_batch import MiniBatch, Piece
 from prefect_parallel.data.transformations.path_columns import PathColumns
 from prefect_parallel.errors import InvalidInput, did_you_mean
 
-# The values of the keys, as text; None is a null.
+# The values of the keys as text; None is null.
 Key = tuple[str | None, ...]
 
 
 def check_keys(name: str, keys: Sequence[str], columns: Iterable[str]) -> None:
-    """Makes sure that all keys are columns.
+    """Checks that all keys are columns.
 
     Raises:
         InvalidInput: One is not, or stands there twice.
@@ -32,7 +32,7 @@ def check_keys(name: str, keys: Sequence[str], columns: Iterable[str]) -> None:
 
 
 def key_of_path(path_columns: PathColumns, keys: Sequence[str]) -> Callable[[str], Key]:
-    """A function from a file's path to the values of keys that the path gives."""
+    """A function from the path of a file to the values of the keys, which the path determines."""
 
     def key(path: str) -> Key:
         columns = path_columns.of(path)
@@ -42,14 +42,14 @@ def key_of_path(path_columns: PathColumns, keys: Sequence[str]) -> Callable[[str
 
 
 def key_value(keys: Sequence[str], key: Key) -> Mapping[str, str]:
-    """What the entry script gets; a null is an empty text there."""
+    """The `partition_key_value` of a mini-batch, in which null is an empty text."""
     return {name: value or "" for name, value in zip(keys, key, strict=True)}
 
 
 def group_pieces(
     pieces: Iterable[Piece], keys: Sequence[str], key_of: Callable[[str], Key], unit: str
 ) -> Iterator[MiniBatch]:
-    """One mini-batch for each key, in the order in which the keys first appear."""
+    """Yields a mini-batch for each key, in order of first appearance."""
     groups: dict[Key, list[Piece]] = {}
     for piece in pieces:
         groups.setdefault(key_of(piece.file.path), []).append(piece)

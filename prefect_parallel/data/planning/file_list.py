@@ -1,4 +1,4 @@
-"""The files that an MLTable names, after the transformations that work on them."""
+"""The files of an MLTable, after the transformations of the list of files."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _NUMBER = HIDDEN + "number"
 
 
 class FileList:
-    """The files, in their order; iterated from the start each time."""
+    """The files in order. Each iteration lists them anew."""
 
     def __init__(self, table: MLTable) -> None:
-        """Takes the table that lists them.
+        """Checks the transformations of a table.
 
         Raises:
             InvalidMLTable: One of its transformations cannot be made.
@@ -48,14 +48,14 @@ class FileList:
             yield from files
 
     def to_pandas(self) -> pd.DataFrame:
-        """The column `Path`, and those that transformations add."""
+        """A DataFrame with the column `Path` and those that transformations add."""
         batches = [batch for _, batch in self.batches()]
         columns = {n: c for n, c in join(batches).columns.items() if n != _NUMBER}
         frame: pd.DataFrame = pa.table(columns).to_pandas()
         return frame
 
     def batches(self) -> Iterator[tuple[list[File], RowBatch]]:
-        """Files, some at a time, and the table that they are: `Path` and what the paths give.
+        """Yields batches of files, each with the rows `Path` and the columns that paths determine.
 
         Raises:
             InvalidInput: A transformation does not fit the files.

@@ -1,4 +1,4 @@
-"""Grouping a table by the values of its columns, when it may be larger than memory.
+"""Groups a table, which may be larger than memory, by the values of its columns.
 
 Rows are read once, in order, and written to buckets, all rows of a key to the same one; then each
 bucket is sorted by key. A mini-batch is a range of rows of a bucket.
@@ -33,21 +33,21 @@ from prefect_parallel.data.reading.table_reader import TableReader
 from prefect_parallel.data.reading.table_recipe import TableRecipe
 from prefect_parallel.data.transformations.transforms import HIDDEN
 
-# How much is read at a time, and how much of the input a bucket should hold: it is sorted in
-# memory.
+# The size of the pieces that are read, and the part of the input that a bucket should hold: it is
+# sorted in memory.
 _READ_BYTES = 8 * 1024 * 1024
 _BUCKET_BYTES = 64 * 1024 * 1024
 _MOST_BUCKETS = 256
 
 _INDEX = "index.jsonl"
 _NOTES = "notes.json"
-# The place of a row in the table, while it lies in a bucket.
+# The column with the position of a row in the table, in a bucket.
 _NUMBER = HIDDEN + "number"
 
 
 @dataclass(frozen=True)
 class _Group:
-    """The rows of one key: where they lie, and the number of the first in the table."""
+    """The rows of one key in a bucket, and the position of the first one in the table."""
 
     first: int
     key: Key
@@ -58,11 +58,11 @@ class _Group:
 
 @dataclass(frozen=True)
 class Grouping:
-    """A table that lies sorted by key in a folder.
+    """A table in a folder, sorted by key.
 
     Attributes:
-        recipe: How it is read.
-        notes: What it cost, and which values did not fit.
+        recipe: How the table is read.
+        notes: Remarks about the cost, and about values that did not fit their column.
     """
 
     folder: Path
@@ -72,7 +72,7 @@ class Grouping:
 
     @classmethod
     def make(cls, plan: TablePlan, keys: tuple[str, ...], work_folder: Path) -> Grouping:
-        """Groups a table, unless the folder holds that already.
+        """Groups a table, unless the folder has the result already.
 
         Args:
             plan: The table.
@@ -103,14 +103,14 @@ class Grouping:
                 bucket, start, stop, *key = json.loads(line)
                 if bucket not in files:
                     path = str(_bucket_path(self.folder, bucket))
-                    # Made from the same data, it is the same bucket whenever it was written.
+                    # Buckets of the same data are equal, whenever they were written.
                     files[bucket] = File(path, os.stat(path).st_size, None)  # noqa: PTH116
                 piece = Piece(files[bucket], start, stop)
                 yield MiniBatch(index, (piece,), "rows", key_value(self.keys, tuple(key)))
 
 
 def _digest(recipe: TableRecipe, keys: Sequence[str], pieces: Iterable[Piece]) -> str:
-    """Names a grouping by all that decides about it."""
+    """A hash of everything that determines a grouping."""
     hash_ = hashlib.sha256(json.dumps([recipe.to_json(), keys], sort_keys=True).encode())
     for piece in pieces:
         hash_.update(json.dumps(piece.to_json()).encode())
@@ -122,7 +122,7 @@ def _bucket_path(folder: Path, bucket: int) -> Path:
 
 
 def _group(plan: TablePlan, keys: Sequence[str], pieces: Sequence[Piece], folder: Path) -> None:
-    """Makes the folder under another name first: nobody ever sees half of it."""
+    """Writes the folder under a temporary name and renames it when it is complete."""
     making = folder.with_name(folder.name + f".{os.getpid()}.tmp")
     making.mkdir(parents=True)
     try:
@@ -147,7 +147,7 @@ def _group(plan: TablePlan, keys: Sequence[str], pieces: Sequence[Piece], folder
 def _scatter(
     plan: TablePlan, keys: Sequence[str], pieces: Iterable[Piece], folder: Path, buckets: int
 ) -> list[str]:
-    """Writes each row to the bucket of its key, and notes what was odd about the rows."""
+    """Writes each row to the bucket of its key; returns notes about values and rows."""
     lost: Counter[str] = Counter()
     uneven_rows, first_uneven_row = 0, ""
     table = TableReader(plan.recipe, plan.datastores)
@@ -170,7 +170,7 @@ def _scatter(
                 if bucket not in files:
                     raw = _bucket_path(folder, bucket).with_suffix(".raw")
                     files[bucket] = stack.enter_context(raw.open("wb"))
-                # A stream of its own, as its columns may differ from the others'.
+                # A stream of its own, because its columns may differ from those of others.
                 arrow = to_arrow(batch.where(pa.array(bucket_of_row == bucket)))
                 with pa.ipc.new_stream(files[bucket], arrow.schema) as stream:
                     stream.write_table(arrow)
@@ -187,13 +187,13 @@ def _scatter(
 
 
 def _keys(batch: RowBatch, names: Sequence[str]) -> tuple[list[Key], np.ndarray]:
-    """The different keys of some rows, and for each row the place of its key among them."""
+    """The distinct keys of some rows, and for each row the index of its key."""
     columns = [
         texts_of(batch.columns[name]).dictionary_encode(null_encoding="encode") for name in names
     ]
     codes = np.zeros(batch.rows, np.int64)
     for column in columns:
-        # Numbered anew for each column, codes stay below the number of rows.
+        # Renumbered for each column, codes stay below the number of rows.
         codes = np.unique(codes, return_inverse=True)[1] * len(column.dictionary)
         codes += column.indices.to_numpy()
     _, first_rows, key_of_row = np.unique(codes, return_index=True, return_inverse=True)
@@ -206,7 +206,7 @@ def _bucket(key: Key, buckets: int) -> int:
 
 
 def _sort_bucket(folder: Path, bucket: int, keys: Sequence[str]) -> Iterator[_Group]:
-    """Sorts a bucket by key, and says where each key's rows lie in it."""
+    """Sorts a bucket by key, and yields the range of rows of each key."""
     path = _bucket_path(folder, bucket)
     raw = path.with_suffix(".raw")
     if not raw.exists():

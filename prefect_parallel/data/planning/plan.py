@@ -17,17 +17,17 @@ from prefect_parallel.data.mltable.mltable import MLTable
 from prefect_parallel.data.planning.split import ByKeys, BySize
 from prefect_parallel.errors import EmptyInput, InvalidInput, UnreadableMiniBatch
 
-# More bytes than any file has.
+# More bytes than any file has: each file is one piece.
 _WHOLE = 2**62
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How an input is split.
+    """An input, split into mini-batches.
 
     Attributes:
-        kind: What a mini-batch is to `run`: a `table` (a DataFrame) or `files` (paths).
-        reader: JSON object for `open_reader`: what a process needs once to read any mini-batch.
+        kind: What `run` gets: rows of a `table` as a DataFrame, or paths of `files`.
+        reader: JSON object for `open_reader`, which reads any of the mini-batches.
         mini_batches: The descriptors. They are made while they are iterated, which works once.
         notes: Remarks for the user, one sentence each.
         temporary: A folder that mini-batches are read from; it is deleted with the plan.
@@ -56,7 +56,7 @@ def plan(
         type: `uri_folder`, `uri_file` or `mltable`.
         mode: As the pipeline has it: `direct` leaves URLs of a list of files as they are, all
             others want local paths. Tables are read where they lie.
-        split: What one mini-batch holds.
+        split: How to split it.
         work_folder: Where a table goes that is split by keys which its files' paths do not give:
             sorted by key, for all who read mini-batches. None: a temporary folder that lasts as
             long as the plan.
@@ -64,14 +64,14 @@ def plan(
 
     Raises:
         InvalidInput: The input cannot be split.
-        EmptyInput: It has nothing to split.
-        InvalidMLTable: Its MLTable file has mistakes.
+        EmptyInput: The input has no items.
+        InvalidMLTable: The MLTable file has errors.
     """
     place = Location.parse(location, datastores=datastores)
     made = make_plan(place, type=type, mode=mode, split=split, work_folder=work_folder)
     first = next(made.mini_batches, None)
     if first is None:
-        raise EmptyInput(f"{location}: the input is empty: there is nothing to split")
+        raise EmptyInput(f"{location}: the input is empty")
     return replace(made, mini_batches=itertools.chain([first], made.mini_batches))
 
 
@@ -119,7 +119,7 @@ def _plan_input(
 
 
 def _visible(folder: Location) -> Iterator[File]:
-    """Files of a folder, without hidden ones and without its MLTable file."""
+    """The files of a folder, except hidden ones and its MLTable file."""
     for file in find_files(folder):
         inside = file.path[len(folder.path) :].lstrip("/")
         if inside != MLTABLE and not any(part.startswith(".") for part in inside.split("/")):

@@ -1,4 +1,4 @@
-"""How a step wants its major input split."""
+"""How to split the major input of a step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are listed once and iterated any number of times, in memory that stays flat."""
+"""Files that are listed once and can be iterated any number of times, in constant memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from prefect_parallel.data.mini_batch import File
 
-# How many files are in memory for each iteration, and the size from which the spool is on disk.
+# Number of files in memory for each iteration, and the size above which the spool is on disk.
 _BATCH = 1000
 _IN_MEMORY_BYTES = 1024 * 1024
 
@@ -19,8 +19,8 @@ _IN_MEMORY_BYTES = 1024 * 1024
 class SpooledFiles:
     """The files of one listing, written to a temporary file as they are taken from it.
 
-    Planning iterates them several times; a remote folder must not be listed as often. Iterations
-    may overlap, and each begins with the first file.
+    Planning iterates them several times, but a remote folder should be listed once. Iterations may
+    overlap; each starts with the first file.
     """
 
     def __init__(self, files: Iterable[File]) -> None:

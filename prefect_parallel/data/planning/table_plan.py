@@ -23,11 +23,11 @@ from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 
 @dataclass(frozen=True)
 class TablePlan:
-    """A table, looked at and ready to be split.
+    """A table whose columns are known, ready to be split.
 
     Attributes:
-        recipe: How it is read.
-        unit: What its pieces are measured in.
+        recipe: How the table is read.
+        unit: The unit of its pieces.
     """
 
     recipe: TableRecipe
@@ -37,7 +37,7 @@ class TablePlan:
 
     @classmethod
     def of(cls, table: MLTable) -> TablePlan:
-        """Looks at the start of a table.
+        """Infers the columns of a table from its start.
 
         Raises:
             InvalidInput: Its rows cannot be read.
@@ -70,10 +70,10 @@ class TablePlan:
         return cls(replace(recipe, facts=facts, schema=schema), format_.unit, files, stores)
 
     def pieces(self, amount: int) -> Iterator[Piece]:
-        """Pieces of about so many bytes, with what counting transformations need to know.
+        """Yields pieces of about `amount` bytes, with row offsets for transformations that count.
 
         Raises:
-            InvalidInput: There are such, and a piece cannot be read.
+            InvalidInput: A transformation counts rows, and a piece cannot be read.
         """
         table = TableReader(self.recipe, self.datastores)
         pieces = table.format.pieces(self.files, amount)
@@ -101,14 +101,14 @@ class TablePlan:
                 yield placed
 
     def path_columns(self) -> PathColumns:
-        """The columns that need no data to be read."""
+        """The columns that the paths of files determine."""
         specs = self.recipe.file_transformations
         if self.recipe.includes_path:
             specs += tuple(each for each in self.recipe.row_transformations if each[0] == EXTRACT)
         return PathColumns(specs, self.recipe.includes_path)
 
     def columns(self) -> list[str]:
-        """The names of the columns that come out of all transformations."""
+        """The names of the columns after all transformations."""
         assert self.recipe.schema is not None
         return list(self.recipe.schema.types)
 
@@ -118,7 +118,7 @@ class TablePlan:
 
 
 def _count(table: TableReader, piece: Piece) -> tuple[int, list[int]]:
-    """How many rows of a piece come out, and how many reach each transformation that counts."""
+    """The rows of a piece after all transformations, and before each one that counts."""
     if table.transforms.countable:
         return table.transforms.count(table.count(piece), piece.row_offsets)
     batch, row_counts = table.transformed(piece)
@@ -126,16 +126,16 @@ def _count(table: TableReader, piece: Piece) -> tuple[int, list[int]]:
 
 
 def _work_by_row(table: MLTable) -> bool:
-    """Whether a transformation works row by row, which unifies the types of Parquet."""
+    """Whether a transformation works row by row, which simplifies the types of Parquet columns."""
     by_row = ("filter", "skip", "take", "take_random_sample", "convert_column_types")
     return any(each.name in by_row for each in table.row_transformations)
 
 
 def _transformed(table: TableReader, preview: Preview) -> Iterator[tuple[Piece, RowBatch]]:
-    """The rows of a preview, after the transformations; pieces that cannot be read are left out.
+    """Yields the rows of a preview after the transformations, without pieces that cannot be read.
 
     Raises:
-        UnreadableMiniBatch: None can be read.
+        UnreadableMiniBatch: No piece can be read.
     """
     row_offsets = [0] * len(table.transforms.counting)
     unreadable: UnreadableMiniBatch | None = None
@@ -154,7 +154,7 @@ def _transformed(table: TableReader, preview: Preview) -> Iterator[tuple[Piece, 
 
 
 def _schema(table: TableReader, preview: Preview) -> TableSchema:
-    """The columns that come out of all transformations."""
+    """The schema of the rows after all transformations."""
     batches: list[RowBatch] = []
     unreadable: list[UnreadableMiniBatch] = []
     for piece, batch in _transformed(table, preview):
