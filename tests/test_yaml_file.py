@@ -1,4 +1,4 @@
-"""Files that are hardly YAML, or no mapping."""
+"""Files that are invalid YAML, or not a mapping."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("{a: " * 300 + "}" * 300, (1, 402), "nested deeper"),
     ],
 )
-def test_refused_with_the_place(
-    text: str, place: tuple[int | None, int | None], words: str
-) -> None:
+def test_errors_are_located(text: str, place: tuple[int | None, int | None], words: str) -> None:
     before = time.process_time()
     first = problems(text)[0]
     assert (first.line, first.column) == place
@@ -67,11 +65,11 @@ def test_refused_with_the_place(
     assert time.process_time() - before < 1
 
 
-def test_tabs_are_named() -> None:
+def test_tabs_are_explained() -> None:
     assert "tab" in (problems("a:\n\tb: 1\n")[0].hint or "")
 
 
-def test_all_that_can_be_told_of_a_file_is_told() -> None:
+def test_all_problems_of_a_file_are_reported() -> None:
     found = problems("a: !!set {b}\nc: 1\nc: 2\n7: 8\n")
     assert [problem.line for problem in found] == [1, 3, 4]
 

@@ -1,4 +1,4 @@
-"""Data that is not as it should be: an error that says so, or what the reference makes of it."""
+"""Invalid data: an error that locates it, or the behaviour of Azure's mltable 1.7."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def outcomes(
         (b"a,b\n1,\xe9t\xe9\n", "byte 6 is not utf8"),
     ],
 )
-def test_a_bad_file_fails_its_own_mini_batch_only(
+def test_a_bad_file_fails_only_its_own_mini_batch(
     make_table: MakeTable, bad: bytes, why: str
 ) -> None:
     folder = make_table([GOOD, bad, GOOD], "read_delimited")
@@ -72,7 +72,7 @@ def test_the_file_that_gives_the_columns_must_be_readable(make_table: MakeTable)
         outcomes(folder)
 
 
-def test_a_truncated_parquet_file_fails_its_own_mini_batch_only(make_table: MakeTable) -> None:
+def test_a_truncated_parquet_file_fails_only_its_own_mini_batch(make_table: MakeTable) -> None:
     file = io.BytesIO()
     pq.write_table(pa.table({"a": [1, 2]}), file)
     folder = make_table([file.getvalue(), file.getvalue()[:-9]], "read_parquet")
@@ -82,7 +82,7 @@ def test_a_truncated_parquet_file_fails_its_own_mini_batch_only(make_table: Make
     assert bad.startswith(f"{folder / '1.data'}: ")
 
 
-def test_values_that_pandas_cannot_hold_fail_their_own_mini_batch_only(
+def test_values_that_pandas_cannot_represent_fail_only_their_mini_batch(
     make_table: MakeTable,
 ) -> None:
     files = []
@@ -96,7 +96,7 @@ def test_values_that_pandas_cannot_hold_fail_their_own_mini_batch_only(
     assert bad.startswith("1.data rows 0-1: cannot be converted to a DataFrame: ")
 
 
-def test_rows_that_cannot_be_counted_stop_a_plan_that_needs_their_number(
+def test_a_plan_that_must_count_rows_refuses_files_that_cannot_be_read(
     make_table: MakeTable,
 ) -> None:
     file = io.BytesIO()
@@ -106,7 +106,7 @@ def test_rows_that_cannot_be_counted_stop_a_plan_that_needs_their_number(
         outcomes(folder)
 
 
-def test_a_wrong_json_line_fails_its_mini_batch_and_says_where(make_table: MakeTable) -> None:
+def test_an_invalid_json_line_fails_its_mini_batch_and_is_located(make_table: MakeTable) -> None:
     folder = make_table([b'{"a":1}\n', b'{"a":2}\n{"a":\n'], "read_json_lines")
     good, bad = outcomes(folder)
     assert isinstance(good, pd.DataFrame)
@@ -129,7 +129,7 @@ def test_a_file_that_vanishes_after_planning(make_table: MakeTable) -> None:
     assert gone == f"{folder / '1.data'}: cannot be opened: No such file or directory"
 
 
-def test_a_lone_cr_ends_no_line(make_table: MakeTable) -> None:
+def test_a_lone_cr_does_not_end_a_line(make_table: MakeTable) -> None:
     (frame,) = outcomes(make_table([b"a,b\n1,x\ry\n2,z\r\n"], "read_delimited"))
     assert isinstance(frame, pd.DataFrame)
     assert frame["b"].tolist() == ["x\ry", "z"]
@@ -141,7 +141,7 @@ def test_nul_bytes_are_text(make_table: MakeTable) -> None:
     assert frame.values.tolist() == [["\0", "x\0y"]]
 
 
-def test_hexadecimal_is_no_number_however_the_column_is_read(make_table: MakeTable) -> None:
+def test_hexadecimal_is_never_a_number(make_table: MakeTable) -> None:
     rows = b"".join(b"%d\n" % number for number in range(300))
     table = load_table(str(make_table([b"n\n" + rows + b"0x1F\n"], "read_delimited")))
     frame = table.to_pandas()
@@ -149,7 +149,7 @@ def test_hexadecimal_is_no_number_however_the_column_is_read(make_table: MakeTab
     assert table.values_set_to_null == {"n": 1}
 
 
-def test_a_row_wider_than_all_that_planning_saw_keeps_its_cells(make_table: MakeTable) -> None:
+def test_a_row_wider_than_those_of_the_preview_keeps_its_cells(make_table: MakeTable) -> None:
     rows = b"7,some text of a row\n" * 100_000
     folder = make_table([b"a,b\n" + rows + b"2,y,extra\n"], "read_delimited")
     *others, last = outcomes(folder)
@@ -159,7 +159,7 @@ def test_a_row_wider_than_all_that_planning_saw_keeps_its_cells(make_table: Make
     assert list(last.columns) == ["a", "b", "Column3"]
 
 
-def test_a_line_that_never_ends_is_an_error_and_does_not_fill_the_memory(
+def test_a_line_without_end_is_an_error_in_flat_memory(
     make_table: MakeTable,
 ) -> None:
     folder = make_table([GOOD], "read_delimited")
@@ -175,7 +175,9 @@ MULTI_LINE = {"read_delimited": {"support_multi_line": True}}
 
 
 @pytest.mark.parametrize("encoding", ["utf8", "utf16"])
-def test_a_quote_that_is_never_closed(make_table: MakeTable, encoding: str) -> None:
+def test_an_unclosed_quote_fails_its_mini_batch_and_is_located(
+    make_table: MakeTable, encoding: str
+) -> None:
     good = 'a,b\n1,"x\n1"\n'
     files = [good.encode(encoding), (good + '2,"y\n3,z\n4,z\n').encode(encoding)]
     folder = make_table(
@@ -189,23 +191,21 @@ def test_a_quote_that_is_never_closed(make_table: MakeTable, encoding: str) -> N
 
 
 @pytest.mark.parametrize("step", [{"skip": 1}, {"filter": "a == 1"}])
-def test_a_quote_that_is_never_closed_in_the_only_file(
-    make_table: MakeTable, step: dict[str, object]
-) -> None:
+def test_an_unclosed_quote_in_the_only_file(make_table: MakeTable, step: dict[str, object]) -> None:
     folder = make_table([b'a,b\n"1,x\n2,y\n'], MULTI_LINE, step)
     with pytest.raises(InvalidInput, match=r"0\.data, line 2: a quote is never closed"):
         outcomes(folder)
 
 
 @pytest.mark.parametrize("header", ["all_files_same_headers", "all_files_different_headers"])
-def test_a_quote_of_the_header_that_is_never_closed(make_table: MakeTable, header: str) -> None:
+def test_an_unclosed_quote_in_a_header(make_table: MakeTable, header: str) -> None:
     read = {"read_delimited": {"support_multi_line": True, "header": header}}
     _, second = outcomes(make_table([GOOD, b'\n"a,b\n1,x\n'], read))
     assert isinstance(second, str)
     assert second.endswith("1.data, line 2: a quote is never closed")
 
 
-def test_a_large_file_with_a_quote_that_is_never_closed_is_planned_in_flat_memory(
+def test_a_large_file_with_an_unclosed_quote_is_planned_in_flat_memory(
     make_table: MakeTable,
 ) -> None:
     folder = make_table([GOOD], MULTI_LINE)
@@ -238,7 +238,7 @@ def test_big_endian_utf16(make_table: MakeTable) -> None:
         outcomes(make_table([content], {"read_delimited": {"encoding": "utf16"}}))
 
 
-def test_a_column_that_the_path_and_the_data_give(make_table: MakeTable) -> None:
+def test_a_column_in_both_the_path_and_the_data(make_table: MakeTable) -> None:
     folder = make_table(
         {"a/x.csv": GOOD},
         {"extract_columns_from_partition_format": {"partition_format": "/{b}/x.csv"}},
@@ -323,7 +323,9 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("text", "where", "hint"), MISTAKES)
-def test_a_mistake_in_the_mltable_file(tmp_path: Path, text: str, where: str, hint: str) -> None:
+def test_an_error_in_the_mltable_file_is_located(
+    tmp_path: Path, text: str, where: str, hint: str
+) -> None:
     (tmp_path / "MLTable").write_text(text)
     with pytest.raises(InvalidMLTable) as refused:
         plan(str(tmp_path), type="mltable", mode=None, split=BySize())
@@ -332,7 +334,7 @@ def test_a_mistake_in_the_mltable_file(tmp_path: Path, text: str, where: str, hi
     assert hint in str(refused.value)
 
 
-def test_anchors_that_explode_are_refused_quickly(tmp_path: Path) -> None:
+def test_exploding_aliases_are_refused_quickly(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x]"]
     lines += [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40)]
     (tmp_path / "MLTable").write_text("\n".join([*lines, "paths: []"]))
@@ -340,7 +342,7 @@ def test_anchors_that_explode_are_refused_quickly(tmp_path: Path) -> None:
         plan(str(tmp_path), type="mltable", mode=None, split=BySize())
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "MLTable").write_text(
         "path: []\ntransformations:\n- tak: 1\n- skip: x\n- read_delimited: {header: first}\n"
     )
@@ -394,7 +396,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_in_a_transformation_is_told_with_its_line(
+def test_an_error_in_a_transformation_is_located(
     make_table: MakeTable, step: object, why: str
 ) -> None:
     folder = make_table([GOOD], "read_delimited", step)
@@ -404,7 +406,7 @@ def test_a_mistake_in_a_transformation_is_told_with_its_line(
     assert why in str(refused.value)
 
 
-def test_an_mltable_file_that_is_no_text(tmp_path: Path) -> None:
+def test_an_mltable_file_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "MLTable").write_bytes(b"paths: []\n# \xff\n")
     with pytest.raises(InvalidMLTable, match=r"MLTable:.* UTF-8"):
         load_table(str(tmp_path))
@@ -416,14 +418,14 @@ def test_a_table_that_cannot_be_grouped(make_table: MakeTable) -> None:
         list(table.mini_batches(partition_keys=["n"]))
 
 
-def test_a_partition_format_of_no_file(make_table: MakeTable) -> None:
+def test_a_partition_format_that_matches_no_path(make_table: MakeTable) -> None:
     extract = {"extract_columns_from_partition_format": {"partition_format": "/{p}/gone"}}
     with pytest.raises(InvalidMLTable, match=r"matches no path, e\.g\. .*0\.data"):
         load_table(str(make_table([GOOD], extract, "read_delimited"))).to_pandas()
 
 
 @pytest.mark.parametrize("read", ["read_delimited", "read_json_lines", "read_parquet"])
-def test_a_link_to_nowhere_fails_its_own_mini_batch_only(tmp_path: Path, read: str) -> None:
+def test_a_dangling_link_fails_only_its_own_mini_batch(tmp_path: Path, read: str) -> None:
     good = {"read_delimited": GOOD, "read_json_lines": b'{"b": "x"}\n{"b": "y"}\n'}.get(read)
     if good is None:
         pd.DataFrame({"b": ["x", "y"]}).to_parquet(tmp_path / "a.data")
@@ -441,7 +443,7 @@ def test_a_link_to_nowhere_fails_its_own_mini_batch_only(tmp_path: Path, read: s
     assert "No such file or directory" in second
 
 
-def test_inputs_of_another_type(tmp_path: Path) -> None:
+def test_inputs_of_the_wrong_type(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(GOOD)
 
     def planned(name: str, type_: str) -> None:

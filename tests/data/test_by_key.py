@@ -37,7 +37,7 @@ SALES = {
 }
 
 
-def test_keys_that_the_path_gives(make_table: MakeTable) -> None:
+def test_keys_from_the_path(make_table: MakeTable) -> None:
     table = load_table(str(make_table(SALES, EXTRACT, "read_delimited")))
     found = list(table.mini_batches(partition_keys=["Store"]))
     assert [dict(context.partition_key_value) for context, _ in found] == [
@@ -51,7 +51,7 @@ def test_keys_that_the_path_gives(make_table: MakeTable) -> None:
     assert [frame["units"].tolist() for _, frame in found] == [[10, 20, 30], [40, 50]]
 
 
-def test_keys_that_the_path_gives_need_no_data(make_table: MakeTable) -> None:
+def test_keys_from_the_path_need_no_data(make_table: MakeTable) -> None:
     folder = make_table(SALES, EXTRACT, "read_delimited")
     made = plan(str(folder), type="mltable", mode="direct", split=ByKeys(("Brand", "Store")))
     descriptions = [mini_batch.describe() for mini_batch in made.mini_batches]
@@ -59,14 +59,14 @@ def test_keys_that_the_path_gives_need_no_data(make_table: MakeTable) -> None:
     assert made.notes == ()
 
 
-def test_several_files_of_a_key_are_one_mini_batch_in_their_order(make_table: MakeTable) -> None:
+def test_the_files_of_a_key_are_one_mini_batch_in_order(make_table: MakeTable) -> None:
     table = load_table(str(make_table(SALES, EXTRACT, "read_delimited")))
     (_, dominicks), (_, tropicana) = table.mini_batches(partition_keys=["Brand"])
     assert dominicks["units"].tolist() == [10, 20, 40, 50]
     assert tropicana["units"].tolist() == [30]
 
 
-def test_files_by_what_their_path_gives(make_table: MakeTable) -> None:
+def test_files_by_keys_from_the_path(make_table: MakeTable) -> None:
     folder = make_table(SALES, EXTRACT)
     found = list(load_files(str(folder)).mini_batches(partition_keys=["Brand"]))
     assert [dict(context.partition_key_value) for context, _ in found] == [
@@ -85,7 +85,7 @@ rows = st.lists(st.tuples(keys, st.integers(0, 3), st.integers()), min_size=1, m
 
 @SETTINGS
 @given(rows=rows, split_at=st.integers(0, 30), by=st.sampled_from([("k",), ("n", "k"), ("n",)]))
-def test_ordinary_columns(
+def test_keys_from_ordinary_columns(
     make_table: MakeTable, rows: list[tuple[str, int, int]], split_at: int, by: tuple[str, ...]
 ) -> None:
     files = [
@@ -109,9 +109,7 @@ def parquet(frame: dict[str, Any]) -> bytes:
     return file.getvalue()
 
 
-def test_ordinary_columns_keep_the_types_of_the_table(
-    make_table: MakeTable, tmp_path: Path
-) -> None:
+def test_grouped_rows_keep_the_types_of_the_table(make_table: MakeTable, tmp_path: Path) -> None:
     frame = {
         "k": pa.array([2, 1, 2], pa.int8()),
         "when": pa.array([0, 1, None], pa.timestamp("ms", "UTC")),
@@ -142,7 +140,7 @@ def test_ordinary_columns_keep_the_types_of_the_table(
     assert next(other.mini_batches) != planned[0]
 
 
-def test_values_that_do_not_fit_are_told_once(make_table: MakeTable) -> None:
+def test_grouping_notes_what_was_lost(make_table: MakeTable) -> None:
     rows = b"".join(b"%d,7\n" % (number % 3) for number in range(2, 300))
     folder = make_table([b"k,n\n" + rows + b"1,many\n2\n"], "read_delimited")
     made = plan(str(folder), type="mltable", mode=None, split=ByKeys(("k",)))
@@ -153,7 +151,7 @@ def test_values_that_do_not_fit_are_told_once(make_table: MakeTable) -> None:
     )
 
 
-def test_a_row_step_keeps_its_meaning_over_the_whole_table(make_table: MakeTable) -> None:
+def test_skip_and_take_apply_to_the_whole_table(make_table: MakeTable) -> None:
     folder = make_table(SALES, EXTRACT, "read_delimited", {"skip": 1}, {"take": 3})
     found = dict_of_units(folder, "Brand")
     assert found == {"dominicks": [20, 40], "tropicana": [30]}
@@ -168,7 +166,7 @@ def dict_of_units(folder: Path, key: str) -> dict[str, list[int]]:
     }
 
 
-def test_a_key_that_is_no_column(make_table: MakeTable) -> None:
+def test_a_key_that_is_not_a_column(make_table: MakeTable) -> None:
     folder = str(make_table(SALES, EXTRACT, "read_delimited"))
     with pytest.raises(InvalidInput) as refused:
         plan(folder, type="mltable", mode=None, split=ByKeys(("Brnd",)))
@@ -181,7 +179,7 @@ def test_a_key_that_is_no_column(make_table: MakeTable) -> None:
         plan(folder, type="uri_folder", mode=None, split=ByKeys(("Brand",)))
 
 
-def test_a_size_that_is_none() -> None:
+def test_invalid_sizes() -> None:
     assert BySize.parse("10KB") == BySize(10 * 1024)
     for wrong in ("0", "10 kb", "1.5mb", "kb", -1):
         with pytest.raises(InvalidInput, match="mini_batch_size"):
@@ -242,7 +240,7 @@ def test_each_key_of_any_type_is_a_mini_batch_with_its_exact_text(
     assert sorted(row for part in rows for row in part) == sorted([*frame["row"], *frame["row"]])
 
 
-def test_keys_that_a_delta_table_is_partitioned_by(tmp_path: Path) -> None:
+def test_keys_from_partition_columns_of_a_delta_table(tmp_path: Path) -> None:
     deltalake = pytest.importorskip("deltalake")
     for name, column, keys in [
         ("date", pa.array([DAY, DAY, None], pa.date32()), {"2024-02-29", ""}),

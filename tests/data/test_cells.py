@@ -1,4 +1,4 @@
-"""Arrow's way and ours through delimited text, which must agree wherever Arrow's is taken."""
+"""Parsing of delimited text by Arrow and by this package, which must agree."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ dialects = st.builds(
 
 @SETTINGS
 @given(text=texts, dialect=dialects)
-def test_arrow_reads_the_same_rows_or_none(text: str, dialect: Dialect) -> None:
+def test_arrow_parses_the_same_rows_or_none(text: str, dialect: Dialect) -> None:
     try:
         rows = list(dialect.rows(text))
     except UnclosedQuote:
@@ -53,7 +53,7 @@ def test_arrow_reads_the_same_rows_or_none(text: str, dialect: Dialect) -> None:
         ("a\rb,c\n", False),
     ],
 )
-def test_arrow_is_taken_where_it_agrees(text: str, taken: bool) -> None:
+def test_arrow_is_used_where_it_agrees(text: str, taken: bool) -> None:
     dialect = Dialect(multi_line=True)
     table = dialect.parse(text.encode(), {"1": pa.string(), "2": pa.string()})
     assert (table is not None) == taken

@@ -1,4 +1,4 @@
-"""What `azureml:` names stand for."""
+"""Definitions of `azureml:` names."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_names(known: Datastores, tmp_path: Path, name: str, path: str) -> None:
     assert Location.parse(name, datastores=known).path == path.replace("HERE", str(tmp_path))
 
 
-def test_a_relative_path_starts_from_its_folder_here_and_elsewhere(known: Datastores) -> None:
+def test_relative_local_and_remote_paths(known: Datastores) -> None:
     base = Location.parse("azureml://datastores/far/paths/x/table", datastores=known)
     assert Location.parse("../rows.csv", base).path == "azureml://datastores/far/paths/x/rows.csv"
     assert known.resolve(base.path)[0] == "s3://bucket/root/x/table"
@@ -81,7 +81,7 @@ def test_a_table_in_a_datastore_that_is_a_local_folder(known: Datastores, tmp_pa
         ("azureml:rows", "invalid azureml: URL"),
     ],
 )
-def test_names_that_stand_for_nothing(known: Datastores, name: str, message: str) -> None:
+def test_unknown_names(known: Datastores, name: str, message: str) -> None:
     with pytest.raises(InvalidInput, match=f"(?s){name}: {message}"):
         plan(name, type="mltable", mode=None, split=BySize(), datastores=known)
 
@@ -91,7 +91,7 @@ def test_without_a_file_the_option_is_named() -> None:
         plan("azureml:rows:1", type="mltable", mode=None, split=BySize())
 
 
-def test_keys_to_a_place_are_never_shown(known: Datastores) -> None:
+def test_credentials_are_never_shown(known: Datastores) -> None:
     location = Location.parse("azureml://datastores/far/paths/x", datastores=known)
     assert "hush" not in f"{known} {location}"
     assert known.stores["far"].storage_options["secret"] == "hush"
@@ -130,12 +130,12 @@ def test_storage_options_go_to_other_processes_as_json(tmp_path: Path) -> None:
         ("", "is empty"),
     ],
 )
-def test_files_with_mistakes(tmp_path: Path, text: str, message: str) -> None:
+def test_files_with_errors(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "stores.yml").write_text(text)
     with pytest.raises(InvalidDatastores, match=message):
         Datastores.load(tmp_path / "stores.yml")
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidDatastores, match=r"stores\.yml: no such file"):
         Datastores.load(tmp_path / "stores.yml")

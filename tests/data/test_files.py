@@ -25,7 +25,7 @@ def write(folder: Path, *paths: str) -> None:
         (folder / path).write_text(path)
 
 
-def test_a_folder_in_an_order_that_is_the_same_everywhere(tmp_path: Path) -> None:
+def test_the_order_of_a_folder_is_the_same_everywhere(tmp_path: Path) -> None:
     write(tmp_path, "b/x", "b.txt", "a10", "a2", "B", "b/sub/y", "two words", "line\nbreak", "é")
     write(tmp_path, ".hidden", ".git/config", "b/.DS_Store", "MLTable.txt")
     files = load_files(str(tmp_path))
@@ -39,7 +39,7 @@ def test_a_folder_in_an_order_that_is_the_same_everywhere(tmp_path: Path) -> Non
     assert all(Path(path).is_absolute() for path in files.paths())
 
 
-def test_a_folder_larger_than_what_is_sorted_in_memory(tmp_path: Path) -> None:
+def test_a_folder_too_large_to_sort_in_memory(tmp_path: Path) -> None:
     names_ = [f"{number * 7919 % 1000:03}\n" for number in range(200)]
     write(tmp_path, *names_)
     (tmp_path / "folder").mkdir()
@@ -47,7 +47,7 @@ def test_a_folder_larger_than_what_is_sorted_in_memory(tmp_path: Path) -> None:
     assert list(sorted_entries(str(tmp_path), at_a_time=7)) == [*wanted, (b"folder", True)]
 
 
-def test_ten_files_are_a_mini_batch_unless_said_otherwise(tmp_path: Path) -> None:
+def test_ten_files_are_a_mini_batch_by_default(tmp_path: Path) -> None:
     write(tmp_path, *(f"{number:02}" for number in range(25)))
     made = plan(str(tmp_path), type="uri_folder", mode="ro_mount", split=BySize())
     mini_batches = list(made.mini_batches)
@@ -137,7 +137,7 @@ def test_patterns(tmp_path: Path, pattern: str, found: list[str]) -> None:
         ("folder: gone", "does not exist, not a folder"),
     ],
 )
-def test_entries_that_name_nothing(tmp_path: Path, entry: str, why: str) -> None:
+def test_entries_that_match_nothing(tmp_path: Path, entry: str, why: str) -> None:
     write(tmp_path, "a.csv", "s/b.csv")
     (tmp_path / "MLTable").write_text(f"paths:\n- file: a.csv\n- {entry}\n")
     with pytest.raises(InvalidMLTable, match=why) as refused:
@@ -180,7 +180,7 @@ def test_no_paths_are_an_empty_list(make_table: MakeTable) -> None:
     assert list(files.mini_batches()) == []
 
 
-def test_a_table_is_no_list_of_files(make_table: MakeTable) -> None:
+def test_a_table_is_not_a_list_of_files(make_table: MakeTable) -> None:
     with pytest.raises(InvalidInput, match="load_table"):
         load_files(str(make_table([b"a\n"], "read_delimited")))
     with pytest.raises(InvalidInput, match="is a list of files"):
@@ -204,7 +204,7 @@ def test_a_pattern_from_the_root(tmp_path: Path) -> None:
     assert names(tmp_path, load_files(str(tmp_path)).paths()) == ["a"]
 
 
-def test_a_column_that_paths_give_twice(make_table: MakeTable) -> None:
+def test_duplicate_columns_from_paths(make_table: MakeTable) -> None:
     extract = {"extract_columns_from_partition_format": {"partition_format": "/{a}/"}}
     folder = make_table({"x/a": b""}, extract, extract)
     with pytest.raises(InvalidInput, match="MLTable: 'a' is both a column and a placeholder"):

@@ -64,7 +64,7 @@ headers = st.sampled_from(
     encoding=st.sampled_from(["utf8", "utf16", "windows1252"]),
     size=sizes,
 )
-def test_delimited_of_every_awkward_kind(
+def test_awkward_delimited_text(
     make_table: MakeTable,
     files: list[str],
     header: str,
@@ -97,7 +97,7 @@ def test_delimited_of_every_awkward_kind(
     size=sizes,
     mark=st.booleans(),
 )
-def test_delimited_reads_what_a_csv_writer_wrote(
+def test_delimited_text_from_a_csv_writer(
     make_table: MakeTable, rows: list[list[str]], line_end: str, size: int, mark: bool
 ) -> None:
     text = io.StringIO()
@@ -226,7 +226,7 @@ def test_parquet(make_table: MakeTable, files: list[bytes], by_row: bool, size: 
     split_at=st.integers(0, 40),
     size=sizes,
 )
-def test_steps_that_count_rows_count_those_of_the_table(
+def test_counting_transformations_count_the_rows_of_the_table(
     make_table: MakeTable,
     values_: list[int | None],
     steps: list[dict[str, Any]],
@@ -264,9 +264,7 @@ def test_utf16_whose_bytes_look_like_line_ends(make_table: MakeTable) -> None:
 
 
 @pytest.mark.parametrize("multi_line", [False, True])
-def test_records_and_headers_longer_than_what_is_looked_at(
-    make_table: MakeTable, multi_line: bool
-) -> None:
+def test_records_and_headers_longer_than_a_probe(make_table: MakeTable, multi_line: bool) -> None:
     line_end = "\n" if multi_line else " "
     texts = [f"{number}{line_end}" + "x" * 600_000 for number in range(5)]
     header = "n" * 20_000
@@ -277,7 +275,7 @@ def test_records_and_headers_longer_than_what_is_looked_at(
         assert check_join(folder, size)[header].tolist() == texts
 
 
-def test_a_json_file_of_nothing_but_a_mark(make_table: MakeTable) -> None:
+def test_a_json_file_with_only_a_byte_order_mark(make_table: MakeTable) -> None:
     folder = make_table([b"\xef\xbb\xbf", b'{"n": 1}\n'], "read_json_lines")
     assert check_join(folder, 1)["n"].tolist() == [1]
 
@@ -288,7 +286,7 @@ def test_rows_of_json_lines_are_counted(make_table: MakeTable) -> None:
     assert check_join(folder, 20)["n"].tolist() == [8, 9, 0, 1, 2]
 
 
-def test_a_large_row_group_behind_a_small_one(make_table: MakeTable) -> None:
+def test_a_large_row_group_after_a_small_one(make_table: MakeTable) -> None:
     rows = pa.table({"n": range(20_000)})
     file = io.BytesIO()
     with pq.ParquetWriter(file, rows.schema) as writer:

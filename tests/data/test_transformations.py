@@ -132,7 +132,7 @@ def test_filters_that_cannot_be_computed(make_table: MakeTable, text: str, why: 
         *("b if b else b if b else b", "b if b else\n (b or b) if b else b"),
     ],
 )
-def test_what_is_no_filter(make_table: MakeTable, text: str) -> None:
+def test_invalid_filters(make_table: MakeTable, text: str) -> None:
     folder = make_table([ROWS], "read_delimited", {"filter": text})
     # A name with a field is of the language, if it does not stand for a condition.
     if text == "n.__class__":
@@ -142,7 +142,7 @@ def test_what_is_no_filter(make_table: MakeTable, text: str) -> None:
         kept(folder)
 
 
-def test_a_filter_sees_json_values_as_they_stand_in_the_file(make_table: MakeTable) -> None:
+def test_a_filter_sees_json_values_as_written(make_table: MakeTable) -> None:
     values: list[Any] = [1, "1", 1.0, True, None, [1], {"x": {"y": 1}}, {"x": None}, 2**70]
     lines = "".join(json.dumps({"n": n, "v": value}) + "\n" for n, value in enumerate(values))
 
@@ -157,7 +157,7 @@ def test_a_filter_sees_json_values_as_they_stand_in_the_file(make_table: MakeTab
     assert kept_by("v != 1") == [1, 3, 5, 6, 7, 8]
 
 
-def test_a_number_larger_than_all_others_is_infinite(make_table: MakeTable) -> None:
+def test_an_integer_beyond_64_bits_is_infinite(make_table: MakeTable) -> None:
     lines = b'{"n": 0, "v": %s}\n{"n": 1, "v": -%s}\n' % (b"9" * 400, b"9" * 400)
 
     def read(*steps: Any) -> Any:
@@ -181,7 +181,7 @@ def test_a_number_larger_than_all_others_is_infinite(make_table: MakeTable) -> N
         ("exact < 2", [1]),
     ],
 )
-def test_a_filter_on_parquet_s_types(make_table: MakeTable, text: str, rows: list[int]) -> None:
+def test_a_filter_on_parquet_types(make_table: MakeTable, text: str, rows: list[int]) -> None:
     exact = pa.array([Decimal("1.5"), Decimal("2.5")])
     large = pa.array(["a", "b"], pa.large_string())
     days = pa.array([datetime.date(2024, 1, 1), datetime.date(2024, 1, 2)])
@@ -262,7 +262,7 @@ def test_conversions_of_json_values(
     assert table.values_set_to_null == {"v": wanted.count(None)}
 
 
-def test_conversions_of_parquet_s_types(make_table: MakeTable) -> None:
+def test_conversions_of_parquet_types(make_table: MakeTable) -> None:
     columns = {
         "at": ("int", pa.array([0], pa.timestamp("s")), None),
         "list": ("string", pa.array([[1]]), None),
@@ -398,7 +398,7 @@ def test_a_column_known_to_hold_nulls_has_the_same_dtype_everywhere(make_table: 
         assert [str(dtype) for dtype in frame.dtypes] == ["float64", "float64", "object"]
 
 
-def test_columns_that_a_delta_table_is_partitioned_by(tmp_path: Path) -> None:
+def test_partition_columns_of_a_delta_table(tmp_path: Path) -> None:
     rows = {
         "id": [1, 2, 3, 4],
         "day": pa.array([0, 1, 1, None], pa.date32()),
@@ -476,7 +476,7 @@ def test_a_column_that_some_files_lack_has_the_same_dtype_everywhere(make_table:
         assert [str(dtype) for dtype in frame.dtypes] == ["float64", "float64"]
 
 
-def test_a_wider_type_behind_what_planning_looks_at_is_not_cut(make_table: MakeTable) -> None:
+def test_a_wider_type_after_the_preview_is_kept(make_table: MakeTable) -> None:
     def parquet(values: list[float] | list[int]) -> bytes:
         file = io.BytesIO()
         pq.write_table(pa.table({"v": values}), file)
@@ -501,7 +501,7 @@ def test_overrides_must_name_columns_once(make_table: MakeTable) -> None:
         read({"columns": "n", "column_type": "int"}, {"columns": "n", "column_type": "float"})
 
 
-def test_a_filter_that_fails_behind_the_first_rows_fails_its_mini_batch(
+def test_a_filter_that_fails_after_the_preview_fails_its_mini_batch(
     make_table: MakeTable,
 ) -> None:
     rows = b"".join(b"%d\n" % (number + 7) for number in range(400_000))
@@ -531,7 +531,7 @@ def test_names_from_a_header(
 
 
 @pytest.mark.parametrize("first", [b"\n", b"\r\n", b"\xef\xbb\xbf"])
-def test_a_first_file_of_no_names(make_table: MakeTable, first: bytes) -> None:
+def test_a_first_file_without_names(make_table: MakeTable, first: bytes) -> None:
     rows = {"from_first_file": [["a", "b"], ["7", "8"]], "all_files_same_headers": [[7, 8]]}
     for header, wanted in rows.items():
         folder = make_table([b"", first, b"a,b\n7,8\n"], {"read_delimited": {"header": header}})
@@ -539,7 +539,7 @@ def test_a_first_file_of_no_names(make_table: MakeTable, first: bytes) -> None:
         assert (list(frame), frame.to_numpy().tolist()) == (["Column1", "Column2"], wanted)
 
 
-def test_json_columns_stand_in_the_order_of_their_first_appearance(make_table: MakeTable) -> None:
+def test_json_columns_are_in_the_order_of_first_appearance(make_table: MakeTable) -> None:
     first, then = b'{"a": null, "b": 1}\n', b'{"a": 2, "b": 3, "c": 4}\n'
     for files in ([first, then], [b"\n", first + then]):
         table = load_table(str(make_table(files, "read_json_lines", {"drop_columns": "c"})))
@@ -562,14 +562,14 @@ def test_json_lines_without_an_object_are_invalid(make_table: MakeTable, line: b
     assert load_table(str(make_table([data], lax))).to_pandas()["a"].tolist() == [1]
 
 
-def test_half_a_character_is_no_utf16(make_table: MakeTable) -> None:
+def test_half_a_utf16_character(make_table: MakeTable) -> None:
     folder = make_table([b"name\nxy,\n"], {"read_delimited": {"encoding": "utf16"}})
     with pytest.raises(PrefectParallelError, match="not UTF-16"):
         load_table(str(folder)).to_pandas()
 
 
 @pytest.mark.parametrize("key", ["metadata: 5", "traits: [a]", "$schema: 5", "metadata:"])
-def test_what_has_no_meaning_has_a_type(make_table: MakeTable, key: str) -> None:
+def test_ignored_keys_are_checked(make_table: MakeTable, key: str) -> None:
     folder = make_table([b"a\n7\n"], "read_delimited")
     with (folder / "MLTable").open("a") as file:
         file.write(key + "\n")
@@ -577,14 +577,14 @@ def test_what_has_no_meaning_has_a_type(make_table: MakeTable, key: str) -> None
         load_table(str(folder))
 
 
-def test_two_columns_of_one_name(make_table: MakeTable) -> None:
+def test_duplicate_columns(make_table: MakeTable) -> None:
     file = io.BytesIO()
     pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]), file)
     with pytest.raises(InvalidInput, match=r"0\.data: duplicate column 'a'"):
         load_table(str(make_table([file.getvalue()], "read_parquet"))).to_pandas()
 
 
-def test_an_override_of_a_column_that_only_a_later_file_names(make_table: MakeTable) -> None:
+def test_an_override_of_a_column_of_a_later_file(make_table: MakeTable) -> None:
     rows = b"".join(b"%d\n" % number for number in range(400_000))
     options = {
         "header": "all_files_different_headers",

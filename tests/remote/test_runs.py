@@ -1,4 +1,4 @@
-"""Runs whose data, models and outputs are elsewhere, as a user runs them."""
+"""Runs with remote data, models and outputs."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def run(
     return said
 
 
-def test_a_run_that_is_elsewhere_and_goes_on_there(tmp_path: Path, server: str, s3: Store) -> None:
+def test_a_remote_run_is_resumed(tmp_path: Path, server: str, s3: Store) -> None:
     it = write_job(tmp_path, server, s3)
     for name in ("cats/1", "cats/2", "dogs/3", "dogs/4"):
         s3.write(f"pictures/{name}", name[-1].encode())

@@ -1,4 +1,4 @@
-"""Tables and lists of files behind URLs give what the same ones give here."""
+"""Remote tables and lists of files give the same results as local ones."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_delta_table(s3: Store, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(found, load_table(str(tmp_path)).to_pandas())
 
 
-def test_an_mltable_here_may_name_files_elsewhere(s3: Store, tmp_path: Path) -> None:
+def test_a_local_mltable_of_remote_files(s3: Store, tmp_path: Path) -> None:
     s3.write("a.csv", b"x\n1\n")
     long = "azureml://subscriptions/1/resourcegroups/2/workspaces/3/datastores/store/paths/a.csv"
     (tmp_path / "b.csv").write_bytes(b"x\n2\n")
@@ -72,7 +72,7 @@ def test_an_mltable_here_may_name_files_elsewhere(s3: Store, tmp_path: Path) -> 
         assert load_table(name, known).to_pandas()["x"].tolist() == [1, 2, 1]
 
 
-def test_files_are_copied_once_and_direct_hands_on_urls(store: Store, tmp_path: Path) -> None:
+def test_files_are_copied_once_and_direct_mode_passes_urls(store: Store, tmp_path: Path) -> None:
     for name in ("cats/1.png", "cats/2.png", "dogs/1.png", ".hidden"):
         store.write(name, name.encode())
     assert load_files(HERE, store.datastores).paths()[0] == f"{HERE}/cats/1.png"
@@ -112,7 +112,7 @@ def test_a_file_that_has_changed_since_planning_is_an_error(store: Store, tmp_pa
         reader.read(mini_batch)
 
 
-def test_what_is_not_there(store: Store) -> None:
+def test_missing_remote_inputs(store: Store) -> None:
     store.write("a.csv", b"x\n1\n")
 
     def planned(path: str, type_: str) -> None:
@@ -143,7 +143,7 @@ def test_a_mini_batch_reads_its_range_and_little_more(http: HttpServer, tmp_path
     assert http.sent < 300_000 < len(lines) / 10
 
 
-def test_failures_that_pass_are_not_noticed(http: HttpServer, tmp_path: Path) -> None:
+def test_transient_failures_are_retried(http: HttpServer, tmp_path: Path) -> None:
     http.files = {"/big.csv": b"n\n1\n"}
     for failures in (1, 3):
         http.failures = failures
@@ -153,7 +153,7 @@ def test_failures_that_pass_are_not_noticed(http: HttpServer, tmp_path: Path) ->
         assert len(open_reader(made.reader).read(mini_batch)) == 1
 
 
-def test_failures_that_stay_are_errors_of_the_mini_batch(http: HttpServer, tmp_path: Path) -> None:
+def test_permanent_failures_fail_the_mini_batch(http: HttpServer, tmp_path: Path) -> None:
     http.files = {"/big.csv": b"n\n1\n"}
     made = plan_of_url(http, tmp_path, "100kb")
     (mini_batch,) = made.mini_batches

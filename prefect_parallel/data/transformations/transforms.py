@@ -44,7 +44,7 @@ class ChosenColumns:
         self._options = columns if isinstance(columns, Mapping) else {}
 
     def of(self, batch: RowBatch) -> list[str]:
-        """Those columns of a batch that are meant, in its order; unknown keys are ignored."""
+        """The chosen columns of a batch, in its order; unknown names are ignored."""
         names = [name for name in batch.columns if not name.startswith(HIDDEN)]
         if self._names is not None:
             return [name for name in names if name in self._names]

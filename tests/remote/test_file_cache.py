@@ -17,7 +17,7 @@ def fetch(root: Path, url: str, size: int) -> str:
     return FileCache(root).file(Location(url), File(url, size, None))
 
 
-def test_of_processes_at_a_time_one_fetches(http: HttpServer, tmp_path: Path) -> None:
+def test_concurrent_processes_fetch_a_file_once(http: HttpServer, tmp_path: Path) -> None:
     http.files = {"/model": b"x" * 10_000_000}
     root = tmp_path / "fetched"
     with multiprocessing.get_context("spawn").Pool(4) as pool:
@@ -27,7 +27,7 @@ def test_of_processes_at_a_time_one_fetches(http: HttpServer, tmp_path: Path) ->
     assert http.gets == 1
 
 
-def test_a_copy_appears_whole_or_not_at_all(http: HttpServer, tmp_path: Path) -> None:
+def test_copies_appear_atomically(http: HttpServer, tmp_path: Path) -> None:
     http.files = {"/a": b"123"}
     with pytest.raises(UnreadableMiniBatch, match="received 3 bytes instead of 5"):
         fetch(tmp_path, f"{http.url}/a", 5)
@@ -41,7 +41,7 @@ def test_a_host_that_cannot_be_reached_is_not_a_missing_file() -> None:
         plan("http://127.0.0.1:9/a.csv", type="uri_file", mode="download", split=BySize(1))
 
 
-def test_a_folder_and_names_that_lead_out_of_it(s3: Store, tmp_path: Path) -> None:
+def test_names_cannot_lead_out_of_a_folder(s3: Store, tmp_path: Path) -> None:
     import fsspec
 
     s3.write("model/weights", b"1")
