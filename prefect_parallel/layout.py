@@ -210,13 +210,19 @@ class RunDirectory:
             UnusableRunDirectory: The directory exists, or with `resumes` does not, or its folder
                 cannot be written to.
         """
-        if not resumes and self.root.exists() and not self._is_empty():
+        try:
+            exists = self.job_file.exists() if resumes else self._has_files()
+        except OSError as error:  # E.g. the name is too long.
             raise UnusableRunDirectory(
-                f"{self.root} exists already; choose another --name, or go on with --resume"
+                f"cannot use {self.root}: {error.strerror}; choose another --name"
+            ) from error
+        if exists and not resumes:
+            raise UnusableRunDirectory(
+                f"{self.root} exists already; choose another --name, or continue it with --resume"
                 f" {self.root.name}"
             )
-        if resumes and not self.job_file.exists():
-            raise UnusableRunDirectory(f"{self.root} is not a run that could be resumed")
+        if resumes and not exists:
+            raise UnusableRunDirectory(f"cannot resume {self.root}: it is not a run directory")
         place = next(parent for parent in self.root.absolute().parents if parent.exists())
         if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
             raise UnusableRunDirectory(
@@ -224,8 +230,8 @@ class RunDirectory:
                 " choose another --output-dir"
             )
 
-    def _is_empty(self) -> bool:
-        return self.root.is_dir() and not any(self.root.iterdir())
+    def _has_files(self) -> bool:
+        return self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir()))
 
     def make(self) -> None:
         """Make the directory; an empty one may exist.

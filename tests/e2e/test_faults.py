@@ -517,7 +517,8 @@ def test_an_api_server_that_is_gone_for_good_ends_the_run_which_can_be_resumed(
     assert "EventsWorker" not in said
     assert "Error logging to API" not in said
     assert f"the Prefect server at {own_server.url} stopped answering" in said
-    assert "go on with --resume run" in said
+    assert "continue with --resume run" in said
+    assert "  step: " in said[: said.index("error: ")], "the step's own result comes first"
     assert "Traceback" not in said
     assert it.left_over() == []
     monkeypatch.delenv("PREFECT_CLIENT_MAX_RETRIES")

@@ -134,7 +134,7 @@ class RunMirror:
         try:
             found = {file.path[len(root) + 1 :] for file in files_at(self.remote)}
         except InvalidInput as error:
-            raise UnusableRunDirectory(f"there is no run to be resumed: {error}") from error
+            raise UnusableRunDirectory(f"cannot resume {self.remote.path}: {error}") from error
         job_file = self._directory.job_file.name
         synced = SyncedFolder(self._directory.root, self.remote)
         try:

@@ -63,8 +63,8 @@ class Runs:
                 mirror.download()
             elif not resumes and mirror.exists():
                 raise UnusableRunDirectory(
-                    f"{mirror.remote.path} exists already; choose another --name, or go on with"
-                    f" --resume {name}"
+                    f"{mirror.remote.path} exists already; choose another --name, or continue"
+                    f" it with --resume {name}"
                 )
         return RunHandle(directory, resumes, mirror)
 
@@ -79,16 +79,17 @@ class Runs:
         """
         for number in itertools.count(1):
             free = name if number == 1 else f"{name}-{number}"
+            root = self._directory(free).root
             try:
-                self._directory(free).root.mkdir(parents=True)
+                root.mkdir(parents=True)
             except FileExistsError:
                 continue
             except OSError as error:
-                root = self._directory(free).root
                 raise UnusableRunDirectory(f"cannot make {root}: {error.strerror}") from error
             if not self._is_remote(free):
-                return self.handle(free, resumes=False)
-        raise AssertionError("there is always a free number")
+                break
+            root.rmdir()
+        return self.handle(free, resumes=False)
 
     def _directory(self, name: str) -> RunDirectory:
         return RunDirectory(self.folder / name)
