@@ -48,6 +48,8 @@ def kept(server: str) -> None:
     """A secret and variables on the server."""
     with temporary_settings({PREFECT_API_URL: server}):
         Secret(value=SECRET).save("my-token", overwrite=True)
+        Secret(value="a\0b").save("with-nul", overwrite=True)
+        Variable.set("my_list", ["a"], overwrite=True)
         Variable.set("my_region", "west", overwrite=True)
         Variable.set("my_count", 5, overwrite=True)
         Variable.set("other", "must not be looked up", overwrite=True)
@@ -124,6 +126,8 @@ def test_unknown_ones_are_named_before_anything_runs(pipeline: Any) -> None:
         "B": "{{ prefect.blocks.sekret.my-token }}",
         "C": "{{ prefect.blocks.secret.my-token.key }}",
         "D": "{{ prefect.variables.my_regoin }}",
+        "E": "{{ prefect.blocks.secret.with-nul }}",
+        "F": "{{ prefect.variables.my_list }}",
     }
     it: Pipeline = pipeline(TELL, environment_variables=unknown)
     output = it.run(expect=2)
@@ -135,10 +139,12 @@ def test_unknown_ones_are_named_before_anything_runs(pipeline: Any) -> None:
         "{{ prefect.blocks.secret.my-token.key }}: the block has no such value",
         "no variable 'my_regoin'",
         "hint: did you mean my_region?",
+        "{{ prefect.blocks.secret.with-nul }} has a NUL character",
+        "{{ prefect.variables.my_list }} is a list",
     ]
     assert all(part in output for part in said), output
     assert all(f"jobs.step.environment_variables.{name}: " in output for name in unknown)
-    assert output.count(f"{it.file}:") == 4
+    assert output.count(f"{it.file}:") == 6
     assert MARK not in output
     assert "Traceback" not in output
     assert not (it.folder / "runs").exists()
