@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from prefect_parallel.data.columns.kinds import ARROW_TYPES, from_text
@@ -61,6 +61,8 @@ def test_arrow_is_used_where_it_agrees(text: str, taken: bool) -> None:
 
 @SETTINGS
 @given(text=texts, cuts=st.lists(st.integers(0, 25), max_size=3))
+@example(text='"a""\nb"\n', cuts=[3])
+@example(text='""""\n', cuts=[1, 2, 3])
 def test_a_line_end_that_is_not_masked_ends_a_record(text: str, cuts: list[int]) -> None:
     dialect = Dialect(multi_line=True)
     mask = QuoteMask(",")

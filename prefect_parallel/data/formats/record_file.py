@@ -37,8 +37,6 @@ class RecordFile(TextFile):
                 yield start, at + end * self.unit
                 start = at + end * self.unit
             record = at + (masked.rfind(b"\n") + 1) * self.unit if b"\n" in masked else record
-            if mask.open_at is not None and at - record >= MAX_RECORD_BYTES:
-                break
         if mask.open_at is not None and start < record:
             yield start, record
             start = record
