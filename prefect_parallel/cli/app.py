@@ -267,7 +267,7 @@ def schema() -> None:
     """
     import json
 
-    from prefect_parallel.job.models.json_schema import json_schema
+    from prefect_parallel.job.models.pipeline_schema import json_schema
 
     print(json.dumps(json_schema(), indent=2))
 

@@ -31,7 +31,7 @@ import json, sys
 from prefect_parallel import Input, RunFunction, parallel_run_function, pipeline
 from prefect_parallel.errors import InvalidPipeline
 from prefect_parallel.job import load_pipeline, resolve
-from prefect_parallel.job.models.json_schema import json_schema
+from prefect_parallel.job.models.pipeline_schema import json_schema
 from tools.reference import arguments, pipeline as reference
 
 def problems(*overrides):

@@ -12,7 +12,7 @@ import yaml
 from prefect_parallel.deploy import schedule_file  # noqa: F401 - for its models
 from prefect_parallel.job.format.model import Model
 from prefect_parallel.job.models.components import ComponentModel
-from prefect_parallel.job.models.json_schema import json_schema
+from prefect_parallel.job.models.pipeline_schema import json_schema
 from prefect_parallel.job.models.steps import CommandKeys, ParallelKeys, Step
 from tests.golden_cases import pipelines
 

@@ -12,7 +12,7 @@ Kind: TypeAlias = Literal["file", "folder"]
 
 
 def location_of(path: str, folder: Path) -> str:
-    """An absolute local path, or the URL or asset name as it stands.
+    """An absolute local path, or the unchanged URL or name of an asset.
 
     Args:
         path: As written; `file:` is local, with or without slashes.

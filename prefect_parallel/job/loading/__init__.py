@@ -1,1 +1,1 @@
-"""From a YAML file to a `PipelineJob`, or to all of its mistakes."""
+"""From a YAML file to a `PipelineJob`, or to all of its problems."""

@@ -81,7 +81,7 @@ def _check_settings(document: Document, diagnostics: Diagnostics) -> None:
     for setting in SETTINGS.values():
         at_top = setting.at_top and setting.name in document.data
         if at_top and setting.path[0] in document.data:
-            message = f"found {setting.name} beside {setting.path[0]}"
+            message = f"found both {setting.name} and {setting.path[0]}"
             hint = f"move it to {'.'.join(setting.path)}"
             diagnostics.add((setting.name,), message, hint=hint)
         value: object = document.data

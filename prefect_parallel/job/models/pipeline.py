@@ -126,8 +126,8 @@ class PipelineJob(Model):
     identity: Identity | None = None
     settings: Settings = key("Settings for all steps.", factory=Settings)
     inputs: dict[Name, PipelineInputValue] = key(
-        "The values and data of a run. They are the flow's parameters, of which the Prefect UI"
-        " makes a form.",
+        "The values and data of a run. They are the flow's parameters, for which the Prefect UI"
+        " shows a form.",
         factory=dict,
         examples=[{"rows": 5, "model": {"type": "uri_folder", "path": "./model"}}],
     )

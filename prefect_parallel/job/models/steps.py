@@ -42,8 +42,8 @@ CommandType = Annotated[str, ChoiceValidator(("command",), any_case=True)]
 _KIND = "The kind of step; may be left out where other keys tell it."
 _COMPONENT = "The file with the rest of the step; the step's own keys win."
 _VARIABLES = (
-    "Of the script's or command's process. `{{ prefect.blocks.secret.NAME }}` in a value stands for"
-    " a value that Prefect keeps."
+    "Of the script's or command's process. `{{ prefect.blocks.secret.NAME }}` in a value is"
+    " replaced by a value that Prefect keeps."
 )
 _VARIABLES_EXAMPLES = [{"TOKEN": "{{ prefect.blocks.secret.my-token }}"}]
 

@@ -128,7 +128,7 @@ class Bindings:
             return Missing()
         component = self._job.components.get(step)
         declared = component.model.inputs.get(name) if component else None
-        lent_mode = declared.mode if declared else None
+        component_mode = declared.mode if declared else None
         if isinstance(value, DataInput):
             if declared and declared.type not in DATA_TYPES:
                 allowed = f"a value of type {declared.type}"
@@ -141,9 +141,9 @@ class Bindings:
             expression = whole(value.path)
             if expression is None:
                 text = self._filled(path, value.path)
-                return self._data(path, lent_mode, value, text)
+                return self._data(path, component_mode, value, text)
             bound = self._bound(step, name, path, expression, seen)
-            mode = value.mode or lent_mode or DEFAULT_INPUT_MODE
+            mode = value.mode or component_mode or DEFAULT_INPUT_MODE
             of_type = declared.type if declared else value.type
             match bound:
                 case Data():
@@ -151,7 +151,7 @@ class Bindings:
                 case OutputOf():
                     return OutputOf(bound.step, bound.output, of_type, mode)
                 case Literal(value=str(text)):
-                    return self._data(path, lent_mode, value, text)
+                    return self._data(path, component_mode, value, text)
                 case Literal():
                     self._add(path, f"{expression} is {bound.text}, not data")
             return bound
@@ -163,7 +163,7 @@ class Bindings:
             value = self._filled(path, value)
             if declared and declared.type in DATA_TYPES:
                 data = DataInput(type=declared.type, path=value)
-                return self._data(path, lent_mode, data, value)
+                return self._data(path, component_mode, data, value)
         return self._as_declared(path, Literal(value, literal_type(value)), declared)
 
     def place(self, path: KeyPath, expression: Expression) -> KeyPath:
@@ -274,12 +274,14 @@ class Bindings:
                 )
         return fill(text, values)
 
-    def _data(self, path: KeyPath, lent_mode: str | None, written: DataInput, text: str) -> Data:
+    def _data(
+        self, path: KeyPath, component_mode: str | None, written: DataInput, text: str
+    ) -> Data:
         location = location_of(text, self._job.folder)
         if is_local(location) and (wrong := misfit(location, written.type)):
             message, hint = wrong
             self._add(path, message, hint=hint)
-        mode = written.mode or lent_mode or DEFAULT_INPUT_MODE
+        mode = written.mode or component_mode or DEFAULT_INPUT_MODE
         return Data(written.type, mode, text, location, written.datastore)
 
 

@@ -96,19 +96,19 @@ class StepKeys:
             inherit: When the component's value applies.
             at_top: Whether the last key may also be given outside its mapping, where it wins.
         """
-        top, own, lent = path[:1], self._step, self._component
+        top, own, component = path[:1], self._step, self._component
         if at_top and own.value(path[-1]) is not None:
             return own.effective(path[-1:])
-        if lent is None:
+        if component is None:
             return own.effective(path)
-        at_lent_top = at_top and lent.value(path[-1]) is not None
-        is_lent = at_lent_top or lent.value(*top) is not None
+        component_top = at_top and component.value(path[-1]) is not None
+        inherits = component_top or component.value(*top) is not None
         is_own = own.value(*top) is not None
-        if inherit is Inherit.IF_EMPTY and is_lent:
+        if inherit is Inherit.IF_EMPTY and inherits:
             is_own = not _is_empty(own.value(*top))
-        if is_own or not is_lent:
+        if is_own or not inherits:
             return own.effective(path)
-        return lent.effective(path[-1:] if at_lent_top else path)
+        return component.effective(path[-1:] if component_top else path)
 
 
 def effective_settings(

@@ -39,8 +39,8 @@ class Data:
         type: "uri_file", "uri_folder", "mltable" or a model type.
         mode: "ro_mount", "download", "direct", "eval_mount" or "eval_download".
         path: As written.
-        location: Absolute local path, or the URL or asset name as it stands.
-        datastore: The datastore named beside the path.
+        location: Absolute local path, or the unchanged URL or name of an asset.
+        datastore: The datastore of the path, if one is named.
     """
 
     type: str

@@ -102,7 +102,7 @@ class StepResolver:
         }
 
     def _output(
-        self, name: str, value: Output | str, of_type: str | None, lent_mode: str | None
+        self, name: str, value: Output | str, of_type: str | None, component_mode: str | None
     ) -> OutputSpec:
         path = ("jobs", self.name, "outputs", name)
         if value is None:
@@ -110,7 +110,7 @@ class StepResolver:
         if isinstance(value, str):
             expression = whole(value)
             if expression is None:
-                return self._output(name, Output(path=value), of_type, lent_mode)
+                return self._output(name, Output(path=value), of_type, component_mode)
             if expression.form != "${{parent.outputs.NAME}}":
                 allowed = "${{parent.outputs.NAME}}"
                 self.diagnostics.add(path, f"{expression} is not allowed here", allowed=allowed)
@@ -134,7 +134,7 @@ class StepResolver:
                     )
         return OutputSpec(
             of_type or value.type or DEFAULT_DATA_TYPE,
-            output_mode(value.mode or lent_mode),
+            output_mode(value.mode or component_mode),
             self._output_path(value.path),
         )
 

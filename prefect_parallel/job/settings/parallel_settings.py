@@ -93,8 +93,8 @@ class ParallelSettings:
     """The settings of a parallel step. None: no value is given, and there is no default."""
 
     mini_batch_size: int | None = setting(
-        "The size of a mini-batch: a number of files, 10 by default; of a table, about so many"
-        " bytes, 1 MB by default.",
+        "The size of a mini-batch: a number of files, 10 by default; of a table, an"
+        " approximate number of bytes, 1 MB by default.",
         key=SizeValidator(),
         inherit=Inherit.IF_EMPTY,
         examples=("100", "10kb"),
@@ -116,7 +116,7 @@ class ParallelSettings:
         at_top=True,
     )
     max_concurrency_per_instance: int | None = setting(
-        "The number of slots of a node: so many mini-batches run at a time. By default 1 on a node"
+        "The number of slots of a node, which run mini-batches in parallel. By default 1 on a node"
         " with GPUs, else the number of its cores.",
         old_name="process_count_per_node",
         key=_COUNT,

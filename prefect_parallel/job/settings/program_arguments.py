@@ -44,7 +44,7 @@ def split_arguments(template: str) -> list[str]:
 
 
 def arguments(template: str, values: Mapping[str, str], missing: Iterable[str] = ()) -> list[str]:
-    """The arguments that the script gets; one value stays one argument, whatever it contains.
+    """The arguments that the script gets; each value stays one argument.
 
     Args:
         template: Program arguments as written.
