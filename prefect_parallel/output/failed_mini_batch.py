@@ -17,7 +17,8 @@ class FailedMiniBatch:
         items: Number of items; null if the mini-batch could not be loaded.
         failed_items: Number of items that the last attempt did not return; 1 if it is unknown.
         attempts: Number of attempts.
-        error: Error of the last attempt, in one line.
+        error: Error of the last attempt, in one line, after that of the first attempt if it failed
+            for another reason.
         traceback_file: File with the full traceback; null if there is none.
         node: Node of the last attempt.
         process: Entry process of the last attempt.

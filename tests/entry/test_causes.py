@@ -38,7 +38,9 @@ def test_a_long_message_is_cut_in_messages_and_whole_in_the_log(
     assert time.monotonic() - before < 0.1
 
 
-@pytest.mark.parametrize("text", ["日" * 200_000, "'" * 200_000, "'a " * 100_000, "a/" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["日" * 200_000, "'" + "x" * 200_000, "'" * 200_000, "'a " * 100_000, "a/" * 100_000]
+)
 def test_root_causes_of_long_texts_take_linear_time(text: str) -> None:
     before = time.monotonic()
     root_cause(text)
@@ -55,6 +57,17 @@ def test_what_a_process_wrote_to_stderr_before_it_died(node: NodeFactory) -> Non
     assert error_of(node, script) == (
         "the process ended during run(): exit code 3; stderr: libfoo: device lost"
     )
+
+
+def test_a_process_that_closes_its_connection_may_exit_by_itself(node: NodeFactory) -> None:
+    script = """
+        import os, time
+        def run(mini_batch):
+            os.closerange(3, 100)
+            time.sleep(0.3)
+            os._exit(3)
+    """
+    assert error_of(node, script) == "the process ended during run(): exit code 3"
 
 
 def test_what_an_earlier_mini_batch_wrote_to_stderr_is_not_the_cause(node: NodeFactory) -> None:
