@@ -377,6 +377,26 @@ def test_a_step_whose_folder_cannot_be_made(pipeline: Any) -> None:
     assert "Traceback" not in said
 
 
+def test_a_command_that_completed_runs_again_after_another_failed_in_its_place(
+    pipeline: Any,
+) -> None:
+    it: Pipeline = pipeline("def run(mini_batch): return mini_batch")
+    it.change(
+        "jobs.step",
+        {
+            "type": "command",
+            "command": "echo made > ${{outputs.out}}",
+            "outputs": {"out": {"type": "uri_file"}},
+            "environment": "azureml:any:1",
+        },
+    )
+    it.run()
+    it.run("--resume", "run", "--set", "jobs.step.command=false", expect=1)
+    assert not it.output.exists()
+    assert "completed in an earlier run" not in it.run("--resume", "run")
+    assert it.output.read_text() == "made\n"
+
+
 def test_a_flow_run_that_is_retried_resumes(
     pipeline: Any, tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
