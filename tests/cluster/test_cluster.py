@@ -145,7 +145,7 @@ def test_fewer_workers_than_asked_for_and_one_that_comes_later(
     go.touch()
     said, _ = process.communicate(timeout=240)
     assert process.returncode == 0, said
-    assert said.count("3 nodes are wanted, the cluster has 2: it goes on with what is there") == 1
+    assert said.count("the step uses 2 of 3 nodes, as the cluster has no more workers") == 1
     assert job.output == "".join(f"{number}\n" for number in range(40))
     nodes = {path.name for path in (job.step / "logs" / "user" / "stdout").iterdir()}
     assert "node-late" in nodes
@@ -290,7 +290,7 @@ def test_a_scheduler_that_is_killed_and_a_run_directory_that_nodes_see(
         seeing.processes["scheduler"].kill()
         said, _ = process.communicate(timeout=120)
         assert process.returncode == 1, said
-        assert "the Dask scheduler is gone; go on with --resume when there is one" in said
+        assert "the Dask scheduler is gone; when it is back, continue with --resume" in said
         assert "Traceback" not in said
 
         seeing.start_scheduler()

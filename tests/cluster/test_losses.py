@@ -252,7 +252,7 @@ def test_the_process_that_nodes_are_forked_from_is_killed(tmp_path: Path, server
     said = finish(process, expect=1)
     assert time.monotonic() - killed < 20
     assert "the process that nodes are forked from was killed, and all nodes with it" in said
-    assert "go on with --resume" in said
+    assert "continue with --resume" in said
     wait_until(lambda: it.left_over() == [], seconds=5)
     it.run("--resume", "run")
     assert it.output.read_text().split() == names(12)

@@ -59,5 +59,5 @@ class EventBatcher:
         self._worker.log_event(self._topic, {"run_started": True})
 
     def report_broken(self, reason: str) -> None:
-        """Report that a task run cannot go on, so that the step has failed."""
+        """Report an error that fails the step."""
         self._worker.log_event(self._topic, {"broken": reason})

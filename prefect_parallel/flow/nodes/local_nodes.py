@@ -1,4 +1,4 @@
-"""A Dask cluster on this machine, whose workers, the nodes, come from the fork server."""
+"""A Dask cluster on this machine; its workers, the nodes, are started by the fork server."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class LocalNodes(SpecCluster):
             worker=node,
             scheduler={
                 "cls": Scheduler,
-                # Nobody is told of the dashboard, and to import it takes half a second. For what
-                # is still served, any free port: several clusters may run at a time.
+                # Importing the dashboard takes half a second, and nobody looks at it. What is still
+                # served gets any free port: several clusters may run at a time.
                 "options": {"host": "127.0.0.1", "dashboard": False, "dashboard_address": ":0"},
             },
             **options,
@@ -49,7 +49,7 @@ class LocalNodes(SpecCluster):
         if not self._fork_server.is_alive():
             raise NodesGone(
                 "the process that nodes are forked from was killed, and all nodes with it",
-                hint="look for what killed it, e.g. a lack of memory; go on with --resume",
+                hint="find out what killed it, e.g. a lack of memory, then continue with --resume",
             )
 
 

@@ -31,7 +31,7 @@ from prefect_parallel.output.fingerprint import of_json
 from prefect_parallel.output.part import Record, read_record
 
 PRINTED_BYTES = 10_000
-"""How much of what a script prints goes to the log of its task run; the files have all of it."""
+"""The most that goes to the log of a task run of what its script prints; the files have all."""
 
 
 class MiniBatchFailed(PrefectParallelError):
@@ -51,11 +51,11 @@ class Node:
 
         Args:
             mini_batch: The mini-batch.
-            attempt: Of its task run, from 1. A mini-batch may have had more, if its task run was
+            attempt: The task run's, from 1. The mini-batch may have had more, if its task run was
                 started again because a node was lost.
-            retries: How many attempts may follow the first.
-            alone: Whether it is all of its task run. If not, others of that may have been done
-                by another node.
+            retries: Maximum number of attempts after the first.
+            alone: Whether the task run has no other mini-batch. If it has, another node may have
+                run this one already.
 
         Raises:
             PoolClosed: The node was closed, and the mini-batch has no final part.
@@ -84,7 +84,7 @@ class Node:
         return record
 
     def close(self) -> None:
-        """End what runs, and send what Prefect has not been told yet."""
+        """Close the pool, and send what the driver and the Prefect server have not received yet."""
         self._events.flush()
         self.pool.close()
         self._folder.close()
@@ -122,7 +122,7 @@ class NodePlugin(StepPlugin):
         Raises:
             RunNotSeen: It has no access to the run.
         """
-        # It may fetch the code from a store, or wait for an `nvidia-smi` that hangs.
+        # In a thread, as it may download the code, and as `nvidia-smi` can hang.
         self._node = await asyncio.to_thread(self._open, worker)
 
     async def teardown(self, worker: Worker) -> None:
@@ -139,12 +139,12 @@ class NodePlugin(StepPlugin):
 
 
 def node_name(worker: Worker) -> str:
-    """What a node's folders of logs are called; a worker without a name has its address as one."""
+    """The name of a node's log folders; Dask names a worker by its address by default."""
     name = str(worker.name)
     if name == worker.address:
         name = name.rpartition("://")[2].replace(":", "-")
     safe = re.sub(r"[^\w.-]", "-", name)
-    # Names that differ only in such characters are those of different nodes.
+    # Two names may differ in such characters only.
     return f"node-{safe}" if safe == name else f"node-{safe}-{of_json(name)[:6]}"
 
 

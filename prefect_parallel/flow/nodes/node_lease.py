@@ -44,7 +44,7 @@ class NodeRequest:
     gpus: int | None = None
 
     def slots_of(self, threads: int) -> int:
-        """The slots of the node that this runs on, whose worker has so many threads."""
+        """The slots of this node, for a worker with so many threads. May run `nvidia-smi`."""
         return self.slots or min(default_slots(self.gpus), threads)
 
 
@@ -77,7 +77,7 @@ class NodeLease(WorkerPlugin):
         logging.getLogger(WORKER_LOG).addFilter(_is_no_renewal)
         for plugin in self._plugins:
             await worker.plugin_add(plugin, catch_errors=False)
-        # It may run `nvidia-smi`, which can hang.
+        # In a thread, as `nvidia-smi` can hang.
         self._slots = await asyncio.to_thread(self._request.slots_of, self._threads)
         await worker.set_resources(**{self.name: self._slots})
         self._expiring = asyncio.create_task(self._expire())

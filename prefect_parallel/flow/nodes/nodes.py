@@ -1,4 +1,4 @@
-"""The nodes of a step, as its driver sees them: assembled, told to run mini-batches, closed."""
+"""The nodes of a step, as its driver sees them: it assembles, uses and closes them."""
 
 from __future__ import annotations
 

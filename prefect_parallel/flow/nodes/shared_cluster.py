@@ -40,7 +40,7 @@ FIRST_LOOK_SECONDS = 0.2
 PATIENCE_SECONDS = 10.0
 """How long a step waits for all the nodes that it wants, once there is one."""
 
-HINT = "\n    hint: install prefect-parallel in the worker's Python, in the driver's version"
+HINT = "\n    hint: install the driver's version of prefect-parallel in the worker's Python"
 
 
 class SharedCluster(NodeGroup):
@@ -79,16 +79,16 @@ class SharedCluster(NodeGroup):
                 break
             if waited > limit:
                 raise NoNode(
-                    f"no Dask worker was there within first_task_creation_timeout: {limit:g} s",
-                    hint="look whether the workers of the compute's cluster run",
+                    f"no Dask worker came within first_task_creation_timeout: {limit:g} s",
+                    hint="check that the workers of the compute's cluster are running",
                 )
             canceled.wait(FIRST_LOOK_SECONDS)
         self._start_thread(self._look_again)
         if len(self._nodes) == wanted:
             return None
         return (
-            f"{wanted} nodes are wanted, the cluster has {len(self._nodes)}: it goes on with what"
-            " is there, and uses workers that come later"
+            f"the step uses {len(self._nodes)} of {wanted} nodes, as the cluster has no more"
+            " workers; it will use workers that join later"
         )
 
     def check(self) -> None:
@@ -171,7 +171,7 @@ class SharedCluster(NodeGroup):
         scheduler = self.client.scheduler
         if self.client.status != CONNECTED or scheduler is None:
             raise ConnectionError("the scheduler is gone")
-        # Not by `scheduler_info`, whose answer another thread of the client may have replaced.
+        # `scheduler_info` may return the answer to another thread, with fewer workers.
         identity = self.client.sync(scheduler.identity, n_workers=-1)
         workers: dict[str, dict[str, Any]] = identity["workers"]
         return workers
@@ -212,7 +212,7 @@ class SharedCluster(NodeGroup):
             self.joins += 1
 
     def _refuse(self, address: str, error: Exception) -> None:
-        """Do not take a worker; one that is lost is not there any more, anyway."""
+        """Do not try a worker again, unless the error is that it was lost."""
         self._nodes.discard(address)
         if not isinstance(error, OSError):
             hint = "" if isinstance(error, PrefectParallelError) else HINT

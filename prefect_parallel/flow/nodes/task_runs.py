@@ -17,7 +17,7 @@ from prefect_parallel.data import MiniBatch
 from prefect_parallel.flow.nodes.events import StepEvent, TaskRunBroken, TaskRunEnded
 from prefect_parallel.flow.nodes.node_group import CONNECTED, NodeGroup, NodesGone
 
-SCHEDULER_GONE = "the Dask scheduler is gone; go on with --resume when there is one"
+SCHEDULER_GONE = "the Dask scheduler is gone; when it is back, continue with --resume"
 
 
 class TaskRuns:
