@@ -134,12 +134,15 @@ def test_a_node_that_is_killed_does_not_give_mini_batches_more_attempts(
     assert it.result["mini_batches"] == {"total": 12, "succeeded": 11, "failed": 1, "retried": 2}
 
 
-def test_a_worker_that_is_told_to_end(tmp_path: Path, server: str, cluster: Cluster) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_nanny_that_is_ended_and_its_worker_with_it(
+    tmp_path: Path, server: str, cluster: Cluster, number: signal.Signals
+) -> None:
     it = on_cluster(tmp_path, server, cluster.address, nodes=3)
     cluster.start_workers("ending")
     process = it.start()
     wait_until(lambda: cluster.entry_processes("ending") and parts(it) >= 3)
-    cluster.processes.pop("ending").terminate()
+    cluster.processes.pop("ending").send_signal(number)
     finish(process)
     assert it.output.read_text().split() == names(16)
     assert it.result["mini_batches"]["failed"] == 0
