@@ -200,7 +200,7 @@ def test_an_nvidia_smi_that_hangs_does_not_block_its_worker(
 ) -> None:
     hanging = tmp_path / "bin" / "nvidia-smi"
     hanging.parent.mkdir()
-    hanging.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked; sleep 6; exit 1\n")
+    hanging.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked; sleep 12; exit 1\n")
     hanging.chmod(0o755)
     with monkeypatch.context() as changed:
         changed.setenv("PATH", f"{hanging.parent}:{os.environ['PATH']}")
@@ -209,10 +209,15 @@ def test_an_nvidia_smi_that_hangs_does_not_block_its_worker(
     it.change("jobs.step.max_concurrency_per_instance", None)
     process = it.start()
     wait_until((tmp_path / "asked").exists)
-    asked = time.monotonic()
+    hanging_worker = [cluster.addresses()["hanging"]]
+    slowest = 0.0
     with cluster.client() as client:
-        client.run(os.getpid, workers=[cluster.addresses()["hanging"]])
-    assert time.monotonic() - asked < 5
+        while not parts(it):
+            asked = time.monotonic()
+            client.run(os.getpid, workers=hanging_worker)
+            slowest = max(slowest, time.monotonic() - asked)
+            time.sleep(0.2)
+    assert slowest < 9
     finish(process)
     cluster.processes.pop("hanging").terminate()
 

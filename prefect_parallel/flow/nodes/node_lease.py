@@ -26,7 +26,7 @@ answer, does not take its own silence for the driver's.
 
 
 WORKER_LOG = "distributed.worker"
-"""Where Dask logs each function that it runs for a client."""
+"""Where Dask logs each function that it runs for a client; renewals would flood it."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,6 @@ class NodeLease(WorkerPlugin):
 
     async def teardown(self, worker: Worker) -> None:
         """Leave the worker as it was."""
-        logging.getLogger(WORKER_LOG).removeFilter(_is_no_renewal)
         if worker.status is Status.closing:
             return  # It removes all plugins by itself.
         # No tasks of the step come any more. The resource itself cannot be removed.

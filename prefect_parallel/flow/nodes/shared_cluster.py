@@ -40,6 +40,9 @@ FIRST_LOOK_SECONDS = 0.2
 PATIENCE_SECONDS = 10.0
 """How long a step waits for all the nodes that it wants, once there is one."""
 
+ANSWER_SECONDS = 10.0
+"""How long the driver waits for the answers to a renewal."""
+
 HINT = "\n    hint: install the driver's version of prefect-parallel in the worker's Python"
 
 
@@ -60,7 +63,7 @@ class SharedCluster(NodeGroup):
         # Held while nodes or plugins change.
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._looking: threading.Thread | None = None
 
     def submit(self, function: Callable[..., Any], *args: Any, **arguments: Any) -> Future[Any]:
         key = self._lease_key
@@ -71,7 +74,8 @@ class SharedCluster(NodeGroup):
     def assemble(self, limit: float, canceled: threading.Event) -> str | None:
         started = time.monotonic()
         wanted = self._request.nodes
-        self._start_thread(self._renew_leases)
+        assert self.client.loop is not None
+        self.client.loop.add_callback(self._renew_leases)
         while not canceled.is_set():
             self._look()
             waited, found = time.monotonic() - started, len(self._nodes)
@@ -83,7 +87,8 @@ class SharedCluster(NodeGroup):
                     hint="check that the workers of the compute's cluster are running",
                 )
             canceled.wait(FIRST_LOOK_SECONDS)
-        self._start_thread(self._look_again)
+        self._looking = threading.Thread(target=self._look_again, daemon=True)
+        self._looking.start()
         if len(self._nodes) == wanted:
             return None
         return (
@@ -114,25 +119,31 @@ class SharedCluster(NodeGroup):
 
     def close(self) -> None:
         self._closed.set()
-        for thread in self._threads:
-            thread.join()
+        if self._looking is not None:
+            self._looking.join()
         self._ask(list(self._nodes), _remove, name=self._lease_key)
         self._nodes.clear()
 
-    def _start_thread(self, target: Callable[[], None]) -> None:
-        thread = threading.Thread(target=target, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _renew_leases(self) -> None:
-        while not self._closed.wait(RENEWAL_SECONDS):
+    async def _renew_leases(self) -> None:
+        """Runs in the client's event loop, so that nothing that the driver does delays it."""
+        rounds: set[asyncio.Task[None]] = set()
+        while not self._closed.is_set():
             # A worker that does not answer must not delay the next renewal of the others.
-            with suppress(TimeoutError, asyncio.TimeoutError):
-                self._ask(
-                    list(self._nodes),
+            task = asyncio.create_task(self._renew(list(self._nodes)))
+            rounds.add(task)
+            task.add_done_callback(rounds.discard)
+            await asyncio.sleep(RENEWAL_SECONDS)
+
+    async def _renew(self, addresses: list[str]) -> None:
+        if addresses and self.client.status == CONNECTED:
+            with suppress(OSError, asyncio.TimeoutError):
+                await self.client.run(
                     renew_lease,
+                    workers=addresses,
+                    on_error="return",
                     name=self._lease_key,
-                    callback_timeout=RENEWAL_SECONDS,
+                    asynchronous=True,
+                    callback_timeout=ANSWER_SECONDS,
                 )
 
     def _look_again(self) -> None:
