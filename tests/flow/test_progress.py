@@ -1,0 +1,50 @@
+"""Counting attempts, and the thresholds, at their limits."""
+
+from __future__ import annotations
+
+import pytest
+
+from prefect_parallel.flow.nodes.events import AttemptEvent
+from prefect_parallel.flow.nodes.progress import Progress
+from prefect_parallel.flow.nodes.thresholds import Thresholds
+
+
+def attempt(mini_batch: int, error: str | None, *, final: bool = True) -> AttemptEvent:
+    failed = 0 if error is None else 2
+    return AttemptEvent(mini_batch, final, 2 - failed, failed, error, 0.0)
+
+
+def test_each_mini_batch_is_counted_once_by_its_last_attempt() -> None:
+    progress = Progress(3)
+    for event in (
+        attempt(0, None),
+        attempt(1, "ValueError: at first", final=False),
+        attempt(1, "ValueError: again"),
+        # As if a node was lost after its events had been sent, and its mini-batches ran again.
+        attempt(0, None),
+        attempt(1, "ValueError: once more"),
+    ):
+        progress.add(event)
+    assert (progress.done, progress.failed) == (2, 1)
+    assert (progress.items, progress.failed_items) == (4, 2)
+    assert progress.first_error == "ValueError: again"
+
+
+@pytest.mark.parametrize(
+    ("mini_batch_error_threshold", "error_threshold", "percent", "exceeded"),
+    [
+        (-1, -1, 100, ""),
+        (2, 10, 20, ""),
+        (1, -1, 100, "mini_batch_error_threshold: 1"),
+        (0, -1, 100, "mini_batch_error_threshold: 0"),
+        (-1, 9, 100, "error_threshold: 9"),
+        (-1, -1, 19.9, "allowed_failed_percent: 19.9"),
+    ],
+)
+def test_a_threshold_is_exceeded_by_one_more(
+    mini_batch_error_threshold: int, error_threshold: int, percent: float, exceeded: str
+) -> None:
+    thresholds = Thresholds(mini_batch_error_threshold, error_threshold, percent)
+    said = thresholds.exceeded(failed=2, failed_items=10, mini_batches=10) or ""
+    assert said.endswith(exceeded)
+    assert bool(said) == bool(exceeded)
