@@ -134,6 +134,12 @@ def test_the_times_of_a_trigger(folder: Path, trigger: str, expected: list[str])
         assert len(found) == len(expected)
 
 
+def test_z_is_utc(folder: Path) -> None:
+    daily = "type: recurrence, frequency: day, interval: 1, start_time: "
+    written = [f'"2126-03-07T06:00:00{offset}"' for offset in ("Z", "z", "+00:00")]
+    assert len({*(tuple(times(folder, daily + start)) for start in written)}) == 1
+
+
 def test_azures_names_of_time_zones_are_known() -> None:
     names = ["UTC", "UTC-11", "Pacific Standard Time", "Kamchatka Standard Time", "Asia/Tokyo"]
     assert [iana_zone(name) for name in names] == [
