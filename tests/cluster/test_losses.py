@@ -195,33 +195,6 @@ def test_a_worker_that_hangs_does_not_cost_the_other_node(
     assert not any("renew_lease" in log.read_text() for log in cluster.folder.glob("*.log"))
 
 
-def test_an_nvidia_smi_that_hangs_does_not_block_its_worker(
-    tmp_path: Path, server: str, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hanging = tmp_path / "bin" / "nvidia-smi"
-    hanging.parent.mkdir()
-    hanging.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked; sleep 12; exit 1\n")
-    hanging.chmod(0o755)
-    with monkeypatch.context() as changed:
-        changed.setenv("PATH", f"{hanging.parent}:{os.environ['PATH']}")
-        cluster.start_workers("hanging")
-    it = on_cluster(tmp_path, server, cluster.address, nodes=3)
-    it.change("jobs.step.max_concurrency_per_instance", None)
-    process = it.start()
-    wait_until((tmp_path / "asked").exists)
-    hanging_worker = [cluster.addresses()["hanging"]]
-    slowest = 0.0
-    with cluster.client() as client:
-        while not parts(it):
-            asked = time.monotonic()
-            client.run(os.getpid, workers=hanging_worker)
-            slowest = max(slowest, time.monotonic() - asked)
-            time.sleep(0.2)
-    assert slowest < 9
-    finish(process)
-    cluster.processes.pop("hanging").terminate()
-
-
 def test_a_driver_that_is_suspended(tmp_path: Path, server: str, cluster: Cluster) -> None:
     it = on_cluster(tmp_path, server, cluster.address)
     process = it.start()
