@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from prefect_parallel.cli.console import ignored_keys, plain_console
+from prefect_parallel.cli.console import ignored_keys, plain_console, print_titled
 from prefect_parallel.cli.datastores import known_datastores
 from prefect_parallel.data import Datastores, MiniBatch
 from prefect_parallel.entry.gpus import default_slots
@@ -37,6 +37,8 @@ def plan_pipeline(file: Path, overrides: Sequence[str], datastores: Path | None)
         lines = _parallel(step, known) if isinstance(step, ParallelStep) else _command(step)
         for title, text in lines:
             console.print(f"   {title:<12} {text}")
+    for warning in resolved.warnings:
+        print_titled(console, "warning ", "yellow", str(warning))
     if job.ignored:
         console.print(ignored_keys(job.ignored))
 

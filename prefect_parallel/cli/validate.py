@@ -36,6 +36,8 @@ def _validate(file: Path, overrides: Sequence[str], datastores: Datastores | Non
         print_titled(console, "invalid ", "bold red", f"{file}: {error_count(error)}\n{error}")
         return False
     print_titled(console, "valid   ", "green", str(file))
+    for warning in resolved.warnings:
+        print_titled(console, "warning ", "yellow", str(warning))
     if job.ignored:
         console.print(f"  {ignored_keys(job.ignored)}")
     return True

@@ -21,6 +21,7 @@ class NodeLogs:
     def __init__(self, directory: StepDirectory) -> None:
         self._directory = directory
         self._offsets: dict[ProcessName, int] = {}
+        self._tracebacks: dict[tuple[int, int], str] = {}
 
     def read_new_stdout(self, name: ProcessName, limit: int) -> str:
         """The text that a process has printed since the last call.
@@ -44,6 +45,10 @@ class NodeLogs:
             return text
         file_name = path.relative_to(self._directory.root)
         return f"{text}\n[{left_out} more bytes in {file_name}]".lstrip()
+
+    def take_traceback(self, record: Record) -> str:
+        """The traceback of a failed attempt, the first time; empty if there is none."""
+        return self._tracebacks.pop((record.index, record.attempt), "")
 
     def processes(self, node: str) -> int:
         """Number of entry processes of a node that have logs."""
@@ -75,6 +80,7 @@ class NodeLogs:
         Returns:
             Path of the process's file, relative to the step's directory.
         """
+        self._tracebacks[mini_batch.index, attempt] = failure.traceback
         what = f"mini-batch {mini_batch.index}, attempt {attempt} ({mini_batch.describe()})"
         return self._error(name, what, failure)
 

@@ -6,6 +6,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig, ProcessName
@@ -25,7 +26,20 @@ class PoolClosed(PrefectParallelError):
 
 
 class InitKeepsFailing(PrefectParallelError):
-    """The import of the entry script, or its `init`, failed repeatedly on a node."""
+    """The import of the entry script, or its `init`, failed repeatedly on a node.
+
+    Attributes:
+        traceback: The last traceback.
+        traceback_file: The log with the traceback, relative to the step's directory.
+    """
+
+    def __init__(self, message: str, traceback: str, traceback_file: str) -> None:
+        super().__init__(message)
+        self.traceback = traceback
+        self.traceback_file = traceback_file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.traceback, self.traceback_file)
 
 
 class EntryPool:
@@ -89,6 +103,10 @@ class EntryPool:
     def read_new_stdout(self, record: Record, limit: int) -> str:
         """The text that the process of a record has printed since the last call."""
         return self._logs.read_new_stdout(ProcessName(record.node, record.process), limit)
+
+    def take_traceback(self, record: Record) -> str:
+        """The traceback of a failed attempt, the first time; empty if there is none."""
+        return self._logs.take_traceback(record)
 
     def close(self, grace: float = 0) -> None:
         """Accept no more work, call `shutdown` in idle processes and end all processes.
@@ -168,7 +186,9 @@ class EntryPool:
         if failures >= INIT_FAILURES_PER_SLOT * self._config.slots:
             raise InitKeepsFailing(
                 f"the entry script failed before its first mini-batch, {failures} times on"
-                f" {self._node}: {error} (full traceback: {file})"
+                f" {self._node}: {error}",
+                error.failure.traceback,
+                file,
             )
 
     def _refuse_if_closed(self) -> None:

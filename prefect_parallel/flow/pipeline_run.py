@@ -104,7 +104,8 @@ class PipelineRun:
         steps = self._resolved.steps.values()
         check_placeholders(self._job, steps)
         of_environments = self._run.environments.prepare(steps, self._run.observer)
-        for warning in (self._run.computes.warning, *of_environments):
+        of_job = map(str, self._resolved.warnings)
+        for warning in (*of_job, self._run.computes.warning, *of_environments):
             if warning is not None:
                 get_run_logger().warning(warning)
                 self._run.observer.warned(warning)

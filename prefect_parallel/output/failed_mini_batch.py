@@ -19,7 +19,8 @@ class FailedMiniBatch:
         attempts: Number of attempts.
         error: Error of the last attempt, in one line, after that of the first attempt if it failed
             for another reason.
-        traceback_file: File with the full traceback; null if there is none.
+        traceback_file: File with the full traceback, relative to the step's folder; null if there
+            is none.
         node: Node of the last attempt.
         process: Entry process of the last attempt.
         repeat: Command that runs the mini-batch under the debugger on this machine.

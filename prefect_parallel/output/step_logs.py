@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 
 from prefect_parallel.layout import StepDirectory
@@ -83,6 +83,10 @@ class StepLogs:
             for record in records:
                 if record.error is not None:
                     failed = FailedMiniBatch.of(record, command(record.index))
+                    file_of = failed.traceback_file
+                    if file_of is not None and not (self._directory.root / file_of).exists():
+                        # Gone with the node that had it.
+                        failed = replace(failed, traceback_file=None)
                     file.write(json.dumps(asdict(failed), ensure_ascii=False) + "\n")
 
     def _is_there(self, name: str) -> bool:

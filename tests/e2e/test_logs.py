@@ -112,6 +112,20 @@ def test_follows_until_the_step_has_ended(pipeline: Any, tmp_path: Path) -> None
     )
 
 
+def test_a_log_is_named_only_if_it_exists(pipeline: Any) -> None:
+    it: Pipeline = pipeline("")
+    step = {
+        "type": "command",
+        "command": "cat ${{inputs.x}}",
+        "environment": "azureml:any:1",
+        "inputs": {"x": {"type": "uri_file", "path": "http://127.0.0.1:1/x"}},
+    }
+    it.change("jobs", {"fetching": step})
+    said = it.run(expect=1)
+    assert "127.0.0.1:1/x" in said
+    assert "  log  " not in said
+
+
 def test_a_reader_that_has_seen_enough(finished: Pipeline) -> None:
     # The last of those that share this run: it changes a log.
     large = finished.step / "logs" / "user" / "stdout" / "node-0" / "process000.stdout.txt"

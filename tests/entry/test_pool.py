@@ -269,7 +269,7 @@ def test_init_that_keeps_failing_ends_the_step_with_the_root_cause(
         run_all(started)
     assert cause in str(caught.value)
     assert "6 times on node-0" in str(caught.value)
-    traceback = started.directory.root / str(caught.value).rsplit("full traceback: ")[1].strip(")")
+    traceback = started.directory.root / caught.value.traceback_file
     assert cause in traceback.read_text()
 
 

@@ -217,3 +217,18 @@ def test_a_name_of_the_older_sdk_is_known(folder: Folder, old: str, new: str) ->
     folder.replace('mini_batch_size: "5"', f"{old}: 5")
     problem = folder.problem()
     assert (problem.message, problem.hint) == ("unknown key", f"it is called {new} now")
+
+
+@pytest.mark.parametrize("argument", ["--allowed_failed_count 3", "--allowed_failed_count=3"])
+def test_a_name_of_the_older_sdk_as_an_argument_is_a_warning(folder: Folder, argument: str) -> None:
+    folder.replace("--label ${{inputs.label}}", argument)
+    (warning,) = resolve(folder.load()).warnings
+    assert warning.key == "jobs.first.task.program_arguments"
+    assert "--allowed_failed_count has no effect here" in warning.message
+    assert warning.hint == "set the key mini_batch_error_threshold"
+
+
+def test_arguments_of_the_script_s_own_are_no_warning(folder: Folder) -> None:
+    words = "--allowed_failed_percent 3 --count node_count -- --allowed_failed_count 3"
+    folder.replace("--label ${{inputs.label}}", words)
+    assert resolve(folder.load()).warnings == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +20,7 @@ from prefect.tasks import Task
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig
-from prefect_parallel.entry.pool import EntryPool, PoolClosed
+from prefect_parallel.entry.pool import EntryPool, InitKeepsFailing, PoolClosed
 from prefect_parallel.errors import PrefectParallelError, os_error_text
 from prefect_parallel.flow.nodes.event_batcher import EventBatcher
 from prefect_parallel.flow.nodes.events import AttemptEvent
@@ -32,6 +33,12 @@ from prefect_parallel.output.part import Record, read_record
 
 PRINTED_BYTES = 10_000
 """The most that goes to the log of a task run of what its script prints; the files have all."""
+
+TRACEBACK_CHARACTERS = 10_000
+"""The most that goes to the log of a task run of the tracebacks of an attempt."""
+
+TASK_RUN_LOG = "prefect.task_runs"
+"""Where Prefect logs what the Prefect UI shows of task runs."""
 
 
 class MiniBatchFailed(PrefectParallelError):
@@ -74,6 +81,11 @@ class Node:
                 self._folder.publish_part(mini_batch.index)
         except PoolClosed:
             raise
+        except InitKeepsFailing as error:
+            reason = f"{error}{self._see(error.traceback_file)}"
+            get_run_logger().error(with_traceback(reason, error.traceback, TRACEBACK_CHARACTERS))
+            self._events.report_broken(reason)
+            raise
         except PrefectParallelError as error:
             self._events.report_broken(str(error))
             raise
@@ -82,6 +94,21 @@ class Node:
             raise
         self._events.add(AttemptEvent.of(record, last_attempt=attempt > retries))
         return record
+
+    def describe_failure(self, record: Record, limit: int) -> str:
+        """The error of a failed attempt, with the traceback of the script.
+
+        Args:
+            record: The attempt.
+            limit: Maximum number of characters of the traceback.
+        """
+        error = f"mini-batch {record.index}, attempt {record.attempt}: {record.error}"
+        if record.traceback_file is not None:
+            error += self._see(record.traceback_file)
+        return with_traceback(error, self.pool.take_traceback(record), limit)
+
+    def _see(self, traceback_file: str) -> str:
+        return f" (full traceback: {self._folder.shown(traceback_file)})"
 
     def close(self) -> None:
         """Close the pool, and send what the driver and the Prefect server have not received yet."""
@@ -122,6 +149,7 @@ class NodePlugin(StepPlugin):
         Raises:
             RunNotSeen: It has no access to the run.
         """
+        logging.getLogger(TASK_RUN_LOG).addFilter(_without_frames)
         # In a thread, as it may download the code, and as `nvidia-smi` can hang.
         self._node = await asyncio.to_thread(self._open, worker)
 
@@ -146,6 +174,27 @@ def node_name(worker: Worker) -> str:
     safe = re.sub(r"[^\w.-]", "-", name)
     # Two names may differ in such characters only.
     return f"node-{safe}" if safe == name else f"node-{safe}-{of_json(name)[:6]}"
+
+
+def with_traceback(error: str, traceback: str, limit: int) -> str:
+    """An error and its traceback.
+
+    Args:
+        error: The error, in one line.
+        traceback: The traceback, or empty. If it is too long, its beginning and end are kept.
+        limit: Maximum number of characters of the traceback.
+    """
+    text, half = traceback.strip(), limit // 2
+    if (more := len(text) - 2 * half) > 0:
+        text = f"{text[:half]}\n[{more} more characters]\n{text[half + more :]}"
+    return f"{error}\n{text}".rstrip()
+
+
+def _without_frames(record: logging.LogRecord) -> bool:
+    """A filter that removes frames of Prefect and this package: those of the script are logged."""
+    if record.exc_info and isinstance(record.exc_info[1], (MiniBatchFailed, InitKeepsFailing)):
+        record.exc_info = None
+    return True
 
 
 def _worth_retrying(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
@@ -195,7 +244,7 @@ def _process(node: Node, descriptors: list[dict[str, Any]]) -> int:
     attempt, retries = context.task_run.run_count, context.task.retries
     logger = get_run_logger()
     succeeded, failed = 0, list[Record]()
-    printable = PRINTED_BYTES
+    printable, traceable = PRINTED_BYTES, TRACEBACK_CHARACTERS
     alone = len(descriptors) == 1
     for descriptor in descriptors:
         mini_batch = MiniBatch.from_json(descriptor)
@@ -206,6 +255,9 @@ def _process(node: Node, descriptors: list[dict[str, Any]]) -> int:
         succeeded += record.succeeded
         if record.error is not None:
             failed.append(record)
+            text = node.describe_failure(record, traceable)
+            logger.log(logging.WARNING if attempt <= retries else logging.ERROR, text)
+            traceable = max(traceable - len(text), 0)
     if failed:
         raise MiniBatchFailed(
             "; ".join(f"mini-batch {each.index}: {each.error}" for each in failed)

@@ -77,6 +77,13 @@ class NodeFolder(Protocol):
             NotStored: The run store cannot be written to.
         """
 
+    def shown(self, path: str) -> str:
+        """Where the user finds a file.
+
+        Args:
+            path: Relative to the step's directory.
+        """
+
     def close(self) -> None:
         """Make the logs available to the driver; called when all processes have ended."""
 
@@ -122,6 +129,9 @@ class SharedFolder(NodeFolder):
 
     def publish_part(self, mini_batch: int) -> None:
         """It is in the run directory."""
+
+    def shown(self, path: str) -> str:
+        return str(self.config.directory.root / path)
 
     def close(self) -> None:
         """They are in the run directory."""
@@ -181,6 +191,9 @@ class OwnFolder(NodeFolder):
                 f" {self._synced.remote.path}: {error.strerror}"
             ) from error
         part.unlink()
+
+    def shown(self, path: str) -> str:
+        return self._synced.remote_of(self._root / path).path
 
     def close(self) -> None:
         self._closed.set()

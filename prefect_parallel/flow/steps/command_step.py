@@ -17,6 +17,7 @@ from prefect_parallel.flow.server.placeholders import look_up
 from prefect_parallel.flow.steps.snapshot import take_snapshot
 from prefect_parallel.job import CommandStep
 from prefect_parallel.output.fingerprint import of_code, of_json
+from prefect_parallel.output.job_result import Status
 
 POLL_SECONDS = 0.1
 
@@ -83,9 +84,9 @@ class _CommandStep:
             self._directory.completed.write_text(fingerprint)
             return self._completed("the command succeeded")
         except CommandCanceled as error:
-            return StepResult("Canceled", str(error), None, self._log)
+            return self._stopped("Canceled", str(error))
         except PrefectParallelError as error:
-            return StepResult("Failed", str(error), None, self._log)
+            return self._stopped("Failed", str(error))
         finally:
             shutil.rmtree(self._directory.fetched, ignore_errors=True)
 
@@ -112,6 +113,10 @@ class _CommandStep:
 
     def _completed(self, reason: str) -> StepResult:
         return StepResult("Completed", reason, self._data.outputs_folder, self._log)
+
+    def _stopped(self, status: Status, reason: str) -> StepResult:
+        # Without a log if the command has not been started.
+        return StepResult(status, reason, None, self._log if self._log.exists() else None)
 
     def _clear(self) -> None:
         """Make the step's folders and empty them of what an earlier run left."""

@@ -83,7 +83,7 @@ def _causes(failures: Sequence[Failures]) -> str:
 
 def _commands(failures: Sequence[Failures]) -> str:
     lines = [f"# {_plain(each.cause)}\n{_plain(each.repeat)}" for each in failures]
-    return "To repeat one of each:\n\n```bash\n" + "\n".join(lines) + "\n```"
+    return "To reproduce one of each:\n\n```bash\n" + "\n".join(lines) + "\n```"
 
 
 def _failed(totals: Totals) -> str:

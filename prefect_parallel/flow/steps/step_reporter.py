@@ -6,6 +6,7 @@ import shutil
 import traceback
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from pathlib import Path
 
 from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.nodes.thresholds import Thresholds
@@ -94,16 +95,15 @@ class StepReporter:
     def broke_off(self, error: Exception) -> StepResult:
         """Report an unexpected exception, with its traceback in the step's log."""
         self._logs.job("".join(traceback.format_exception(error)).rstrip())
-        log = self._directory.job_log
-        reason = f"internal error: {type(error).__name__}: {error} (full traceback: {log})"
-        return self.stopped("Failed", reason)
+        reason = f"internal error: {type(error).__name__}: {error}"
+        return self.stopped("Failed", reason + self._see(self._directory.job_log))
 
     def _end(self, status: Status, reason: str, totals: Totals) -> StepResult:
         self._progress.settle(done=totals.mini_batches, failed=totals.failed)
         output = aggregated_output(self._step, self._directory)
         result = JobResult.of(
             status=status,
-            reason=_with_traceback_file(reason, totals),
+            reason=self._with_traceback_file(reason, totals),
             mini_batches=self._progress.mini_batches,
             totals=totals,
             thresholds=Thresholds.of(self._step).to_json(),
@@ -170,6 +170,19 @@ class StepReporter:
             for cause, count in totals.causes.most_common()
         )
 
+    def _with_traceback_file(self, reason: str, totals: Totals) -> str:
+        first = totals.first_failure
+        if first is None or first.traceback_file is None or "full traceback" in reason:
+            return reason
+        return reason + self._see(self._directory.root / first.traceback_file)
+
+    def _see(self, log: Path) -> str:
+        """Where the user finds a log; empty if it is gone, e.g. with the node that had it."""
+        if not log.exists():
+            return ""
+        mirror = self._run.mirror
+        return f" (full traceback: {log if mirror is None else mirror.url_of(log)})"
+
     def _debug_command(self, mini_batch: int) -> str:
         datastores = self._run.datastores.file
         return debug_command(self._run.directory, self._step.name, mini_batch, datastores)
@@ -184,10 +197,3 @@ def _completed(totals: Totals) -> str:
     )
     first = totals.first_failure
     return text if first is None else f"{text}; the first failed with {first.error}"
-
-
-def _with_traceback_file(reason: str, totals: Totals) -> str:
-    first = totals.first_failure
-    if first is None or first.traceback_file is None or "full traceback" in reason:
-        return reason
-    return f"{reason} (full traceback: {first.traceback_file})"

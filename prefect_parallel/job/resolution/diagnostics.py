@@ -14,7 +14,7 @@ from prefect_parallel.yaml_schema import Diagnostics
 
 
 class JobDiagnostics(Diagnostics):
-    """Collects the problems of a job, in its own file and in its components.
+    """Collects the problems and warnings of a job, in its own file and in its components.
 
     Args:
         job: The job.
@@ -24,6 +24,7 @@ class JobDiagnostics(Diagnostics):
 
     def __init__(self, job: PipelineJob, broken: Collection[KeyPath] = ()) -> None:
         super().__init__(job.document)
+        self.warnings: list[Problem] = []
         self._job = job
         # If an input or output is broken, nothing is known about any part of it.
         self._broken = [

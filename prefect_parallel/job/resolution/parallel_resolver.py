@@ -20,7 +20,11 @@ from prefect_parallel.job.resolution.resolved import (
 )
 from prefect_parallel.job.resolution.step_resolver import StepResolver
 from prefect_parallel.job.settings.parallel_settings import SETTINGS, Inherit
-from prefect_parallel.job.settings.program_arguments import parse_predefined, split_arguments
+from prefect_parallel.job.settings.program_arguments import (
+    old_arguments,
+    parse_predefined,
+    split_arguments,
+)
 from prefect_parallel.job.syntax.expressions import find, keep_given, whole
 
 MAJOR_INPUT_TYPES = ("uri_file", "uri_folder", "mltable")
@@ -144,6 +148,11 @@ class ParallelResolver(StepResolver):
         except ValueError as error:
             self.add(template, f"cannot be split into words: {str(error).lower()}")
             return {}
+        for argument, key in old_arguments(words):
+            message = f"{argument} has no effect here and is only passed to the script"
+            hint = f"set the key {key}"
+            warning = template.document.problem(template.path, message, hint=hint)
+            self.diagnostics.warnings.append(warning)
         return parse_predefined(
             words,
             literal_values(self.inputs),

@@ -93,6 +93,7 @@ def _resolve(
         },
         steps=steps,
         graph=graph,
+        warnings=tuple(diagnostics.warnings),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from prefect_parallel.errors import Problem
 from prefect_parallel.job.files.requirements import Requirements
 from prefect_parallel.job.settings.parallel_settings import ParallelSettings
 from prefect_parallel.job.settings.program_arguments import arguments
@@ -203,6 +204,7 @@ class ResolvedJob:
         steps: In an order in which they can run.
         graph: Step -> the steps whose outputs it reads.
         outputs: The pipeline's outputs.
+        warnings: What may be a mistake.
     """
 
     display_name: str
@@ -213,3 +215,4 @@ class ResolvedJob:
     outputs: dict[str, OutputSpec]
     steps: dict[str, ParallelStep | CommandStep]
     graph: dict[str, set[str]] = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()

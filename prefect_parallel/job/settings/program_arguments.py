@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from prefect_parallel.job.format.validators import Validator
-from prefect_parallel.job.settings.parallel_settings import SETTINGS
+from prefect_parallel.job.settings.parallel_settings import OLD_NAMES, SETTINGS
 from prefect_parallel.job.syntax.expressions import fill, find, keep_given
 from prefect_parallel.yaml_schema import Refused
 
@@ -85,6 +86,22 @@ def parse_predefined(
         except Refused as refused:
             refuse(Refused(f"{argument}: {refused.found}", allowed=refused.allowed))
     return given
+
+
+def old_arguments(words: list[str]) -> Iterator[tuple[str, str]]:
+    """The arguments among the words that have the name of a setting in Azure's SDK v1.
+
+    Args:
+        words: From `split_arguments`.
+
+    Yields:
+        The argument, and the key that it has here.
+    """
+    for word in itertools.takewhile(lambda word: word != "--", words):
+        argument = word.partition("=")[0]
+        key = OLD_NAMES.get(argument.removeprefix("--"))
+        if key is not None and argument.startswith("--"):
+            yield argument, key
 
 
 def _predefined(argument: str) -> str | None:

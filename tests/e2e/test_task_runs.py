@@ -1,0 +1,120 @@
+"""What users see of task runs in the Prefect UI: states and logs, read from a real server."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    LogFilter,
+    LogFilterFlowRunId,
+    LogFilterTaskRunId,
+)
+from prefect.client.schemas.objects import Log, TaskRun
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelling
+
+from tests.e2e.conftest import Pipeline, newest_runs
+from tests.waiting import wait_until
+
+
+def logs_of(server: str, runs: Iterable[UUID]) -> list[Log]:
+    of_runs = LogFilter(task_run_id=LogFilterTaskRunId(any_=list(runs)))
+    with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
+        return client.read_logs(of_runs, limit=200)
+
+
+def log_of(server: str, run: TaskRun, last: str) -> str:
+    """The log of a task run, as soon as its last line is there."""
+    found: list[str] = []
+
+    def whole() -> bool:
+        found[:] = [each.message for each in logs_of(server, [run.id])]
+        return any(last in message for message in found)
+
+    wait_until(whole, seconds=10)
+    return "\n".join(found)
+
+
+def test_the_log_of_a_failed_task_run_has_the_traceback_of_the_script(
+    pipeline: Any, server: str
+) -> None:
+    it: Pipeline = pipeline(
+        """
+        def init(): pass
+        def run(mini_batch):
+            if "001" in mini_batch[0]:
+                return check(mini_batch[0])
+            return mini_batch
+        def check(path):
+            raise ValueError("upside down " + "x" * 50_000)
+        """,
+        files=2,
+        retry_settings={"max_retries": 1, "timeout": 30},
+    )
+    it.run()
+    _, _, of_step = newest_runs(server)
+    (failed,) = [run for run in of_step if run.state_name == "Failed"]
+    log = log_of(server, failed, "Retries are exhausted")
+    for attempt in (1, 2):
+        assert f"mini-batch 1, attempt {attempt}: ValueError: upside down" in log
+    assert log.count('script.py", line 5, in run') == 2
+    assert log.count("return check(mini_batch[0])") == 2
+    assert "task_engine.py" not in log
+    assert "node.py" not in log
+    assert len(log) < 30_000
+    traceback = log.split("full traceback: ")[1].splitlines()[0].strip(")")
+    assert "x" * 50_000 in Path(traceback).read_text()
+    assert f"(full traceback: {traceback})" in it.result["reason"]
+
+
+def test_the_log_of_a_task_run_whose_init_fails_has_the_traceback_of_the_script(
+    pipeline: Any, server: str
+) -> None:
+    it: Pipeline = pipeline("def init(): raise OSError('no model')\ndef run(x): return x", files=1)
+    said = it.run(expect=1)
+    _, _, (failed,) = newest_runs(server)
+    log = log_of(server, failed, "Task run failed with exception")
+    assert 'script.py", line 1, in init' in log
+    assert "task_engine.py" not in log
+    traceback = said.split("full traceback: ")[1].splitlines()[0].strip(")")
+    assert "OSError: no model" in Path(traceback).read_text()
+    assert f"(full traceback: {traceback})" in log
+
+
+@pytest.mark.parametrize("way", ["Ctrl-C", "Prefect UI"])
+def test_the_task_runs_of_a_canceled_run_are_cancelled(
+    pipeline: Any, server: str, way: str
+) -> None:
+    it: Pipeline = pipeline("""
+        import time
+        def init(): pass
+        def run(mini_batch):
+            print("running")
+            time.sleep(60)
+    """)
+    process = it.start()
+    wait_until(lambda: it.step.exists() and it.said().count("running") == 2)
+    if way == "Ctrl-C":
+        process.send_signal(signal.SIGINT)
+    else:
+        run = UUID((it.folder / "runs/run/.flow_run").read_text())
+        with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
+            client.set_flow_run_state(run, Cancelling())
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    pipeline_run, step, of_step = newest_runs(server)
+    assert (pipeline_run.state_name, step.state_name) == ("Cancelled", "Cancelled")
+    assert [each.state_name for each in of_step] == ["Cancelled"] * 2
+    for each in of_step:
+        assert log_of(server, each, "Finished in state").startswith("Finished in state Cancelled")
+    of_runs = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[pipeline_run.id, step.id]))
+    with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
+        messages = [each.message for each in client.read_logs(of_runs, limit=200)]
+    assert not [text for text in messages if re.search("exception|Traceback|Closed|Failed", text)]
