@@ -72,6 +72,7 @@ class EntryPool:
         self._spawner = Spawner()
         self._changed = threading.Condition()
         self._closed = False
+        self._ended = False
         self._idle: list[EntryProcess] = []
         self._busy = 0
         # After a crash or in a resumed run, the node has used process names before.
@@ -128,6 +129,11 @@ class EntryPool:
             thread.join()
         self._spawner.close()
         self._resources.close()
+
+    def end(self) -> None:
+        """End all processes at once, also those whose `shutdown` `close` is waiting for."""
+        self._ended = True
+        self._spawner.close()
 
     def _run(self, mini_batch: MiniBatch, attempt: int) -> Record:
         started_at = time.time()
@@ -197,7 +203,7 @@ class EntryPool:
 
     def _shut_down(self, process: EntryProcess) -> None:
         failure = process.shut_down()
-        if failure is not None:
+        if failure is not None and not self._ended:
             self._logs.script_error(process.name, failure)
 
     def _commit_failure(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -121,6 +122,53 @@ def test_a_file_that_grows_after_planning(make_table: MakeTable) -> None:
     assert (
         "has changed since the mini-batches were planned: it had 12 bytes and now has 16" in grown
     )
+
+
+def _parquet(rows: list[int]) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.table({"a": rows}), file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("format_", "before", "after"),
+    [
+        ("read_delimited", GOOD, b"a,b\n1,x\n2,z\n"),
+        ("read_json_lines", b'{"a":1}\n', b'{"a":2}\n'),
+        ("read_parquet", _parquet([1, 2]), _parquet([3, 4])),
+    ],
+)
+def test_a_file_that_is_rewritten_after_planning_with_the_same_size(
+    make_table: MakeTable, format_: str, before: bytes, after: bytes
+) -> None:
+    assert len(before) == len(after)
+    folder = make_table([before, before], format_)
+    same, rewritten = outcomes(folder, lambda: rewrite(folder / "1.data", after))
+    assert isinstance(same, pd.DataFrame)
+    assert isinstance(rewritten, str)
+    assert rewritten == (
+        f"{folder / '1.data'}: has changed since the mini-batches were planned:"
+        " it has the same size but another modification time"
+    )
+
+
+def test_a_file_in_a_list_of_files_that_is_rewritten_after_planning(tmp_path: Path) -> None:
+    for name in ("0", "1"):
+        (tmp_path / name).write_bytes(b"before")
+    made = plan(str(tmp_path), type="uri_folder", mode="ro_mount", split=BySize(1))
+    first, second = made.mini_batches
+    reader = open_reader(made.reader)
+    rewrite(tmp_path / "1", b"after.")
+    assert reader.read(first) == [str(tmp_path / "0")]
+    with pytest.raises(UnreadableMiniBatch, match=r"1: has .* another modification time"):
+        reader.read(second)
+
+
+def rewrite(path: Path, content: bytes) -> None:
+    """Write a file a second later; the clock of file systems may tick a hundred times a second."""
+    later = path.stat().st_mtime_ns + 10**9
+    path.write_bytes(content)
+    os.utime(path, ns=(later, later))
 
 
 def test_a_file_that_vanishes_after_planning(make_table: MakeTable) -> None:

@@ -239,6 +239,31 @@ def test_ctrl_c_twice_ends_all_at_once(pipeline: Any) -> None:
     wait_until(lambda: it.left_over() == [], seconds=5)
 
 
+def test_ctrl_c_during_a_slow_shutdown(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        import subprocess, time
+        def run(mini_batch): return mini_batch
+        def shutdown():
+            print("shutdown", subprocess.Popen(["setsid", "sleep", "600"]).pid)
+            time.sleep(600)
+    """)
+    process = it.start()
+    wait_until(lambda: it.step.exists() and "shutdown" in it.said())
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 1, said
+    # Otherwise `shutdown` would have reached its limit of 10 s, which is an error.
+    assert "took longer" not in "".join(
+        file.read_text() for file in (it.step / "logs").rglob("*") if file.is_file()
+    )
+    assert "Canceled  step: the run was canceled" in said
+    assert it.result["status"] == "Canceled"
+    assert it.left_over() == []
+    assert list(it.output.parent.iterdir()) == []
+    assert "4 of 4 mini-batches are reused" in it.run("--resume", "run")
+    assert it.output.read_text().count("\n") == 4
+
+
 def test_cancel_from_the_api(pipeline: Any, tmp_path: Path, server: str) -> None:
     it = waiting(pipeline, tmp_path)
     process = it.start()

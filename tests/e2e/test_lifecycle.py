@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -74,17 +75,20 @@ def test_steps_side_by_side_start_one_after_another(pipeline: Any, server: str) 
     assert started[1] < ended[0], "they run side by side"
 
 
+@pytest.mark.parametrize("signals", [[signal.SIGKILL], [signal.SIGINT, signal.SIGINT]])
 def test_the_flow_runs_of_a_killed_run_are_crashed_when_it_is_resumed(
-    pipeline: Any, server: str
+    pipeline: Any, server: str, signals: list[signal.Signals]
 ) -> None:
     it = pipeline(SLEEPS, files=1)
     process = it.start()
     wait_until(lambda: list(it.folder.rglob("started")))
     before = id_of(it)
-    process.kill()
-    process.wait(30)
+    for each in signals:
+        process.send_signal(each)
+        time.sleep(0.5)
+    process.communicate(timeout=30)
     wait_until(lambda: not it.left_over(), 60)
-    assert flow_run(server, before)["state_type"] == "RUNNING"
+    assert [run["state_type"] for run in subflows(server, before)] == ["RUNNING"]
     (it.folder / "code/script.py").write_text(WORKS)
     process = it.start("--resume", "run")
     said, _ = process.communicate(timeout=120)

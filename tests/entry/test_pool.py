@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pstats
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from prefect_parallel.data import BySize, plan
 from prefect_parallel.entry.pool import InitKeepsFailing
 from prefect_parallel.output.part import Record
 from tests.entry.conftest import Node, NodeFactory
+from tests.waiting import wait_until
 
 
 def run_all(node: Node) -> list[Record]:
@@ -297,6 +299,27 @@ def test_closing_the_pool_ends_what_runs(node: NodeFactory) -> None:
     assert all(is_running(pid) for pid in pids)
     started.pool.close()
     assert not any(is_running(pid) for pid in pids)
+
+
+def test_ending_the_pool_cuts_shutdown_short_which_is_no_error(node: NodeFactory) -> None:
+    started = node("""
+        import os, subprocess, time
+        def run(mini_batch): return mini_batch
+        def shutdown():
+            print(os.getpid(), subprocess.Popen(["setsid", "sleep", "600"]).pid)
+            time.sleep(600)
+    """)
+    run_all(started)
+    closing = threading.Thread(target=started.pool.close)
+    closing.start()
+    stdout = started.directory.user / "stdout"
+    pids = wait_until(lambda: [int(pid) for pid in text_of(stdout).split()])
+    before = time.monotonic()
+    started.pool.end()
+    closing.join()
+    assert time.monotonic() - before < 5
+    assert not any(is_running(pid) for pid in pids)
+    assert not started.directory.error_summary.exists()
 
 
 def test_a_process_that_dies_in_shutdown_is_logged(node: NodeFactory) -> None:

@@ -130,7 +130,8 @@ class Location:
         """Checks that a file is the one that was planned.
 
         Raises:
-            UnreadableMiniBatch: The file is gone, has another size, or, if remote, another version.
+            UnreadableMiniBatch: The file is gone, or its size, modification time (local) or version
+                (remote) is another one.
         """
         try:
             size, version = self.size_and_version()
@@ -141,10 +142,14 @@ class Location:
                 f"{self.path}: has changed since the mini-batches were planned:"
                 f" it had {planned.size} bytes and now has {size}"
             )
-        if self.is_remote and planned.version not in (None, version):
+        if planned.version not in (None, version):
+            how = (
+                f"its version was {planned.version} and is now {version}"
+                if self.is_remote
+                else "it has the same size but another modification time"
+            )
             raise UnreadableMiniBatch(
-                f"{self.path}: has changed since the mini-batches were planned: its version"
-                f" was {planned.version} and is now {version}"
+                f"{self.path}: has changed since the mini-batches were planned: {how}"
             )
 
     def open(self, size: int | None = None) -> IO[bytes]:

@@ -48,7 +48,7 @@ class DedicatedCluster(NodeGroup):
         self.client.unregister_worker_plugin(name)
 
     def run(self, function: Callable[..., Any], **arguments: Any) -> None:
-        self.client.run(function, **arguments)
+        self.client.run(function, on_error="return", **arguments)
 
     def close(self) -> None:
         """The workers end with the cluster."""

@@ -84,7 +84,7 @@ class NodeGroup(Protocol):
         """Remove a plugin from each node."""
 
     def run(self, function: Callable[..., Any], **arguments: Any) -> None:
-        """Run a function on each node; arguments as for Dask's `Client.run`."""
+        """Run a function on each node, whether or not it raises; arguments as for `Client.run`."""
 
     def close(self) -> None:
         """Leave all nodes as they were."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Event
@@ -34,6 +35,12 @@ WINDOW_PER_SLOT = 2
 
 SMALLEST_WINDOW = 100
 
+LOOK_SECONDS = 0.2
+"""How often a cancellation is looked for while the pools are closed."""
+
+CANCELED_SHUTDOWN_SECONDS = 2.0
+"""Time limit for `shutdown` of a script once the run is canceled."""
+
 
 class Nodes:
     """Nodes that have a step's entry pool."""
@@ -56,14 +63,22 @@ class Nodes:
         if self._task_runs is not None:
             self._task_runs.cancel()
 
-    def close(self, *, grace: float) -> None:
+    def close(self, *, grace: float, canceled: Event) -> None:
         """Close the pools.
 
         Args:
             grace: Seconds in which running mini-batches may end.
+            canceled: Cuts `shutdown` of the script short.
         """
         self.cancel()
-        self._group.run(_close, key=self._key, grace=grace)
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            closing = thread.submit(self._group.run, _close, key=self._key, grace=grace)
+            while not wait([closing], LOOK_SECONDS).done:
+                if canceled.is_set():
+                    if not wait([closing], grace + CANCELED_SHUTDOWN_SECONDS).done:
+                        self._group.run(_end, key=self._key)
+                    break
+        closing.result()
 
 
 @contextmanager
@@ -104,6 +119,11 @@ def _step_event(message: dict[str, Any]) -> StepEvent:
 async def _close(dask_worker: Worker, key: str, grace: float) -> None:
     plugin = cast(NodePlugin, dask_worker.plugins[key])
     await asyncio.to_thread(plugin.node.pool.close, grace)
+
+
+async def _end(dask_worker: Worker, key: str) -> None:
+    plugin = cast(NodePlugin, dask_worker.plugins[key])
+    await asyncio.to_thread(plugin.node.pool.end)
 
 
 def assemble_nodes(limit: float, canceled: Event) -> str | None:

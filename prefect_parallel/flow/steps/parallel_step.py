@@ -135,11 +135,12 @@ class _ParallelStep:
                 )
                 try:
                     monitor.until_done(task_runs, self._reporter.progressed)
-                except StepCanceled:
-                    nodes.close(grace=CANCEL_GRACE_SECONDS)
-                    raise
                 finally:
                     self._reporter.waiting("shutdown() of the entry processes")
+                    canceled = self._run.canceled
+                    grace = CANCEL_GRACE_SECONDS if canceled.is_set() else 0
+                    nodes.close(grace=grace, canceled=canceled)
+        self._refuse_if_canceled()
 
     def _aggregate(self, plan: StepPlan) -> None:
         if self._output is not None and not self._output.exists():
@@ -148,9 +149,12 @@ class _ParallelStep:
             aggregate_output(parts, self._output, header=header)
 
     def _on_part(self, doing: str) -> None:
+        self._refuse_if_canceled()
+        self._reporter.joining(doing)
+
+    def _refuse_if_canceled(self) -> None:
         if self._run.canceled.is_set():
             raise StepCanceled("the run was canceled")
-        self._reporter.joining(doing)
 
 
 @task(name="aggregate", task_run_name="aggregate", cache_policy=NO_CACHE, persist_result=False)
