@@ -16,7 +16,6 @@ import psutil
 import pytest
 
 from prefect_parallel.blocks import Compute
-from tests.cluster import paused_driver
 from tests.cluster.conftest import Cluster
 from tests.cluster.connection import Connection
 from tests.e2e.conftest import Pipeline, nodes_of, write_pipeline
@@ -90,7 +89,8 @@ def on_cluster(root: Path, server: str, address: str, *, nodes: int = 2) -> Pipe
 
 def test_a_result_that_is_lost_with_its_node(tmp_path: Path, server: str) -> None:
     it = write(tmp_path, server, files=8)
-    command = [sys.executable, paused_driver.__file__, str(tmp_path), "lost"]
+    driver = Path(__file__).with_name("paused_driver.py")
+    command = [sys.executable, str(driver), str(tmp_path), "lost"]
     process = subprocess.Popen(
         [*command, "run", str(it.file), "--name", "run"],
         cwd=it.folder,

@@ -208,7 +208,7 @@ def test_a_run_that_was_killed_leaves_no_half_environment(
                 "pyarrow requires NumPy 2.0",
             ],
         ),
-        ({"dependencies": [{"pip": ["-e ./mine"]}]}, ["-e ./mine", "put it on an index"]),
+        ({"dependencies": [{"pip": ["-e ./mine"]}]}, ["-e ./mine", "publish it to an index"]),
     ],
 )
 def test_what_cannot_be_built(

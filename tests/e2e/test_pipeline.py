@@ -172,7 +172,9 @@ FAILING = """
         settings: {continue_on_step_failure: GOES_ON}
         jobs:
           bad:
-            command: echo some words; echo last words >&2; exit 3
+            command: >-
+              until [ -e "PLACE/other" ] && [ -e "PLACE/long" ]; do sleep 0.1; done;
+              echo some words; echo last words >&2; exit 3
             outputs: {o: {type: uri_file}}
             environment: azureml:any:1
           after:
@@ -180,14 +182,14 @@ FAILING = """
             inputs: {i: "${{parent.jobs.bad.outputs.o}}"}
             environment: azureml:any:1
           other:
-            command: sleep SECONDS
+            command: touch "PLACE/other"; sleep SECONDS
             environment: azureml:any:1
           later:
             command: "true # ${{inputs.i}}"
             inputs: {i: "${{parent.jobs.long.outputs.o}}"}
             environment: azureml:any:1
           long:
-            command: sleep SECONDS
+            command: touch "PLACE/long"; sleep SECONDS
             outputs: {o: {type: uri_folder}}
             environment: azureml:any:1
 """
@@ -205,9 +207,10 @@ FAILING = """
     ],
 )
 def test_what_goes_on_when_a_step_fails(
-    pipeline: Any, goes_on: str, seconds: str, statuses: dict[str, str]
+    pipeline: Any, tmp_path: Path, goes_on: str, seconds: str, statuses: dict[str, str]
 ) -> None:
-    it: Pipeline = pipeline(FAILING.replace("GOES_ON", goes_on).replace("SECONDS", seconds))
+    text = FAILING.replace("PLACE", str(tmp_path)).replace("GOES_ON", goes_on)
+    it: Pipeline = pipeline(text.replace("SECONDS", seconds))
     state = it.run()
     assert state.is_failed()
     assert "step bad: the command ended with exit code 3" in (state.message or "")

@@ -101,4 +101,4 @@ def _unknown(what: str, name: str, known: Collection[str], block: str) -> Invali
         " for with --datastores FILE"
     )
     allowed = ", ".join(known) or f"no {what} is known"
-    return InvalidInput(f"no {what} {name!r} is known", allowed=allowed, hint=hint)
+    return InvalidInput(f"unknown {what} {name!r}", allowed=allowed, hint=hint)
