@@ -75,14 +75,26 @@ class SyncedFolder:
         files = list(files)
         changed = self.changed(files)
         with ThreadPoolExecutor(AT_A_TIME) as threads:
-            puts = threads.map(lambda path: self.remote.join(path).put(self.folder / path), changed)
-            for (path, stamp), _ in zip(changed.items(), puts, strict=True):
-                self.stamps[path] = stamp
+            puts = threads.map(self._put, changed)
+            for (path, stamp), is_put in zip(changed.items(), puts, strict=True):
+                if is_put:
+                    self.stamps[path] = stamp
         there = {self.path_of(file) for file in files}
         below = tuple(f"{self.path_of(folder)}/".removeprefix("./") for folder in folders)
         for path in [each for each in self.stamps if each.startswith(below) and each not in there]:
             self.remote.join(path).remove()
             del self.stamps[path]
+
+    def _put(self, path: str) -> bool:
+        """Put a file; whether it was there."""
+        file = self.folder / path
+        try:
+            self.remote.join(path).put(file)
+        except FileNotFoundError:
+            if file.exists():
+                raise
+            return False
+        return True
 
     def pull(self, paths: Iterable[str]) -> None:
         """Fetch files; each is complete as soon as it is there.

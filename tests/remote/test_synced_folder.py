@@ -1,0 +1,43 @@
+"""A folder and its copy in a real store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from prefect_parallel.data import Location
+from prefect_parallel.flow.run_directories.synced_folder import FileStamp, SyncedFolder
+from tests.remote.conftest import Store
+
+
+class Busy(SyncedFolder):
+    """A folder in which a script deletes its temporary file after the look, before the upload."""
+
+    def changed(self, files: Iterable[Path]) -> dict[str, FileStamp]:
+        found = super().changed(files)
+        (self.folder / "temporary").unlink(missing_ok=True)
+        return found
+
+
+def place(store: Store, name: str) -> Location:
+    return Location(f"azureml://datastores/{name}/paths/run", store.datastores)
+
+
+def test_a_file_that_vanishes_before_it_is_uploaded(tmp_path: Path, s3: Store) -> None:
+    for name in ("kept", "temporary"):
+        (tmp_path / name).write_text(name)
+    synced = Busy(tmp_path, place(s3, "store"))
+    synced.push(list(tmp_path.iterdir()), [tmp_path])
+    assert s3.files() == {"run/kept": b"kept"}
+    assert list(synced.stamps) == ["kept"]
+
+
+def test_a_store_that_is_not_there_is_still_an_error(tmp_path: Path, s3: Store) -> None:
+    (tmp_path / "kept").write_text("kept")
+    nowhere = Store(f"s3://no-bucket-of-this-name/{tmp_path.name}", s3.options)
+    synced = SyncedFolder(tmp_path, place(nowhere, "store"))
+    with pytest.raises(FileNotFoundError):
+        synced.push([tmp_path / "kept"], [tmp_path])
+    assert synced.stamps == {}
