@@ -164,6 +164,15 @@ def test_a_file_in_a_list_of_files_that_is_rewritten_after_planning(tmp_path: Pa
         reader.read(second)
 
 
+def test_a_modification_time_that_differs_by_a_fraction_of_a_second(tmp_path: Path) -> None:
+    (tmp_path / "0").write_bytes(b"x")
+    os.utime(tmp_path / "0", ns=(123_456_789_012, 123_456_789_012))
+    made = plan(str(tmp_path), type="uri_folder", mode="ro_mount", split=BySize(1))
+    [only] = made.mini_batches
+    os.utime(tmp_path / "0", ns=(123_000_000_000, 123_000_000_000))
+    assert open_reader(made.reader).read(only) == [str(tmp_path / "0")]
+
+
 def rewrite(path: Path, content: bytes) -> None:
     """Write a file a second later; the clock of file systems may tick a hundred times a second."""
     later = path.stat().st_mtime_ns + 10**9

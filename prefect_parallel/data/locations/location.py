@@ -14,6 +14,9 @@ from prefect_parallel.data.locations.remote import RemoteFile, RemotePath
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 
+NANOSECONDS = 1_000_000_000
+"""In a second."""
+
 # The name of the file that describes a table.
 MLTABLE = "MLTable"
 
@@ -142,7 +145,7 @@ class Location:
                 f"{self.path}: has changed since the mini-batches were planned:"
                 f" it had {planned.size} bytes and now has {size}"
             )
-        if planned.version not in (None, version):
+        if planned.version is not None and not self._is_same(planned.version, version):
             how = (
                 f"its version was {planned.version} and is now {version}"
                 if self.is_remote
@@ -151,6 +154,13 @@ class Location:
             raise UnreadableMiniBatch(
                 f"{self.path}: has changed since the mini-batches were planned: {how}"
             )
+
+    def _is_same(self, planned: int | str, found: int | str | None) -> bool:
+        if isinstance(planned, int) and isinstance(found, int):
+            # Nanoseconds of the modification time. Machines that share a folder may see different
+            # fractions of a second: SMB has 7 digits, FUSE file systems often none.
+            return planned // NANOSECONDS == found // NANOSECONDS
+        return planned == found
 
     def open(self, size: int | None = None) -> IO[bytes]:
         """Opens a file for reading.
