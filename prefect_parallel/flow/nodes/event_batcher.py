@@ -58,11 +58,6 @@ class EventBatcher:
         """Report that `run` is called for the first time."""
         self._worker.log_event(self._topic, {"run_started": True})
 
-    def report_unusable(self, reason: str) -> None:
-        """Report that this node can run nothing."""
-        message = {"unusable": reason, "address": self._worker.address}
-        self._worker.log_event(self._topic, message)
-
     def report_broken(self, reason: str) -> None:
         """Report an error that fails the step."""
         self._worker.log_event(self._topic, {"broken": reason})

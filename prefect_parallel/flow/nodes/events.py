@@ -45,19 +45,6 @@ class RunStarted:
 
 
 @dataclass(frozen=True)
-class NodeUnusable:
-    """`init` keeps failing on a node; its task runs wait until the node is closed.
-
-    Attributes:
-        address: Of the Dask worker.
-        reason: The cause, with the node's name.
-    """
-
-    address: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class TaskRunBroken:
     """A task run ended for another reason than failed mini-batches, and the step with it."""
 
@@ -77,5 +64,5 @@ class TaskRunEnded:
     is_lost: bool
 
 
-StepEvent: TypeAlias = list[AttemptEvent] | RunStarted | NodeUnusable | TaskRunBroken | TaskRunEnded
+StepEvent: TypeAlias = list[AttemptEvent] | RunStarted | TaskRunBroken | TaskRunEnded
 """What nodes report to the driver, and what Dask does."""

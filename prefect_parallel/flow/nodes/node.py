@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import re
-import threading
 from pathlib import Path
 from typing import Any, cast
 
@@ -53,7 +52,6 @@ class Node:
         self.pool = pool
         self._folder = folder
         self._events = events
-        self._closed = threading.Event()
 
     def run(self, mini_batch: MiniBatch, attempt: int, *, retries: int, alone: bool) -> Record:
         """Run a mini-batch that has no final part yet, publish its part, report to the driver.
@@ -86,10 +84,8 @@ class Node:
         except InitKeepsFailing as error:
             reason = f"{error}{self._see(error.traceback_file)}"
             get_run_logger().error(with_traceback(reason, error.traceback, TRACEBACK_CHARACTERS))
-            self._events.report_unusable(reason)
-            # Dask must not run the task again before the node is closed: it could choose this one.
-            self._closed.wait()
-            raise PoolClosed("the node was left out") from error
+            self._events.report_broken(reason)
+            raise
         except PrefectParallelError as error:
             self._events.report_broken(str(error))
             raise
@@ -118,7 +114,6 @@ class Node:
         """Close the pool, and send what the driver and the Prefect server have not received yet."""
         self._events.flush()
         self.pool.close()
-        self._closed.set()
         self._folder.close()
         deliver_events_and_logs()
 

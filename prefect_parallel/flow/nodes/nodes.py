@@ -20,7 +20,6 @@ from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.flow.nodes.event_batcher import seconds_between
 from prefect_parallel.flow.nodes.events import (
     AttemptEvent,
-    NodeUnusable,
     RunStarted,
     StepEvent,
     TaskRunBroken,
@@ -114,8 +113,6 @@ def open_nodes(
 def _step_event(message: dict[str, Any]) -> StepEvent:
     if "attempts" in message:
         return [AttemptEvent(*each) for each in json.loads(message["attempts"])]
-    if "unusable" in message:
-        return NodeUnusable(message["address"], message["unusable"])
     return TaskRunBroken(message["broken"]) if "broken" in message else RunStarted()
 
 

@@ -99,15 +99,6 @@ class SharedCluster(NodeGroup):
     def check(self) -> None:
         """Workers may always come."""
 
-    def leave_out(self, address: str) -> bool:
-        with self._lock:
-            self._nodes.discard(address)
-            self._refused[address] = f"the Dask worker {address} was left out"
-            self._ask([address], _remove, name=self._lease_key)
-        with suppress(NodeRefused, OSError):
-            self._look()
-        return bool(self._nodes)
-
     def register(self, plugin: StepPlugin) -> None:
         with self._lock:
             self._plugins[plugin.name] = plugin

@@ -10,13 +10,7 @@ from dataclasses import dataclass
 from threading import Event
 
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.nodes.events import (
-    NodeUnusable,
-    RunStarted,
-    StepEvent,
-    TaskRunBroken,
-    TaskRunEnded,
-)
+from prefect_parallel.flow.nodes.events import StepEvent, TaskRunBroken, TaskRunEnded
 from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.nodes.task_runs import TaskRuns
 from prefect_parallel.flow.nodes.thresholds import Thresholds
@@ -72,17 +66,13 @@ class StepMonitor:
         self._canceled = canceled
         self._started = self._progressed = time.monotonic()
         self._has_run = False
-        self._left_out: set[str] = set()
 
-    def until_done(
-        self, task_runs: TaskRuns, on_change: Callable[[], None], note: Callable[[str], None]
-    ) -> None:
+    def until_done(self, task_runs: TaskRuns, on_change: Callable[[], None]) -> None:
         """Wait until all task runs have ended.
 
         Args:
             task_runs: Submitted while the others run.
             on_change: Called after each event, and every `TICK_SECONDS` without one.
-            note: Called with a remark for the user when a node is left out.
 
         Raises:
             StepFailed: The step can no longer succeed; task runs may still be running.
@@ -91,26 +81,19 @@ class StepMonitor:
         """
         while task_runs.refill():
             with suppress(queue.Empty):
-                self._process(self.events.get(timeout=TICK_SECONDS), task_runs, note)
+                self._process(self.events.get(timeout=TICK_SECONDS), task_runs)
             self._check_limits()
             on_change()
             if self._canceled.is_set():
                 raise StepCanceled("the run was canceled")
 
-    def _process(self, event: StepEvent, task_runs: TaskRuns, note: Callable[[str], None]) -> None:
-        self._has_run |= isinstance(event, list | RunStarted)
+    def _process(self, event: StepEvent, task_runs: TaskRuns) -> None:
+        self._has_run = True
         if isinstance(event, list):
             self._progressed = time.monotonic()
             for attempt in event:
                 self._progress.add(attempt)
             check_thresholds(self._thresholds, self._progress)
-        elif isinstance(event, NodeUnusable):
-            if event.address in self._left_out:
-                return  # Each of its slots says so.
-            self._left_out.add(event.address)
-            if not task_runs.leave_out(event.address):
-                raise StepFailed(event.reason)
-            note(f"a node is left out: {event.reason}")
         elif isinstance(event, TaskRunBroken):
             raise StepFailed(event.reason)
         elif isinstance(event, TaskRunEnded):

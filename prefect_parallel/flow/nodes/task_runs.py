@@ -35,8 +35,7 @@ class TaskRuns:
       fails.
 
     `pending` is not an end: what ran on a worker that is lost, Dask itself runs on another one. If
-    there is no other node, it is canceled here when there is one, and submitted again. So is
-    what a node had that is left out.
+    there is no other node, it is canceled here when there is one, and submitted again.
 
     Whoever runs a group again runs only those of its mini-batches that have no final part yet.
     """
@@ -70,7 +69,6 @@ class TaskRuns:
         self._scheduler = nodes.client.scheduler_info()["id"]
         self._in_flight: dict[object, tuple[Future[Any], list[MiniBatch]]] = {}
         self._lost: list[list[MiniBatch]] = []
-        self._left_out: set[str] = set()
 
     def refill(self) -> bool:
         """Submit what the window has room for.
@@ -99,21 +97,6 @@ class TaskRuns:
         if event.is_lost:
             self._lost.append(group)
 
-    def leave_out(self, address: str) -> bool:
-        """Run nothing on a node any more; what is there is lost.
-
-        Args:
-            address: Of its Dask worker.
-
-        Returns:
-            Whether there is another node.
-        """
-        self._left_out.add(address)
-        if not self._nodes.leave_out(address):
-            return False
-        self._cancel_stranded()
-        return True
-
     def cancel(self) -> None:
         """Submit no more, and cancel what has not started."""
         self._groups = iter(())
@@ -124,10 +107,7 @@ class TaskRuns:
         client = self._nodes.client
         if client.status == CONNECTED:
             with suppress(OSError):
-                processing = client.processing()
-                for address in self._left_out:
-                    processing.pop(address, None)
-                on_nodes = set(itertools.chain(*processing.values()))
+                on_nodes = set(itertools.chain(*client.processing().values()))
                 in_flight = [future for future, _ in self._in_flight.values()]
                 self._cancel([each for each in in_flight if each.key not in on_nodes])
 

@@ -134,7 +134,7 @@ class _ParallelStep:
                     retries=self._step.max_retries,
                 )
                 try:
-                    monitor.until_done(task_runs, self._reporter.progressed, self._reporter.noted)
+                    monitor.until_done(task_runs, self._reporter.progressed)
                 finally:
                     self._reporter.waiting("shutdown() of the entry processes")
                     canceled = self._run.canceled
