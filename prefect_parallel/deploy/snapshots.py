@@ -70,7 +70,7 @@ def pull_snapshot(snapshot: str, sha256: str, datastores: str | None = None) -> 
     Args:
         snapshot: The path or URL of the snapshot's file.
         sha256: The SHA-256 of the file when it was stored.
-        datastores: The file that says what `azureml:` names stand for.
+        datastores: The file that defines `azureml:` names.
 
     Returns:
         The flow's working directory, as Prefect expects it: `{"directory": ...}`.

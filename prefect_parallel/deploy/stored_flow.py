@@ -32,7 +32,7 @@ class StoredFlow:
         schema: The JSON schema of the parameters, from which Prefect's UI makes a form.
         local_inputs: Parameters that are paths on this machine, with these paths.
         snapshot: Where the pipeline and its code are.
-        datastores: The file with what `azureml:` names stand for; None: there is none.
+        datastores: The file that defines `azureml:` names, if there is one.
     """
 
     name: str
@@ -64,7 +64,7 @@ def store_flow(
     Args:
         job: The pipeline, from a file.
         runs: The folder of run directories.
-        datastores: The file with what `azureml:` names stand for, as workers find it.
+        datastores: The file that defines `azureml:` names, as workers find it.
         run_options: Further arguments of `compile_pipeline`, e.g. `strict`; plain values.
 
     Raises:

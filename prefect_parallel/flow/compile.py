@@ -57,7 +57,7 @@ def compile_pipeline(
         name: The name of the run directory; by default the display name and the time.
         resume: Continue the run of that name. A retried flow run is always continued.
         observer: Callbacks for what happens in a run.
-        datastores: What `azureml:` names stand for, or the YAML file that says so. Other names are
+        datastores: Definitions of `azureml:` names, or the YAML file that has them. Other names are
             looked up in the Prefect server's blocks.
         strict: Make a compute without a block an error instead of using this machine.
         max_task_runs: Maximum number of task runs of a step. If there are more mini-batches,

@@ -28,7 +28,7 @@ class RunOptions:
         output_dir: The folder of run directories, or its URL.
         name: The name of the run directory; None: the pipeline's title and the time.
         resumes: Whether the run of that name is continued.
-        datastores: What `azureml:` names stand for.
+        datastores: Definitions of `azureml:` names.
         strict: Whether a compute without a block is an error.
         max_task_runs: Maximum number of task runs of a step.
         environment: Which Python steps run on.

@@ -16,7 +16,7 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 
 _ONE_OR_TWO = r"\s*[0-9]{1,2}"
 _FRACTION = r"\.[0-9]+"
-# Directive -> the part of a datetime that it stands for, and its pattern.
+# Directive -> the part of a datetime that it matches, and its pattern.
 DIRECTIVES: dict[str, tuple[str, str]] = {
     "Y": ("year", r"\s*(?:[0-9]{1,4}|[+-][0-9]+)"),
     "y": ("short_year", _ONE_OR_TWO),

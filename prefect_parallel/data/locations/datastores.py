@@ -173,7 +173,7 @@ class Datastores:
         return versions[wanted]
 
     def resolve(self, url: str) -> tuple[str, Mapping[str, Any]]:
-        """Replaces `azureml://datastores/<name>/paths/<path>` by the URL it stands for.
+        """Replaces `azureml://datastores/<name>/paths/<path>` by its URL.
 
         Returns:
             The URL and its storage options; other URLs unchanged.

@@ -1,4 +1,4 @@
-"""The MLTable file: what may stand in it, and how it is read and checked.
+"""The MLTable file: its keys, and how it is read and checked.
 
 transformation_schemas <- mltable
 """

@@ -60,7 +60,7 @@ def plan(
         work_folder: Where a table goes that is split by keys which its files' paths do not give:
             sorted by key, for all who read mini-batches. None: a temporary folder that lasts as
             long as the plan.
-        datastores: What `azureml:` names stand for.
+        datastores: Definitions of `azureml:` names.
 
     Raises:
         InvalidInput: The input cannot be split.

@@ -20,7 +20,7 @@ def split_input(
     Args:
         step: The step.
         location: Where the input is, as a local path, URL or `azureml:` name.
-        datastores: What `azureml:` names stand for.
+        datastores: Definitions of `azureml:` names.
         work_folder: As for `data.plan`.
 
     Raises:

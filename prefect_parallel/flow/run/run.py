@@ -38,7 +38,7 @@ class Run:
         directory: The run directory, with an absolute path.
         observer: Callbacks for what happens.
         resumes: Whether an earlier run in this directory is continued.
-        datastores: What `azureml:` names of data stand for.
+        datastores: Definitions of `azureml:` names of data.
         mirror: The directory's copy on remote storage; None: there is none.
         computes: Where steps run.
         environments: Which Python steps run on.

@@ -27,7 +27,7 @@ class StepData:
     Attributes:
         step: The step.
         run: The run's directory.
-        datastores: What `azureml:` names of data stand for.
+        datastores: Definitions of `azureml:` names of data.
         store: The run's copy, from which nodes that do not see the directory read outputs of
             earlier steps; None: they read the directory.
     """
