@@ -62,9 +62,15 @@ class Diagnostics:
         *,
         of_key: bool = False,
     ) -> None:
-        self.problems.append(
-            self.document.problem(path, message, allowed=allowed, hint=hint, of_key=of_key)
-        )
+        """Reports a problem at a path, unless it is hidden there."""
+        if not self.hides(path):
+            self.problems.append(
+                self.document.problem(path, message, allowed=allowed, hint=hint, of_key=of_key)
+            )
+
+    def hides(self, path: KeyPath) -> bool:
+        """Whether problems at a path follow from others, and are left out."""
+        return False
 
     def refuse(self, path: KeyPath, refused: Refused, *, of_key: bool = False) -> None:
         """Reports that the value at a path cannot be used."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import suppress
 from types import TracebackType
 
-CHUNK = 65536
+from tests.cluster.network import copy_stream
 
 
 class Connection:
@@ -50,12 +49,4 @@ class Connection:
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
         self._writers += [writer, far_writer]
-        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(CHUNK):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+        await asyncio.gather(copy_stream(reader, far_writer), copy_stream(far_reader, writer))

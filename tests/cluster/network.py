@@ -80,10 +80,11 @@ async def _join(
     target: tuple[str, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     far_reader, far_writer = await asyncio.open_connection(*target)
-    await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+    await asyncio.gather(copy_stream(reader, far_writer), copy_stream(far_reader, writer))
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def copy_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Forward bytes until one of the two ends."""
     with suppress(OSError):
         while data := await reader.read(CHUNK):
             writer.write(data)

@@ -31,18 +31,8 @@ class JobDiagnostics(Diagnostics):
             path[:4] if path[2:3] in (("inputs",), ("outputs",)) else path for path in broken
         ]
 
-    def add(
-        self,
-        path: KeyPath,
-        message: str,
-        allowed: str | None = None,
-        hint: str | None = None,
-        *,
-        of_key: bool = False,
-    ) -> None:
-        """A problem in the pipeline's own file."""
-        if not any(path[: len(each)] == each[: len(path)] for each in self._broken):
-            super().add(path, message, allowed, hint, of_key=of_key)
+    def hides(self, path: KeyPath) -> bool:
+        return any(path[: len(each)] == each[: len(path)] for each in self._broken)
 
     def add_in(
         self,
