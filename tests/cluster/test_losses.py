@@ -32,13 +32,24 @@ SCRIPT = """
         calls = os.path.getsize(os.path.join(PLACE, "calls", name))
         BODY
         return [name]
+    def shutdown():
+        SHUTDOWN
 """
 
 
-def write(root: Path, server: str, body: str = "pass", *, files: int, **keys: Any) -> Pipeline:
+def write(
+    root: Path,
+    server: str,
+    body: str = "pass",
+    *,
+    shutdown: str = "pass",
+    files: int,
+    **keys: Any,
+) -> Pipeline:
     """A step whose `run` knows `PLACE`, the `name` of its file, and how many `calls` it had."""
     (root / "calls").mkdir()
     script = SCRIPT.replace("FOLDER", repr(str(root))).replace("BODY", body)
+    script = script.replace("SHUTDOWN", shutdown)
     return write_pipeline(root, server, script, files=files, **keys)
 
 
@@ -205,6 +216,31 @@ def test_a_driver_that_is_suspended(tmp_path: Path, server: str, cluster: Cluste
     process.send_signal(signal.SIGCONT)
     finish(process)
     assert it.output.read_text().split() == names(16)
+    assert it.result["mini_batches"]["failed"] == 0
+
+
+def test_nodes_that_join_again_while_they_still_close(
+    tmp_path: Path, server: str, cluster: Cluster
+) -> None:
+    it = write(
+        tmp_path,
+        server,
+        'time.sleep(60 if name == "004" and calls == 1 else 0)',
+        shutdown="time.sleep(6)",
+        files=5,
+        compute=compute(cluster.address),
+        resources={"instance_count": 2},
+    )
+    process = it.start()
+    # One process is at work, and the others have nothing to do: they are shut down in the end.
+    wait_until(lambda: parts(it) == 4 and calls(tmp_path).get("004") == 1)
+    before = cluster.plugins()
+    process.send_signal(signal.SIGSTOP)
+    wait_until(lambda: all(len(now) < len(before[each]) for each, now in cluster.plugins().items()))
+    assert cluster.entry_processes(), "shutdown() still runs"
+    process.send_signal(signal.SIGCONT)
+    finish(process)
+    assert it.output.read_text().split() == names(5)
     assert it.result["mini_batches"]["failed"] == 0
 
 

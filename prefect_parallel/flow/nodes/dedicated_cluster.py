@@ -23,7 +23,8 @@ class DedicatedCluster(NodeGroup):
             check: As `NodeGroup.check`.
         """
         self.client = client
-        self.joins = 0
+        # Its workers are nodes from their start to their end.
+        self.memberships: dict[str, int] = {}
         self._check = check
 
     def submit(self, function: Callable[..., Any], *args: Any, **arguments: Any) -> Future[Any]:

@@ -152,6 +152,9 @@ class NodePlugin(StepPlugin):
         logging.getLogger(TASK_RUN_LOG).addFilter(_without_frames)
         # In a thread, as it may download the code, and as `nvidia-smi` can hang.
         self._node = await asyncio.to_thread(self._open, worker)
+        if worker.plugins.get(self.name) is not self:
+            # It was removed while it was set up, when there was nothing to close.
+            await self.teardown(worker)
 
     async def teardown(self, worker: Worker) -> None:
         """Called by the worker when the step is over."""

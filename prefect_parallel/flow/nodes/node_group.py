@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from distributed import Client, Future, WorkerPlugin
@@ -41,12 +41,13 @@ class NodeGroup(Protocol):
 
     Attributes:
         client: Connected to the scheduler of their cluster.
-        joins: How many workers became nodes after they had connected to the scheduler. Dask does
-            not give them the tasks for which there was no node before.
+        memberships: The address of each worker that was made a node, and a number that is another
+            one each time: Dask neither gives a new node the tasks for which there was none, nor
+            starts those that a worker got when it was no node.
     """
 
     client: Client
-    joins: int
+    memberships: Mapping[str, int]
 
     def submit(self, function: Callable[..., Any], *args: Any, **arguments: Any) -> Future[Any]:
         """Submit a task to run on one of the nodes; arguments as for Dask's `Client.submit`."""
@@ -87,4 +88,4 @@ class NodeGroup(Protocol):
         """Run a function on each node, whether or not it raises; arguments as for `Client.run`."""
 
     def close(self) -> None:
-        """Leave all nodes as they were."""
+        """Stop using the nodes."""

@@ -18,7 +18,7 @@ RENEWAL_SECONDS = 1.0
 """How often the driver renews its leases."""
 
 MISSED_RENEWALS = 4
-"""After so many renewals without one, the lease expires: the driver is gone.
+"""After so many renewals without one, the lease expires: the driver is taken to be gone.
 
 They are counted by the worker, one a second, so that a worker that was suspended, or too busy to
 answer, does not take its own silence for the driver's.
@@ -92,14 +92,16 @@ class NodeLease(WorkerPlugin):
         self._missed = 0
 
     async def teardown(self, worker: Worker) -> None:
-        """Leave the worker as it was."""
+        """Stop being a node. The resource stays, with no slots, and the filter of the log."""
         if worker.status is Status.closing:
             return  # It removes all plugins by itself.
         # No tasks of the step come any more. The resource itself cannot be removed.
         with suppress(OSError):
             await worker.set_resources(**{self.name: 0})
         for plugin in self._plugins:
-            await remove_plugin(worker, plugin.name)
+            # If the worker has joined again meanwhile, it has other plugins of the same names.
+            if worker.plugins.get(plugin.name) is plugin:
+                await worker.plugin_remove(plugin.name)
 
     def begin_task(self) -> None:
         """Called first by each task of the step, in its thread.

@@ -18,6 +18,7 @@ from prefect_parallel.flow.nodes.node_group import (
     CONNECTED,
     NodeGroup,
     NodeRefused,
+    NodesGone,
     NoNode,
     StepPlugin,
 )
@@ -57,9 +58,11 @@ class SharedCluster(NodeGroup):
         self._request = request
         self._lease_key = f"prefect-parallel-{uuid4().hex}"
         self._plugins: dict[str, StepPlugin] = {}
-        self._nodes: set[str] = set()
+        self.memberships: dict[str, int] = {}
+        self._joins = 0
         self._refused: dict[str, str] = {}
-        self.joins = 0
+        # Since when all workers are refused, by time.monotonic(); None: they are not.
+        self._refused_since: float | None = None
         # Held while nodes or plugins change.
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -78,7 +81,7 @@ class SharedCluster(NodeGroup):
         self.client.loop.add_callback(self._renew_leases)
         while not canceled.is_set():
             self._look()
-            waited, found = time.monotonic() - started, len(self._nodes)
+            waited, found = time.monotonic() - started, len(self.memberships)
             if found == wanted or (found > 0 and waited > PATIENCE_SECONDS):
                 break
             if waited > limit:
@@ -89,21 +92,31 @@ class SharedCluster(NodeGroup):
             canceled.wait(FIRST_LOOK_SECONDS)
         self._looking = threading.Thread(target=self._look_again, daemon=True)
         self._looking.start()
-        if len(self._nodes) == wanted:
+        if len(self.memberships) == wanted:
             return None
         return (
-            f"the step uses {len(self._nodes)} of {wanted} nodes, as the cluster has no more"
+            f"the step uses {len(self.memberships)} of {wanted} nodes, as the cluster has no more"
             " workers; it will use workers that join later"
         )
 
     def check(self) -> None:
-        """Workers may always come."""
+        """Workers may always come, but those that are there must be of use.
+
+        Raises:
+            NodesGone: For `PATIENCE_SECONDS`, all workers have been refused.
+        """
+        since = self._refused_since
+        if since is not None and time.monotonic() - since > PATIENCE_SECONDS:
+            raise NodesGone("\n".join(self._refused.values()))
 
     def register(self, plugin: StepPlugin) -> None:
         with self._lock:
             self._plugins[plugin.name] = plugin
-            answers = self._ask(list(self._nodes), _add, lease_key=self._lease_key, plugin=plugin)
-            for address, answer in answers.items():
+            nodes = list(self.memberships)
+            answers = self._ask(nodes, _add, lease_key=self._lease_key, plugin=plugin)
+            for address in nodes:
+                # Who does not answer is taken for lost; it joins again with all plugins.
+                answer = answers.get(address, ConnectionError("no answer"))
                 if isinstance(answer, Exception):
                     self._refuse(address, answer)
                     self._ask([address], _remove, name=self._lease_key)
@@ -112,24 +125,24 @@ class SharedCluster(NodeGroup):
     def unregister(self, name: str) -> None:
         with self._lock:
             self._plugins.pop(name, None)
-            self._ask(list(self._nodes), _remove, name=name)
+            self._ask(list(self.memberships), _remove, name=name)
 
     def run(self, function: Callable[..., Any], **arguments: Any) -> None:
-        self._ask(list(self._nodes), function, **arguments)
+        self._ask(list(self.memberships), function, **arguments)
 
     def close(self) -> None:
         self._closed.set()
         if self._looking is not None:
             self._looking.join()
-        self._ask(list(self._nodes), _remove, name=self._lease_key)
-        self._nodes.clear()
+        self._ask(list(self.memberships), _remove, name=self._lease_key)
+        self.memberships = {}
 
     async def _renew_leases(self) -> None:
         """Runs in the client's event loop, so that nothing that the driver does delays it."""
         rounds: set[asyncio.Task[None]] = set()
         while not self._closed.is_set():
             # A worker that does not answer must not delay the next renewal of the others.
-            task = asyncio.create_task(self._renew(list(self._nodes)))
+            task = asyncio.create_task(self._renew(list(self.memberships)))
             rounds.add(task)
             task.add_done_callback(rounds.discard)
             await asyncio.sleep(RENEWAL_SECONDS)
@@ -148,9 +161,12 @@ class SharedCluster(NodeGroup):
 
     def _look_again(self) -> None:
         while not self._closed.wait(LOOK_SECONDS):
-            # If there are no nodes any more, the step's timeouts notice it.
-            with suppress(NodeRefused, OSError):
-                self._look()
+            with suppress(OSError):  # The next look may succeed.
+                try:
+                    self._look()
+                    self._refused_since = None
+                except NodeRefused:
+                    self._refused_since = self._refused_since or time.monotonic()
 
     def _look(self) -> None:
         """Forget the nodes that are gone, and let other workers take their places.
@@ -162,13 +178,13 @@ class SharedCluster(NodeGroup):
         with self._lock:
             workers = self._workers()
             # A worker whose lease has expired offers no slots.
-            self._nodes = {
-                address
-                for address in self._nodes
+            self.memberships = {
+                address: number
+                for address, number in self.memberships.items()
                 if workers.get(address, {}).get("resources", {}).get(self._lease_key)
             }
             for address in self._candidates(workers):
-                if len(self._nodes) == self._request.nodes:
+                if len(self.memberships) == self._request.nodes:
                     return
                 self._join(address, workers[address]["nthreads"])
             self._check_refused()
@@ -189,12 +205,12 @@ class SharedCluster(NodeGroup):
 
     def _candidates(self, workers: Mapping[str, Mapping[str, Any]]) -> list[str]:
         """Workers that could be nodes: those on machines without a node first, then idle ones."""
-        hosts = Counter(workers[address]["host"] for address in self._nodes)
+        hosts = Counter(workers[address]["host"] for address in self.memberships)
         free = [
             address
             for address, worker in workers.items()
             if worker["status"] == "running"
-            and address not in self._nodes
+            and address not in self.memberships
             and address not in self._refused
         ]
         chosen = []
@@ -219,19 +235,19 @@ class SharedCluster(NodeGroup):
         if isinstance(answers.get(address), Exception):
             self._refuse(address, answers[address])
         elif address in answers:
-            self._nodes.add(address)
-            self.joins += 1
+            self._joins += 1
+            self.memberships = {**self.memberships, address: self._joins}
 
     def _refuse(self, address: str, error: Exception) -> None:
         """Do not try a worker again, unless the error is that it was lost."""
-        self._nodes.discard(address)
+        self.memberships = {each: n for each, n in self.memberships.items() if each != address}
         if not isinstance(error, OSError):
             hint = "" if isinstance(error, PrefectParallelError) else HINT
             self._refused[address] = f"the Dask worker {address} cannot be a node: {error}{hint}"
 
     def _check_refused(self) -> None:
         """Raise NodeRefused if there were workers, and none of them can be a node."""
-        if not self._nodes and self._refused:
+        if not self.memberships and self._refused:
             raise NodeRefused("\n".join(self._refused.values()))
 
     def _ask(
@@ -239,7 +255,7 @@ class SharedCluster(NodeGroup):
     ) -> dict[str, Any]:
         """Run a function on workers; the answer of one that is lost meanwhile is an OSError.
 
-        Without a scheduler, nobody answers: the step's tasks are lost, which ends it.
+        Without a scheduler, or if a connection to a worker cannot be made, nobody answers.
         """
         if not addresses or self.client.status != CONNECTED:
             return {}

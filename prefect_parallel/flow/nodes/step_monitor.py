@@ -88,7 +88,8 @@ class StepMonitor:
                 raise StepCanceled("the run was canceled")
 
     def _process(self, event: StepEvent, task_runs: TaskRuns) -> None:
-        self._has_run = True
+        if not (isinstance(event, TaskRunEnded) and event.is_lost):
+            self._has_run = True
         if isinstance(event, list):
             self._progressed = time.monotonic()
             for attempt in event:

@@ -34,8 +34,9 @@ class TaskRuns:
     - `error`: Dask could not run it, e.g. because it killed one worker after the other. The step
       fails.
 
-    `pending` is not an end: what ran on a worker that is lost, Dask itself runs on another one. If
-    there is no other node, it is canceled here when there is one, and submitted again.
+    `pending` is not an end: what ran on a worker that is lost, Dask itself runs on another one. A
+    task run that is not assigned to a node is canceled here whenever nodes come or go, and
+    submitted again.
 
     Whoever runs a group again runs only those of its mini-batches that have no final part yet.
     """
@@ -65,7 +66,7 @@ class TaskRuns:
         self._task = task
         self._groups = groups
         self._window = window
-        self._joins = nodes.joins
+        self._memberships = dict(nodes.memberships)
         self._scheduler = nodes.client.scheduler_info()["id"]
         self._in_flight: dict[object, tuple[Future[Any], list[MiniBatch]]] = {}
         self._lost: list[list[MiniBatch]] = []
@@ -80,9 +81,7 @@ class TaskRuns:
             NodesGone: Nothing can run any more.
         """
         self._nodes.check()
-        if self._joins != self._nodes.joins:
-            self._joins = self._nodes.joins
-            self._cancel_stranded()
+        self._cancel_stranded()
         if self._lost and not self._is_connected():
             return True
         while self._lost:
@@ -103,13 +102,25 @@ class TaskRuns:
         self._cancel([future for future, _ in self._in_flight.values()])
 
     def _cancel_stranded(self) -> None:
-        """Cancel task runs that no node has, so that they are submitted again."""
+        """After nodes have come or gone, cancel the task runs that are not assigned to a node.
+
+        Task runs of a worker that has joined again were assigned to it before, and never start.
+        """
+        now = dict(self._nodes.memberships)
         client = self._nodes.client
-        if client.status == CONNECTED:
-            with suppress(OSError):
-                on_nodes = set(itertools.chain(*client.processing().values()))
-                in_flight = [future for future, _ in self._in_flight.values()]
-                self._cancel([each for each in in_flight if each.key not in on_nodes])
+        if now == self._memberships or client.status != CONNECTED:
+            return
+        with suppress(OSError):
+            assigned = client.processing()
+            on_nodes = {
+                key
+                for address, number in now.items()
+                if self._memberships.get(address, number) == number
+                for key in assigned.get(address, ())
+            }
+            in_flight = [future for future, _ in self._in_flight.values()]
+            self._cancel([future for future in in_flight if future.key not in on_nodes])
+            self._memberships = now
 
     def _cancel(self, futures: list[Future[Any]]) -> None:
         pending = [future for future in futures if future.status == "pending"]
