@@ -9,18 +9,19 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
-from prefect_parallel.data.formats.delimited_text import line_count
-
 _BLANKS = re.compile(r"[ \t\r]*")
-# Arrow accepts null instead of an object as a row, and crashes if it is the first one.
-_NO_OBJECT = re.compile(rb"(?:\A|\n)[^{\n]")
+_BLANK_CODES = np.frombuffer(b" \t\r", np.uint8)
 _INTEGER_VALUE = rb":[ \t]*-?[0-9]+[ \t\r]*[,}]"
+# The name of a field may be spelled with these escapes.
+_ESCAPED_NAME = re.compile(rb'\\[u/](?:[^"\\]|\\.)*"[ \t]*:')
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -71,7 +72,8 @@ def parse(data: bytes, types: Mapping[str, pa.DataType], floats: frozenset[str])
         None if the result would differ from `read_rows`: another column, a value of another type,
         an invalid line.
     """
-    if not data or not types or _NO_OBJECT.search(data) or _has_integer(data, floats):
+    lines = _object_lines(data)
+    if not types or not lines:
         return None
     try:
         table = arrow_json.read_json(
@@ -81,8 +83,35 @@ def parse(data: bytes, types: Mapping[str, pa.DataType], floats: frozenset[str])
         )
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
-    # Arrow accepts several objects in a line, and blank lines.
-    return table if len(table) == line_count(data) else None
+    # Arrow accepts several objects in a line.
+    if len(table) != lines:
+        return None
+    # It also converts an integer to a whole float.
+    whole = [name for name in floats if _has_whole(table[name])]
+    return None if _has_integer(data, whole) else table
+
+
+def _object_lines(data: bytes) -> int:
+    """The number of lines that are not empty if each begins with { and ends with }, otherwise 0.
+
+    No such line can then be a part of an object, nor null, on which Arrow can crash.
+    """
+    codes = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(codes == ord("\n"))
+    if not data.endswith(b"\n"):
+        ends = np.append(ends, len(data))
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    filled = starts < ends
+    starts, last = starts[filled], ends[filled] - 1
+    if not (codes[starts] == ord("{")).all():
+        return 0
+    while (blank := np.isin(codes[last], _BLANK_CODES)).any():
+        last = last - blank
+    return len(starts) if (codes[last] == ord("}")).all() else 0
+
+
+def _has_whole(column: pa.ChunkedArray[Any]) -> bool:
+    return bool(pc.any(pc.equal(column, pc.trunc(column))).as_py())
 
 
 @functools.cache
@@ -92,11 +121,11 @@ def _parse_options(types: tuple[tuple[str, pa.DataType], ...]) -> arrow_json.Par
     )
 
 
-def _has_integer(data: bytes, names: frozenset[str]) -> bool:
+def _has_integer(data: bytes, names: Collection[str]) -> bool:
     """Whether one of the columns may contain an integer."""
     if not names or not re.search(_INTEGER_VALUE, data):
         return False
-    if b"\\u" in data or b"\\/" in data:  # Names may be escaped with these.
+    if _ESCAPED_NAME.search(data):
         return True
     keys = (re.escape(json.dumps(name, ensure_ascii=False).encode()) for name in names)
     return any(re.search(key + rb"[ \t]*" + _INTEGER_VALUE, data) for key in keys)
