@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from prefect_parallel.data import load_files, load_table
     from prefect_parallel.flow.compile import compile_pipeline
+    from prefect_parallel.flow.run.pipeline_result import PipelineFailed, PipelineResult
     from prefect_parallel.job import load_pipeline
     from prefect_parallel.job.builder import (
         Environment,
@@ -27,6 +28,8 @@ __all__ = [
     "Environment",
     "Input",
     "Output",
+    "PipelineFailed",
+    "PipelineResult",
     "RunFunction",
     "command",
     "compile_pipeline",
@@ -38,6 +41,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "PipelineFailed": "prefect_parallel.flow.run.pipeline_result",
+    "PipelineResult": "prefect_parallel.flow.run.pipeline_result",
     "compile_pipeline": "prefect_parallel.flow.compile",
     "load_files": "prefect_parallel.data",
     "load_pipeline": "prefect_parallel.job",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from rich.text import Text
 from prefect_parallel.cli.console import ignored_keys
 from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.observer import Observer
-from prefect_parallel.flow.run.step_result import StepResult
+from prefect_parallel.flow.run.step_result import Place, StepResult
 
 PLAIN_SECONDS = 10.0
 """Minimum time between two progress lines of a step when output is not a terminal."""
@@ -66,22 +66,21 @@ class Display(Observer):
         """Whether at least one step has ended."""
         return bool(self._ended)
 
-    def summary(self, state: State, directory: Path, url_of: Callable[[Path], str | None]) -> None:
+    def summary(self, state: State, run: Place) -> None:
         """Print the result of each step and where its files are.
 
         Args:
             state: Final state of the pipeline's flow run.
-            directory: The run directory.
-            url_of: Maps a path in the run directory to its URL; None for a path on this machine.
+            run: The run directory.
         """
-        self.results(url_of)
+        self.results()
         if state.is_cancelled() and all(end.status != "Canceled" for _, end in self._ended):
             self._say(Text.assemble(("Canceled", STYLES["Canceled"]), f"  {state.message}"))
         elif not self._ended:
             self._say(Text.assemble((state.name or "", "bold red"), f"  {state.message}"))
-        self._say(f"  run     {url_of(directory) or _short(directory)}")
+        self._say(f"  run     {_short(run)}")
 
-    def results(self, url_of: Callable[[Path], str | None]) -> None:
+    def results(self) -> None:
         """Print the result of each step that has ended."""
         for step, end in self._ended:
             self._say(Text.assemble((end.status, STYLES[end.status]), f"  {step}: {end.reason}"))
@@ -95,9 +94,9 @@ class Display(Observer):
                     " see failed_mini_batches.jsonl"
                 )
             if end.output:
-                self._say(f"  output  {url_of(end.output) or _short(end.output)}")
+                self._say(f"  output  {_short(end.output)}")
             if end.log:
-                self._say(f"  log     {url_of(end.log) or _short(end.log)}")
+                self._say(f"  log     {_short(end.log)}")
 
     def interrupted(self, directory: Path) -> None:
         """Say that the run was stopped before its steps had ended."""
@@ -210,8 +209,10 @@ def _counts(progress: Progress) -> str:
     return ", ".join(parts)
 
 
-def _short(path: Path) -> Path:
+def _short(path: Place) -> Place:
     """The path relative to the working directory, if it is inside it."""
+    if isinstance(path, str):
+        return path
     try:
         return path.absolute().relative_to(Path.cwd())
     except ValueError:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID_ERRORS
 from prefect_parallel.flow.run_options import RunOptions
@@ -60,13 +60,13 @@ def run_pipeline(
         shown.ignored(job.ignored)
         flow = flow_of(job, replace(options, name=name), shown)
         try:
-            state = cast(State[None], flow(return_state=True))
+            state = cast(State[Any], flow(return_state=True))
         except KeyboardInterrupt:
             # The second Ctrl-C ends this process at once, and with it all others.
             shown.interrupted(handle.directory.root)
             os._exit(FAILED)
         except httpx.TransportError as error:
-            shown.results(handle.url_of)
+            shown.results()
             raise ServerGone(
                 f"the Prefect server at {PREFECT_API_URL.value()} stopped answering: {error}\n"
                 f"    finished mini-batches are kept in {handle.directory.root}",
@@ -76,7 +76,7 @@ def run_pipeline(
     if isinstance(failure, INVALID_ERRORS):
         raise failure
     if shown.has_results or not isinstance(failure, UploadFailed):
-        shown.summary(state, handle.directory.root, handle.url_of)
+        shown.summary(state, handle.place)
     report_at_end(handle.directory, shown.console)
     if isinstance(failure, UploadFailed):
         raise failure

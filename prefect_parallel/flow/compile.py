@@ -47,8 +47,8 @@ def compile_pipeline(
 ) -> PipelineFlow:
     """Compile a pipeline job into a Prefect flow.
 
-    Calling the flow runs the pipeline and leaves a run directory. It can be served, deployed and
-    scheduled like any other flow.
+    Calling the flow runs the pipeline, leaves a run directory and returns a `PipelineResult`, or
+    raises `PipelineFailed`. It can be served, deployed and scheduled like any other flow.
 
     Args:
         source: The pipeline's YAML file, or a job that was loaded or built before.

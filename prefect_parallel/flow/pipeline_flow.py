@@ -13,6 +13,7 @@ from prefect.logging import get_logger
 
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.observer import Observer
+from prefect_parallel.flow.run.pipeline_result import PipelineResult
 from prefect_parallel.flow.server.server import prefect_server
 
 
@@ -20,7 +21,7 @@ class NotAtTopLevel(PrefectParallelError):
     """A flow cannot be deployed because it is not assigned at the top level of a file."""
 
 
-class PipelineFlow(Flow[..., None]):
+class PipelineFlow(Flow[..., PipelineResult]):
     """A flow that is compiled from a pipeline.
 
     Prefect loads a deployed flow by the file and the name of its function. The function of a

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import shutil
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,7 +19,9 @@ from prefect.states import Cancelled, Completed
 
 from prefect_parallel.errors import PrefectParallelError, os_error_text
 from prefect_parallel.flow.prefect_names import prefect_tags
+from prefect_parallel.flow.run.pipeline_result import PipelineFailed, PipelineResult
 from prefect_parallel.flow.run.run import Run
+from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.run_directories.lock import hold
 from prefect_parallel.flow.run_directories.run_mirror import UploadFailed
 from prefect_parallel.flow.server.flow_run import crash_abandoned, is_canceled, tag_flow_run
@@ -26,15 +29,12 @@ from prefect_parallel.flow.server.placeholders import check_placeholders
 from prefect_parallel.flow.steps.artifacts import show_metrics
 from prefect_parallel.flow.steps.command_step import command_step_flow
 from prefect_parallel.flow.steps.parallel_step import parallel_step_flow
-from prefect_parallel.job import ParallelStep, PipelineJob, ResolvedJob
+from prefect_parallel.job import CommandStep, ParallelStep, PipelineJob, ResolvedJob
 from prefect_parallel.layout import UnusableRunDirectory
+from prefect_parallel.output.job_result import JobResult, Status
 
 CANCEL_POLL_SECONDS = 2.0
 """How long it may take until a cancellation in the Prefect UI is noticed."""
-
-
-class PipelineFailed(PrefectParallelError):
-    """At least one step has failed; the text says which, and why."""
 
 
 class PipelineRun:
@@ -55,7 +55,7 @@ class PipelineRun:
         self._flow_run = flow_run
         self._server_is_away = False
 
-    def run(self) -> State[None]:
+    def run(self) -> State[PipelineResult]:
         try:
             self._run_in_directory()
         except (KeyboardInterrupt, TerminationSignal):
@@ -168,6 +168,7 @@ class PipelineRun:
         end = self._run.ended.get(name)
         if end is None and state.is_completed():
             # Prefect does not run completed subflows again when it retries a flow run.
+            self._run.ended[name] = self._earlier_result(name)
             order.done(name)
             return
         if end is None and state.is_cancelled():
@@ -181,17 +182,47 @@ class PipelineRun:
         elif not self._resolved.continue_on_step_failure:
             self._run.canceled.set()
 
-    def _state(self) -> State[None]:
+    def _earlier_result(self, name: str) -> StepResult:
+        step, directory = self._resolved.steps[name], self._run.directory.step(name)
+        if isinstance(step, CommandStep):
+            reason = "completed before the flow run was retried"
+            return self._run.step_result(step, "Completed", reason, directory.command_log)
+        result = JobResult.read(directory.job_result)
+        return replace(
+            self._run.step_result(step, result.status, result.reason, directory.job_result),
+            mini_batches=result.mini_batches,
+            items=result.items,
+        )
+
+    def _state(self) -> State[PipelineResult]:
         ended = self._run.ended
         failed = [
             f"step {name}: {end.reason}" for name, end in ended.items() if end.status == "Failed"
         ]
         if failed:
             # Raised, because Prefect retries a flow only after an exception.
-            raise PipelineFailed("; ".join(failed))
+            raise PipelineFailed("; ".join(failed), self._result("Failed"))
         if self._run.canceled.is_set():
             return Cancelled(message="the run was canceled")
-        return Completed(message=f"all {len(ended)} steps completed")
+        return Completed(
+            message=f"all {len(ended)} steps completed", data=self._result("Completed")
+        )
+
+    def _result(self, status: Status) -> PipelineResult:
+        run, steps = self._run, self._resolved.steps
+        bound = {
+            output.bound_to: run.ended[name].outputs[own]
+            for name, step in steps.items()
+            for own, output in step.outputs.items()
+            if output.bound_to and name in run.ended and own in run.ended[name].outputs
+        }
+        return PipelineResult(
+            status=status,
+            outputs={name: bound[name] for name in self._resolved.outputs if name in bound},
+            steps={name: run.ended[name] for name in steps if name in run.ended},
+            run_directory=run.place_of(run.directory.root),
+            report=run.place_of(run.directory.report),
+        )
 
 
 def _run_flow(flow: Flow[[], None]) -> State[None]:

@@ -96,6 +96,11 @@ class JobResult:
             logs=str(logs),
         )
 
+    @classmethod
+    def read(cls, path: Path) -> JobResult:
+        """Read what `write` wrote."""
+        return cls(**yaml.safe_load(path.read_text(encoding="utf-8")))
+
     def write(self, path: Path) -> None:
         """Write it as YAML, replacing the file atomically."""
         text = yaml.safe_dump(asdict(self), sort_keys=False, allow_unicode=True, width=100)

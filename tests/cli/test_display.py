@@ -18,8 +18,15 @@ def test_the_summary_says_how_many_root_causes_it_leaves_out() -> None:
     failures = tuple(
         Failures(f"cause {number}", 2, f"cause {number}", "repeat") for number in range(22)
     )
-    display.step_ended("step", StepResult("Completed", "fine", None, None, failures))
-    display.summary(Completed(), Path("runs/run"), lambda _: None)
+    end = StepResult(
+        status="Completed",
+        reason="fine",
+        run_directory=Path("runs/run"),
+        report=Path("runs/run/logs/report.html"),
+        failures=failures,
+    )
+    display.step_ended("step", end)
+    display.summary(Completed(), Path("runs/run"))
     said = printed.getvalue()
     assert said.count("failed  2 x cause") == 5
     assert "failed  34 more, of 17 other root causes: see failed_mini_batches.jsonl" in said

@@ -449,6 +449,9 @@ def test_a_flow_run_that_is_retried_resumes(
     assert state.is_completed(), state.message  # type: ignore[attr-defined]
     assert calls(tmp_path) == ["000.txt", "001.txt", "002.txt", "003.txt", "003.txt"]
     (run,) = (it.folder / "runs").iterdir()
+    result = state.result()  # type: ignore[attr-defined]
+    assert result.run_directory == run
+    assert result.steps["step"].mini_batches["succeeded"] == 4
     assert (run / "steps/step/outputs/out").read_text().count("\n") == 4
 
 

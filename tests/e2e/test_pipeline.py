@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from prefect_parallel import compile_pipeline
+from prefect_parallel import PipelineFailed, PipelineResult, compile_pipeline
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.step_result import StepResult
 
@@ -40,13 +41,14 @@ class Pipeline:
         self.ends = Ends()
         self._server = server
 
-    def run(self, *overrides: str, **parameters: object) -> State[Any]:
+    def run(self, *overrides: str, resume: bool = False, **parameters: object) -> State[Any]:
         with temporary_settings({PREFECT_API_URL: self._server}):
             flow = compile_pipeline(
                 self.file,
                 overrides=overrides,
                 output_dir=self.folder / "runs",
                 name="run",
+                resume=resume,
                 observer=self.ends,
             )
             return flow(**parameters, return_state=True)  # type: ignore[return-value,no-any-return]
@@ -234,6 +236,70 @@ def test_a_command_that_takes_too_long_is_ended_with_what_it_started(pipeline: A
         os.kill(pid, 0)
 
 
+def test_a_flow_returns_its_result_or_raises_with_it(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        outputs: {names: {type: uri_file}, said: {type: uri_file}}
+        jobs:
+          score:
+            type: parallel
+            inputs: {files: {type: uri_folder, path: ./files}}
+            outputs: {rows: "${{parent.outputs.names}}"}
+            input_data: ${{inputs.files}}
+            mini_batch_size: "1"
+            retry_settings: {max_retries: 0}
+            task:
+              type: run_function
+              code: ./code
+              entry_script: s.py
+              environment: azureml:any:1
+              append_row_to: ${{outputs.rows}}
+          after:
+            command: echo '<done>' > ${{outputs.text}}; exit $(cat ${{inputs.status}})
+            inputs:
+              rows: ${{parent.jobs.score.outputs.rows}}
+              status: {type: uri_file, path: ./status.txt}
+            outputs: {text: "${{parent.outputs.said}}"}
+            environment: azureml:any:1
+    """)
+    (it.folder / "files").mkdir()
+    for name in "abc":
+        (it.folder / "files" / name).touch()
+    (it.folder / "status.txt").write_text("0")
+    (it.folder / "code").mkdir()
+    (it.folder / "code" / "s.py").write_text(
+        "def run(mini_batch):\n"
+        "    if mini_batch[0].endswith('b'): raise ValueError('<b>')\n"
+        "    return [mini_batch[0][-1]]\n"
+    )
+    result = it.run().result()
+    run = it.folder / "runs" / "run"
+    assert isinstance(result, PipelineResult)
+    assert (result.status, result.run_directory) == ("Completed", run)
+    assert {name: Path(place).read_text() for name, place in result.outputs.items()} == {
+        "names": "a\nc\n",
+        "said": "<done>\n",
+    }
+    score, after = result.steps["score"], result.steps["after"]
+    assert score.output == score.outputs["rows"] == result.outputs["names"]
+    assert score.mini_batches == {"total": 3, "succeeded": 2, "failed": 1, "retried": 0}
+    assert score.items == {"total": 3, "succeeded": 2, "failed": 1}
+    assert [(each.cause, each.count) for each in score.failures] == [("ValueError: <b>", 1)]
+    assert Path(str(score.log)).name == "job_result.txt"
+    assert after.output == run / "steps" / "after" / "outputs"
+    assert repr(result) == (
+        f"<PipelineResult Completed (score: Completed, after: Completed) in {run}>"
+    )
+    assert "<td>2 of 3</td>" in result._repr_html_()
+    assert "&lt;b&gt;" in result._repr_html_()
+
+    (it.folder / "status.txt").write_text("3")
+    with pytest.raises(PipelineFailed, match="step after: the command ended") as caught:
+        it.run(resume=True).result()
+    failed = pickle.loads(pickle.dumps(caught.value)).result
+    assert (failed.status, failed.outputs) == ("Failed", {"names": score.output})
+    assert (failed.steps["after"].status, failed.steps["after"].output) == ("Failed", None)
+
+
 def test_an_input_that_an_earlier_step_leaves_empty(pipeline: Any) -> None:
     it: Pipeline = pipeline("""
         jobs:
@@ -252,4 +318,4 @@ def test_an_input_that_an_earlier_step_leaves_empty(pipeline: Any) -> None:
     (it.folder / "code" / "s.py").write_text("def init(): pass\ndef run(mini_batch): return []\n")
     assert it.run().is_failed()
     assert "the input is empty" in it.ends.of["score"].reason
-    assert not (it.ends.of["score"].log.parent / "user" / "stdout").exists()
+    assert not (Path(str(it.ends.of["score"].log)).parent / "user" / "stdout").exists()

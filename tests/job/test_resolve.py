@@ -329,7 +329,9 @@ def test_outputs_bound_to_the_pipeline(folder: Folder) -> None:
     folder.replace("rows: {type: uri_file}", "rows: ${{parent.outputs.all}}")
     resolved = resolve(folder.load())
     assert resolved.outputs == {"all": OutputSpec("uri_file", "upload")}
-    assert resolved.steps["first"].outputs["rows"] == OutputSpec("uri_file", "upload")
+    assert resolved.steps["first"].outputs["rows"] == OutputSpec(
+        "uri_file", "upload", bound_to="all"
+    )
 
 
 def test_names_that_only_a_run_has_stay_in_an_outputs_path(folder: Folder) -> None:

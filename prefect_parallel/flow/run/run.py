@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from prefect.client.schemas.objects import State
@@ -14,8 +15,8 @@ from prefect_parallel.data import Datastores, Location
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.computes import Computes
 from prefect_parallel.flow.run.environments import Environments
-from prefect_parallel.flow.run.step_data import StepData
-from prefect_parallel.flow.run.step_result import StepResult
+from prefect_parallel.flow.run.step_data import StepData, aggregated_output
+from prefect_parallel.flow.run.step_result import Place, StepResult
 from prefect_parallel.flow.run.step_starts import StepStarts
 from prefect_parallel.flow.run_directories.run_mirror import RunMirror
 from prefect_parallel.job import CommandStep, ParallelStep
@@ -68,6 +69,27 @@ class Run:
 
     def data_of(self, step: ParallelStep | CommandStep) -> StepData:
         return StepData(step, self.directory, self.datastores, self.store_of(step))
+
+    def place_of(self, path: Path) -> Place:
+        """Where users find something in the run directory."""
+        return path if self.mirror is None else self.mirror.url_of(path)
+
+    def step_result(
+        self, step: ParallelStep | CommandStep, status: Status, reason: str, log: Path | None
+    ) -> StepResult:
+        """The result of a step, without counts and failures."""
+        directory = self.directory.step(step.name)
+        output = aggregated_output(step, directory) if isinstance(step, ParallelStep) else None
+        names = step.outputs if status == "Completed" else ()
+        return StepResult(
+            status=status,
+            reason=reason,
+            run_directory=self.place_of(self.directory.root),
+            report=self.place_of(self.directory.report),
+            output=self.place_of(output or directory.outputs) if names else None,
+            outputs={name: self.place_of(directory.output(name)) for name in names},
+            log=None if log is None else self.place_of(log),
+        )
 
     def end_step(self, name: str, end: StepResult) -> State[None]:
         """Note the result of a step, and return the final state of its flow run."""

@@ -99,11 +99,6 @@ class StepData:
         for folder in self.output_folders():
             folder.mkdir(parents=True, exist_ok=True)
 
-    @property
-    def outputs_folder(self) -> Path | None:
-        """The folder that holds the step's outputs; None if it has none."""
-        return self.directory.outputs if self.step.outputs else None
-
     def location(self, source: Source) -> str:
         """Where data is, as a local path, URL or `azureml:` name."""
         if isinstance(source, Data):

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from prefect_parallel.output.job_result import Status
+
+Place: TypeAlias = Path | str
+"""An absolute path on this machine, or the URL of what is on remote storage."""
 
 
 @dataclass(frozen=True)
@@ -15,9 +19,9 @@ class Failures:
 
     Attributes:
         cause: The error, with `…` in place of what differs.
-        count: The number of mini-batches.
+        count: Number of mini-batches.
         example: The error of one of them.
-        repeat: The command that runs one of them again.
+        repeat: Command that runs one of them again.
     """
 
     cause: str
@@ -30,22 +34,34 @@ class Failures:
         return f"{self.cause}{such_as}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StepResult:
     """The result of a step.
 
     Attributes:
         status: Completed, Failed or Canceled.
         reason: The reason, in one sentence.
-        output: The aggregated output, else the folder of outputs; None if there is neither.
-        log: The log to read first; None if no log could be written.
+        mini_batches: Number of mini-batches: total, succeeded, failed, retried. Empty for a
+            command step.
+        items: Number of rows or files: total, succeeded, failed. Empty for a command step.
         failures: Failed mini-batches by cause, the most frequent first.
+        output: The aggregated output, else the folder of outputs; None if there is neither, or
+            the step did not complete.
+        outputs: Each output of the step by name; empty if the step did not complete.
+        run_directory: The directory of the run.
+        report: The report of the run.
+        log: The log to read first; None if no log could be written.
         metrics_for_parent: Metrics that are also shown for the pipeline's flow run.
     """
 
     status: Status
     reason: str
-    output: Path | None
-    log: Path | None
+    run_directory: Place
+    report: Place
+    mini_batches: Mapping[str, int] = field(default_factory=dict)
+    items: Mapping[str, int] = field(default_factory=dict)
     failures: tuple[Failures, ...] = ()
-    metrics_for_parent: Mapping[str, float] = field(default_factory=dict)
+    output: Place | None = None
+    outputs: Mapping[str, Place] = field(default_factory=dict)
+    log: Place | None = None
+    metrics_for_parent: Mapping[str, float] = field(default_factory=dict, repr=False)

@@ -55,6 +55,8 @@ class RunHandle:
         if self.mirror is not None:
             self.mirror.upload()
 
-    def url_of(self, path: Path) -> str | None:
-        """The URL at which something in the directory is found; None: it stays here."""
-        return None if self.mirror is None else self.mirror.url_of(path)
+    @property
+    def place(self) -> Path | str:
+        """Where users find the directory: on this machine, or its copy's URL."""
+        root = self.directory.root
+        return root if self.mirror is None else self.mirror.url_of(root)

@@ -72,7 +72,7 @@ class _CommandStep:
             command = self._step.shell_command(self._data.values())
             fingerprint = self._fingerprint(command)
             if self._run.resumes and self._has_completed(fingerprint):
-                return self._completed("completed in an earlier run")
+                return self._result("Completed", "completed in an earlier run")
             self._clear()
             self._run.observer.command_started(self._step.name)
             self._fetch()
@@ -82,11 +82,11 @@ class _CommandStep:
                     f"the command ended with {exit_}; its last output:\n{_last_lines(self._log)}"
                 )
             self._directory.completed.write_text(fingerprint)
-            return self._completed("the command succeeded")
+            return self._result("Completed", "the command succeeded")
         except CommandCanceled as error:
-            return self._stopped("Canceled", str(error))
+            return self._result("Canceled", str(error))
         except PrefectParallelError as error:
-            return self._stopped("Failed", str(error))
+            return self._result("Failed", str(error))
         finally:
             shutil.rmtree(self._directory.fetched, ignore_errors=True)
 
@@ -111,12 +111,10 @@ class _CommandStep:
         completed = self._directory.completed
         return completed.exists() and completed.read_text() == fingerprint
 
-    def _completed(self, reason: str) -> StepResult:
-        return StepResult("Completed", reason, self._data.outputs_folder, self._log)
-
-    def _stopped(self, status: Status, reason: str) -> StepResult:
+    def _result(self, status: Status, reason: str) -> StepResult:
         # Without a log if the command has not been started.
-        return StepResult(status, reason, None, self._log if self._log.exists() else None)
+        log = self._log if self._log.exists() else None
+        return self._run.step_result(self._step, status, reason, log)
 
     def _clear(self) -> None:
         """Make the step's folders and empty them of what an earlier run left."""

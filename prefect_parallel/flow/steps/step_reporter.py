@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -122,14 +123,13 @@ class StepReporter:
             self._artifacts.show_result(page)
         except OSError as error:
             reason = f"{result.reason}; and its logs cannot be written: {error}"
-            return StepResult("Failed", reason, output=None, log=None)
-        return StepResult(
-            status,
-            result.reason,
-            (output or self._data.outputs_folder) if status == "Completed" else None,
-            self._directory.job_result,
-            failures,
-            metrics if self._step.push_metrics_to_parent else {},
+            return self._run.step_result(self._step, "Failed", reason, log=None)
+        return replace(
+            self._run.step_result(self._step, status, result.reason, self._directory.job_result),
+            mini_batches=result.mini_batches,
+            items=result.items,
+            failures=failures,
+            metrics_for_parent=metrics if self._step.push_metrics_to_parent else {},
         )
 
     def _show(self, metrics: Mapping[str, float]) -> None:

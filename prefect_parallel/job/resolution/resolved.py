@@ -77,11 +77,13 @@ class OutputSpec:
         type: "uri_file", "uri_folder", "mltable" or a model type.
         mode: "rw_mount", "upload" or "direct".
         path: As written; it may still contain `${{name}}`, which only a run knows.
+        bound_to: The output of the pipeline that it is bound to.
     """
 
     type: str
     mode: str
     path: str | None = None
+    bound_to: str | None = None
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,7 @@ class StepResolver:
         self, name: str, value: Output | str, of_type: str | None, component_mode: str | None
     ) -> OutputSpec:
         path = ("jobs", self.name, "outputs", name)
+        bound = None
         if value is None:
             value = Output()
         if isinstance(value, str):
@@ -136,6 +137,7 @@ class StepResolver:
             of_type or value.type or DEFAULT_DATA_TYPE,
             output_mode(value.mode or component_mode),
             self._output_path(value.path),
+            bound,
         )
 
     def _output_path(self, path: str | None) -> str | None:

@@ -1,0 +1,83 @@
+"""The result of a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.run.step_result import Place, StepResult
+from prefect_parallel.output.job_result import Status
+
+
+@dataclass(frozen=True, repr=False)
+class PipelineResult:
+    """The result of a pipeline, which a flow of `compile_pipeline` returns.
+
+    Attributes:
+        status: Completed, Failed or Canceled.
+        outputs: The path or URL of each output of the pipeline whose step completed, by name.
+        steps: The result of each step that has started, by name.
+        run_directory: The path or URL of the run directory.
+        report: The path or URL of the run's HTML report.
+
+    Example:
+        ```python
+        result = compile_pipeline("pipeline.yml")()
+        pandas.read_csv(result.outputs["scores"])
+        result.steps["score"].mini_batches["failed"]
+        ```
+    """
+
+    status: Status
+    outputs: Mapping[str, Place]
+    steps: Mapping[str, StepResult]
+    run_directory: Place
+    report: Place
+
+    def __repr__(self) -> str:
+        steps = ", ".join(f"{name}: {step.status}" for name, step in self.steps.items())
+        return f"<PipelineResult {self.status} ({steps}) in {self.run_directory}>"
+
+    def _repr_html_(self) -> str:
+        """A table of the steps, for notebooks."""
+        rows = "".join(_row(name, step) for name, step in self.steps.items())
+        return (
+            f"<b>{self.status}</b>: {escape(str(self.run_directory))}"
+            "<table><thead><tr><th>step</th><th>status</th><th>mini-batches</th><th>items</th>"
+            f"<th>result</th><th>output</th></tr></thead><tbody>{rows}</tbody></table>"
+            f"report: {escape(str(self.report))}"
+        )
+
+
+class PipelineFailed(PrefectParallelError):
+    """At least one step has failed; the message says which, and why.
+
+    Attributes:
+        result: The result of the pipeline.
+    """
+
+    def __init__(self, message: str, result: PipelineResult) -> None:
+        super().__init__(message)
+        self.result = result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.result)
+
+
+def _row(name: str, step: StepResult) -> str:
+    cells = (
+        name,
+        step.status,
+        _succeeded(step.mini_batches),
+        _succeeded(step.items),
+        step.reason,
+        "" if step.output is None else str(step.output),
+    )
+    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+
+
+def _succeeded(counts: Mapping[str, int]) -> str:
+    return f"{counts['succeeded']:,} of {counts['total']:,}" if counts else ""
