@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from prefect_parallel.deploy.trigger import Trigger
 from prefect_parallel.document import Document, Section, dotted
 from prefect_parallel.errors import InvalidFile, InvalidPipeline, did_you_mean
-from prefect_parallel.job.format.model import Model, key, optional
+from prefect_parallel.job.format.model import Model, ignored, key, optional
 from prefect_parallel.job.format.types import Anything, Text, TextOrNull
 from prefect_parallel.job.format.validators import ChoiceValidator, TextValidator
 from prefect_parallel.job.loading.load import job_from
@@ -54,16 +54,14 @@ CreateJob = Annotated[CreateJobModel | str, Either(CreateJobModel, TextValidator
 class ScheduleModel(Model):
     """A schedule file."""
 
-    no_effect: ClassVar[frozenset[str]] = frozenset({"display_name", "properties"})
-
     schema_: Anything = key("The JSON schema, for editors.", default=None, name="$schema")
     name: Text | None = optional("The deployment's name; by default that of the pipeline's file.")
-    display_name: Text | None = None
+    display_name: Text | None = ignored()
     description: Text | None = optional("The deployment's description.")
     tags: dict[str, TextOrNull] = key(
         "The deployment's tags.", factory=dict, examples=[{"owner": "sales"}]
     )
-    properties: dict[str, TextOrNull] | None = None
+    properties: dict[str, TextOrNull] | None = ignored()
     trigger: Trigger = key("When the pipeline runs.")
     create_job: CreateJob = key(
         "The pipeline's file, or a mapping with it and values that replace its own.",

@@ -32,9 +32,9 @@ def keys_table(model: type[Model], headings: Headings, but: Iterable[str] = ()) 
     rows = _merged(
         (code(each.name), _words(each.schema, headings), _default(each), _about(each))
         for each in keys
-        if each.name not in model.no_effect
+        if not each.ignored
     )
-    unused = ", ".join(code(each.name) for each in keys if each.name in model.no_effect)
+    unused = ", ".join(code(each.name) for each in keys if each.ignored)
     return "\n\n".join(
         filter(None, [table(_HEAD, rows) if rows else "", unused and f"No effect here: {unused}."])
     )

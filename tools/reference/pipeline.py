@@ -103,6 +103,6 @@ def _shared_keys(model: type[Model]) -> list[str]:
     step = _AS_OF_A_STEP[model][1]
     return [
         name
-        for name in step.all_keys()
-        if name in model.all_keys() and name not in model.no_effect - step.no_effect
+        for name, each in step.all_keys().items()
+        if name in model.all_keys() and (each.ignored or not model.all_keys()[name].ignored)
     ]

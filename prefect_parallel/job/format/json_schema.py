@@ -9,8 +9,6 @@ from prefect_parallel.job.format.model import Key, Model
 from prefect_parallel.job.format.validators import Validator
 from prefect_parallel.yaml_schema import Either, ListOf, MappingOf, ValueSchema
 
-_NO_EFFECT = "A key of Azure ML; it has no effect here."
-
 
 def json_schema_of(schema: ValueSchema, definitions: dict[str, Any]) -> dict[str, Any]:
     """The JSON schema of a value.
@@ -59,16 +57,15 @@ def _model(model: type[Model], definitions: dict[str, Any]) -> dict[str, Any]:
             "additionalProperties": False,
             "required": [each.name for each in keys if each.required],
         }
-        schema["properties"] = {each.name: _key(model, each, definitions) for each in keys}
+        schema["properties"] = {each.name: _key(each, definitions) for each in keys}
     reference = {"$ref": f"#/$defs/{model.__name__}"}
     return {"anyOf": [reference, {"type": "null"}]} if model.nullable else reference
 
 
-def _key(model: type[Model], key: Key, definitions: dict[str, Any]) -> dict[str, Any]:
+def _key(key: Key, definitions: dict[str, Any]) -> dict[str, Any]:
     schema = json_schema_of(key.schema, definitions)
-    description = _NO_EFFECT if key.name in model.no_effect else key.description
-    if description:
-        schema["description"] = description
+    if key.description:
+        schema["description"] = key.description
     if key.effective is not None:
         schema["default"] = key.effective
     if key.examples:

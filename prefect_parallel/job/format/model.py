@@ -41,6 +41,7 @@ class Key:
         examples: Values that it may have.
         name: As written in the file.
         schema: What its value must be.
+        ignored: Whether it is a key of Azure ML that has no effect here.
     """
 
     description: str = ""
@@ -50,6 +51,7 @@ class Key:
     examples: tuple[Any, ...] = ()
     name: str = ""
     schema: ValueSchema = None  # type: ignore[assignment]  # until `Model.all_keys` sets it
+    ignored: bool = False
 
     @property
     def required(self) -> bool:
@@ -84,6 +86,11 @@ def optional(description: str, *, default: Any = None, examples: list[Any] | Non
     return Key(description, None, None, default, tuple(examples or ()))
 
 
+def ignored() -> Any:
+    """A key of Azure ML that is checked, but has no effect here."""
+    return Key("A key of Azure ML; it has no effect here.", default=None, ignored=True)
+
+
 class Model:
     """A mapping of the format. Unknown keys and keys without a value are errors.
 
@@ -100,8 +107,6 @@ class Model:
     """Old names of keys, for hints."""
     nullable: ClassVar[bool] = False
     """Whether nothing (null) is the same as an empty mapping."""
-    no_effect: ClassVar[frozenset[str]] = frozenset()
-    """Keys of Azure ML that have no effect here."""
     _declared: ClassVar[tuple[Callable[[], Mapping[str, Key]], ...]] = ()
     _keys: ClassVar[dict[str, Key]]
 
@@ -191,7 +196,7 @@ class Model:
                 read = cls.all_keys()[attributes[name]].schema.read(child, at, diagnostics)
                 if read is not None:
                     values[attributes[name]] = read
-                if name in cls.no_effect:
+                if cls.all_keys()[attributes[name]].ignored:
                     diagnostics.ignored.append(at)
         for each in cls.all_keys().values():
             if each.required and each.name not in section:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 from prefect_parallel.document import Document
-from prefect_parallel.job.format.model import Model, key, optional
+from prefect_parallel.job.format.model import Model, ignored, key, optional
 from prefect_parallel.job.format.types import Anything, Boolean, LooseText, Name, Text
 from prefect_parallel.job.models.io_models import DeclaredInput, DeclaredOutput
 from prefect_parallel.job.models.step_parts import (
@@ -25,9 +25,6 @@ _KIND = "The kind of step that it describes."
 class ComponentModel(Model):
     """The keys that all components have in common."""
 
-    no_effect: ClassVar[frozenset[str]] = frozenset(
-        {"is_deterministic", "properties", "environment_variables"}
-    )
     schema_: Text | None = key("Where editors find a schema.", default=None, name="$schema")
     type: Text
     name: Anything = optional("For people.")
@@ -35,9 +32,9 @@ class ComponentModel(Model):
     display_name: Text | None = optional("For people.")
     description: Text | None = optional("For people.")
     tags: dict[str, Anything] | None = optional("For people.")
-    properties: dict[str, Anything] | None = None
-    is_deterministic: Boolean | None = None
-    environment_variables: Anything = None
+    properties: dict[str, Anything] | None = ignored()
+    is_deterministic: Boolean | None = ignored()
+    environment_variables: Anything = ignored()
     inputs: dict[Name, DeclaredInput] = key(
         "What a step gives it.",
         factory=dict,
@@ -61,16 +58,14 @@ class ParallelComponentModel(ComponentModel, ParallelKeys, declared=keys_at_top)
 class CommandComponentModel(ComponentModel):
     """A command component."""
 
-    no_effect: ClassVar[frozenset[str]] = ComponentModel.no_effect | {"distribution"}
-
     type: CommandType = key(_KIND)
     command: Text = key("What `bash` runs.")
     environment: EnvironmentValue = key(
         "The packages that the command needs, inline or by the environment's name in Azure ML."
     )
     resources: CommandResources | None = optional("A command step runs on one node.")
-    distribution: Distribution | None = None
-    environment_variables: dict[str, Anything] | None = None
+    distribution: Distribution | None = ignored()
+    environment_variables: dict[str, Anything] | None = ignored()
 
 
 AnyComponent: TypeAlias = ParallelComponentModel | CommandComponentModel

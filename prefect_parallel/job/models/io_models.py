@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, ClassVar
 
 from prefect_parallel.document import KeyPath
-from prefect_parallel.job.format.model import Model, key, optional
+from prefect_parallel.job.format.model import Model, ignored, key, optional
 from prefect_parallel.job.format.types import (
     DATA_TYPES,
     INPUT_MODES,
@@ -50,8 +50,6 @@ def _check_mode(model: DataInput | DeclaredInput, refuse: Callable[[str, Refused
 class DataInput(Model):
     """Data for a step. Its path may be an expression."""
 
-    no_effect: ClassVar[frozenset[str]] = frozenset({"datastore"})
-
     type: DataType = key(
         "A file, a folder, a table or list of files, or a model.", default=DEFAULT_DATA_TYPE
     )
@@ -71,7 +69,7 @@ class DataInput(Model):
         " `eval_download`).",
         default=DEFAULT_INPUT_MODE,
     )
-    datastore: Text | None = None
+    datastore: Text | None = ignored()
 
     def check(self, refuse: Callable[[str, Refused], None]) -> None:
         _check_mode(self, refuse)
@@ -88,8 +86,6 @@ class DescribedInput(DataInput):
 class Output(Model):
     """Where a step or the pipeline writes something."""
 
-    no_effect: ClassVar[frozenset[str]] = frozenset({"name", "version"})
-
     type: DataType | None = optional("What it is.", default=DEFAULT_DATA_TYPE)
     mode: OutputMode | None = optional(
         "How Azure ML writes it; here, steps write into the run directory.",
@@ -98,8 +94,8 @@ class Output(Model):
     path: Text | None = optional(
         "Where Azure ML writes it; here, it is always in the run directory."
     )
-    name: AssetName | None = None
-    version: LooseText | None = None
+    name: AssetName | None = ignored()
+    version: LooseText | None = ignored()
 
     def check(self, refuse: Callable[[str, Refused], None]) -> None:
         if self.version is not None and self.name is None and "name" not in self.broken:

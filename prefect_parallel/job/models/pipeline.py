@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import yaml
 
 from prefect_parallel.document import Document, Section
 from prefect_parallel.errors import InvalidPipeline
 from prefect_parallel.job.files.local_paths import make_paths_absolute
-from prefect_parallel.job.format.model import Model, key, optional
+from prefect_parallel.job.format.model import Model, ignored, key, optional
 from prefect_parallel.job.format.name_validators import as_asset
 from prefect_parallel.job.format.types import (
     Anything,
@@ -41,10 +41,6 @@ from prefect_parallel.yaml_schema import Diagnostics
 class Settings(Model):
     """Settings for all steps. Assigned in Python, names need no `azureml:`."""
 
-    no_effect: ClassVar[frozenset[str]] = frozenset(
-        {"force_rerun", "continue_on_failed_optional_input"}
-    )
-
     default_compute: ComputeName | None = optional(
         "The compute of steps that name none.", examples=["azureml:cpu-cluster"]
     )
@@ -54,8 +50,8 @@ class Settings(Model):
     continue_on_step_failure: Boolean = key(
         "Whether steps that do not depend on a failed one still run.", default=False
     )
-    force_rerun: Boolean | None = None
-    continue_on_failed_optional_input: Boolean | None = None
+    force_rerun: Boolean | None = ignored()
+    continue_on_failed_optional_input: Boolean | None = ignored()
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.all_keys():
@@ -97,33 +93,20 @@ class PipelineJob(Model):
         values: Attributes by name.
     """
 
-    no_effect: ClassVar[frozenset[str]] = frozenset(
-        {
-            "name",
-            "experiment_name",
-            "properties",
-            "identity",
-            "services",
-            "id",
-            "status",
-            "creation_context",
-            "log_files",
-        }
-    )
     schema_: Anything = key("Where editors find a schema.", default=None, name="$schema")
     type: Annotated[str, ChoiceValidator(("pipeline",))] = key("The kind of job.")
-    name: Text | None = None
+    name: Text | None = ignored()
     display_name: Text | None = optional(
         "The name of flow runs and run directories; by default the file's name."
     )
-    experiment_name: Text | None = None
+    experiment_name: Text | None = ignored()
     description: Text | None = optional("For people: of the flow.")
     tags: dict[str, TextOrNull] = key(
         "Those of the flow run.", factory=dict, examples=[{"owner": "sales"}]
     )
-    properties: dict[str, TextOrNull] | None = None
+    properties: dict[str, TextOrNull] | None = ignored()
     compute: Text | None = optional("The compute of steps that name none; wins over the settings'.")
-    identity: Identity | None = None
+    identity: Identity | None = ignored()
     settings: Settings = key("Settings for all steps.", factory=Settings)
     inputs: dict[Name, PipelineInputValue] = key(
         "The values and data of a run. They are the flow's parameters, for which the Prefect UI"
@@ -137,11 +120,11 @@ class PipelineJob(Model):
     jobs: dict[StepName, StepModel] = key(
         "The steps. Each runs when those whose outputs it reads are done."
     )
-    services: Services | None = None
-    id: Anything = None
-    status: Anything = None
-    creation_context: Anything = None
-    log_files: Anything = None
+    services: Services | None = ignored()
+    id: Anything = ignored()
+    status: Anything = ignored()
+    creation_context: Anything = ignored()
+    log_files: Anything = ignored()
 
     def __init__(
         self,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
-from prefect_parallel.job.format.model import Model, key, optional
+from prefect_parallel.job.format.model import Model, ignored, key, optional
 from prefect_parallel.job.format.name_validators import AssetValidator
 from prefect_parallel.job.format.types import (
     Anything,
@@ -35,35 +35,24 @@ class RetrySettings(Model, declared=lambda: keys_of("retry_settings")):
 class Resources(Model, declared=lambda: keys_of("resources")):
     """The nodes of a step. Only their number has an effect here."""
 
-    no_effect: ClassVar[frozenset[str]] = frozenset(
-        {
-            "instance_type",
-            "shm_size",
-            "docker_args",
-            "locations",
-            "max_instance_count",
-            "properties",
-        }
-    )
-
-    instance_type: Text | None = None
-    shm_size: Text | None = None
-    docker_args: Texts | None = None
-    locations: list[Text] | None = None
-    max_instance_count: Count | None = None
-    properties: dict[str, Anything] | None = None
+    instance_type: Text | None = ignored()
+    shm_size: Text | None = ignored()
+    docker_args: Texts | None = ignored()
+    locations: list[Text] | None = ignored()
+    max_instance_count: Count | None = ignored()
+    properties: dict[str, Anything] | None = ignored()
 
 
 class CommandResources(Resources):
     """The resources of a command step, which runs on one node."""
 
-    no_effect: ClassVar[frozenset[str]] = Resources.no_effect | {"instance_count"}
+    instance_count: Count | None = ignored()
 
 
 class InlineCommandResources(CommandResources):
     """The resources of an inline command step, whose number of nodes cannot be an expression."""
 
-    instance_count: FixedCount | None = None
+    instance_count: FixedCount | None = ignored()
 
 
 class Build(Model):
@@ -101,8 +90,6 @@ EnvironmentValue = Annotated[
 class Task(Model):
     """What runs over each mini-batch."""
 
-    no_effect: ClassVar[frozenset[str]] = frozenset({"model"})
-
     type: Annotated[str, ChoiceValidator(("run_function", "function", "model"), any_case=True)] = (
         key("The kind of task. A `model` is refused: write a `run_function` that loads it.")
     )
@@ -130,7 +117,7 @@ class Task(Model):
         "The packages that the script needs, inline or by the environment's name in Azure ML.",
         examples=["azureml:scoring:1"],
     )
-    model: Text | None = None
+    model: Text | None = ignored()
 
 
 _DISTRIBUTION_KEYS = {

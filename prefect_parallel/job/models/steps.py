@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from prefect_parallel.document import KeyPath, Section
-from prefect_parallel.job.format.model import Model, key, optional
+from prefect_parallel.job.format.model import Model, ignored, key, optional
 from prefect_parallel.job.format.types import (
     Anything,
     Name,
@@ -63,24 +63,20 @@ class ParallelKeys(Model, declared=lambda: keys_of(None)):
 class Step(Model):
     """The keys that all steps have in common."""
 
-    no_effect: ClassVar[frozenset[str]] = frozenset(
-        {"name", "experiment_name", "identity", "properties", "comment", "services"}
-    )
-
     type: Text
-    name: Text | None = None
+    name: Text | None = ignored()
     display_name: Text | None = optional("For people.")
     description: Text | None = optional("For people.")
-    experiment_name: Text | None = None
+    experiment_name: Text | None = ignored()
     tags: dict[str, Anything] | None = optional("For people.")
-    properties: dict[str, TextOrNull] | None = None
+    properties: dict[str, TextOrNull] | None = ignored()
     compute: Text | None = optional(
         "The `Compute` block of this name; `serverless`, or a name without a block: this machine."
         " By default the pipeline's.",
         examples=["azureml:cpu-cluster"],
     )
-    identity: Identity | None = None
-    services: Anything = None
+    identity: Identity | None = ignored()
+    services: Anything = ignored()
     inputs: dict[Name, InputValue] = key(
         "What the step reads: values, data, inputs of the pipeline, outputs of steps.",
         factory=dict,
@@ -111,36 +107,28 @@ class ParallelStepModel(Step, ParallelKeys):
 class ParallelComponentStepModel(Step, ParallelKeys, declared=keys_at_top):
     """A parallel step by a component; its own keys win."""
 
-    no_effect: ClassVar[frozenset[str]] = Step.no_effect | {
-        "instance_type",
-        "shm_size",
-        "docker_args",
-    }
-
     type: ParallelType = key(_KIND, default="parallel")
     component: Text = key(_COMPONENT, examples=["./score.yml"])
-    comment: Text | None = None
+    comment: Text | None = ignored()
     environment_variables: dict[str, Text] = key(
         _VARIABLES, factory=dict, examples=_VARIABLES_EXAMPLES
     )
     task: Task | None = optional("What runs over each mini-batch, in place of the component's.")
-    instance_type: Text | None = None
-    shm_size: Text | None = None
-    docker_args: Texts | None = None
+    instance_type: Text | None = ignored()
+    shm_size: Text | None = ignored()
+    docker_args: Texts | None = ignored()
 
 
 class CommandKeys(Step):
     """The keys that all command steps have in common."""
 
-    no_effect: ClassVar[frozenset[str]] = Step.no_effect | {"distribution", "queue_settings"}
-
     type: CommandType = key(_KIND, default="command")
-    services: Services | None = None
+    services: Services | None = ignored()
     environment_variables: dict[str, Scalar] = key(
         _VARIABLES, factory=dict, examples=_VARIABLES_EXAMPLES
     )
-    distribution: Distribution | None = None
-    queue_settings: QueueSettings | None = None
+    distribution: Distribution | None = ignored()
+    queue_settings: QueueSettings | None = ignored()
 
 
 class CommandStepModel(CommandKeys):
@@ -170,12 +158,10 @@ class CommandStepModel(CommandKeys):
 class CommandComponentStepModel(CommandKeys):
     """A command step by a component."""
 
-    no_effect: ClassVar[frozenset[str]] = CommandKeys.no_effect | {"command", "code"}
-
     component: Text = key(_COMPONENT, examples=["./score.yml"])
-    comment: Text | None = None
-    command: Text | None = None
-    code: Text | None = None
+    comment: Text | None = ignored()
+    command: Text | None = ignored()
+    code: Text | None = ignored()
     environment: EnvironmentValue | None = optional("In place of the component's.")
     resources: CommandResources | None = optional("A command step runs on one node.")
     limits: Limits | None = optional("Its limits.")
