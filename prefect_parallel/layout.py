@@ -53,101 +53,53 @@ class PerfLogs:
     processes: Path
 
 
+class _Below:
+    """A path in a directory, and what the reference says about it."""
+
+    def __init__(self, path: str, about: str | None = None) -> None:
+        self._path = path
+        self.__doc__ = about
+
+    def __get__(self, directory: StepDirectory | RunDirectory, _: type) -> Path:
+        return directory.root / self._path
+
+
 @dataclass(frozen=True)
 class StepDirectory:
     """`steps/<step>/` of a run directory."""
 
     root: Path
 
-    @property
-    def outputs(self) -> Path:
-        """Outputs of the step, each a file or a folder with the name of the output."""
-        return self.root / "outputs"
+    outputs = _Below("outputs", "Outputs, each a file or a folder with the name of the output.")
+    code = _Below("code", "Snapshot of the code folder: the entry script's working directory.")
+    code_archive = _Below("code.tar.gz", "`code`, for nodes that do not see the run directory.")
+    completed = _Below("completed.txt", "Fingerprint of a completed command step, for resuming.")
+    plan = _Below("plan.jsonl", "Mini-batches, one per line, as planned at the last start.")
+    grouped = _Below("grouped", "The table sorted by partition keys that are ordinary columns.")
+    fetched = _Below("fetched", "Copies of remote files, while the step runs.")
+    parts = _Below("parts", "What `run` returned, one file per mini-batch; reused by resuming.")
+    from_nodes = _Below(
+        FROM_NODES, "Shared logs of nodes on other machines, until they are joined."
+    )
+    logs = _Below("logs")
+    job_result = _Below("logs/job_result.txt")
+    readme = _Below("logs/readme.txt", "List of the other files.")
+    failed_mini_batches = _Below("logs/failed_mini_batches.jsonl")
+    command_log = _Below("logs/std_log.txt", "Standard output and error of a command step.")
+    job_log = _Below("logs/sys/job.txt", "Planning, progress and decisions.")
+    user = _Below("logs/user")
+    error_summary = _Below("logs/user/error.txt")
+    _perf = _Below("logs/sys/perf")
 
     def output(self, name: str) -> Path:
         return self.outputs / name
 
-    @property
-    def code(self) -> Path:
-        """Snapshot of the step's code folder, the working directory of its entry script."""
-        return self.root / "code"
-
-    @property
-    def code_archive(self) -> Path:
-        """Archive of `code`, for nodes that do not see the run directory."""
-        return self.root / "code.tar.gz"
-
-    @property
-    def completed(self) -> Path:
-        """Fingerprint of a completed command step, for a resumed run."""
-        return self.root / "completed.txt"
-
-    @property
-    def plan(self) -> Path:
-        """Mini-batches, one per line, as planned when the step last started."""
-        return self.root / "plan.jsonl"
-
-    @property
-    def grouped(self) -> Path:
-        """The table sorted by partition keys that are ordinary columns."""
-        return self.root / "grouped"
-
-    @property
-    def fetched(self) -> Path:
-        """Copies of remote files, while the step runs."""
-        return self.root / "fetched"
-
-    @property
-    def parts(self) -> Path:
-        """Parts: what `run` returned, one file per mini-batch. A resumed run reuses them."""
-        return self.root / "parts"
-
     def part(self, index: int) -> Path:
         return self.parts / f"{index:06d}.part"
 
-    @property
-    def logs(self) -> Path:
-        return self.root / "logs"
-
-    @property
-    def job_result(self) -> Path:
-        return self.logs / "job_result.txt"
-
-    @property
-    def readme(self) -> Path:
-        """List of the other files."""
-        return self.logs / "readme.txt"
-
-    @property
-    def failed_mini_batches(self) -> Path:
-        return self.logs / "failed_mini_batches.jsonl"
-
-    @property
-    def command_log(self) -> Path:
-        """Standard output and standard error of a command step."""
-        return self.logs / "std_log.txt"
-
-    @property
-    def job_log(self) -> Path:
-        """Planning, progress and decisions."""
-        return self.logs / "sys" / "job.txt"
-
     def progress_overview(self, day: str) -> Path:
-        """The day's progress lines.
-
-        Args:
-            day: As `yyyymmdd`.
-        """
+        """The progress lines of a day, given as `yyyymmdd`."""
         return self.logs / f"job_progress_overview.{day}.txt"
-
-    @property
-    def user(self) -> Path:
-        return self.logs / "user"
-
-    @property
-    def from_nodes(self) -> Path:
-        """Shared logs of nodes on other machines, before they are joined."""
-        return self.root / FROM_NODES
 
     def log_of_node(self, log: Path, node: str) -> Path:
         """One node's share of a log that all nodes write to."""
@@ -157,10 +109,6 @@ class StepDirectory:
         """The log that a file of `from_nodes` belongs to; None if it is not such a file."""
         folder, _, share = path.partition("/")
         return self.root / share.partition("/")[2] if folder == FROM_NODES else None
-
-    @property
-    def error_summary(self) -> Path:
-        return self.user / "error.txt"
 
     def process(self, node: str, process: str) -> ProcessLogs:
         return ProcessLogs(
@@ -177,10 +125,6 @@ class StepDirectory:
         kinds = (self.user / "stdout", self.user / "error", self.logs / "sys" / "node")
         files = [path for kind in kinds for path in kind.glob("*/*.txt")]
         return sorted({(path.parent.name, path.name.split(".")[0]) for path in files})
-
-    @property
-    def _perf(self) -> Path:
-        return self.logs / "sys" / "perf"
 
     def perf(self, node: str) -> PerfLogs:
         folder = self._perf / node
@@ -199,6 +143,21 @@ class RunDirectory:
     """The directory of one run of a pipeline."""
 
     root: Path
+
+    lock_file = _Below(".lock", "Lock file of the process that drives the run, with its id.")
+    token_file = _Below(".token", "Its content tells a node that it sees this very directory.")
+    flow_run_file = _Below(".flow_run", "The id of the flow run that writes to this directory.")
+    job_file = _Below(
+        "job.yml", "The pipeline as it ran, with what overrides and parameters put into it."
+    )
+    logs = _Below("logs", "Copies of the logs of steps with `--copy_logs_to_parent True`.")
+    report = _Below("logs/report.html", "Report of the run, for a browser.")
+    _steps = _Below("steps")
+
+    @property
+    def all_runs(self) -> tuple[Path, Path]:
+        """This run's directory, and the folder that contains it and the other runs."""
+        return self.root, self.root.parent
 
     def refuse_unusable(self, *, resumes: bool = False) -> None:
         """Find out, without making anything, that the directory cannot be used.
@@ -245,47 +204,8 @@ class RunDirectory:
         except OSError as error:
             raise UnusableRunDirectory(f"cannot make {self.root}: {error.strerror}") from error
 
-    @property
-    def all_runs(self) -> tuple[Path, Path]:
-        """This run's directory, and the folder that holds it and the other runs."""
-        return self.root, self.root.parent
-
-    @property
-    def lock_file(self) -> Path:
-        """Lock file of the process that drives the run, with its id."""
-        return self.root / ".lock"
-
-    @property
-    def token_file(self) -> Path:
-        """By what it holds, a node knows that it sees this directory, and not another one."""
-        return self.root / ".token"
-
-    @property
-    def flow_run_file(self) -> Path:
-        """The id of the flow run that writes to this directory."""
-        return self.root / ".flow_run"
-
-    @property
-    def job_file(self) -> Path:
-        """The pipeline as it ran, with what overrides and parameters put into it."""
-        return self.root / "job.yml"
-
-    @property
-    def logs(self) -> Path:
-        """Copies of the logs of steps with `--copy_logs_to_parent True`."""
-        return self.root / "logs"
-
-    @property
-    def report(self) -> Path:
-        """Report of the run, for a browser."""
-        return self.logs / "report.html"
-
     def step(self, name: str) -> StepDirectory:
         return StepDirectory(self._steps / name)
-
-    @property
-    def _steps(self) -> Path:
-        return self.root / "steps"
 
     def step_names(self) -> list[str]:
         """The steps that have a folder."""

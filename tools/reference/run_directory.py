@@ -80,9 +80,9 @@ def _told_of(directory: RunDirectory | StepDirectory, below: Path) -> dict[str, 
     """Path to description, for the paths of a directory that have one."""
     found: dict[str, str] = {}
     for name, member in vars(type(directory)).items():
-        path = getattr(directory, name) if isinstance(member, property) else None
-        about = docstring(member).short_description
-        if isinstance(path, Path) and about and below in path.parents:
+        path = getattr(directory, name)
+        about = docstring(member).short_description if isinstance(path, Path) else None
+        if about and below in path.parents:
             is_file = path.suffix or path.name.startswith(".")
             found[f"{path.relative_to(below)}{'' if is_file else '/'}"] = about
     return found
