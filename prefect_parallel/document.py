@@ -16,12 +16,9 @@ Place: TypeAlias = tuple[int, int]
 
 
 class Section(dict[str, Any]):
-    """A mapping.
+    """A mapping, and the keys that lead to it.
 
-    Attributes:
-        path: Keys that lead to it.
-        key_places: Place of each key; keys that were not read from a file have none.
-        value_places: Place of each value.
+    Keys that were not read from a file have no places.
     """
 
     def __init__(self, path: KeyPath = ()) -> None:
@@ -65,8 +62,7 @@ class Document:
 
     Attributes:
         file: Path as the user typed it, for messages; None if there is no file.
-        data: The content.
-        folder: Folder that relative local paths are relative to.
+        folder: Folder that relative local paths start from.
         prefix: Keys prepended to paths in messages, such as those of the step of a component file.
         origins: Paths of values that were set elsewhere, and where, for messages.
     """

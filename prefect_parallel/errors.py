@@ -78,10 +78,8 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 def os_error_text(error: OSError, directory: Path) -> str:
     """What to tell about an OSError during a run.
 
-    Args:
-        error: The error. Only if it is about a file in the directory, or about a disk and no file,
-            the directory is to blame: errors of connections are OSErrors, too.
-        directory: The run directory.
+    The run directory is to blame only if the error is about a file in it, or about a disk and no
+    file: errors of connections are OSErrors, too.
     """
     path = None if error.filename is None else Path(os.fsdecode(error.filename)).absolute()
     root = directory.absolute()
@@ -150,12 +148,7 @@ class ServerUnreachable(PrefectParallelError):
 
     @classmethod
     def at(cls, url: str | None, why: object) -> ServerUnreachable:
-        """The error for a server.
-
-        Args:
-            url: URL of its API.
-            why: The error of the request.
-        """
+        """The error for a server, by the URL of its API."""
         return cls(
             f"the Prefect server at {url} does not answer: {why}",
             hint="start it (prefect server start), or set PREFECT_API_URL to another server",

@@ -53,7 +53,6 @@ def read_document(
     """Reads a YAML 1.1 file.
 
     Args:
-        file: The file.
         error: Class of the error to raise.
         shown_as: Name of the file in messages; None: its path.
         prefix: Keys prepended to paths in messages.
@@ -83,11 +82,7 @@ def parse_document(
     *,
     number_keys: bool = False,
 ) -> Document:
-    """Parses the content of a YAML 1.1 file, like `read_document`.
-
-    Raises:
-        InvalidFile: As `error`, under the same conditions.
-    """
+    """Parses the content of a YAML 1.1 file; arguments and errors as for `read_document`."""
     text = content if isinstance(content, str) else _decoded(content, name, error)
     data = _Builder(text, name, error, prefix, number_keys).build()
     return Document(name, data, prefix=prefix)

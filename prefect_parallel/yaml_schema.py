@@ -23,13 +23,7 @@ from prefect_parallel.errors import Problem, advice_for
 
 
 class Refused(Exception):
-    """A value is not allowed.
-
-    Args:
-        found: What was found.
-        allowed: What is allowed.
-        hint: What to do.
-    """
+    """Why a value is not allowed: what was found, what is allowed, and what to do."""
 
     def __init__(self, found: str, *, allowed: str | None = None, hint: str | None = None) -> None:
         super().__init__(found)
@@ -42,7 +36,6 @@ class Diagnostics:
     """Collects the problems of one document.
 
     Attributes:
-        problems: All problems found so far.
         broken: Paths of values that could not be read.
         ignored: Paths of valid keys that have no effect.
     """
@@ -106,7 +99,6 @@ class Scalar:
     """A scalar.
 
     Attributes:
-        allowed: Description of allowed values, for messages.
         types: Exact types of allowed values: a bool is not an int, a date is not text.
         fits: Whether a value of such a type is allowed.
     """
@@ -132,12 +124,7 @@ def one_of(*values: str) -> Scalar:
 
 @dataclass(frozen=True)
 class Described:
-    """A schema with a description.
-
-    Attributes:
-        description: What the value is for; shown in the reference.
-        schema: Schema of the value.
-    """
+    """A schema with a description, which the reference shows."""
 
     description: str
     schema: ValueSchema
@@ -189,12 +176,7 @@ class OneOrMore:
 
 @dataclass(frozen=True)
 class Fields:
-    """A mapping with known keys.
-
-    Attributes:
-        fields: Schemas by key.
-        required: Keys that must be given.
-    """
+    """A mapping with known keys, some of them required."""
 
     fields: Mapping[str, ValueSchema]
     required: frozenset[str] = field(default_factory=frozenset)
@@ -240,12 +222,7 @@ class Either:
 
 @dataclass(frozen=True)
 class MappingOf:
-    """A mapping from names. The value of a name that is broken is None.
-
-    Attributes:
-        item: Schema of the values.
-        name: What the names must be; None if all are allowed.
-    """
+    """A mapping, whose names a schema may check. The value of a name that is broken is None."""
 
     item: ValueSchema
     name: NameSchema | None = None

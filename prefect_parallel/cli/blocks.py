@@ -28,11 +28,7 @@ def apply_blocks(file: Path) -> None:
 
 
 def list_blocks() -> None:
-    """Print the blocks of the server.
-
-    Raises:
-        ServerUnreachable: The configured Prefect server does not answer.
-    """
+    """Print the blocks of the server."""
     with prefect_server():
         _print(saved_blocks())
 

@@ -57,12 +57,7 @@ def debug_mini_batch(
     """Call `init` and `run` with one mini-batch; True if they raised no exception.
 
     Args:
-        file: The pipeline.
-        overrides: As for `run`.
-        step: Name of the parallel step.
-        mini_batch: Index of the mini-batch.
         run: Run directory that outputs of earlier steps are read from.
-        datastores: What `azureml:` names of data refer to.
         use_pdb: Whether an exception starts the debugger.
 
     Raises:

@@ -67,12 +67,7 @@ class Display(Observer):
         return bool(self._ended)
 
     def summary(self, state: State, run: Place) -> None:
-        """Print the result of each step and where its files are.
-
-        Args:
-            state: Final state of the pipeline's flow run.
-            run: The run directory.
-        """
+        """Print the result of each step and where its files are."""
         self.results()
         if state.is_cancelled() and all(end.status != "Canceled" for _, end in self._ended):
             self._say(Text.assemble(("Canceled", STYLES["Canceled"]), f"  {state.message}"))

@@ -27,8 +27,7 @@ def print_logs(
     """Print the logs of a step to standard output, each below a line with its path.
 
     Args:
-        run: The run directory.
-        step: Name of the step; None if only one step has logs.
+        step: None if only one step has logs.
         process: `process003` or `node-0/process003`; None for all.
         failed: Print only errors, with full tracebacks.
         follow: Keep printing new output until the step or the run has ended.

@@ -32,10 +32,7 @@ def report_run(run: Path, *, opens: bool) -> None:
 
 
 def report_at_end(directory: RunDirectory, console: Console) -> None:
-    """Write the report of a run that has just ended, if the extra is installed.
-
-    A report that cannot be written does not change the result of the run.
-    """
+    """Write the report of a run if the extra is installed; a failure does not change the result."""
     if importlib.util.find_spec("bokeh") is None or not directory.job_file.exists():
         return
     try:

@@ -56,7 +56,6 @@ class Deployed:
 
     Attributes:
         full_name: Its name, as `prefect deployment run` takes it.
-        is_new: Whether it was created, and not updated.
         parameters: Values that runs get unless they are given others.
         schedules: All its schedules, in words.
         ui: The URL of its page; None if the server has no UI.
@@ -99,11 +98,7 @@ def prefect_client() -> Iterator[SyncPrefectClient]:
 
 
 def find_work_pool(client: SyncPrefectClient, name: str | None) -> WorkPool:
-    """Find a work pool.
-
-    Args:
-        client: A client of the server.
-        name: The pool's name; None: Prefect's default work pool, else the only one.
+    """The work pool of a name; without a name, Prefect's default work pool, else the only one.
 
     Raises:
         NoWorkPool: There is no such pool; without a name, there are none or several.
@@ -148,10 +143,6 @@ def deploy_flow(
     or, if they have slugs, refuse a new one.
 
     Args:
-        client: A client of the server.
-        flow: What is deployed.
-        pool: Where its runs are queued.
-        name: The deployment's name; unique for the flow.
         description: Replaces the flow's.
         schedule: When it runs; None keeps the schedules that it has.
         parameters: Values that replace the defaults.

@@ -11,14 +11,7 @@ from prefect_parallel.yaml_scalar import parse_scalar
 
 
 def read_parameters(job: PipelineJob, arguments: Sequence[str]) -> dict[str, Any]:
-    """Parse values for a pipeline's inputs.
-
-    Args:
-        job: The pipeline.
-        arguments: Each as `NAME=VALUE`, e.g. `rows=5`.
-
-    Returns:
-        The values by name. Whether they are valid is checked when the job is resolved with them.
+    """The values of a pipeline's inputs in `NAME=VALUE` arguments; not checked against their types.
 
     Raises:
         InvalidPipeline: An argument is not `NAME=VALUE`, or names no input.

@@ -41,11 +41,9 @@ def write_portable(
     options: Mapping[str, Any],
     leave_out: Collection[Path] = (),
 ) -> dict[str, str]:
-    """Write a pipeline, and everything that it needs except its data, into a folder.
+    """Write a pipeline, and everything that it needs except its data, into an empty folder.
 
     Args:
-        job: The pipeline, from a file.
-        folder: An empty folder.
         title: The flow's name.
         options: Further arguments of `compile_pipeline`; plain values.
         leave_out: Files and folders that are not copied, even if they are in a code folder.
@@ -84,9 +82,7 @@ class _Files:
     def carry(self, path: LocalPath, prefix: str = "") -> Any:
         """Copy what a path leads to, and return what replaces the path.
 
-        Args:
-            path: The path.
-            prefix: The way from the file that has the path to the folder.
+        `prefix` is the way to the folder from the file that has the path.
         """
         if path.kind == "code":
             return prefix + self._copy(path.location)

@@ -25,12 +25,7 @@ CRON_WEEK_DAYS = ("SU", "MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
 def prefect_schedule(trigger: Trigger, now: datetime) -> SCHEDULE_TYPES:
-    """The Prefect schedule with the same times as a trigger.
-
-    Args:
-        trigger: The trigger.
-        now: The current time, with its zone: the start of a recurrence that has none.
-    """
+    """The Prefect schedule with the same times as a trigger; without a start, it begins now."""
     if trigger.type == "recurrence":
         return _recurrence(trigger, now)
     assert trigger.expression is not None, "checked when it was read"

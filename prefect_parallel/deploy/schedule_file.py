@@ -74,8 +74,6 @@ class ScheduleFile:
     """A validated schedule file.
 
     Attributes:
-        model: Its values.
-        document: Its YAML, with line numbers.
         pipeline: The pipeline's file.
         ignored: Paths of keys that have no effect outside Azure ML.
     """

@@ -26,23 +26,14 @@ class SnapshotFailed(PrefectParallelError):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A stored snapshot.
-
-    Attributes:
-        path: The path or URL of its file.
-        sha256: The SHA-256 of the file.
-    """
+    """The path or URL of a stored snapshot, and the SHA-256 of its file."""
 
     path: str
     sha256: str
 
 
 def put_snapshot(folder: Path, runs: Location) -> Snapshot:
-    """Store a snapshot of a folder, unless the same content is already stored.
-
-    Args:
-        folder: The folder.
-        runs: The folder of run directories.
+    """Store a snapshot of a folder beside the runs, unless the same content is already stored.
 
     Raises:
         SnapshotFailed: The folder of run directories cannot be written to.

@@ -26,8 +26,6 @@ class StoredFlow:
     """What a deployment says about its flow.
 
     Attributes:
-        name: The flow's name.
-        description: The pipeline's description.
         tags: The pipeline's tags, as Prefect has them.
         schema: The JSON schema of the parameters, from which Prefect's UI makes a form.
         local_inputs: Parameters that are paths on this machine, with these paths.
@@ -65,7 +63,7 @@ def store_flow(
         job: The pipeline, from a file.
         runs: The folder of run directories.
         datastores: The file that defines `azureml:` names, as workers find it.
-        run_options: Further arguments of `compile_pipeline`, e.g. `strict`; plain values.
+        run_options: Further arguments of `compile_pipeline`; plain values.
 
     Raises:
         SnapshotFailed: The folder cannot be written to.

@@ -18,7 +18,6 @@ class LocalPath:
 
     Attributes:
         holder: The mapping that contains it; it may be changed there.
-        key: Its key there.
         location: Absolute.
         kind: What it is; the build folder of an image counts as code.
     """
@@ -30,18 +29,13 @@ class LocalPath:
 
 
 def make_paths_absolute(data: dict[str, Any], folder: Path) -> None:
-    """Make the relative local paths of a dumped pipeline absolute, in place.
-
-    Args:
-        data: From `PipelineJob.dump`.
-        folder: The folder that its paths start from.
-    """
+    """Make the relative local paths of a dumped pipeline, which start from the folder, absolute."""
     for path in paths_of_job(data, folder):
         path.holder[path.key] = path.location
 
 
 def paths_of_job(data: dict[str, Any], folder: Path) -> Iterator[LocalPath]:
-    """All local paths of a dumped pipeline; arguments as for `make_paths_absolute`."""
+    """All local paths of a dumped pipeline; relative ones start from the folder."""
     yield from _data_paths(data, folder)
     for step in data.get("jobs", {}).values():
         yield from _data_paths(step, folder)

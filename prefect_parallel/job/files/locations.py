@@ -14,9 +14,7 @@ Kind: TypeAlias = Literal["file", "folder"]
 def location_of(path: str, folder: Path) -> str:
     """An absolute local path, or the unchanged URL or name of an asset.
 
-    Args:
-        path: As written; `file:` is local, with or without slashes.
-        folder: The folder that a relative path starts from.
+    `file:` is local, with or without slashes. A relative path starts from the folder.
     """
     if path.startswith("file://"):
         path = unquote(path.removeprefix("file://").removeprefix("localhost"))

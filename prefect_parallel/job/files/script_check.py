@@ -10,12 +10,7 @@ from prefect_parallel.errors import Problem
 
 
 def check_script(script: Path, shown_as: str) -> list[Problem]:
-    """Check that the script parses and has a function `run`, without running it.
-
-    Args:
-        script: The file.
-        shown_as: Its name in messages.
-    """
+    """Check that the script parses and has a function `run`, without running it."""
     try:
         tree = ast.parse(script.read_bytes(), str(script))
     except SyntaxError as error:

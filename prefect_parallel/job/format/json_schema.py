@@ -11,12 +11,7 @@ from prefect_parallel.yaml_schema import Either, ListOf, MappingOf, ValueSchema
 
 
 def json_schema_of(schema: ValueSchema, definitions: dict[str, Any]) -> dict[str, Any]:
-    """The JSON schema of a value.
-
-    Args:
-        schema: The schema of the value.
-        definitions: Gets those of models, by name.
-    """
+    """The JSON schema of a value; those of models are added to the definitions, by name."""
     if isinstance(schema, Validator):
         about = (type(schema).__doc__ or "").partition("\n")[0]
         return {"description": about, **schema.json_schema()}

@@ -38,9 +38,7 @@ class Key:
         factory: Makes the default of an attribute that may be changed.
         effective: The value that applies in the end if none is given, for editors and the
             reference.
-        examples: Values that it may have.
         name: As written in the file.
-        schema: What its value must be.
         ignored: Whether it is a key of Azure ML that has no effect here.
     """
 
@@ -78,10 +76,7 @@ def key(
 def optional(description: str, *, default: Any = None, examples: list[Any] | None = None) -> Any:
     """A key whose attribute is None if it is not given, so that a component's value may apply.
 
-    Args:
-        description: What it does.
-        default: The value that applies in the end.
-        examples: Values that it may have.
+    `default` is the value that applies in the end.
     """
     return Key(description, None, None, default, tuple(examples or ()))
 
@@ -93,9 +88,6 @@ def ignored() -> Any:
 
 class Model:
     """A mapping of the format. Unknown keys and keys without a value are errors.
-
-    Args:
-        values: Attributes by name; the others get their defaults.
 
     Attributes:
         given: The names of the attributes that were given, in order.
@@ -111,11 +103,7 @@ class Model:
     _keys: ClassVar[dict[str, Key]]
 
     def __init_subclass__(cls, declared: Callable[[], Mapping[str, Key]] | None = None) -> None:
-        """Add keys that are declared elsewhere.
-
-        Args:
-            declared: Returns them by name.
-        """
+        """Add keys that are declared elsewhere, which `declared` returns by name."""
         bases = (each for base in cls.__mro__[1:] for each in base.__dict__.get("_declared", ()))
         cls._declared = (*dict.fromkeys(bases), *([declared] if declared else ()))
 
@@ -142,11 +130,7 @@ class Model:
         return f"{type(self).__name__}({values})"
 
     def check(self, refuse: Callable[[str, Refused], None]) -> None:
-        """Check keys against each other.
-
-        Args:
-            refuse: Takes the name of a key and why its value is not allowed.
-        """
+        """Check keys against each other; `refuse` takes a key and why it is not allowed."""
 
     @classmethod
     def all_keys(cls) -> Mapping[str, Key]:

@@ -125,12 +125,9 @@ class IntegerValidator(Validator):
 
 @dataclass(frozen=True)
 class NumberValidator(Validator):
-    """A number within limits, as text.
+    """A number within limits, as text; with `above`, `low` itself is not allowed.
 
-    Attributes:
-        low: The smallest number; if `above` is true, only larger ones are allowed.
-        high: The largest number.
-        what: For messages, e.g. "seconds".
+    `what` names it in messages, e.g. "seconds".
     """
 
     low: float

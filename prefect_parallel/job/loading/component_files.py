@@ -16,12 +16,7 @@ from prefect_parallel.yaml_schema import Diagnostics
 
 
 def open_component(named: str, pipeline: Document, step_path: KeyPath) -> Document:
-    """The component file that a step names.
-
-    Args:
-        named: The value of `component`.
-        pipeline: The document of the step.
-        step_path: The path of the step in it.
+    """The component file that a step names: the value of `component` of the step at the path.
 
     Raises:
         InvalidPipeline: There is no such file, or it is not the YAML file of a component.
@@ -52,12 +47,9 @@ def open_component(named: str, pipeline: Document, step_path: KeyPath) -> Docume
 def read_component(
     document: Document, wanted_type: str | None, diagnostics: Diagnostics
 ) -> Component:
-    """The component in a document.
+    """The component in a document, if it is of the type that the step gives itself.
 
-    Args:
-        document: From `open_component`.
-        wanted_type: The type that the step gives itself, if it does.
-        diagnostics: Of the pipeline; it gets the paths of keys that have no effect.
+    Keys that have no effect are added to the diagnostics of the pipeline.
 
     Raises:
         InvalidPipeline: The component has errors, or is of another type.

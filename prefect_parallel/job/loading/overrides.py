@@ -38,9 +38,7 @@ def merge(
     """Put the values of another file into a document, mapping by mapping; lists are replaced.
 
     Args:
-        document: The document to change.
         changes: A mapping of the other file; its keys are top-level keys of the document.
-        source: The other file.
         but: Keys of `changes` to leave out.
     """
     top = changes.path

@@ -210,12 +210,7 @@ class DeclaredOutput(Model):
 
 
 def limit_of(value: Any, declared: Any) -> str | None:
-    """The limit that a literal exceeds, as what is allowed; None if it is within all of them.
-
-    Args:
-        value: Of the declared type.
-        declared: The declared input, with `type`, `enum`, `min` and `max`.
-    """
+    """What a literal of the declared type must be, if it is outside the limits; else None."""
     enum, low, high = declared.enum, declared.min, declared.max
     if enum is not None and value not in [as_type(item, declared.type) for item in enum]:
         return ", ".join(map(str, enum))

@@ -69,10 +69,8 @@ class Parameter:
     """An input of the pipeline, as a parameter of the flow.
 
     Attributes:
-        name: Its name.
         type: "string", "integer", "number" or "boolean"; for data, the data's type.
         default: The literal, or the path as written; None if a value must be given.
-        description: The author's description.
     """
 
     name: str
@@ -86,11 +84,10 @@ class PipelineJob(Model):
 
     Made by `load_pipeline`, or by the builder. Two jobs are equal if the same is written in them.
 
-    Args:
+    Attributes:
         document: What it was read from.
         components: Step -> the component file that it names; without those that have errors.
         ignored: Dotted paths of keys that have no effect here.
-        values: Attributes by name.
     """
 
     schema_: Anything = key("Where editors find a schema.", default=None, name="$schema")
@@ -171,11 +168,9 @@ class PipelineJob(Model):
     def to_yaml(
         self, *, values: Mapping[str, Any] | None = None, absolute_paths: bool = False
     ) -> str:
-        """YAML that loads to an equal job, from the same folder.
+        """YAML that loads to an equal job from the same folder, with absolute paths from any.
 
-        Args:
-            values: Values for the pipeline's inputs, in place of their own.
-            absolute_paths: Make it load from any folder.
+        `values` are put in place of those of the pipeline's inputs.
         """
         data = self.dump()
         for name, value in (values or {}).items():

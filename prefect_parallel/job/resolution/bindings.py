@@ -34,10 +34,8 @@ class Bindings:
     """The inputs of a job, with values put in. What cannot be read is `Missing`.
 
     Args:
-        job: The job.
         values: Values for the pipeline's inputs, in place of their own.
         complete: Whether each input of the pipeline must have a value.
-        diagnostics: Collects the problems.
     """
 
     def __init__(
@@ -115,13 +113,7 @@ class Bindings:
         return Missing()
 
     def _given(self, step: str, name: str, seen: frozenset[tuple[str, str]] = frozenset()) -> Input:
-        """An input that a step is given.
-
-        Args:
-            step: The step.
-            name: The input.
-            seen: Inputs of other steps that lead to this one.
-        """
+        """An input that a step is given; `seen` are the inputs of other steps that lead to it."""
         path: KeyPath = ("jobs", step, "inputs", name)
         value = self._job.jobs[step].inputs[name]
         if value is None:

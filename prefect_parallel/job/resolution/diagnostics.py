@@ -16,10 +16,7 @@ from prefect_parallel.yaml_schema import Diagnostics
 class JobDiagnostics(Diagnostics):
     """Collects the problems and warnings of a job, in its own file and in its components.
 
-    Args:
-        job: The job.
-        broken: Paths of values that could not be read. Problems that may follow from one of them
-            are left out.
+    Problems that may follow from values at broken paths are left out.
     """
 
     def __init__(self, job: PipelineJob, broken: Collection[KeyPath] = ()) -> None:

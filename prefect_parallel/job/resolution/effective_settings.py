@@ -114,12 +114,7 @@ class StepKeys:
 def effective_settings(
     keys: StepKeys, arguments: Mapping[str, Any] | None = None
 ) -> dict[str, Effective]:
-    """The settings of a parallel step that apply, by name.
-
-    Args:
-        keys: The keys of the step.
-        arguments: The predefined program arguments that are given, by name.
-    """
+    """The settings of a parallel step that apply, given its predefined program arguments."""
     found: dict[str, Effective] = {}
     for setting in SETTINGS.values():
         inherit = GROUPS[setting.group] if setting.group else setting.inherit

@@ -34,7 +34,6 @@ def resolve(job: PipelineJob, values: Mapping[str, Any] | None = None) -> Resolv
     """What runs: every value put in, every default filled in.
 
     Args:
-        job: The job.
         values: Values for the pipeline's inputs, in place of their own.
 
     Raises:
@@ -49,12 +48,7 @@ def resolve(job: PipelineJob, values: Mapping[str, Any] | None = None) -> Resolv
 
 
 def problems_in(job: PipelineJob, broken: Collection[KeyPath] = ()) -> list[Problem]:
-    """All problems of a job, with its inputs' own values.
-
-    Args:
-        job: The job.
-        broken: Paths of values that could not be read.
-    """
+    """All problems of a job with its own values, without those that follow from broken paths."""
     diagnostics = JobDiagnostics(job, broken)
     _resolve(job, {}, diagnostics, complete=False)
     return diagnostics.problems

@@ -16,12 +16,7 @@ from prefect_parallel.job.syntax.shell import quoted_command
 
 @dataclass(frozen=True)
 class Literal:
-    """A value.
-
-    Attributes:
-        value: The value.
-        type: "string", "integer", "number" or "boolean".
-    """
+    """A value of type "string", "integer", "number" or "boolean"."""
 
     value: str | int | float | bool
     type: str

@@ -48,7 +48,6 @@ def arguments(template: str, values: Mapping[str, str], missing: Iterable[str] =
     """The arguments that the script gets; each value stays one argument.
 
     Args:
-        template: Program arguments as written.
         values: Expression key -> value, e.g. `inputs.model`.
         missing: Keys of the inputs without a value; `$[[...]]` parts with one of them are removed.
     """
@@ -59,13 +58,7 @@ def arguments(template: str, values: Mapping[str, str], missing: Iterable[str] =
 def parse_predefined(
     words: list[str], values: Mapping[str, str], refuse: Callable[[Refused], None]
 ) -> dict[str, Any]:
-    """The predefined arguments among the words, by name.
-
-    Args:
-        words: From `split_arguments`.
-        values: Values for the expressions in them.
-        refuse: Called for each argument whose value is not allowed.
-    """
+    """The predefined arguments among the words, by name; `refuse` takes each value not allowed."""
     given: dict[str, Any] = {}
     position = 0
     while position < len(words) and words[position] != "--":
@@ -89,14 +82,7 @@ def parse_predefined(
 
 
 def old_arguments(words: list[str]) -> Iterator[tuple[str, str]]:
-    """The arguments among the words that have the name of a setting in Azure's SDK v1.
-
-    Args:
-        words: From `split_arguments`.
-
-    Yields:
-        The argument, and the key that it has here.
-    """
+    """The arguments that have the name of a setting in Azure's SDK v1, each with its key here."""
     for word in itertools.takewhile(lambda word: word != "--", words):
         argument = word.partition("=")[0]
         key = OLD_NAMES.get(argument.removeprefix("--"))

@@ -26,13 +26,7 @@ FORMS = {
 
 @dataclass(frozen=True)
 class Expression:
-    """One `${{...}}`.
-
-    Attributes:
-        words: `("parent", "inputs", "x")`.
-        start: Its start in the text.
-        end: Its end in the text.
-    """
+    """One `${{...}}` and its place in the text; `words` are e.g. `("parent", "inputs", "x")`."""
 
     words: tuple[str, ...]
     start: int = 0
@@ -100,9 +94,7 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 def keep_given(text: str, missing: Collection[str]) -> str:
     """Remove each `$[[...]]` that contains an input without a value; of others, the brackets.
 
-    Args:
-        text: The text.
-        missing: Keys of the inputs that were not given, e.g. `inputs.note`.
+    `missing` are the keys of these inputs, e.g. `inputs.note`.
     """
     # Not by a regular expression, which takes quadratic time on many unclosed brackets.
     kept, at = [], 0

@@ -55,12 +55,7 @@ def check_command(command: str) -> None:
 
 
 def quoted_command(command: str, values: Mapping[str, str], missing: Iterable[str] = ()) -> str:
-    """The command as bash runs it.
-
-    Args:
-        command: As written in the pipeline.
-        values: Expression key -> value, e.g. `inputs.x`.
-        missing: Keys of the inputs without value; `$[[...]]` parts that contain one are removed.
+    """The command as bash runs it; arguments as for `program_arguments.arguments`.
 
     Raises:
         InvalidCommand: As for `check_command`; or an expression has no value, or a value contains
