@@ -30,6 +30,10 @@ from prefect_parallel.output.formats import (
 from prefect_parallel.output.totals import count
 from tests.output.test_aggregate import commit, joined
 
+UTC = datetime.timezone.utc
+DAY = datetime.date(2024, 5, 6)
+MORNING = datetime.datetime(2024, 5, 6, 7, 8)
+
 FORMATS = ("out.csv", "out.jsonl", "out.parquet")
 
 # From 1970 on, for offsets of old have seconds.
@@ -68,6 +72,22 @@ SERIES: dict[str, st.SearchStrategy[pd.Series[Any]]] = {
                 pd.to_datetime(found, unit="ns", utc=True).as_unit("ns").tz_convert("Europe/Berlin")
             ),
             "timedelta64[ns]": lambda found: pd.Series(pd.to_timedelta(found, unit="ns")),
+            **{
+                f"{kind}[pyarrow]": lambda found, kind=kind: pd.Series(
+                    pa.array(found, pa.int64()).cast(kind).to_pandas(types_mapper=pd.ArrowDtype)
+                )
+                for kind in (
+                    pa.int64(),
+                    pa.string(),
+                    pa.timestamp("ns"),
+                    pa.timestamp("ns", "Europe/Berlin"),
+                )
+            },
+            "date32[pyarrow]": lambda found: pd.Series(
+                pa.array([None if n is None else n % 10**5 for n in found], pa.int32())
+                .cast(pa.date32())
+                .to_pandas(types_mapper=pd.ArrowDtype)
+            ),
         }.items()
     },
 }
@@ -92,6 +112,9 @@ def typed(found: pd.Series[Any], like: pd.Series[Any]) -> pd.Series[Any]:
     kind = like.dtype.kind
     if kind == "M":
         times = pd.to_datetime(found, format="ISO8601", utc=True).dt.tz_localize(None)
+        if isinstance(like.dtype, pd.ArrowDtype):
+            zone = getattr(like.dtype.pyarrow_dtype, "tz", None)
+            return (times if zone is None else times.dt.tz_localize("UTC")).astype(like.dtype)
         zone = getattr(like.dtype, "tz", None)
         whole = times.astype("datetime64[ns]")
         return whole if zone is None else whole.dt.tz_localize("UTC").dt.tz_convert(zone)
@@ -168,7 +191,7 @@ def test_json_lines_of_elements_that_json_lacks(tmp_path: Path) -> None:
     assert [json.loads(line) for line in target.open()] == [
         {"a": None, "b": [None, float(np.float32(0.1))]},
         "2024-01-01T00:00:00.000000001",
-        ["2024-01-01", "NaT"],
+        ["2024-01-01", None],
         [None, None, "3.30", "01:02:00"],
         "no\udc80text",
         None,
@@ -263,6 +286,9 @@ def test_parquet_types_become_one_that_loses_nothing(
         ([True, 1], ("bool", "int64")),
         ([pd.Timestamp(0), pd.Timestamp(0, tz="UTC")], ("timestamp[", "timestamp[")),
         ([b"x", "x"], ("binary", "string")),
+        ([[b"x"], ["x"]], ("list<", "list<")),
+        ([{"x": b"x"}, {"x": "x"}], ("struct<", "struct<")),
+        ([{"x": decimal.Decimal("0.1")}, {"x": 0.1}], ("struct<", "struct<")),
         ([decimal.Decimal("0.1"), 0.1], ("decimal128(1, 1)", "double")),
         ([[1], 1], ("list<", "int64")),
     ],
@@ -317,10 +343,22 @@ def test_categories_of_many_parts(tmp_path: Path) -> None:
         (["x", 1], "values of 'value' that one Parquet column cannot hold"),
         (
             pd.DataFrame({"b": pd.Series([1, "x"], dtype=object)}),
-            "cannot hold: .* column b",
+            r"values of 'b' that one Parquet column cannot hold \(int, str\)",
         ),
-        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "Parquet cannot hold: Duplicate column names"),
+        (pd.DataFrame({"b": [1j]}), "a column 'b' of type complex128, which Parquet cannot hold"),
+        ([DAY, MORNING], r"\(date, datetime\)"),
+        (pd.DataFrame({"a": [DAY, MORNING]}), r"values of 'a' .* \(date, datetime\)"),
+        ([{"a": [{"b": DAY}]}, {"a": [{"b": MORNING}]}], r"values of 'a\.b' .*\(date, datetime\)"),
+        ([b"x", "x"], r"\(bytes, str\)"),
+        ([MORNING, MORNING.replace(tzinfo=UTC)], r"\(datetime, datetime with time zone\)"),
+        ([datetime.time(1, tzinfo=UTC)], r"\(time with time zone\)"),
+        ([True, 1], r"\(bool, int\)"),
+        ([0.5, 2**60 + 1], "Integer value 1152921504606846977 not in range"),
+        ([2**70], r"\(int\): Python int too large"),
+        ([{"a": {}}], "'a' .* no dicts without a key"),
+        ([{"a": 1, "b": ...}], r"\(ellipsis\)"),
     ],
+    ids=str,
 )
 def test_what_parquet_cannot_hold_is_an_error_of_its_mini_batch(
     tmp_path: Path, returned: Any, why: str
@@ -329,9 +367,104 @@ def test_what_parquet_cannot_hold_is_an_error_of_its_mini_batch(
         joined(tmp_path, "out.parquet", [returned])
 
 
-def test_json_lines_have_no_two_columns_of_one_name(tmp_path: Path) -> None:
-    with pytest.raises(UnencodableReturn, match="two columns named 'a'"):
-        joined(tmp_path, "out.jsonl", [pd.DataFrame([[1, 2]], columns=["a", "a"])])
+@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet"])
+@pytest.mark.parametrize(
+    ("returned", "which"),
+    [
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "'a'\n"),
+        (pd.DataFrame([[1, 2]], columns=[1, "1"]), "'1': 1 and '1'"),
+        ([{1: "x", "1": "y"}], "'1'"),
+        ([{"a": [{1: "x", "1": "y"}]}], "'1'"),
+    ],
+    ids=str,
+)
+def test_two_columns_of_one_name_are_an_error(
+    tmp_path: Path, name: str, returned: Any, which: str
+) -> None:
+    with pytest.raises(UnencodableReturn, match=f"two columns or keys named {which}"):
+        joined(tmp_path, name, [returned])
+
+
+PARQUET_VALUES = {
+    pa.float64(): st.floats(allow_nan=False) | st.integers(-(2**53), 2**53),
+    pa.string(): TEXT | TEXT.map(np.str_),
+    pa.timestamp("ns"): st.datetimes(datetime.datetime(1970, 1, 1), datetime.datetime(2200, 1, 1))
+    | NANOSECONDS.map(pd.Timestamp)
+    | st.integers(0, 2**32).map(lambda n: np.datetime64(n, "s")),
+    pa.timestamp("ns", "UTC"): st.sampled_from(["UTC", "Europe/Berlin", "+01:00"]).flatmap(
+        lambda zone: NANOSECONDS.map(lambda n: pd.Timestamp(n, tz=zone))
+    ),
+    pa.duration("ns"): NANOSECONDS.map(pd.Timedelta) | st.just(datetime.timedelta(1)),
+    pa.list_(pa.float64()): st.lists(st.floats(allow_nan=False) | st.just(1))
+    | st.lists(st.floats(allow_nan=False)).map(np.array)
+    | st.just((1, 2.5)),
+    pa.struct([("x", pa.int64()), ("y", pa.timestamp("ns"))]): st.fixed_dictionaries({
+        "x": st.none() | st.integers(-(2**63), 2**63 - 1),
+        "y": NANOSECONDS.map(pd.Timestamp) | st.just(pd.NaT),
+    }),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wanted", PARQUET_VALUES, ids=str)
+@pytest.mark.parametrize(
+    "make",
+    [lambda column: [{"c": value} for value in column], lambda column: pd.DataFrame({"c": column})],
+    ids=["dicts", "DataFrame"],
+)
+def test_parquet_holds_every_value_of_one_part_or_two(
+    tmp_path_factory: pytest.TempPathFactory, wanted: pa.DataType, make: Any
+) -> None:
+    @settings(max_examples=25, deadline=None)
+    @given(st.lists(st.none() | PARQUET_VALUES[wanted], min_size=2, max_size=6), st.integers(1, 2))
+    def holds(values: list[Any], in_parts: int) -> None:
+        parts = [make(pd.Series(values[at::in_parts], dtype=object)) for at in range(in_parts)]
+        written = joined(tmp_path_factory.mktemp("out"), "out.parquet", parts)
+        found = pq.read_table(written)["c"]
+        expected = [value for at in range(in_parts) for value in values[at::in_parts]]
+        assert found.cast(wanted).to_pylist() == [exact(value, wanted) for value in expected]
+
+    holds()
+
+
+def exact(value: Any, type_: pa.DataType) -> Any:
+    """A value as Arrow gives one of a type."""
+    if isinstance(value, dict):
+        return {field.name: exact(value[field.name], field.type) for field in type_}
+    if pa.types.is_list(type_):
+        return None if value is None else [float(each) for each in value]
+    if pa.types.is_timestamp(type_) and value is not None and value is not pd.NaT:
+        return pd.Timestamp(value)
+    return None if value is pd.NaT else value
+
+
+@pytest.mark.parametrize(
+    ("element", "why"),
+    [
+        ({(1, 2): 3}, "keys must be str"),
+        (np.longdouble("0.1"), "longdouble has more digits"),
+        ([np.array([0.1], np.longdouble)], "longdouble has more digits"),
+        (10**5000, "digits"),
+    ],
+    ids=["key", "longdouble", "longdoubles", "digits"],
+)
+def test_what_json_cannot_hold_is_an_error_of_its_mini_batch(
+    tmp_path: Path, element: Any, why: str
+) -> None:
+    for returned in ([element], pd.DataFrame({"a": pd.Series([element], dtype=object)})):
+        with pytest.raises(UnencodableReturn, match=f"what JSON cannot hold: .*{why}"):
+            joined(tmp_path, "out.jsonl", [returned])
+
+
+def test_csv_of_file_names_that_are_not_utf_8(tmp_path: Path) -> None:
+    frames = [
+        pd.DataFrame({"file": pd.Series(["b\udc80.png"], dtype=object)}),
+        pd.DataFrame({"n": [1]}),
+    ]
+    target = joined(tmp_path, "out.csv", frames, header=True)
+    assert target.read_bytes() == b"file,n\nb\x80.png,\n,1\n"
+    for half in (["\ud800"], pd.DataFrame({"a": pd.Series(["\ud800"], dtype=object)})):
+        with pytest.raises(UnencodableReturn, match="text that UTF-8 cannot hold"):
+            joined(tmp_path, "out.csv", [half])
 
 
 def test_bytes_in_csv_are_what_pandas_writes(tmp_path: Path) -> None:

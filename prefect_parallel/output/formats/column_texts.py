@@ -50,7 +50,7 @@ def strings(column: pd.Series[Any]) -> Any:
     try:
         # Without a type, which would take bytes for text.
         texts = pa.array(column.array, from_pandas=True)
-    except (pa.ArrowException, TypeError, ValueError):
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
         return None
     if not any(is_text(texts.type) for is_text in (pt.is_string, pt.is_large_string, pt.is_null)):
         return None

@@ -16,6 +16,7 @@ from prefect_parallel.output.formats.output_format import (
     Parts,
     UnencodableReturn,
     common_columns,
+    unique_names,
 )
 
 if TYPE_CHECKING:
@@ -36,11 +37,8 @@ class JsonLines(OutputFormat):
     """
 
     def encode_frame(self, frame: pd.DataFrame) -> Encoded:
-        names = [str(name) for name in frame.columns]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise UnencodableReturn(f"run() returned two columns named {twice!r}")
-        columns = [frame.iloc[:, position] for position in range(len(names))]
+        names = unique_names(frame.columns)
+        columns = [_of_numpy(frame.iloc[:, position]) for position in range(len(names))]
         lost = Counter[str]()
         lines = _plain_lines(names, columns, lost)
         if lines is None:
@@ -77,12 +75,29 @@ def _line(value: Any) -> bytes:
 
 def _encoded(elements: Iterable[Any], lost: Counter[str]) -> Encoded:
     lines = []
-    for element in elements:
-        try:
-            lines.append(_line(element))
-        except ValueError:
-            lines.append(_line(_finite(element, lost)))
+    try:
+        for element in elements:
+            _check_keys(element)
+            try:
+                lines.append(_line(element))
+            except ValueError:
+                lines.append(_line(_finite(element, lost)))
+    except (TypeError, ValueError) as error:
+        raise UnencodableReturn(f"run() returned what JSON cannot hold: {error}") from error
     return Encoded(b"".join(lines), lost)
+
+
+def _check_keys(value: Any) -> None:
+    """Raise UnencodableReturn if two keys of a dict, at any depth, are the same text in JSON."""
+    if isinstance(value, dict):
+        if not {str}.issuperset(map(type, value)):
+            unique_names(next(iter(json.loads(_encode({key: None})))) for key in value)
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return
+    for each in value:
+        if isinstance(each, (dict, list, tuple)):
+            _check_keys(each)
 
 
 def _finite(value: Any, lost: Counter[str], name: str = _NO_COLUMN) -> Any:
@@ -106,13 +121,22 @@ def _plain(value: Any) -> Any:
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
     kind = getattr(getattr(value, "dtype", None), "kind", "")
-    if kind == "M":
+    if kind in ("M", "m"):
         import numpy as np
 
-        texts = np.datetime_as_string(value).tolist()
-        return None if texts == "NaT" else texts
-    if kind != "m" and hasattr(value, "tolist"):
-        return value.tolist()
+        if np.ndim(value):
+            return list(value)
+        if np.isnat(value):
+            return None
+        return np.datetime_as_string(value).item() if kind == "M" else str(value)
+    if hasattr(value, "tolist"):
+        plain = value.tolist()
+        if type(plain) is type(value):
+            raise TypeError(f"a {type(value).__name__} has more digits than a JSON number")
+        return plain
+    if isinstance(value, (set, frozenset)):
+        # In an order that is the same in every process.
+        return sorted(value, key=repr)
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
@@ -149,6 +173,15 @@ def _texts(column: pd.Series[Any], name: str, lost: Counter[str]) -> Any:
             return None
     quote, nothing = (pa.scalar(text, pa.large_string()) for text in ('"', ""))
     return pc.binary_join_element_wise(quote, texts, quote, nothing).fill_null("null")
+
+
+def _of_numpy(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Dates and timestamps of Arrow as pandas has them without Arrow."""
+    import pandas as pd
+    import pyarrow as pa
+
+    is_arrow = isinstance(column.dtype, pd.ArrowDtype) and column.dtype.kind == "M"
+    return pa.array(column).to_pandas() if is_arrow else column
 
 
 def _values(column: pd.Series[Any]) -> list[Any]:

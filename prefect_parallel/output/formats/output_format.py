@@ -129,6 +129,25 @@ def common_columns(parts: Parts) -> tuple[str, ...] | None:
     return tuple(name for name, _ in dict.fromkeys(each for of in columns for each in numbered(of)))
 
 
+def unique_names(names: Iterable[Any]) -> list[str]:
+    """The texts of columns or keys, for formats in which each can be there once.
+
+    Raises:
+        UnencodableReturn: Two are the same.
+    """
+    texts: dict[str, Any] = {}
+    for name in names:
+        if str(name) in texts:
+            both = [repr(texts[str(name)]), repr(name)]
+            raise UnencodableReturn(
+                f"run() returned two columns or keys named {str(name)!r}"
+                + (f": {' and '.join(both)}" if len(set(both)) > 1 else ""),
+                hint="rename one",
+            )
+        texts[str(name)] = name
+    return list(texts)
+
+
 def numbered(columns: Iterable[str]) -> list[tuple[str, int]]:
     """Each name with the number of equal ones before it: names may be there twice."""
     seen: dict[str, int] = {}

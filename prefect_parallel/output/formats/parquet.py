@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from prefect_parallel.output.formats.arrow_columns import array_of, columns_of, common_type
 from prefect_parallel.output.formats.output_format import (
     Encoded,
     MixedReturns,
@@ -15,6 +15,7 @@ from prefect_parallel.output.formats.output_format import (
     UnencodableReturn,
     common_columns,
     named,
+    unique_names,
 )
 
 if TYPE_CHECKING:
@@ -41,27 +42,17 @@ class Parquet(OutputFormat):
     def encode_frame(self, frame: pd.DataFrame) -> Encoded:
         import pyarrow as pa
 
-        try:
-            table = pa.Table.from_pandas(frame, preserve_index=False)
-        except (pa.ArrowException, ValueError) as error:
-            raise UnencodableReturn(
-                "run() returned a DataFrame that Parquet cannot hold: "
-                + ": ".join(map(str, error.args))
-            ) from error
-        return self._encode(table, len(frame))
+        names = unique_names(frame.columns)
+        columns = [_column(name, frame.iloc[:, at]) for at, name in enumerate(names)]
+        return self._encode(pa.table(columns, names), len(frame))
 
     def encode_elements(self, elements: Sequence[Any]) -> Encoded:
         import pyarrow as pa
 
         if elements and all(isinstance(element, dict) for element in elements):
-            # In the order in which the keys first appear.
-            names = dict.fromkeys(chain.from_iterable(elements))
-            columns = {
-                str(name): _array(str(name), [each.get(name) for each in elements])
-                for name in names
-            }
+            columns = columns_of(elements)
         else:
-            columns = {"value": _array("value", elements)}
+            columns = {"value": array_of("value", elements)}
         return self._encode(pa.table(columns), len(elements))
 
     def _encode(self, table: pa.Table, rows: int) -> Encoded:
@@ -74,7 +65,10 @@ class Parquet(OutputFormat):
         ]
         metadata = None if fields else {_ROWS: str(rows)}
         buffer = io.BytesIO()
-        pq.write_table(table.cast(pa.schema(fields, metadata)), buffer)
+        try:
+            pq.write_table(table.cast(pa.schema(fields, metadata)), buffer)
+        except pa.ArrowException as error:
+            raise UnencodableReturn(f"run() returned what Parquet cannot hold: {error}") from error
         return Encoded(buffer.getvalue())
 
     def join(self, parts: Parts, target: BinaryIO, *, header: bool) -> None:
@@ -100,15 +94,21 @@ class Parquet(OutputFormat):
                 writer.write_table(pa.concat_tables(waiting))
 
 
-def _array(name: str, values: Sequence[Any]) -> pa.Array[Any]:
+def _column(name: str, column: pd.Series[Any]) -> Any:
+    """A column as an Arrow array, chunked or not.
+
+    Raises:
+        UnencodableReturn: Parquet has no type for its values.
+    """
     import pyarrow as pa
 
+    if column.dtype == object:
+        return array_of(name, column.where(column.notna(), None).tolist())
     try:
-        return pa.array(values)
-    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
-        types = ", ".join(dict.fromkeys(type(value).__name__ for value in values))
+        return pa.array(column, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError) as error:
         raise UnencodableReturn(
-            f"run() returned values of {name!r} that one Parquet column cannot hold ({types}):"
+            f"run() returned a column {name!r} of type {column.dtype}, which Parquet cannot hold:"
             f" {error}"
         ) from error
 
@@ -167,10 +167,7 @@ class _Column:
         Raises:
             MixedReturns: There is none.
         """
-        first, *others = self._types or self._types_of_nulls[:1]
-        common: pa.DataType | None = _comparable(first)
-        for other in others:
-            common = None if common is None else _wider(common, _comparable(other))
+        common = common_type(self._types or self._types_of_nulls[:1])
         if common is not None:
             return common
         found = [f"  {type_} in {named(sorted(at))}" for type_, at in self._types.items()]
@@ -178,50 +175,6 @@ class _Column:
             "\n".join([f"column {name!r} has types that do not fit into one column:", *found]),
             hint=_WAY_OUT,
         )
-
-
-def _comparable(type_: pa.DataType) -> pa.DataType:
-    """A categorical of each part has its own categories: together they may be many."""
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(type_):
-        return pa.dictionary(pa.int32(), type_.value_type, type_.ordered)
-    return type_
-
-
-def _wider(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
-    """A type for the values of two, as Arrow has it; None if they would become something else.
-
-    Values that do not fit into it, as a large integer into a double, are found by the cast.
-    """
-    import pyarrow as pa
-
-    if one == other:
-        return one
-    one, other = (
-        type_.value_type if pa.types.is_dictionary(type_) else type_ for type_ in (one, other)
-    )
-    if pa.types.is_decimal(one) or pa.types.is_decimal(other):
-        # A decimal must not become a double; an integer has up to twenty digits.
-        one, other = (
-            pa.decimal128(20, 0) if pa.types.is_integer(type_) else type_ for type_ in (one, other)
-        )
-        if pa.types.is_floating(one) or pa.types.is_floating(other):
-            return None
-    if _is_binary(one) != _is_binary(other) and pa.null() not in (one, other):
-        # Arrow would make bytes of text.
-        return None
-    schemas = [pa.schema([("", type_)]) for type_ in (one, other)]
-    try:
-        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
-    except pa.ArrowException:
-        return None
-
-
-def _is_binary(type_: pa.DataType) -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
 
 
 def _conform(table: pa.Table, schema: pa.Schema, index: int) -> pa.Table:

@@ -15,6 +15,7 @@ from prefect_parallel.output.formats.output_format import (
     Encoded,
     OutputFormat,
     Parts,
+    UnencodableReturn,
     common_columns,
     numbered,
 )
@@ -32,13 +33,13 @@ class Text(OutputFormat):
     def encode_frame(self, frame: pd.DataFrame) -> Encoded:
         lines = csv_lines(frame)
         if lines is None:
-            lines = frame.to_csv(index=False, header=False, lineterminator="\n").encode()
+            text = frame.to_csv(index=False, header=False, lineterminator="\n")
+            lines = _encoded(text)
         return Encoded(lines)
 
     def encode_elements(self, elements: Sequence[Any]) -> Encoded:
         lines = (str(element).replace("\n", r"\n").replace("\r", r"\r") for element in elements)
-        # File names may hold bytes that are no text; they come out as they were.
-        return Encoded("".join(f"{line}\n" for line in lines).encode(errors="surrogateescape"))
+        return Encoded(_encoded("".join(f"{line}\n" for line in lines)))
 
     def join(self, parts: Parts, target: BinaryIO, *, header: bool) -> None:
         columns = common_columns(parts)
@@ -54,13 +55,25 @@ class Text(OutputFormat):
                     target.writelines(_rearranged(payload, record.columns, columns))
 
 
+def _encoded(text: str) -> bytes:
+    """UTF-8; names of files may hold bytes that are no text, which come out as they were.
+
+    Raises:
+        UnencodableReturn: There is half of a character, which no file name holds.
+    """
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError as error:
+        raise UnencodableReturn(f"run() returned text that UTF-8 cannot hold: {error}") from error
+
+
 def _rearranged(
     payload: BinaryIO, columns: Sequence[str], wanted: Sequence[str]
 ) -> Iterator[bytes]:
     """The rows with other columns; those that a part lacks are empty."""
     places = {column: place for place, column in enumerate(numbered(columns))}
     order = [places.get(column) for column in numbered(wanted)]
-    text = io.TextIOWrapper(payload, encoding="utf-8", newline="")
+    text = io.TextIOWrapper(payload, encoding="utf-8", errors="surrogateescape", newline="")
     for row in csv.reader(text, strict=True):
         yield _csv_line(["" if place is None else row[place] for place in order])
 
@@ -68,7 +81,7 @@ def _rearranged(
 def _csv_line(cells: Sequence[str]) -> bytes:
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue().encode()
+    return _encoded(line.getvalue())
 
 
 @contextmanager

@@ -1,0 +1,209 @@
+"""Arrow arrays of Python values, and the types that hold the values of several arrays."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Hashable, Iterable, Sequence
+from functools import reduce
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from prefect_parallel.output.formats.output_format import UnencodableReturn, unique_names
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_PLAIN = {str, int, float, bool, bytes}
+"""Types whose values Arrow converts without loss if there are no others."""
+
+_MISSING = (type(None), "")
+
+
+def array_of(name: str, values: Sequence[Any]) -> pa.Array[Any]:
+    """An array of a column's values; those of different kinds get a type that holds both.
+
+    Arrow alone takes the type of the first value: a datetime after a date loses its time.
+
+    Raises:
+        UnencodableReturn: Parquet has no type for a value, or no type for all of them.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    types = set(map(type, values)) - {type(None)}
+    try:
+        if len(types) <= 1 and types <= _PLAIN:
+            return pa.array(values)
+        places: dict[tuple[type, Hashable], list[int]] = {}
+        for place, value in enumerate(values):
+            places.setdefault(_kind(value), []).append(place)
+        missing = places.pop(_MISSING, [])
+        arrays = [
+            _array_of_kind(name, kind, [values[place] for place in of_kind])
+            for (kind, _), of_kind in places.items()
+        ]
+        common = common_type(array.type for array in arrays)
+        if common is None:
+            raise TypeError("Parquet has no type for all of them")
+        cast = [array.cast(common) for array in arrays]
+        # Back into their order.
+        order = np.argsort([*chain.from_iterable(places.values()), *missing], kind="stable")
+        return pa.concat_arrays([*cast, pa.nulls(len(missing), common)]).take(pa.array(order))
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+        kinds = ", ".join(dict.fromkeys(_described(value) for value in values))
+        raise UnencodableReturn(
+            f"run() returned values of {name!r} that one Parquet column cannot hold ({kinds}):"
+            f" {error}"
+        ) from error
+
+
+def common_type(types: Iterable[pa.DataType]) -> pa.DataType | None:
+    """A type that holds the values of all types; None if they would become something else.
+
+    Values that do not fit into it, as a large integer into a double, are found by the cast.
+    """
+    import pyarrow as pa
+
+    first, *others = [_comparable(type_) for type_ in types] or [pa.null()]
+    return reduce(lambda one, other: None if one is None else _wider(one, other), others, first)
+
+
+def _kind(value: Any) -> tuple[type, Hashable]:
+    """The type of a value, and what else makes Arrow convert it to another type."""
+    kind = type(value)
+    if kind.__name__ in ("NaTType", "NAType"):
+        return _MISSING
+    if isinstance(value, (datetime.datetime, datetime.time)):
+        return kind, str(value.tzinfo or "")
+    return kind, str(getattr(value, "dtype", ""))
+
+
+def _described(value: Any) -> str:
+    zoned = getattr(value, "tzinfo", None) is not None
+    return f"{type(value).__name__}{' with time zone' if zoned else ''}"
+
+
+def _array_of_kind(name: str, kind: type, values: Sequence[Any]) -> pa.Array[Any]:
+    """An array of values of one kind, none of them missing."""
+    import numpy as np
+    import pyarrow as pa
+
+    if issubclass(kind, dict):
+        return _structs(name, values)
+    if issubclass(kind, (list, tuple)):
+        return _lists(name, values)
+    if issubclass(kind, (set, frozenset)):
+        # In an order that is the same in every process.
+        return _lists(name, [sorted(value, key=repr) for value in values])
+    if issubclass(kind, np.ndarray) and (values[0].dtype == object or values[0].ndim != 1):
+        return array_of(name, [value.tolist() for value in values])
+    if issubclass(kind, datetime.time) and values[0].tzinfo is not None:
+        raise TypeError("Parquet has no times of day with a time zone")
+    # Arrow cuts pandas' values to microseconds, unless it is told.
+    if any(getattr(value, "nanosecond", 0) or getattr(value, "nanoseconds", 0) for value in values):
+        type_ = pa.array(values).type
+        zone = getattr(type_, "tz", None)
+        exact = pa.duration("ns") if pa.types.is_duration(type_) else pa.timestamp("ns", zone)
+        return pa.array(values, exact)
+    return pa.array(values)
+
+
+def _structs(name: str, values: Sequence[dict[Any, Any]]) -> pa.Array[Any]:
+    import pyarrow as pa
+
+    columns = columns_of(values, name)
+    if not columns:
+        raise TypeError("Parquet has no dicts without a key")
+    return pa.StructArray.from_arrays(list(columns.values()), list(columns))
+
+
+def columns_of(rows: Sequence[dict[Any, Any]], path: str = "") -> dict[str, pa.Array[Any]]:
+    """A column for each key, in the order in which they first appear.
+
+    Args:
+        rows: The dicts.
+        path: Where they are, in messages; empty if they are the rows of the table.
+
+    Raises:
+        UnencodableReturn: Two keys have the same text, or values do not fit into one column.
+    """
+    keys = list(dict.fromkeys(chain.from_iterable(rows)))
+    names = unique_names(keys)
+    return {
+        name: array_of(f"{path}.{name}".lstrip("."), [row.get(key) for row in rows])
+        for name, key in zip(names, keys, strict=True)
+    }
+
+
+def _lists(name: str, values: Sequence[Sequence[Any]]) -> pa.Array[Any]:
+    import numpy as np
+    import pyarrow as pa
+
+    ends = np.cumsum([0, *map(len, values)])
+    elements = array_of(name, list(chain.from_iterable(values)))
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), elements)
+
+
+def _comparable(type_: pa.DataType) -> pa.DataType:
+    """A categorical of each part has its own categories: together they may be many."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(type_):
+        return pa.dictionary(pa.int32(), type_.value_type, type_.ordered)
+    return type_
+
+
+def _wider(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    import pyarrow as pa
+    import pyarrow.types as pt
+
+    if one == other:
+        return one
+    one, other = (type_.value_type if pt.is_dictionary(type_) else type_ for type_ in (one, other))
+    pair = (one, other)
+    if pa.null() in pair:
+        return other if one == pa.null() else one
+    if all(map(_is_list, pair)):
+        items = _wider(one.value_type, other.value_type)
+        return None if items is None else pa.list_(items)
+    if all(map(pt.is_struct, pair)):
+        return _wider_struct(one, other)
+    if any(map(pt.is_decimal, pair)):
+        # A decimal must not become a double; an integer has up to twenty digits.
+        if any(map(pt.is_floating, pair)):
+            return None
+        one, other = (pa.decimal128(20, 0) if pt.is_integer(type_) else type_ for type_ in pair)
+    if all(pt.is_timestamp(type_) and type_.tz is not None for type_ in pair):
+        # The same instants.
+        one, other = (pa.timestamp(type_.unit, "UTC") for type_ in pair)
+    if _is_binary(one) != _is_binary(other):
+        # Arrow would make bytes of text.
+        return None
+    schemas = [pa.schema([("", type_)]) for type_ in (one, other)]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except pa.ArrowException:
+        return None
+
+
+def _wider_struct(one: pa.StructType, other: pa.StructType) -> pa.DataType | None:
+    import pyarrow as pa
+
+    types: dict[str, list[pa.DataType]] = {}
+    for field in [*one, *other]:
+        types.setdefault(field.name, []).append(field.type)
+    common = {name: common_type(of_field) for name, of_field in types.items()}
+    return None if None in common.values() else pa.struct(list(common.items()))
+
+
+def _is_list(type_: pa.DataType) -> bool:
+    import pyarrow.types as pt
+
+    return bool(pt.is_list(type_) or pt.is_large_list(type_) or pt.is_fixed_size_list(type_))
+
+
+def _is_binary(type_: pa.DataType) -> bool:
+    import pyarrow.types as pt
+
+    tests = (pt.is_binary, pt.is_large_binary, pt.is_fixed_size_binary)
+    return any(test(type_) for test in tests)
