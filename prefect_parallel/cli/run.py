@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from prefect_parallel.cli.console import ignored_keys
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID_ERRORS
 from prefect_parallel.flow.run_options import RunOptions
 from prefect_parallel.job import load_pipeline, resolve
@@ -42,8 +43,8 @@ def run_pipeline(
     from prefect.client.schemas.objects import State
     from prefect.settings import PREFECT_API_URL
 
-    from prefect_parallel.cli.display import display
     from prefect_parallel.cli.report import report_at_end
+    from prefect_parallel.display import display
     from prefect_parallel.flow.compile import flow_of
     from prefect_parallel.flow.nodes.fork_server import ForkServer
     from prefect_parallel.flow.preflight import check_inputs
@@ -57,7 +58,8 @@ def run_pipeline(
     name = handle.directory.root.name
     with handle.discarded_if_empty(), display() as shown, prefect_server(shown):
         refuse_server_away()
-        shown.ignored(job.ignored)
+        if job.ignored:
+            shown.say(ignored_keys(job.ignored))
         flow = flow_of(job, replace(options, name=name), shown)
         try:
             state = cast(State[Any], flow(return_state=True))

@@ -8,7 +8,7 @@ from pathlib import Path
 from prefect.states import Completed
 from rich.console import Console
 
-from prefect_parallel.cli.display import PlainDisplay
+from prefect_parallel.display import PlainDisplay
 from prefect_parallel.flow.run.step_result import Failures, StepResult
 
 

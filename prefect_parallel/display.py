@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from prefect_parallel.cli.console import ignored_keys
 from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.step_result import Place, StepResult
@@ -41,25 +40,20 @@ class Display(Observer):
         known = self._causes.setdefault(step, set())
         new = [cause for cause in progress.causes if cause not in known]
         for cause in new[: CAUSES - len(known)]:
-            self._say(Text.assemble((f"{step}: failing", STYLES["Failed"]), f"  {cause}"))
+            self.say(Text.assemble((f"{step}: failing", STYLES["Failed"]), f"  {cause}"))
             known.add(cause)
 
     def step_ended(self, step: str, end: StepResult) -> None:
         """Print why a step failed at once: the server may take long to note it."""
         self._ended.append((step, end))
         if end.status == "Failed":
-            self._say(Text.assemble((f"{step}: failed", STYLES["Failed"]), f"  {end.reason}"))
+            self.say(Text.assemble((f"{step}: failed", STYLES["Failed"]), f"  {end.reason}"))
 
     def warned(self, text: str) -> None:
-        self._say(Text.assemble(("warning", "yellow"), f"  {text}"))
+        self.say(Text.assemble(("warning", "yellow"), f"  {text}"))
 
     def noted(self, step: str, text: str) -> None:
-        self._say(f"{step}: {text}")
-
-    def ignored(self, keys: Sequence[str]) -> None:
-        """Print the keys of the file that have no effect."""
-        if keys:
-            self._say(ignored_keys(keys))
+        self.say(f"{step}: {text}")
 
     @property
     def has_results(self) -> bool:
@@ -70,35 +64,36 @@ class Display(Observer):
         """Print the result of each step and where its files are."""
         self.results()
         if state.is_cancelled() and all(end.status != "Canceled" for _, end in self._ended):
-            self._say(Text.assemble(("Canceled", STYLES["Canceled"]), f"  {state.message}"))
+            self.say(Text.assemble(("Canceled", STYLES["Canceled"]), f"  {state.message}"))
         elif not self._ended:
-            self._say(Text.assemble((state.name or "", "bold red"), f"  {state.message}"))
-        self._say(f"  run     {_short(run)}")
+            self.say(Text.assemble((state.name or "", "bold red"), f"  {state.message}"))
+        self.say(f"  run     {_short(run)}")
 
     def results(self) -> None:
         """Print the result of each step that has ended."""
         for step, end in self._ended:
-            self._say(Text.assemble((end.status, STYLES[end.status]), f"  {step}: {end.reason}"))
+            self.say(Text.assemble((end.status, STYLES[end.status]), f"  {step}: {end.reason}"))
             for failures in end.failures[:CAUSES]:
-                self._say(f"  failed  {failures.count} x {failures}")
-                self._say(f"          reproduce: {failures.repeat}")
+                self.say(f"  failed  {failures.count} x {failures}")
+                self.say(f"          reproduce: {failures.repeat}")
             if hidden := end.failures[CAUSES:]:
                 count = sum(failures.count for failures in hidden)
-                self._say(
+                self.say(
                     f"  failed  {count} more, of {len(hidden)} other root causes:"
                     " see failed_mini_batches.jsonl"
                 )
             if end.output:
-                self._say(f"  output  {_short(end.output)}")
+                self.say(f"  output  {_short(end.output)}")
             if end.log:
-                self._say(f"  log     {_short(end.log)}")
+                self.say(f"  log     {_short(end.log)}")
 
     def interrupted(self, directory: Path) -> None:
         """Say that the run was stopped before its steps had ended."""
         reason = f"interrupted; --resume {directory.name} continues the run"
-        self._say(Text.assemble(("Canceled", STYLES["Canceled"]), f"  {reason}"))
+        self.say(Text.assemble(("Canceled", STYLES["Canceled"]), f"  {reason}"))
 
-    def _say(self, text: str | Text) -> None:
+    def say(self, text: str | Text) -> None:
+        """Print a line."""
         self.console.print(text, soft_wrap=True)
 
 
@@ -146,23 +141,23 @@ class PlainDisplay(Display):
         self._last: dict[str, float] = {}
 
     def waiting(self, what: str) -> None:
-        self._say(f"waiting for {what}")
+        self.say(f"waiting for {what}")
 
     def command_started(self, step: str) -> None:
-        self._say(f"{step}: running the command")
+        self.say(f"{step}: running the command")
 
     def step_started(self, step: str, progress: Progress, slots: str) -> None:
         self._last[step] = time.monotonic()
-        self._say(f"{step}: {progress.mini_batches} mini-batches to run on {slots}")
+        self.say(f"{step}: {progress.mini_batches} mini-batches to run on {slots}")
 
     def step_progressed(self, step: str, progress: Progress) -> None:
         super().step_progressed(step, progress)
         if self._is_due(step):
-            self._say(f"{step}: {_counts(progress)}")
+            self.say(f"{step}: {_counts(progress)}")
 
     def step_joining(self, step: str, text: str) -> None:
         if self._is_due(step):
-            self._say(f"{step}: {text}")
+            self.say(f"{step}: {text}")
 
     def _is_due(self, step: str) -> bool:
         now = time.monotonic()

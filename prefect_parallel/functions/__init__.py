@@ -1,0 +1,1 @@
+"""A Python function over data, as a parallel step."""
