@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from prefect_parallel.data import load_files, load_table
     from prefect_parallel.flow.compile import compile_pipeline
     from prefect_parallel.flow.run.pipeline_result import PipelineFailed, PipelineResult
+    from prefect_parallel.functions.parallel import parallel
+    from prefect_parallel.functions.result import ParallelFailed, ParallelResult
     from prefect_parallel.job import load_pipeline
     from prefect_parallel.job.builder import (
         Environment,
@@ -28,6 +30,8 @@ __all__ = [
     "Environment",
     "Input",
     "Output",
+    "ParallelFailed",
+    "ParallelResult",
     "PipelineFailed",
     "PipelineResult",
     "RunFunction",
@@ -36,6 +40,7 @@ __all__ = [
     "load_files",
     "load_pipeline",
     "load_table",
+    "parallel",
     "parallel_run_function",
     "pipeline",
 ]
@@ -47,6 +52,9 @@ _HOMES = {
     "load_files": "prefect_parallel.data",
     "load_pipeline": "prefect_parallel.job",
     "load_table": "prefect_parallel.data",
+    "ParallelFailed": "prefect_parallel.functions.result",
+    "ParallelResult": "prefect_parallel.functions.result",
+    "parallel": "prefect_parallel.functions.parallel",
 }
 
 

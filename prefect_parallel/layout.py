@@ -16,6 +16,9 @@ class UnusableRunDirectory(PrefectParallelError):
 FROM_NODES = "from_nodes"
 """The folder of `StepDirectory.from_nodes`."""
 
+FUNCTION_SUFFIX = ".function"
+"""The suffix of pickled functions, which stand in for entry scripts."""
+
 
 def cache_folder(kind: str) -> Path:
     """Folder on this machine for files that can be downloaded or built again."""
@@ -150,6 +153,9 @@ class RunDirectory:
     job_file = _Below(
         "job.yml", "The pipeline as it ran, with what overrides and parameters put into it."
     )
+    inputs = _Below(
+        "inputs", "Of a run from Python: its pickled function, and data that was in memory."
+    )
     logs = _Below("logs", "Copies of the logs of steps with `--copy_logs_to_parent True`.")
     report = _Below("logs/report.html", "Report of the run, for a browser.")
     _steps = _Below("steps")
@@ -190,10 +196,12 @@ class RunDirectory:
             )
 
     def _has_files(self) -> bool:
-        return self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir()))
+        if not self.root.is_dir():
+            return self.root.exists()
+        return any(path != self.inputs for path in self.root.iterdir())
 
     def make(self) -> None:
-        """Make the directory; an empty one may exist.
+        """Make the directory; it may exist if it holds nothing but `inputs`.
 
         Raises:
             UnusableRunDirectory: The directory has files, or cannot be made.

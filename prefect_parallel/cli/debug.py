@@ -21,10 +21,10 @@ from prefect_parallel.data import (
     open_reader,
 )
 from prefect_parallel.entry.config import ProcessName
+from prefect_parallel.entry.function_file import load_entry
 from prefect_parallel.entry.script import (
     Script,
     install_azureml_user,
-    load_script,
     script_traceback,
 )
 from prefect_parallel.errors import InvalidInput, PrefectParallelError, advice_for
@@ -146,7 +146,7 @@ def _code(step: ParallelStep) -> Path:
 
 
 def _attempt(step: ParallelStep, reader: Reader, batch: MiniBatch, console: Console) -> None:
-    script: Script = load_script(_code(step), step.entry_script)
+    script: Script = load_entry(_code(step), step.entry_script)
     console.print("init()")
     script.init()
     data = reader.read(batch)

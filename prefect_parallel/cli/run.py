@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from prefect_parallel.cli.console import ignored_keys
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID_ERRORS
-from prefect_parallel.flow.run_options import RunOptions
+from prefect_parallel.flow.run_options import RunOptions, title
 from prefect_parallel.job import load_pipeline, resolve
 
 
@@ -54,7 +54,7 @@ def run_pipeline(
     ForkServer.fork()
     gc.enable()
     check_inputs(resolved, options.datastores)
-    handle = options.new_handle(job)
+    handle = options.new_handle(title(job))
     name = handle.directory.root.name
     with handle.discarded_if_empty(), display() as shown, prefect_server(shown):
         refuse_server_away()

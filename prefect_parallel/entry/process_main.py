@@ -28,6 +28,7 @@ from prefect_parallel.data import (
     open_reader,
 )
 from prefect_parallel.entry.config import EntryConfig, ProcessName
+from prefect_parallel.entry.function_file import load_entry
 from prefect_parallel.entry.messages import (
     MAX_ERROR_CHARACTERS,
     MAX_TRACEBACK_CHARACTERS,
@@ -39,7 +40,6 @@ from prefect_parallel.entry.protocol import Channel
 from prefect_parallel.entry.script import (
     Script,
     install_azureml_user,
-    load_script,
     script_traceback,
 )
 from prefect_parallel.errors import PrefectParallelError
@@ -100,7 +100,7 @@ def _prepare(config: EntryConfig, name: ProcessName) -> Script:
     datastores = Datastores.from_json(config.datastores)
     for url in config.fetch:
         FileCache(config.directory.fetched).input(Location(url, datastores))
-    return load_script(Path(config.code), config.entry_script)
+    return load_entry(Path(config.code), config.entry_script)
 
 
 class _Worker:

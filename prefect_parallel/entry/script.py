@@ -52,7 +52,7 @@ def load_script(code: Path, entry_script: str) -> Script:
         )
     return Script(
         init=_find(module, "init") or (lambda: None),
-        run=run if _takes_context(run) else lambda mini_batch, _: run(mini_batch),
+        run=run if takes_context(run) else lambda mini_batch, _: run(mini_batch),
         shutdown=_find(module, "shutdown") or (lambda: None),
     )
 
@@ -75,7 +75,8 @@ def _find(module: ModuleType, name: str) -> Callable[..., object] | None:
     return None
 
 
-def _takes_context(run: Callable[..., object]) -> bool:
+def takes_context(run: Callable[..., object]) -> bool:
+    """Whether a function takes a second positional argument."""
     parameters = list(inspect.signature(run).parameters.values())
     positional = [
         parameter

@@ -117,7 +117,7 @@ def flow_of(job: PipelineJob, options: RunOptions, observer: Observer) -> Pipeli
 
 def _handle(job: PipelineJob, options: RunOptions, flow_run: FlowRun) -> RunHandle:
     # The last digits, because the first ones are the time.
-    default = f"{default_run_name(job, flow_run.start_time)}-{str(flow_run.id)[-8:]}"
+    default = f"{default_run_name(title(job), flow_run.start_time)}-{str(flow_run.id)[-8:]}"
     return options.handle(options.name or default, retried=flow_run.run_count > 1)
 
 

@@ -57,15 +57,18 @@ class RunOptions:
         runs = Runs.at(self.output_dir, self.datastores)
         return runs.handle(name, resumes=self.resumes or (retried and runs.has(name)))
 
-    def new_handle(self, job: PipelineJob) -> RunHandle:
+    def new_handle(self, title: str) -> RunHandle:
         """The run of the name that was given, else of a free one, which is taken at once.
+
+        Args:
+            title: The title of the pipeline, with which a free name begins.
 
         Raises:
             InvalidInput: The output directory is in a datastore that is not known.
             UnusableRunDirectory: The run exists already, or cannot be resumed or written to.
         """
         if self.name is None:
-            return Runs.at(self.output_dir, self.datastores).reserve(default_run_name(job))
+            return Runs.at(self.output_dir, self.datastores).reserve(default_run_name(title))
         handle = self.handle(self.name)
         handle.refuse_unusable()
         return handle
@@ -76,7 +79,7 @@ def title(job: PipelineJob) -> str:
     return job.display_name or (job.path.stem if job.path else "pipeline")
 
 
-def default_run_name(job: PipelineJob, moment: datetime | None = None) -> str:
+def default_run_name(title: str, moment: datetime | None = None) -> str:
     """The title and the time, as a name that is valid on any file system."""
-    words = re.sub(r"[^\w.-]+", "-", title(job)).strip("-.") or "run"
+    words = re.sub(r"[^\w.-]+", "-", title).strip("-.") or "run"
     return f"{words}-{moment or datetime.now():%Y%m%d-%H%M%S}"

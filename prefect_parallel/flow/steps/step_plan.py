@@ -16,6 +16,7 @@ from pathlib import Path
 
 from prefect_parallel.data import MiniBatch, Plan
 from prefect_parallel.entry.config import EntryConfig
+from prefect_parallel.entry.function_file import FunctionHeader
 from prefect_parallel.flow.nodes.step_monitor import StepCanceled
 from prefect_parallel.flow.run.major_input import major_input, split_input
 from prefect_parallel.flow.run.run import Run
@@ -23,7 +24,7 @@ from prefect_parallel.flow.run.step_data import aggregated_output
 from prefect_parallel.flow.steps.groups import Work
 from prefect_parallel.flow.steps.snapshot import take_snapshot
 from prefect_parallel.job import ParallelStep
-from prefect_parallel.layout import StepDirectory
+from prefect_parallel.layout import FUNCTION_SUFFIX, StepDirectory
 from prefect_parallel.output.atomic_write import atomic_write
 from prefect_parallel.output.fingerprint import of_code, of_json, of_text
 from prefect_parallel.output.formats import format_for
@@ -153,7 +154,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
         profiles=step.profiling_module is not None,
         fingerprint=of_json(
             {
-                "code": of_code(directory.code),
+                "code": _code_fingerprint(directory.code, step.entry_script),
                 "entry_script": step.entry_script,
                 "arguments": arguments,
                 "environment_variables": step.environment_variables,
@@ -166,3 +167,9 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
             }
         ),
     )
+
+
+def _code_fingerprint(code: Path, entry_script: str) -> str:
+    if entry_script.endswith(FUNCTION_SUFFIX):
+        return FunctionHeader.of(code / entry_script).fingerprint
+    return of_code(code)

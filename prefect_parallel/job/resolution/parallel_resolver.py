@@ -26,6 +26,7 @@ from prefect_parallel.job.settings.program_arguments import (
     split_arguments,
 )
 from prefect_parallel.job.syntax.expressions import find, keep_given, whole
+from prefect_parallel.layout import FUNCTION_SUFFIX
 
 MAJOR_INPUT_TYPES = ("uri_file", "uri_folder", "mltable")
 
@@ -193,7 +194,7 @@ class ParallelResolver(StepResolver):
                 ", ".join(names[:8]) or None,
                 did_you_mean(script.value, names),
             )
-        else:
+        elif file.suffix != FUNCTION_SUFFIX:
             self.diagnostics.check_script(file)
             if not is_file:
                 self.diagnostics.check_modules(code)

@@ -1,0 +1,131 @@
+"""A call of a parallel function: a pipeline of one step, made, run and read again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+
+from prefect_parallel.display import display
+from prefect_parallel.document import document_of
+from prefect_parallel.flow.compile import flow_of
+from prefect_parallel.flow.observer import Observer
+from prefect_parallel.flow.run.pipeline_result import PipelineFailed
+from prefect_parallel.flow.run_directories.run_handle import RunHandle
+from prefect_parallel.flow.run_options import RunOptions
+from prefect_parallel.flow.server.server import prefect_server, refuse_server_away
+from prefect_parallel.functions.data import as_input
+from prefect_parallel.functions.output_file import OutputFile
+from prefect_parallel.functions.quiet import quiet
+from prefect_parallel.functions.result import ParallelFailed, ParallelResult
+from prefect_parallel.functions.settings import Settings, program_arguments, step_keys
+from prefect_parallel.functions.target import Target
+from prefect_parallel.job import PipelineJob
+from prefect_parallel.job.loading.load import job_from
+from prefect_parallel.layout import FUNCTION_SUFFIX, RunDirectory
+
+OUTPUT = "output"
+"""The output of the step in the run directory, a folder."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a parallel function.
+
+    Attributes:
+        target: What runs over each mini-batch.
+        settings: The settings of the step.
+        data: What is split into mini-batches.
+        output: Where the output is put; None: it stays in the run directory.
+        options: The options of the run.
+    """
+
+    target: Target
+    settings: Settings
+    data: Any
+    output: OutputFile | None
+    options: RunOptions
+
+    def run(self) -> ParallelResult:
+        """Run it.
+
+        Raises:
+            ParallelFailed: It has failed, or was canceled.
+            PrefectParallelError: The data, the output or the run directory cannot be used.
+        """
+        handle = self.options.new_handle(self.target.step_name)
+        directory = handle.directory
+        if self.output is not None:
+            self.output.refuse_existing(unless_of=directory)
+        with handle.discarded_if_empty(), _inputs_discarded_unless_run(directory):
+            job = self.job(RunDirectory(directory.root.absolute()))
+            state = self._run(job, handle)
+            return self._result(state, directory)
+
+    def job(self, directory: RunDirectory) -> PipelineJob:
+        """The pipeline; its function and data in memory are written to the run directory."""
+        name = self.target.step_name
+        function = directory.inputs / f"{name}{FUNCTION_SUFFIX}"
+        self.target.write(function)
+        step = {
+            "type": "parallel",
+            **step_keys(self.settings),
+            "inputs": {"data": as_input(self.data, directory.inputs / "data")},
+            "outputs": {OUTPUT: {"type": "uri_folder"}},
+            "input_data": "${{inputs.data}}",
+            "task": {
+                "type": "run_function",
+                "code": str(function),
+                "entry_script": function.name,
+                "program_arguments": program_arguments(self.settings),
+                "append_row_to": f"${{{{outputs.{OUTPUT}}}}}/{name}{self._suffix}",
+                "environment": "azureml:this-python:1",
+            },
+        }
+        pipeline = {"type": "pipeline", "display_name": name, "jobs": {name: step}}
+        return job_from(document_of(pipeline, Path.cwd()))
+
+    def _run(self, job: PipelineJob, handle: RunHandle) -> State[Any]:
+        options = RunOptions(
+            output_dir=self.options.output_dir,
+            name=handle.directory.root.name,
+            resumes=handle.resumes,
+        )
+        if FlowRunContext.get() is not None:
+            return cast(State[Any], flow_of(job, options, Observer())(return_state=True))
+        with quiet(), display() as shown, prefect_server(shown):
+            refuse_server_away()
+            return cast(State[Any], flow_of(job, options, shown)(return_state=True))
+
+    def _result(self, state: State[Any], directory: RunDirectory) -> ParallelResult:
+        failure = state.result(raise_on_failure=False, _sync=True)  # type: ignore[call-overload]
+        if isinstance(failure, Exception) and not isinstance(failure, PipelineFailed):
+            raise failure
+        written = directory.step(self.target.step_name).output(OUTPUT)
+        if self.output is not None and state.is_completed():
+            self.output.publish(written / f"{self.target.step_name}{self._suffix}", directory)
+        output = None if self.output is None else self.output.shown
+        result = ParallelResult.of(directory.root, self.target.step_name, output)
+        if result.status != "Completed":
+            raise ParallelFailed(result)
+        return result
+
+    @property
+    def _suffix(self) -> str:
+        return ".jsonl" if self.output is None else self.output.suffix
+
+
+@contextmanager
+def _inputs_discarded_unless_run(directory: RunDirectory) -> Iterator[None]:
+    """Remove what was written for a run that did not begin."""
+    try:
+        yield
+    finally:
+        if not directory.job_file.exists():
+            shutil.rmtree(directory.inputs, ignore_errors=True)

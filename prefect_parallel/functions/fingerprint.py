@@ -1,0 +1,93 @@
+"""The fingerprint of a function: the same in all processes, and wherever its file is.
+
+Pickles would not do: they have paths and line numbers in them, and sets in any order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, TypeAlias
+
+import cloudpickle
+
+from prefect_parallel.functions.captured import captured
+from prefect_parallel.functions.modules import is_installed
+
+Definition: TypeAlias = FunctionType | type
+
+_IGNORED = {
+    *("__dict__", "__weakref__", "__module__", "__doc__"),
+    *("__firstlineno__", "__static_attributes__"),
+}
+"""Attributes of a class that do not change what it does."""
+
+
+def fingerprint_of(definition: Definition, arguments: Any = None) -> str:
+    """Digest of a function or class, its code, and the values that it refers to.
+
+    Installed packages count by their names only.
+
+    Args:
+        definition: The function or class.
+        arguments: The arguments of a class's constructor.
+    """
+    digest = _Digest()
+    return digest.of((digest.of_definition(definition), digest.of(arguments)))
+
+
+class _Digest:
+    def __init__(self) -> None:
+        # With the values, whose ids are taken as long as they exist.
+        self._known: dict[int, tuple[Any, str]] = {}
+
+    def of(self, value: Any) -> str:
+        if value is None or type(value) in (bool, int, float, complex, str, bytes):
+            return _sha(f"{type(value).__name__} {value!r}")
+        if id(value) not in self._known:
+            self._known[id(value)] = value, f"cycle {len(self._known)}"
+            self._known[id(value)] = value, _sha(f"{type(value).__name__} {self._parts(value)}")
+        return self._known[id(value)][1]
+
+    def _parts(self, value: Any) -> Any:
+        """What tells a value from others of its type."""
+        match value:
+            case list() | tuple():
+                return [self.of(each) for each in value]
+            case set() | frozenset():
+                return sorted(self.of(each) for each in value)
+            case dict():
+                return [(self.of(key), self.of(each)) for key, each in value.items()]
+            case CodeType():
+                return self._of_code(value)
+            case ModuleType():
+                return self._of_module(value)
+            case FunctionType() | type():
+                if is_installed(value.__module__):
+                    return value.__module__, value.__qualname__
+                return self.of_definition(value)
+        if is_installed(type(value).__module__) or not hasattr(value, "__dict__"):
+            return cloudpickle.dumps(value)
+        return self.of(type(value)), self.of(vars(value))
+
+    def of_definition(self, value: Definition) -> Any:
+        if isinstance(value, FunctionType):
+            return self.of(value.__code__), self.of(captured(value))
+        attributes = {name: each for name, each in vars(value).items() if name not in _IGNORED}
+        return value.__qualname__, self.of(value.__bases__), self.of(attributes)
+
+    def _of_code(self, code: CodeType) -> Any:
+        counts = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags
+        names = code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars
+        return code.co_code, counts, names, self.of(code.co_consts)
+
+    def _of_module(self, module: ModuleType) -> Any:
+        file = getattr(module, "__file__", None)
+        if is_installed(module.__name__) or file is None:
+            return module.__name__
+        return module.__name__, _sha(Path(file).read_text())
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -1,0 +1,107 @@
+"""Where a call puts its output: a file or a URL outside the run directory."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from prefect_parallel.data import Location
+from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.layout import RunDirectory
+
+
+class InvalidOutput(PrefectParallelError):
+    """The output of a call exists already, or its name does not tell its format."""
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """The file that a call writes.
+
+    Attributes:
+        place: Where it is.
+        overwrite: Whether it may replace a file.
+    """
+
+    place: Location
+    overwrite: bool
+
+    @classmethod
+    def at(cls, output: str | Path, *, overwrite: bool) -> OutputFile:
+        """The output of a call, checked before anything runs.
+
+        Raises:
+            InvalidOutput: It exists, or its name has no extension.
+            InvalidInput: It is in a datastore that is not known.
+        """
+        place = Location.parse(str(output))
+        if not place.is_remote:
+            place = Location.parse(str(Path(output).expanduser().absolute()))
+        found = cls(place, overwrite)
+        if not found.suffix:
+            raise InvalidOutput(
+                f"the output {output} has no extension, which decides its format",
+                allowed=".parquet, .jsonl, .csv, or .txt for lines of text",
+            )
+        if place.is_folder():
+            raise InvalidOutput(f"the output {output} is a folder", hint="name a file in it")
+        return found
+
+    def refuse_existing(self, *, unless_of: RunDirectory) -> None:
+        """Raise InvalidOutput if a file would be replaced that another run, or anybody, wrote."""
+        if self.overwrite or not self.place.exists():
+            return
+        if _record(unless_of).exists() and _record(unless_of).read_text() == self._stamp():
+            return
+        raise InvalidOutput(
+            f"the output {self.place.path} exists already",
+            hint="choose another name, or give overwrite=True",
+        )
+
+    @property
+    def suffix(self) -> str:
+        return Path(self.place.path).suffix.lower()
+
+    @property
+    def shown(self) -> Path | str:
+        return self.place.path if self.place.is_remote else Path(self.place.path)
+
+    def publish(self, file: Path, run: RunDirectory) -> None:
+        """Put a copy of a run's output there; nobody sees half of it.
+
+        Args:
+            file: The output in the run directory.
+            run: The run, which may replace the copy when it is resumed.
+
+        Raises:
+            InvalidOutput: A file has come into existence there.
+            OSError: It cannot be written.
+        """
+        self.refuse_existing(unless_of=run)
+        if self.place.is_remote:
+            self.place.put(file)
+        else:
+            self._copy(file)
+        _record(run).write_text(self._stamp())
+
+    def _copy(self, file: Path) -> None:
+        target = Path(self.place.path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{uuid4().hex}")
+        try:
+            shutil.copyfile(file, temporary)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _stamp(self) -> str:
+        """What tells the file from another one at its place."""
+        return json.dumps(dataclasses.astuple(self.place.file()))
+
+
+def _record(run: RunDirectory) -> Path:
+    return run.inputs / "output.json"

@@ -1,0 +1,156 @@
+"""`parallel`: a Python function over data, in many processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from prefect_parallel.functions.settings import DEFAULTS, Settings, check_settings
+from prefect_parallel.functions.target import Target
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from prefect_parallel.functions.result import ParallelResult
+
+
+class ParallelFunction:
+    """A function that runs over mini-batches of data, made by `parallel`.
+
+    Attributes:
+        target: The function, or the class with its constructor's arguments.
+        settings: The settings that were given.
+    """
+
+    def __init__(self, target: Target, settings: Settings) -> None:
+        self.target = target
+        self.settings = settings
+        self.__name__ = target.name
+        self.__doc__ = target.definition.__doc__
+
+    def __call__(
+        self,
+        data: Any,
+        *,
+        output: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        name: str | None = None,
+        resume: str | None = None,
+        output_dir: str | os.PathLike[str] = "runs",
+    ) -> ParallelResult:
+        """Run the function over data, and wait for it to end.
+
+        In a Prefect flow, the run is a subflow of it. Elsewhere, a Prefect server is started if
+        none is configured, and the progress is shown.
+
+        Args:
+            data: What is split into mini-batches: a path, URL, DataFrame or items.
+            output: The file or URL for what the function returns. Its extension decides the
+                format: `.parquet`, `.jsonl`, else CSV or lines of text.
+            overwrite: Whether the output may replace a file.
+            name: Name of the run directory. Defaults to the function's name and the time.
+            resume: Resume the run of this name: only what is missing or has changed is run.
+            output_dir: The folder of run directories, or its URL.
+
+        Raises:
+            ParallelFailed: More has failed than the thresholds allow, or the run was canceled.
+            CannotPickle: The function refers to something that cannot be sent to a process.
+            InvalidInput: The data is missing, empty, or cannot be split.
+            InvalidOutput: The output exists, or its name has no extension.
+        """
+        from prefect_parallel.flow.run_options import RunOptions
+        from prefect_parallel.functions.call import Call
+        from prefect_parallel.functions.output_file import OutputFile
+
+        written = None if output is None else OutputFile.at(os.fspath(output), overwrite=overwrite)
+        options = RunOptions(
+            output_dir=Path(output_dir) if isinstance(output_dir, os.PathLike) else output_dir,
+            name=resume or name,
+            resumes=resume is not None,
+        )
+        return Call(self.target, self.settings, data, written, options).run()
+
+    async def aio(self, data: Any, **options: Any) -> ParallelResult:
+        """Like a call, without blocking the event loop; arguments as for a call."""
+        return await asyncio.to_thread(self, data, **options)
+
+    def with_options(self, **settings: Unpack[Settings]) -> ParallelFunction:
+        """The same function with other settings.
+
+        Raises:
+            InvalidSettings: A setting is not known, or a value is not allowed.
+        """
+        check_settings(settings)
+        return type(self)(self.target, {**self.settings, **settings})
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
+        return f"<ParallelFunction {self.__name__}({settings})>"
+
+
+class ParallelClass(ParallelFunction):
+    """A class whose instances run over mini-batches; called with its constructor's arguments."""
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> ParallelFunction:  # type: ignore[override]
+        """The class with these arguments; each process makes an instance with them."""
+        bound = Target(self.target.definition, arguments, keywords)
+        return ParallelFunction(bound, self.settings)
+
+
+@overload
+def parallel(function: type, /, **settings: Unpack[Settings]) -> ParallelClass: ...
+
+
+@overload
+def parallel(function: Callable[..., Any], /, **settings: Unpack[Settings]) -> ParallelFunction: ...
+
+
+@overload
+def parallel(
+    function: None = None, /, **settings: Unpack[Settings]
+) -> Callable[[Callable[..., Any]], Any]: ...
+
+
+def parallel(function: Any = None, /, **settings: Unpack[Settings]) -> Any:
+    """Make a function, or a class, run over data in many processes.
+
+    The function gets a mini-batch: a DataFrame or, if its first argument is annotated so, a
+    `pyarrow.Table`, of a table; a list of paths of files; or a list of items. It returns a
+    DataFrame or a list, with a row or an element for each item. It may take a
+    `MiniBatchContext` as a second argument.
+
+    A class loads a model once in each process: in `__init__`, then `init()` if there is one.
+    `__call__` or `run` gets each mini-batch; `shutdown`, `close` or `__exit__` is called at the
+    end. Call the class with the constructor's arguments first: `Scorer("model.pkl")(data)`.
+
+    Args:
+        function: The function or class. Without it, `parallel` returns a decorator.
+        settings: Settings of a parallel step by their names, as in YAML.
+
+    Raises:
+        InvalidSettings: A setting is not known, or a value is not allowed.
+        InvalidFunction: It is a generator or async function, or takes no argument.
+
+    Example:
+        ```python
+        import pandas as pd
+
+        from prefect_parallel import parallel
+
+
+        @parallel(mini_batch_size="4mb", timeout=60, max_retries=2)
+        def score(rows: pd.DataFrame) -> pd.DataFrame:
+            return rows.assign(total=rows.price * rows.quantity)
+
+
+        result = score("sales/*.parquet", output="scores.parquet")
+        ```
+    """
+    check_settings(settings)
+    if function is None:
+        return lambda function: parallel(function, **settings)
+    kind = ParallelClass if isinstance(function, type) else ParallelFunction
+    return kind(Target(function), {**DEFAULTS, **settings})

@@ -1,0 +1,42 @@
+"""Keeps the logs of Prefect and Dask off the terminal, where the progress is shown."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect.logging.handlers import PrefectConsoleHandler
+
+_VARIABLES = {
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "DASK_LOGGING__DISTRIBUTED": "critical",
+    "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
+}
+"""For nodes, which are processes of their own."""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Raise the level of the console's handlers; logs in the Prefect UI are unaffected."""
+    before = {handler: handler.level for handler in _console_handlers()}
+    variables = {name: value for name, value in _VARIABLES.items() if name not in os.environ}
+    os.environ.update(variables)
+    for handler in before:
+        handler.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for handler, level in before.items():
+            handler.setLevel(level)
+        for name in variables:
+            os.environ.pop(name, None)
+
+
+def _console_handlers() -> Iterator[logging.Handler]:
+    loggers = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
+    for logger in loggers:
+        for handler in logger.handlers:
+            if isinstance(handler, PrefectConsoleHandler) or logger.name.startswith("distributed"):
+                yield handler

@@ -1,0 +1,97 @@
+"""The settings of a parallel step as arguments in Python; each is declared in `job/settings`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from prefect_parallel.document import document_of
+from prefect_parallel.errors import InvalidFile, Problem, advice_for
+from prefect_parallel.job.settings.parallel_settings import SETTINGS, Setting
+from prefect_parallel.yaml_schema import Diagnostics
+
+
+class InvalidSettings(InvalidFile):
+    """Settings of a parallel function are not allowed. `problems` has all that were found."""
+
+
+class Settings(TypedDict, total=False):
+    """The settings of a parallel step, by their names; see the reference of `parallel`."""
+
+    mini_batch_size: int | str
+    partition_keys: Sequence[str]
+    instance_count: int
+    max_concurrency_per_instance: int
+    max_retries: int
+    timeout: int
+    mini_batch_error_threshold: int
+    error_threshold: int
+    logging_level: Literal["DEBUG", "INFO", "WARNING"]
+    allowed_failed_percent: float
+    task_overhead_timeout: float
+    progress_update_timeout: float
+    first_task_creation_timeout: float
+    copy_logs_to_parent: bool
+    resource_monitor_interval: int
+    append_row_dataframe_header: bool
+    metrics_name_prefix: str
+    push_metrics_to_parent: bool
+    profiling_module: Literal["cProfile"]
+    environment_variables: Mapping[str, str]
+    compute: str
+
+
+DEFAULTS: Settings = {"append_row_dataframe_header": True}
+"""Those that differ from a script's: in Python, people expect a CSV file to have a header."""
+
+STEP_KEYS = ("environment_variables", "compute")
+"""Those that are keys of a step without being declared as settings."""
+
+
+def check_settings(settings: Settings) -> None:
+    """Check settings as those of a YAML file are checked.
+
+    Raises:
+        InvalidSettings: A setting is not known, or a value is not allowed.
+    """
+    found = Diagnostics(document_of({}, Path()))
+    for name, value in settings.items():
+        declared = SETTINGS.get(name)
+        if declared is not None:
+            schema = declared.key or declared.argument
+            assert schema is not None
+            schema.read(_written(declared, value), (name,), found)
+        elif name not in STEP_KEYS:
+            advice = advice_for(name, Settings.__annotations__)
+            found.problems.append(Problem("unknown setting", key=name, **advice))
+    if found.problems:
+        raise InvalidSettings(found.problems)
+
+
+def step_keys(settings: Settings) -> dict[str, Any]:
+    """The settings as keys of a parallel step in YAML; those without a key are left out."""
+    keys: dict[str, Any] = {}
+    for name, value in settings.items():
+        declared = SETTINGS.get(name)
+        if declared is None:
+            keys[name] = value
+        elif declared.key is not None:
+            group = keys if declared.group is None else keys.setdefault(declared.group, {})
+            group[name] = _written(declared, value)
+    return keys
+
+
+def program_arguments(settings: Settings) -> str:
+    """The settings that have no key, as program arguments."""
+    without_key = {name for name, each in SETTINGS.items() if each.key is None}
+    given = [(name, value) for name, value in settings.items() if name in without_key]
+    return shlex.join(word for name, value in given for word in (f"--{name}", str(value)))
+
+
+def _written(declared: Setting, value: Any) -> Any:
+    """A value as YAML has it, where a size is text and a sequence is a list."""
+    if declared.name == "mini_batch_size" and isinstance(value, int):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,105 @@
+"""`parallel`: functions and classes over data, from scripts and from flows."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
+from prefect.runtime import flow_run
+
+from prefect_parallel import ParallelFailed, parallel
+
+SALES = pd.DataFrame({"shop": ["a", "b"] * 500, "price": range(1000)})
+FACTOR = 3
+
+
+@parallel(mini_batch_size="1kb", max_concurrency_per_instance=2)
+def score(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(total=rows.price * FACTOR)
+
+
+@parallel(mini_batch_size="1kb", max_concurrency_per_instance=1)
+class Scorer:
+    def __init__(self, factor: int, *, offset: int) -> None:
+        self.factor, self.offset = factor, offset
+        print("made")
+
+    def __call__(self, rows: pa.Table, context: Any) -> list[Any]:
+        return [price * self.factor + self.offset for price in rows["price"].to_pylist()]
+
+    def close(self) -> None:
+        print("closed")
+
+
+@parallel(mini_batch_size="1kb", max_concurrency_per_instance=1, max_retries=0)
+def fragile(rows: list[dict[str, Any]], context: Any) -> list[Any]:
+    if context.mini_batch_index == 1:
+        raise ValueError("one bad batch")
+    return [row["price"] for row in rows]
+
+
+def test_a_function_over_a_data_frame(folder: Path) -> None:
+    result = score(SALES, output="scores.parquet", name="first")
+
+    expected = SALES.assign(total=SALES.price * FACTOR)
+    pd.testing.assert_frame_equal(pd.read_parquet("scores.parquet"), expected)
+    pd.testing.assert_frame_equal(result.to_pandas(), expected)
+    assert result.status == "Completed"
+    assert result.output == folder / "scores.parquet"
+    assert result.items == {"total": 1000, "succeeded": 1000, "failed": 0}
+    assert result.mini_batches["total"] > 1
+    assert list(result)[999] == {"shop": "b", "price": 999, "total": 2997}
+    assert result.failed == []
+
+
+def test_a_class_in_a_flow_is_a_subflow_and_does_not_block_the_loop(folder: Path) -> None:
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0.05)
+
+    @flow
+    async def nightly() -> tuple[Any, str]:
+        ticking = asyncio.create_task(tick())
+        result = await Scorer(2, offset=1).aio(SALES, output="scores.csv", name="nightly")
+        ticking.cancel()
+        return result, flow_run.id
+
+    result, parent = asyncio.run(nightly())
+
+    assert ticks > 10
+    assert list(map(int, result)) == [price * 2 + 1 for price in range(1000)]
+    printed = next((folder / "runs/nightly/steps/scorer/logs/user/stdout").rglob("*.txt"))
+    assert printed.read_text() == "made\nclosed\n"
+    children = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent]))
+    with get_client(sync_client=True) as client:
+        assert [run.name for run in client.read_flow_runs(flow_run_filter=children)] == ["nightly"]
+
+
+def test_above_its_thresholds_it_fails_and_is_resumed(folder: Path) -> None:
+    strict = fragile.with_options(mini_batch_error_threshold=0)
+    with pytest.raises(ParallelFailed, match="ValueError: one bad batch") as raised:
+        strict(SALES, output="prices.jsonl", name="run")
+
+    result = raised.value.result
+    assert (result.status, result.output) == ("Failed", None)
+    assert [failed["mini_batch"] for failed in result.failed] == [1]
+    assert not (folder / "prices.jsonl").exists()
+    traceback = folder / "runs/run/steps/fragile" / result.failed[0]["traceback_file"]
+    assert f'File "{__file__}"' in traceback.read_text()
+    assert 'raise ValueError("one bad batch")' in traceback.read_text()
+
+    lenient = fragile(SALES, output="prices.jsonl", resume="run")
+    assert lenient.mini_batches["failed"] == 1
+    prices = list(lenient)
+    assert len(prices) == lenient.items["succeeded"] < 1000
