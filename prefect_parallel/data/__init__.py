@@ -6,6 +6,7 @@ the reader that loads them, in any process. Importing this imports neither panda
 The packages in their order; each imports only what is to its left:
 
     mini_batch <- locations <- mltable, columns <- transformations <- formats <- reading <- planning
+        <- describe, load
 
 | package | what is in it |
 | --- | --- |
@@ -17,10 +18,14 @@ The packages in their order; each imports only what is to its left:
 | `formats` | readers of CSV, JSON lines, Parquet and Delta |
 | `reading` | from a mini-batch to what `run` gets |
 | `planning` | from an input to mini-batches |
+| `spool` | files for data that is only in memory |
+| `describe` | from data of any kind to an input |
+| `load` | data without a pipeline |
 """
 
 from __future__ import annotations
 
+from prefect_parallel.data.describe import InputDescription, describe_data
 from prefect_parallel.data.load import FileCollection, Table, load_files, load_table
 from prefect_parallel.data.locations.datastores import NO_DATASTORES, Asset, Datastore, Datastores
 from prefect_parallel.data.locations.file_cache import FileCache
@@ -41,6 +46,7 @@ __all__ = [
     "File",
     "FileCache",
     "FileCollection",
+    "InputDescription",
     "Location",
     "MiniBatch",
     "MiniBatchContext",
@@ -49,6 +55,7 @@ __all__ = [
     "Reader",
     "Size",
     "Table",
+    "describe_data",
     "load_files",
     "load_table",
     "open_reader",

@@ -45,6 +45,8 @@ def check_inputs(job: ResolvedJob, datastores: Datastores) -> None:
                     source.location,
                     type=source.type,
                     mode=source.mode,
-                    split=BySize(None),
+                    # Grouping by keys would read the whole table.
+                    split=BySize(None if step.partition_keys else step.mini_batch_size),
+                    input_format=step.input_format,
                     datastores=datastores,
                 )

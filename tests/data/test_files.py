@@ -246,11 +246,12 @@ def test_names_that_are_not_utf8_and_backslashes(
 @pytest.mark.parametrize(
     ("type_", "size", "note"),
     [
-        ("mltable", "1000", "mini_batch_size 1000 means 1,000 bytes, .* write 1000kb"),
+        ("mltable", "1000", 'means 1,000 bytes, .* "1000 rows", for kilobytes "1000kb"'),
         ("mltable", 1000, "mini_batch_size 1000 means 1,000 bytes"),
+        ("mltable", "20000", None),
         ("mltable", "1kb", None),
+        ("mltable", "1000 rows", None),
         ("mltable", None, None),
-        ("uri_file", "10mb", "a uri_file is one mini-batch, .* use an mltable"),
         ("uri_file", "1", None),
         ("uri_folder", "10kb", "means 10,240 files, .* without kb"),
         ("uri_folder", "10", None),
@@ -264,3 +265,21 @@ def test_a_size_whose_unit_does_not_suit_the_input_is_noted(
     notes = plan(str(path), type=type_, mode=None, split=BySize.parse(size)).notes
     assert len(notes) == (note is not None)
     assert all(re.search(note or "", each) for each in notes)
+
+
+@pytest.mark.parametrize(
+    ("type_", "name", "size", "error"),
+    [
+        ("uri_file", "a.tsv", "10mb", "is one mini-batch.*\n.*direct.*input_format: tsv"),
+        ("uri_file", "a.bin", "1kb", "is one mini-batch.*\n.*input_format: csv"),
+        ("uri_file", "a.csv", "1000 rows", "a number of rows, but the uri_file is one mini-batch"),
+        ("uri_folder", "a.csv", "1000 rows", "1000 rows: the input is a list of files"),
+    ],
+)
+def test_a_size_that_a_list_of_files_cannot_have_is_an_error(
+    tmp_path: Path, type_: str, name: str, size: str, error: str
+) -> None:
+    (tmp_path / name).write_text("a\n1\n")
+    path = tmp_path / name if type_ == "uri_file" else tmp_path
+    with pytest.raises(InvalidInput, match=error):
+        plan(str(path), type=type_, mode=None, split=BySize.parse(size))

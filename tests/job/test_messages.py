@@ -54,8 +54,7 @@ def test_the_text_of_a_message(folder: Folder) -> None:
     line = folder.line_of("mini_batch_size")
     assert str(folder.problem()) == (
         f"{file}:{line}:22: jobs.first.mini_batch_size: found the number 5\n"
-        '    allowed: a string of digits, e.g. "10" files, or of digits and kb, mb or gb, '
-        'e.g. "10kb"\n'
+        '    allowed: a string, e.g. "10" files, "10kb" (also mb, gb) or "1000 rows"\n'
         '    hint: quote it: "5"'
     )
 

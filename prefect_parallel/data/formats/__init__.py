@@ -3,7 +3,7 @@
 A new format is a module here and a line in `FORMATS`. In their order, each imports only what is to
 its left:
 
-    table_format, text_file, delimited_text <- json_rows, header, sample, record_file
+    row_ranges <- table_format, text_file, delimited_text <- json_rows, header, sample, record_file
         <- delimited, json_lines, parquet, grouped <- delta
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -64,26 +64,37 @@ class Delimited(TableFormat):
         self._last_header: tuple[str, list[str]] = ("", [])
 
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
+        for file, text, begin in self._opened(files):
+            for start, stop in text.cut(begin, amount) if text else [(0, None)]:
+                yield Piece(file, start, stop)
+
+    def row_pieces(
+        self, files: Iterable[File], wanted: Callable[[], int]
+    ) -> Iterator[tuple[Piece, int | None]]:
+        for file, text, begin in self._opened(files):
+            for start, stop, rows in text.cut_rows(begin, wanted) if text else [(0, None, None)]:
+                yield Piece(file, start, stop), rows
+
+    def _opened(self, files: Iterable[File]) -> Iterator[tuple[File, RecordFile | None, int]]:
+        """Opens the files that are not empty, one at a time.
+
+        Yields:
+            The file; its records, None if they cannot be read; the offset after its header.
+        """
+        has_header = self._header.startswith("all_files")
         first = self._header == "from_first_file"
         for file in files:
             if file.size == 0:
                 continue
             try:
-                opened = self._open(file)
-            except UnreadableMiniBatch:
-                yield Piece(file)
-                continue
-            with opened:
-                begin = opened.begin
-                if self._header.startswith("all_files") or first:
-                    first = False
-                    try:
+                with self._open(file) as opened:
+                    begin = opened.begin
+                    if has_header or first:
+                        first = False
                         _, begin = opened.first_record()
-                    except UnreadableMiniBatch:
-                        yield Piece(file)
-                        continue
-                for start, stop in opened.cut(begin, amount):
-                    yield Piece(file, start, stop)
+                    yield file, opened, begin
+            except UnreadableMiniBatch:
+                yield file, None, 0
 
     def _names_of(self, file: File, lead: int) -> list[str]:
         """The names of the columns of a file, from its header.

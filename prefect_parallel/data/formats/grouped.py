@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +22,11 @@ class Grouped(TableFormat):
     unit = "rows"
 
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
+        return iter(())
+
+    def row_pieces(
+        self, files: Iterable[File], wanted: Callable[[], int]
+    ) -> Iterator[tuple[Piece, int | None]]:
         return iter(())
 
     def read(self, piece: Piece, path_columns: dict[str, Any]) -> RowBatch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -72,6 +72,19 @@ class JsonLines(TableFormat):
             with text:
                 for start, stop in text.cut(text.begin, amount):
                     yield Piece(file, start, stop)
+
+    def row_pieces(
+        self, files: Iterable[File], wanted: Callable[[], int]
+    ) -> Iterator[tuple[Piece, int | None]]:
+        for file in files:
+            try:
+                text = self._open(file)
+            except UnreadableMiniBatch:
+                yield Piece(file), None
+                continue
+            with text:
+                for start, stop, rows in text.cut_rows(text.begin, wanted):
+                    yield Piece(file, start, stop), rows
 
     def _open(self, file: File) -> TextFile:
         return TextFile(file, self._encoding, self._datastores)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 
 from prefect_parallel.data.columns.kinds import TIMESTAMP
 from prefect_parallel.data.columns.row_batch import RowBatch
-from prefect_parallel.data.formats.table_format import Facts, TableFormat
+from prefect_parallel.data.formats.table_format import Facts, Preview, TableFormat
 from prefect_parallel.data.locations.datastores import Datastores
 from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.mini_batch import File, Piece
+from prefect_parallel.data.mltable.input_formats import PANDAS_DTYPES
 from prefect_parallel.data.transformations.path_columns import put_around
 
 # A row group up to this multiple of the wanted size is not sliced, since each slice decodes it.
@@ -27,7 +28,8 @@ class Parquet(TableFormat):
     """Reads Parquet.
 
     Facts: `by_row`, whether a transformation works on rows. As in Azure's mltable 1.7, types of
-    columns are then simplified; otherwise they are those of the file.
+    columns are then simplified; otherwise they are those of the file. `pandas`: the pandas metadata
+    of the first file, if columns have its dtypes.
     """
 
     unit = "rows"
@@ -35,6 +37,8 @@ class Parquet(TableFormat):
     def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
         super().__init__(options, facts, datastores)
         self.keeps_types = not facts["by_row"]
+        self.pandas_metadata = facts.get("pandas")
+        self._pandas_dtypes = options.get(PANDAS_DTYPES, False)
         self._last: tuple[tuple[str, int], Any] | None = None
 
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
@@ -46,6 +50,30 @@ class Parquet(TableFormat):
                 continue
             for start, stop in _cut(metadata, amount):
                 yield Piece(file, start, stop)
+
+    def row_pieces(
+        self, files: Iterable[File], wanted: Callable[[], int]
+    ) -> Iterator[tuple[Piece, int | None]]:
+        for file in files:
+            try:
+                rows = self._metadata(file).num_rows
+            except (OSError, pa.ArrowException):
+                yield Piece(file), None
+                continue
+            start = 0
+            while start < rows:
+                stop = min(start + wanted(), rows)
+                yield Piece(file, start, stop), stop - start
+                start = stop
+
+    def infer(
+        self, files: Iterable[File], preview: Preview, transformed: Iterable[tuple[Piece, RowBatch]]
+    ) -> Facts:
+        if not self._pandas_dtypes or not preview.pieces:
+            return {}
+        with self._open(preview.pieces[0].file) as file:
+            metadata = (file.schema_arrow.metadata or {}).get(b"pandas")
+        return {"pandas": metadata.decode()} if metadata else {}
 
     def read(self, piece: Piece, path_columns: dict[str, Any]) -> RowBatch:
         with self._open(piece.file) as file:

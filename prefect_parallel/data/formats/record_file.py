@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prefect_parallel.data.formats.delimited_text import Cell, Dialect, QuoteMask
-from prefect_parallel.data.formats.text_file import MAX_RECORD_BYTES, TextFile
+from prefect_parallel.data.formats.row_ranges import RowRanges
+from prefect_parallel.data.formats.text_file import CHUNK_BYTES, MAX_RECORD_BYTES, TextFile
 from prefect_parallel.data.locations.datastores import Datastores
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.errors import UnreadableMiniBatch
 
 _HEAD_BYTES = 4 * 1024
-_CHUNK_BYTES = 1024 * 1024
 
 
 class RecordFile(TextFile):
@@ -42,6 +42,18 @@ class RecordFile(TextFile):
             start = record
         if start < self.size:
             yield start, self.size
+
+    def cut_rows(self, begin: int, wanted: Callable[[], int]) -> Iterator[tuple[int, int, int]]:
+        if not self._dialect.multi_line:
+            yield from super().cut_rows(begin, wanted)
+            return
+        rows = RowRanges(begin, self.unit, skips_cr=True)
+        mask = QuoteMask(self._dialect.delimiter)
+        yield from rows.ranges(self._masked(mask, begin, self.size), wanted)
+        if mask.open_at is not None:
+            # Only the record whose quote is never closed cannot be read.
+            yield from rows.rest(rows.line_start)
+        yield from rows.rest(self.size)
 
     def first_row(self) -> list[Cell]:
         """The cells of the first record."""
@@ -113,7 +125,7 @@ class RecordFile(TextFile):
 
     def place_of_line(self, start: int, line: int) -> str:
         """Names a line for messages, given how many lines are between it and an offset."""
-        if start > _CHUNK_BYTES:  # Counting the lines before it would take too long.
+        if start > CHUNK_BYTES:  # Counting the lines before it would take too long.
             return f"{self.path}, line {line + 1} after byte {start}"
         return f"{self.path}, line {self._line_at(start) + line}"
 
@@ -123,14 +135,14 @@ class RecordFile(TextFile):
         Yields:
             The offset of the chunk, and the masked chunk.
         """
-        size = _CHUNK_BYTES
+        size = CHUNK_BYTES
         while start < stop:
             end = min(start + size, stop)
             masked = mask(self.scan(self.read(start, end)), end == stop)
             yield start, masked
             start += len(masked) * self.unit
             # A chunk may be nothing but quotes.
-            size = _CHUNK_BYTES if masked else 2 * size
+            size = CHUNK_BYTES if masked else 2 * size
 
     def _unclosed_quote(self, at: int) -> UnreadableMiniBatch:
         return UnreadableMiniBatch(
@@ -141,6 +153,4 @@ class RecordFile(TextFile):
 
     def _line_at(self, at: int) -> int:
         """The number, from 1, of the line at an offset."""
-        starts = range(0, at, _CHUNK_BYTES)
-        chunks = (self.scan(self.read(start, min(start + _CHUNK_BYTES, at))) for start in starts)
-        return 1 + sum(chunk.count(b"\n") for chunk in chunks)
+        return 1 + sum(units.count(b"\n") for _, units in self._scanned(0, at))

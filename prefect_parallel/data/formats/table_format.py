@@ -20,11 +20,14 @@ class TableFormat(ABC):
     Attributes:
         unit: Unit of pieces: `bytes` or `rows`.
         keeps_types: Whether columns keep the types that they have in the files.
+        pandas_metadata: The dtypes of the columns, as pandas writes them to Parquet files; None:
+            they follow from the types.
         preview_options: Options to override while reading the preview.
     """
 
     unit: ClassVar[str]
     keeps_types = False
+    pandas_metadata: str | None = None
     preview_options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
@@ -51,6 +54,21 @@ class TableFormat(ABC):
         """Splits files into pieces of about `amount` bytes, in order, without reading them whole.
 
         A file that cannot be accessed is one piece: reading it raises the error.
+        """
+
+    @abstractmethod
+    def row_pieces(
+        self, files: Iterable[File], wanted: Callable[[], int]
+    ) -> Iterator[tuple[Piece, int | None]]:
+        """Splits files into pieces of exact numbers of rows, in order.
+
+        Args:
+            files: The files.
+            wanted: Returns the number of rows of the next piece; the last one of a file may have
+                fewer.
+
+        Yields:
+            A piece, and its number of rows; None if the file cannot be accessed.
         """
 
     def infer(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TypeVar
 
 import numpy as np
 
+from prefect_parallel.data.formats.row_ranges import RowRanges
 from prefect_parallel.data.locations.datastores import Datastores
 from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.mini_batch import File
@@ -21,12 +22,15 @@ _UTF16_MARK = b"\xff\xfe"
 _UTF16_MARK_BIG = b"\xfe\xff"
 
 _GZIP_MARK = b"\x1f\x8b"
+_PARQUET_MARK = b"PAR1"
 
 _PROBE = 4 * 1024
 # Bytes in which planning looks for the end of a line; further on, the reading process does.
 _PROBE_LIMIT = 64 * 1024
 # Maximum length in bytes of a line or record: larger ones could exhaust the memory of a process.
 MAX_RECORD_BYTES = 64 * 1024 * 1024
+# Size of the chunks in which a whole file is scanned.
+CHUNK_BYTES = 1024 * 1024
 
 # As in the WHATWG encoding standard, the five undefined bytes of windows-1252 are control
 # characters of latin1.
@@ -65,10 +69,12 @@ class TextFile:
             self.size = self._file.seek(0, io.SEEK_END)
         except OSError as error:
             raise UnreadableMiniBatch(f"{path}: cannot be opened: {error.strerror}") from error
-        head = self.read(0, len(_UTF8_MARK))
+        head = self.read(0, len(_PARQUET_MARK))
         wrong = None
         if head.startswith(_GZIP_MARK):
             wrong = "is compressed with gzip: unpack it"
+        elif head == _PARQUET_MARK == self.read(self.size - len(head), self.size):
+            wrong = "is a Parquet file, not text"
         elif encoding == "utf16" and head.startswith(_UTF16_MARK_BIG):
             wrong = "is big-endian UTF-16, which MLTable does not support"
         elif self.size % self.unit:
@@ -177,6 +183,27 @@ class TextFile:
             stop = min(at, self.size) if stop is None else stop
             yield start, stop
             start = stop
+
+    def cut_rows(self, begin: int, wanted: Callable[[], int]) -> Iterator[tuple[int, int, int]]:
+        """Splits the file from `begin` on into ranges of exact numbers of rows.
+
+        This reads the whole file.
+
+        Args:
+            begin: Offset of the first row.
+            wanted: Returns the number of rows of the next range; the last one may have fewer.
+
+        Yields:
+            Start and end of a range, and its number of rows.
+        """
+        rows = RowRanges(begin, self.unit, skips_cr=False)
+        yield from rows.ranges(self._scanned(begin, self.size), wanted)
+        yield from rows.rest(self.size)
+
+    def _scanned(self, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
+        """Scans a range, a chunk at a time; yields the offsets and code units of chunks."""
+        for at in range(start, stop, CHUNK_BYTES):
+            yield at, self.scan(self.read(at, min(at + CHUNK_BYTES, stop)))
 
     def _line_start(self, at: int, limit: int) -> int | None:
         """Start of the first line from `at` on; None if it is not within `limit` bytes."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from prefect_parallel.data.locations.folder_entries import sorted_entries
-from prefect_parallel.data.locations.location import Location
+from prefect_parallel.data.locations.location import MLTABLE, Location
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.errors import InvalidInput
 
@@ -40,6 +40,19 @@ def find_files(folder: Location, parts: Sequence[str] = EVERY_FILE) -> Iterator[
         yield from _remote(folder, matchers)
     else:
         yield from _walk(folder.path, matchers, frozenset([0]), ())
+
+
+def visible_files(folder: Location, hidden: tuple[str, ...] = (".",)) -> Iterator[File]:
+    """Finds all files of a folder, except its MLTable file and hidden ones.
+
+    Args:
+        folder: The folder.
+        hidden: How the names of hidden files and folders start.
+    """
+    for file in find_files(folder):
+        inside = file.path[len(folder.path) :].lstrip("/")
+        if inside != MLTABLE and not any(part.startswith(hidden) for part in inside.split("/")):
+            yield file
 
 
 def compile_pattern(parts: Sequence[str]) -> Matchers:

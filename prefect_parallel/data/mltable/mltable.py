@@ -11,9 +11,11 @@ from prefect_parallel.data.locations.listing import (
     compile_pattern,
     find_files,
     has_wildcards,
+    visible_files,
 )
 from prefect_parallel.data.locations.location import MLTABLE, Location
 from prefect_parallel.data.mini_batch import File
+from prefect_parallel.data.mltable.input_formats import INPUT_FORMATS
 from prefect_parallel.data.mltable.transformation_schemas import (
     READ_TRANSFORMATIONS,
     TRANSFORMATIONS,
@@ -104,6 +106,21 @@ class MLTable:
             raise InvalidMLTable(diagnostics.problems)
         return cls(location, tuple(read["paths"]), transformations)
 
+    @classmethod
+    def of_format(cls, location: Location, name: str) -> MLTable:
+        """The table of a file or folder without an MLTable file.
+
+        Args:
+            location: The file, or the folder, of which names that start with `.` or `_` are left
+                out.
+            name: One of `INPUT_FORMATS`, but not `ITEMS`.
+        """
+        read = INPUT_FORMATS[name]
+        assert read is not None
+        kind = "file" if not location.is_folder() else "folder" if name == "delta" else "visible"
+        transformation = Transformation(read[0], dict(read[1]), 0)
+        return cls(location, (PathEntry(kind, location.path, 0),), (transformation,))
+
     @property
     def path(self) -> str:
         return self.location.path
@@ -156,6 +173,8 @@ class MLTable:
         if not location.is_folder():
             what = "is a file" if location.exists() else "does not exist"
             raise self._wrong(entry, f"{what}, not a folder")
+        if entry.kind == "visible":
+            return visible_files(location, (".", "_"))
         return find_files(location, EVERY_FILE)
 
     def _matches(self, entry: PathEntry) -> Iterator[File]:

@@ -7,18 +7,20 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from prefect_parallel.data.locations.datastores import NO_DATASTORES, Datastores
-from prefect_parallel.data.locations.listing import find_files
-from prefect_parallel.data.locations.location import MLTABLE, Location
+from prefect_parallel.data.locations.listing import visible_files
+from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
+from prefect_parallel.data.mltable.input_formats import ITEMS, format_of
 from prefect_parallel.data.mltable.mltable import MLTable
-from prefect_parallel.data.planning.split import ByKeys, BySize
+from prefect_parallel.data.planning.split import ByKeys, BySize, Kind
 from prefect_parallel.errors import EmptyInput, InvalidInput, UnreadableMiniBatch
 
 # More bytes than any file has: each file is one piece.
 _WHOLE = 2**62
+_FILTERED = "rows are counted before `filter`, so mini-batches may have fewer"
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,14 @@ class Plan:
     """An input, split into mini-batches.
 
     Attributes:
-        kind: What `run` gets: rows of a `table` as a DataFrame, or paths of `files`.
+        kind: What `run` gets: rows of a `table` as a DataFrame, paths of `files`, or `items`.
         reader: JSON object for `open_reader`, which reads any of the mini-batches.
         mini_batches: The descriptors. They are made while they are iterated, which works once.
         notes: Remarks for the user, one sentence each.
         temporary: A folder that mini-batches are read from; it is deleted with the plan.
     """
 
-    kind: Literal["table", "files"]
+    kind: Kind
     reader: dict[str, Any]
     mini_batches: Iterator[MiniBatch]
     notes: tuple[str, ...] = ()
@@ -46,6 +48,7 @@ def plan(
     type: str,  # noqa: A002
     mode: str | None,
     split: BySize | ByKeys,
+    input_format: str | None = None,
     work_folder: str | None = None,
     datastores: Datastores = NO_DATASTORES,
 ) -> Plan:
@@ -57,6 +60,8 @@ def plan(
         mode: As the pipeline has it: `direct` leaves URLs of a list of files as they are, all
             others want local paths. Tables are read where they lie.
         split: How to split it.
+        input_format: The format of the files of a `uri_file` or `uri_folder` that is a table, or
+            has items; one of `INPUT_FORMATS`. None: a list of files.
         work_folder: Where a table goes that is split by keys which its files' paths do not give:
             sorted by key, for all who read mini-batches. None: a temporary folder that lasts as
             long as the plan.
@@ -68,7 +73,14 @@ def plan(
         InvalidMLTable: The MLTable file has errors.
     """
     place = Location.parse(location, datastores=datastores)
-    made = make_plan(place, type=type, mode=mode, split=split, work_folder=work_folder)
+    made = make_plan(
+        place,
+        type=type,
+        mode=mode,
+        split=split,
+        input_format=input_format,
+        work_folder=work_folder,
+    )
     first = next(made.mini_batches, None)
     if first is None:
         raise EmptyInput(f"{location}: the input is empty")
@@ -81,49 +93,67 @@ def make_plan(
     type: str,  # noqa: A002
     mode: str | None,
     split: BySize | ByKeys,
+    input_format: str | None = None,
     work_folder: str | None = None,
 ) -> Plan:
     """Like `plan`, but an empty input is a plan without mini-batches."""
-    made = _plan_input(place, type, mode, split, work_folder)
-    note = split.note(made.kind, type) if isinstance(split, BySize) else None
-    return replace(made, notes=(*made.notes, note)) if note else made
-
-
-def _plan_input(
-    place: Location,
-    type: str,  # noqa: A002
-    mode: str | None,
-    split: BySize | ByKeys,
-    work_folder: str | None,
-) -> Plan:
-    fetch = mode != "direct"
     if type == "mltable":
         table = MLTable.load(place)
         if table.read_transformation:
-            return _plan_table(table, split, work_folder)
-        return _plan_listed(table, split, fetch)
+            made = _plan_table(table, split, work_folder)
+        else:
+            made = _plan_listed(table, split, fetch=mode != "direct")
+    elif input_format is None:
+        made = _plan_uri(place, type, split, fetch=mode != "direct")
+    elif input_format == ITEMS:
+        made = _plan_items(place, type, split)
+    else:
+        _check_type(place, type)
+        made = _plan_table(MLTable.of_format(place, input_format), split, work_folder)
+    note = split.note(made.kind) if isinstance(split, BySize) else None
+    return replace(made, notes=(*made.notes, note)) if note else made
+
+
+def _check_type(place: Location, type: str) -> None:  # noqa: A002
     is_folder = place.is_folder()
     if not is_folder and not place.exists():
         raise InvalidInput(f"{place.path}: no such file or folder")
     if is_folder != (type == "uri_folder"):
         is_, other = ("folder", "uri_folder") if is_folder else ("file", "uri_file")
         raise InvalidInput(f"{place.path}: is a {is_}", hint=f"its type is {other}")
+
+
+def _plan_uri(place: Location, type: str, split: BySize | ByKeys, *, fetch: bool) -> Plan:  # noqa: A002
+    """Plans a file, or the files of a folder."""
+    _check_type(place, type)
     if isinstance(split, ByKeys):
         raise InvalidInput(
             f"{place.path}: partition_keys need columns, and a {type} gives none",
             hint="an MLTable's extract_columns_from_partition_format takes them from paths",
         )
-    if type == "uri_file":
-        return _plan_files(iter([place.file()]), split.files, fetch)
-    return _plan_files(_visible(place), split.files, fetch)
+    if type == "uri_folder":
+        return _plan_files(visible_files(place), split.files, fetch)
+    if split.unit:
+        counts = "rows" if split.rows else "bytes"
+        wanted = format_of(place.name) or "csv"
+        raise InvalidInput(
+            f"{place.path}: mini_batch_size is a number of {counts}, but the uri_file is"
+            " one mini-batch: the path of the file",
+            hint="to split the rows of a table, give the input `mode: direct` and the step"
+            f" `properties: {{input_format: {wanted}}}`; else leave mini_batch_size out",
+        )
+    return _plan_files(iter([place.file()]), split.files, fetch)
 
 
-def _visible(folder: Location) -> Iterator[File]:
-    """The files of a folder, except hidden ones and its MLTable file."""
-    for file in find_files(folder):
-        inside = file.path[len(folder.path) :].lstrip("/")
-        if inside != MLTABLE and not any(part.startswith(".") for part in inside.split("/")):
-            yield file
+def _plan_items(place: Location, type: str, split: BySize | ByKeys) -> Plan:  # noqa: A002
+    _check_type(place, type)
+    if isinstance(split, ByKeys):
+        raise InvalidInput(f"{place.path}: partition_keys need columns, and items have none")
+
+    from prefect_parallel.data.planning.item_plan import item_batches
+
+    files = visible_files(place) if type == "uri_folder" else iter([place.file()])
+    return Plan("items", {"kind": "items"}, item_batches(files, split, place.datastores))
 
 
 def _plan_files(files: Iterator[File], count: int, fetch: bool) -> Plan:
@@ -166,7 +196,8 @@ def _plan_table(table: MLTable, split: BySize | ByKeys, work_folder: str | None)
 
     made = TablePlan.of(table)
     if isinstance(split, BySize):
-        return Plan("table", made.recipe.to_json(), made.mini_batches(split.bytes))
+        notes = (_FILTERED,) if split.rows and made.filters else ()
+        return Plan("table", made.recipe.to_json(), made.mini_batches(split), notes)
 
     from prefect_parallel.data.planning.by_key import check_keys, group_pieces, key_of_path
 

@@ -13,6 +13,7 @@ from prefect_parallel.data.locations.datastores import Datastores
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.mltable.mltable import MLTable
 from prefect_parallel.data.planning.file_list import FileList
+from prefect_parallel.data.planning.split import BySize
 from prefect_parallel.data.planning.spooled_files import SpooledFiles
 from prefect_parallel.data.reading.table_reader import TableReader
 from prefect_parallel.data.reading.table_recipe import TableRecipe
@@ -76,29 +77,20 @@ class TablePlan:
             InvalidInput: A transformation counts rows, and a piece cannot be read.
         """
         table = TableReader(self.recipe, self.datastores)
-        pieces = table.format.pieces(self.files, amount)
-        if not table.transforms.counting:
-            yield from pieces
-            return
-        row_offsets = [0] * len(table.transforms.counting)
-        for piece in pieces:
-            if table.transforms.drops_all_from(row_offsets):
-                return
-            placed = replace(piece, row_offsets=tuple(row_offsets))
-            if table.transforms.keeps_all_from(row_offsets):
-                yield placed
-                continue
-            try:
-                left, row_counts = _count(table, placed)
-            except UnreadableMiniBatch as error:
-                raise InvalidInput(
-                    f"skip, take and take_random_sample need all rows to be counted: {error}"
-                ) from error
-            row_offsets = [
-                before + more for before, more in zip(row_offsets, row_counts, strict=True)
-            ]
-            if left:
-                yield placed
+        found = table.format.pieces(self.files, amount)
+        return _RowOffsets(table).place((piece, None) for piece in found)
+
+    def row_pieces(self, rows: int) -> Iterator[Piece]:
+        """Yields pieces of exactly `rows` rows, the last one of each file of fewer.
+
+        Rows are counted after `skip`, `take` and `take_random_sample`, and before `filter`.
+
+        Raises:
+            InvalidInput: A transformation counts rows, and a piece cannot be read.
+        """
+        table = TableReader(self.recipe, self.datastores)
+        offsets = _RowOffsets(table)
+        return offsets.place(table.format.row_pieces(self.files, lambda: offsets.rows_for(rows)))
 
     def path_columns(self) -> PathColumns:
         """The columns that the paths of files determine."""
@@ -112,17 +104,67 @@ class TablePlan:
         assert self.recipe.schema is not None
         return list(self.recipe.schema.types)
 
-    def mini_batches(self, amount: int) -> Iterator[MiniBatch]:
-        for index, piece in enumerate(self.pieces(amount)):
+    def mini_batches(self, split: BySize) -> Iterator[MiniBatch]:
+        pieces = self.row_pieces(split.rows) if split.rows else self.pieces(split.bytes)
+        for index, piece in enumerate(pieces):
             yield MiniBatch(index, (piece,), self.unit)
 
+    @property
+    def filters(self) -> bool:
+        """Whether a transformation drops rows by their values."""
+        return any(name == "filter" for name, _ in self.recipe.row_transformations)
 
-def _count(table: TableReader, piece: Piece) -> tuple[int, list[int]]:
-    """The rows of a piece after all transformations, and before each one that counts."""
-    if table.transforms.countable:
-        return table.transforms.count(table.count(piece), piece.row_offsets)
-    batch, row_counts = table.transformed(piece)
-    return batch.rows, row_counts
+
+class _RowOffsets:
+    """Counts the rows before each piece of a table."""
+
+    def __init__(self, table: TableReader) -> None:
+        self._table = table
+        self._offsets = [0] * len(table.transforms.counting)
+
+    def rows_for(self, kept: int) -> int:
+        """How many of the next rows to read for `kept` rows after transformations that count."""
+        return self._table.transforms.rows_for(kept, self._offsets)
+
+    def place(self, pieces: Iterable[tuple[Piece, int | None]]) -> Iterator[Piece]:
+        """Yields the pieces that have rows left, with their row offsets.
+
+        Args:
+            pieces: The pieces, with their number of rows if it is known.
+
+        Raises:
+            InvalidInput: The rows of a piece cannot be counted.
+        """
+        transforms = self._table.transforms
+        if not transforms.counting:
+            yield from (piece for piece, _ in pieces)
+            return
+        for piece, rows in pieces:
+            if transforms.drops_all_from(self._offsets):
+                return
+            placed = replace(piece, row_offsets=tuple(self._offsets))
+            if transforms.keeps_all_from(self._offsets):
+                yield placed
+                continue
+            try:
+                left, row_counts = self._count(placed, rows)
+            except UnreadableMiniBatch as error:
+                raise InvalidInput(
+                    f"skip, take and take_random_sample need all rows to be counted: {error}"
+                ) from error
+            counted = zip(self._offsets, row_counts, strict=True)
+            self._offsets = [before + more for before, more in counted]
+            if left:
+                yield placed
+
+    def _count(self, piece: Piece, rows: int | None) -> tuple[int, list[int]]:
+        """The rows of a piece after all transformations, and before each one that counts."""
+        table = self._table
+        if table.transforms.countable:
+            rows = table.count(piece) if rows is None else rows
+            return table.transforms.count(rows, piece.row_offsets)
+        batch, row_counts = table.transformed(piece)
+        return batch.rows, row_counts
 
 
 def _work_by_row(table: MLTable) -> bool:

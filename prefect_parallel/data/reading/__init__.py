@@ -1,4 +1,4 @@
 """From a mini-batch to what `run` gets, in the process that needs it.
 
-table_recipe <- table_reader <- reader
+table_recipe <- table_reader, item_reader <- reader
 """

@@ -27,8 +27,8 @@ class Reader(Protocol):
     uneven_rows: int
     first_uneven_row: str
 
-    def read(self, mini_batch: MiniBatch) -> pd.DataFrame | list[str]:
-        """Loads a mini-batch: a DataFrame, or a list of paths.
+    def read(self, mini_batch: MiniBatch) -> pd.DataFrame | list[Any]:
+        """Loads a mini-batch: a DataFrame, a list of paths, or a list of items.
 
         Raises:
             UnreadableMiniBatch: It cannot be loaded.
@@ -50,6 +50,10 @@ def open_reader(
     """
     if reader["kind"] == "files":
         return FileReader(datastores, file_cache if reader["fetch"] else None)
+    if reader["kind"] == "items":
+        from prefect_parallel.data.reading.item_reader import ItemReader
+
+        return ItemReader(datastores)
     from prefect_parallel.data.reading.table_reader import TableReader
     from prefect_parallel.data.reading.table_recipe import TableRecipe
 

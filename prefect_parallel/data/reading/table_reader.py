@@ -100,7 +100,10 @@ class TableReader:
         import pandas as pd
 
         arrays = {n: c for n, c in batch.columns.items() if isinstance(c, pa.Array)}
-        frame: pd.DataFrame = pa.table(arrays).to_pandas()
+        table = pa.table(arrays)
+        if self.format.pandas_metadata:
+            table = table.replace_schema_metadata({"pandas": self.format.pandas_metadata})
+        frame: pd.DataFrame = table.to_pandas()
         if not arrays:
             frame = pd.DataFrame(index=pd.RangeIndex(batch.rows))
         for position, (name, column) in enumerate(batch.columns.items()):
@@ -108,9 +111,11 @@ class TableReader:
                 values = pd.Series(column, dtype=object, index=frame.index)
                 frame.insert(position, name, values)
         for name in self._schema.nullable if self._schema else ():
-            if name in frame and frame[name].dtype.kind in "iu":
+            if name not in frame or pd.api.types.is_extension_array_dtype(frame[name].dtype):
+                continue
+            if frame[name].dtype.kind in "iu":
                 frame[name] = frame[name].astype("float64")
-            elif name in frame and frame[name].dtype.kind == "b":
+            elif frame[name].dtype.kind == "b":
                 frame[name] = frame[name].astype(object)
         return frame
 

@@ -10,6 +10,10 @@ import pyarrow as pa
 
 from prefect_parallel.data.columns.row_batch import RowBatch
 
+_ROWS_AT_A_TIME = 64 * 1024
+# Of which fewer than the wanted rows are drawn with a very small probability.
+_MOST_ROWS = 256 * _ROWS_AT_A_TIME
+
 
 class CountingTransform(ABC):
     """A transformation by position; positions start at 0."""
@@ -21,6 +25,13 @@ class CountingTransform(ABC):
     @abstractmethod
     def count_kept(self, first: int, rows: int) -> int:
         """Number of rows kept of `rows` rows that start at position `first`."""
+
+    def rows_for(self, first: int, kept: int) -> int:
+        """Number of rows, at least 1, of which `kept` are kept if they start at position `first`.
+
+        Rows that are dropped before the first one that is kept are counted alone.
+        """
+        return kept
 
     def drops_all_from(self, first: int) -> bool:
         """Whether all rows from position `first` on are dropped."""
@@ -42,6 +53,9 @@ class Skip(CountingTransform):
 
     def count_kept(self, first: int, rows: int) -> int:
         return rows - min(max(self.count - first, 0), rows)
+
+    def rows_for(self, first: int, kept: int) -> int:
+        return self.count - first if first < self.count else kept
 
     def keeps_all_from(self, first: int) -> bool:
         return first >= self.count
@@ -75,6 +89,16 @@ class RandomSample(CountingTransform):
 
     def count_kept(self, first: int, rows: int) -> int:
         return int(self._drawn(first, rows).sum())
+
+    def rows_for(self, first: int, kept: int) -> int:
+        rows = 0
+        while rows < _MOST_ROWS:
+            drawn = np.flatnonzero(self._drawn(first + rows, _ROWS_AT_A_TIME))
+            if len(drawn) >= kept:
+                return rows + int(drawn[kept - 1]) + 1
+            kept -= len(drawn)
+            rows += _ROWS_AT_A_TIME
+        return rows
 
     def _drawn(self, first: int, rows: int) -> np.ndarray:
         # random() consumes one 64-bit output of the generator.

@@ -187,6 +187,15 @@ class Transforms:
             rows = transform.count_kept(first, rows)
         return rows, row_counts
 
+    def rows_for(self, kept: int, row_offsets: Sequence[int]) -> int:
+        """Number of rows of which `kept` remain, before any filter; see `CountingTransform`."""
+        if self.countable:
+            for transform, first in zip(
+                reversed(self.counting), reversed(row_offsets), strict=True
+            ):
+                kept = transform.rows_for(first, kept)
+        return kept
+
     def drops_all_from(self, row_offsets: Sequence[int]) -> bool:
         """Whether all further rows are dropped."""
         return any(

@@ -32,6 +32,7 @@ def split_input(
         type=source.type,
         mode=source.mode,
         split=ByKeys(step.partition_keys) if step.partition_keys else BySize(step.mini_batch_size),
+        input_format=step.input_format,
         work_folder=work_folder,
         datastores=datastores,
     )

@@ -38,7 +38,7 @@ class StepPlan:
     """A step that is ready to run.
 
     Attributes:
-        unit: What an item is: `files` or `rows`.
+        unit: What an item is: `files`, `rows` or `items`.
         config: What a node must know.
         notes: Remarks of the planner, one sentence each.
         work: The mini-batches without a valid part.
@@ -102,7 +102,7 @@ def _write_plan(planned: Plan, config: EntryConfig, run: Run, directory: StepDir
             if reason is not None:
                 work.add(mini_batch)
                 reasons[reason] += 1
-    unit = "files" if planned.kind == "files" else "rows"
+    unit = "rows" if planned.kind == "table" else planned.kind
     return StepPlan(unit, config, planned.notes, work, reasons, directory.plan, is_to_do)
 
 

@@ -163,12 +163,15 @@ class TrueOrFalseValidator(Validator):
 
 @dataclass(frozen=True)
 class SizeValidator(Validator):
-    """A mini-batch size, in files or bytes: digits, with kb, mb or gb. It must be quoted."""
+    """A mini-batch size in files, bytes (kb, mb, gb) or rows. It must be quoted."""
 
     bindable: bool = True
-    allowed = 'a string of digits, e.g. "10" files, or of digits and kb, mb or gb, e.g. "10kb"'
+    allowed = 'a string, e.g. "10" files, "10kb" (also mb, gb) or "1000 rows"'
     json: ClassVar[Schema] = {
-        "anyOf": [{"type": "string", "pattern": r"^\d+([kKmMgG][bB])?$"}, _EXPRESSION_SCHEMA]
+        "anyOf": [
+            {"type": "string", "pattern": r"^\d+([kKmMgG][bB]| +[rR][oO][wW][sS]?)?$"},
+            _EXPRESSION_SCHEMA,
+        ]
     }
 
     def check(self, value: Any) -> int | str:

@@ -16,7 +16,7 @@ from prefect_parallel.job.models.step_parts import (
     EnvironmentValue,
     Task,
 )
-from prefect_parallel.job.models.steps import CommandType, ParallelKeys, ParallelType
+from prefect_parallel.job.models.steps import PROPERTIES, CommandType, ParallelKeys, ParallelType
 from prefect_parallel.job.settings.parallel_settings import keys_at_top
 
 _KIND = "The kind of step that it describes."
@@ -52,6 +52,7 @@ class ParallelComponentModel(ComponentModel, ParallelKeys, declared=keys_at_top)
     """A parallel component."""
 
     type: ParallelType = key(_KIND)
+    properties: dict[str, Anything] | None = PROPERTIES
     task: Task = key("What runs over each mini-batch.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
+from prefect_parallel.data.mltable.input_formats import INPUT_FORMATS
 from prefect_parallel.document import KeyPath, Section
 from prefect_parallel.job.format.model import Model, ignored, key, optional
 from prefect_parallel.job.format.types import (
@@ -46,6 +47,14 @@ _VARIABLES = (
     " replaced by a value that Prefect keeps."
 )
 _VARIABLES_EXAMPLES = [{"TOKEN": "{{ prefect.blocks.secret.my-token }}"}]
+
+
+PROPERTIES: Any = optional(
+    "For people, except `input_format`: the format of the files of a major input that is a"
+    f" `uri_file` or `uri_folder` with `mode: direct`; {', '.join(INPUT_FORMATS)}. Its mini-batches"
+    " are then rows, or with `items` lists of the values in JSON lines.",
+    examples=[{"input_format": "csv"}],
+)
 
 
 class ParallelKeys(Model, declared=lambda: keys_of(None)):
@@ -97,6 +106,7 @@ class Step(Model):
 class ParallelStepModel(Step, ParallelKeys):
     """An inline parallel step."""
 
+    properties: dict[str, TextOrNull] | None = PROPERTIES
     type: ParallelType = key(_KIND, default="parallel")
     environment_variables: dict[str, Text] = key(
         _VARIABLES, factory=dict, examples=_VARIABLES_EXAMPLES
@@ -107,6 +117,7 @@ class ParallelStepModel(Step, ParallelKeys):
 class ParallelComponentStepModel(Step, ParallelKeys, declared=keys_at_top):
     """A parallel step by a component; its own keys win."""
 
+    properties: dict[str, TextOrNull] | None = PROPERTIES
     type: ParallelType = key(_KIND, default="parallel")
     component: Text = key(_COMPONENT, examples=["./score.yml"])
     comment: Text | None = ignored()

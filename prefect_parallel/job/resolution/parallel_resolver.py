@@ -6,7 +6,8 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from prefect_parallel.errors import did_you_mean
+from prefect_parallel.data.mltable.input_formats import INPUT_FORMATS
+from prefect_parallel.errors import advice_for, did_you_mean
 from prefect_parallel.job.files.locations import kind_of
 from prefect_parallel.job.resolution.effective_settings import Effective, effective_settings
 from prefect_parallel.job.resolution.resolved import (
@@ -43,12 +44,18 @@ class ParallelResolver(StepResolver):
         template = task.below("program_arguments")
         settings = effective_settings(self.keys, self._predefined(template))
         input_name = self._input_name()
+        input_format = self._input_format(input_name)
         append_row_to = task.below("append_row_to")
         append = self._append_row_to(append_row_to)
         values = self._values(settings)
         if folder is None or script.value is None or input_name is None:
             return None
-        shown = {"code": code, "entry_script": script, "append_row_to": append_row_to}
+        shown = {
+            "code": code,
+            "entry_script": script,
+            "append_row_to": append_row_to,
+            "input_format": input_format,
+        }
         return ParallelStep(
             **common,
             **values,
@@ -57,6 +64,7 @@ class ParallelResolver(StepResolver):
             entry_script=script.value,
             program_arguments=template.value or "",
             append_row_to=append,
+            input_format=input_format.value,
             origins={name: each.origin for name, each in (settings | shown).items()},
         )
 
@@ -107,6 +115,26 @@ class ParallelResolver(StepResolver):
             f"data of type {', '.join(MAJOR_INPUT_TYPES)}",
         )
         return None
+
+    def _input_format(self, input_name: str | None) -> Effective:
+        """The format of the major input, checked."""
+        properties = self.keys.effective("properties")
+        value = (properties.value or {}).get("input_format")
+        origin = properties.origin if value is not None else "default"
+        at = Effective(value, origin, properties.document, (*properties.path, "input_format"))
+        if value is None or input_name is None:
+            return at
+        source = self.inputs[input_name]
+        assert isinstance(source, (Data, OutputOf)), "checked by _input_name"
+        if value not in INPUT_FORMATS:
+            self.add(at, f"found {value!r}", **advice_for(value, INPUT_FORMATS))
+        elif source.type == "mltable":
+            hint = "leave it out, since the MLTable file says how to read the files"
+            self.add(at, f"the input {input_name} is an mltable", "uri_file, uri_folder", hint)
+        elif source.mode != "direct":
+            message = f"the mode of the input {input_name} is {source.mode}"
+            self.add(at, message, "direct", "files of a table are read where they are")
+        return at
 
     def _append_row_to(self, at: Effective) -> AppendRowTo | None:
         text = at.value

@@ -132,6 +132,8 @@ class ParallelStep(ParallelSettings, ResolvedStep):
         code: Absolute local folder, or the one file that is the code.
         entry_script: Its path below that folder.
         program_arguments: As written.
+        input_format: The format of the files of an input that is a table or has items, without an
+            MLTable file; one of `INPUT_FORMATS`.
         append_row_to: Where the results of `run` are joined; None if only counts are kept.
         origins: Where each setting comes from: `YAML`, `component`, `program argument`, `override`
             or `default`.
@@ -142,6 +144,7 @@ class ParallelStep(ParallelSettings, ResolvedStep):
     entry_script: str
     program_arguments: str
     append_row_to: AppendRowTo | None
+    input_format: str | None = None
     origins: dict[str, str]
 
     @property

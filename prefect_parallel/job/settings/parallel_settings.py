@@ -94,10 +94,10 @@ class ParallelSettings:
 
     mini_batch_size: int | None = setting(
         "The size of a mini-batch: a number of files, 10 by default; of a table, an"
-        " approximate number of bytes, 1 MB by default.",
+        " approximate number of bytes, 1 MB by default, or an exact number of rows.",
         key=SizeValidator(),
         inherit=Inherit.IF_EMPTY,
-        examples=("100", "10kb"),
+        examples=("100", "10kb", "1000 rows"),
     )
     partition_keys: tuple[str, ...] = setting(
         "Names of columns: rows with the same values in them form one mini-batch. They win over"

@@ -1,0 +1,318 @@
+"""Data as people have it, described as the major input of a parallel step."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect_parallel.data.locations.datastores import NO_DATASTORES, Datastores
+from prefect_parallel.data.locations.listing import find_files, has_wildcards, visible_files
+from prefect_parallel.data.locations.location import Location
+from prefect_parallel.data.mini_batch import File
+from prefect_parallel.data.mltable.input_formats import (
+    INPUT_FORMATS,
+    ITEMS,
+    SUFFIXES,
+    format_of,
+    is_compressed_table,
+)
+from prefect_parallel.data.mltable.mltable import MLTable
+from prefect_parallel.data.planning.split import Kind
+from prefect_parallel.data.spool import spool_frame, spool_items, spool_mltable
+from prefect_parallel.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class InputDescription:
+    """A major input of a parallel step.
+
+    Attributes:
+        kind: What `run` gets: a DataFrame of a `table`, a list of paths of `files`, or a list of
+            `items`.
+        type: The type of the input: `uri_file`, `uri_folder` or `mltable`.
+        mode: The mode of the input.
+        path: Absolute local path, URL or `azureml:` name.
+        input_format: The step's `input_format`; None for an MLTable or a list of files.
+    """
+
+    kind: Kind
+    type: str
+    mode: str
+    path: str
+    input_format: str | None = None
+
+    def mini_batch_size(self, count: int) -> str:
+        """The `mini_batch_size` for a number of rows, files or items."""
+        return f"{count} rows" if self.kind == "table" else str(count)
+
+
+def describe_data(
+    data: str | os.PathLike[str] | pd.DataFrame | pa.Table | Iterable[Any],
+    spool: Path,
+    *,
+    kind: Kind | None = None,
+    datastores: Datastores = NO_DATASTORES,
+) -> InputDescription:
+    """Describes data as the major input of a parallel step.
+
+    | data | what `run` gets |
+    | --- | --- |
+    | a folder with an MLTable file | what that file says |
+    | a `.csv`, `.tsv`, `.parquet`, `.jsonl` or `.ndjson` file | rows |
+    | a folder of such files, all of one format; a Delta table | rows |
+    | another file or folder | paths |
+    | a glob, or a list of paths and globs: of such files, all of one format | rows |
+    | a glob, or a list of paths and globs: of other files | paths |
+    | a DataFrame, a `pyarrow.Table` | its rows |
+    | another iterable of `None`, booleans, numbers, strings, lists and dicts | these items |
+
+    A path is a string or `os.PathLike`, local or a URL. Names that start with `.`, and in a folder
+    that is a table also those that start with `_`, are left out. A list of strings is a list of
+    paths if each of them is an existing path, a glob that matches, or ends like a table file;
+    otherwise a list of items. `iter([...])` is always items.
+
+    A DataFrame is written to the spool folder as Parquet, without its index (`reset_index()` makes
+    columns of it); `run` gets the same dtypes. Items are written as they come, as JSON lines.
+    What is written there already, by an earlier attempt of the same run, is kept if it is equal.
+
+    Args:
+        data: The data.
+        spool: A folder for what is only in memory, and for lists of files. All processes that read
+            mini-batches must see it. It is made if it is needed.
+        kind: What `run` should get; None: as above. With `files`, tables are lists of paths, too.
+        datastores: Definitions of `azureml:` names.
+
+    Raises:
+        InvalidInput: The data does not exist, has several formats, is compressed, cannot be what
+            `kind` says, or has items that are not JSON or columns with the same name.
+        EmptyInput: An iterable has no items.
+
+    Example:
+        ```python
+        data = describe_data("sales/*.parquet", run.step("score").spool)
+        split = BySize.parse(data.mini_batch_size(1000))
+        plan(data.path, type=data.type, mode=data.mode, split=split)
+        ```
+    """
+    described = _describe(data, spool, kind, datastores)
+    if kind not in (None, described.kind):
+        raise InvalidInput(
+            f"{_shown(data)}: the input is {_NOUNS[described.kind]}, not {_NOUNS[kind or 'files']}",
+            hint=_HINTS.get(kind or "files"),
+        )
+    return described
+
+
+_NOUNS: Mapping[Kind, str] = {
+    "table": "a table",
+    "files": "a list of files",
+    "items": "a list of items",
+}
+_HINTS: Mapping[Kind, str] = {
+    "table": f"the names of the files of a table end with {', '.join(SUFFIXES)}",
+    "items": "a JSON lines file of items is described by an iterable of them",
+}
+
+
+def _describe(
+    data: Any, spool: Path, kind: Kind | None, datastores: Datastores
+) -> InputDescription:
+    if _is_instance(data, "pandas", "DataFrame") or _is_instance(data, "pyarrow", "Table"):
+        path, input_format = spool_frame(data, spool)
+        return InputDescription("table", "uri_file", "direct", str(path), input_format)
+    if isinstance(data, (str, os.PathLike)):
+        if _is_glob(text := os.fspath(data)):
+            return _of_list([text], spool, kind, datastores)
+        return _of_path(text, kind, datastores)
+    if isinstance(data, (bytes, Mapping)) or not isinstance(data, Iterable):
+        raise InvalidInput(
+            f"found {_shown(data)}",
+            allowed="a path, a glob, a list of them, a DataFrame, a pyarrow.Table, or an iterable"
+            " of JSON values",
+            hint="write a list with the one item" if isinstance(data, Mapping) else None,
+        )
+    if kind != "items":
+        paths, data = _paths(data, must_be=kind is not None)
+        if paths:
+            return _of_list(paths, spool, kind, datastores)
+    path = spool_items(data, spool)
+    return InputDescription("items", "uri_file", "direct", str(path), ITEMS)
+
+
+def _shown(data: Any) -> str:
+    return repr(data) if isinstance(data, (str, os.PathLike)) else type(data).__name__
+
+
+def _is_instance(data: Any, module: str, name: str) -> bool:
+    """Whether it is an instance of a class of a module, without importing it."""
+    return any(
+        each.__name__ == name and each.__module__.partition(".")[0] == module
+        for each in type(data).__mro__
+    )
+
+
+def _is_glob(text: str) -> bool:
+    # A question mark in a web address begins its query.
+    is_web = text.startswith(("http://", "https://"))
+    return has_wildcards(text) and not is_web and not os.path.lexists(text)
+
+
+def _paths(data: Iterable[Any], *, must_be: bool) -> tuple[list[str], Iterable[Any]]:
+    """The elements if they are paths, else none, and the iterable without anything taken from it.
+
+    Raises:
+        InvalidInput: Only some elements are paths, or they must be and are not.
+    """
+    if not isinstance(data, Sequence):
+        # E.g. the result of `Path.glob`.
+        iterator = iter(data)
+        head = list(itertools.islice(iterator, 1))
+        data = itertools.chain(head, iterator)
+        if not head or not isinstance(head[0], os.PathLike):
+            return [], data
+        data = list(data)
+    found = [_is_path(each) for each in data]
+    if all(found):
+        return [os.fspath(each) for each in data], data
+    if any(found) or must_be:
+        at = found.index(False)
+        raise InvalidInput(
+            f"element {at} of the list, {_shown(data[at])}, is not the path of an existing file or"
+            " a glob that matches one",
+            hint=None if must_be else "others are paths: iter([...]) makes all elements items",
+        )
+    return [], data
+
+
+def _is_path(element: Any) -> bool:
+    if isinstance(element, os.PathLike):
+        return True
+    if not isinstance(element, str):
+        return False
+    if format_of(element) is not None or os.path.exists(element):  # noqa: PTH110
+        return True
+    return _is_glob(element) and "://" not in element and bool(glob.glob(element, recursive=True))  # noqa: PTH207
+
+
+def _of_path(text: str, kind: Kind | None, datastores: Datastores) -> InputDescription:
+    """A file or folder."""
+    place = Location.parse(text, datastores=datastores)
+    if not place.is_folder():
+        if not place.exists():
+            raise InvalidInput(f"{text}: no such file or folder")
+        of_file = None if kind == "files" else _common_format([place.path], text)
+        return _of_uri("uri_file", place, of_file)
+    if place.holds_mltable():
+        if MLTable.load(place).read_transformation is not None:
+            return InputDescription("table", "mltable", "direct", place.path)
+        return InputDescription("files", "mltable", "eval_mount", place.path)
+    if kind == "files":
+        return _of_uri("uri_folder", place, None)
+    if place.join("_delta_log").is_folder():
+        return _of_uri("uri_folder", place, "delta")
+    names = (file.path for file in visible_files(place, (".", "_")))
+    return _of_uri("uri_folder", place, _common_format(names, text))
+
+
+def _of_uri(type_: str, place: Location, input_format: str | None) -> InputDescription:
+    if input_format is None:
+        return InputDescription("files", type_, "ro_mount", place.path)
+    return InputDescription("table", type_, "direct", place.path, input_format)
+
+
+def _of_list(
+    texts: Sequence[str], spool: Path, kind: Kind | None, datastores: Datastores
+) -> InputDescription:
+    """A list of paths and globs: an MLTable file."""
+    entries: list[Mapping[str, str]] = []
+    names: list[str] = []
+    for text in texts:
+        place = Location.parse(text, datastores=datastores)
+        found = [file.path for file in _files(text, place)]
+        if not found:
+            raise InvalidInput(f"{text}: no file matches")
+        names.extend(found)
+        if place.is_remote and _is_glob(text):
+            # One request lists its files.
+            entries.append({"pattern": place.path})
+        else:
+            entries.extend(map(_file_entry, found))
+    shown = texts[0] if len(texts) == 1 else "the list of paths"
+    input_format = None if kind == "files" else _common_format(names, shown)
+    read = INPUT_FORMATS[input_format] if input_format else None
+    path = str(spool_mltable(entries, read, spool))
+    if read is None:
+        return InputDescription("files", "mltable", "eval_mount", path)
+    return InputDescription("table", "mltable", "direct", path)
+
+
+def _files(text: str, place: Location) -> Iterable[File]:
+    """The files of a path or glob.
+
+    Raises:
+        InvalidInput: Nothing is there, or a remote glob matches hidden files.
+    """
+    if not _is_glob(text):
+        if place.join("_delta_log").is_folder():
+            raise InvalidInput(f"{text}: a Delta table in a list", hint="give it alone")
+        if place.is_folder():
+            rows = list(visible_files(place, (".", "_")))
+            return rows if all(format_of(file.path) for file in rows) else visible_files(place)
+        if not place.exists():
+            raise InvalidInput(f"{text}: no such file or folder")
+        return [place.file()]
+    parts = place.path.split("/")
+    plain = next(at for at, part in enumerate(parts) if has_wildcards(part))
+    folder = Location("/".join(parts[:plain]) or "/", place.datastores)
+    try:
+        found = find_files(folder, parts[plain:]) if folder.is_folder() else iter(())
+        visible = [file for file in found if not _is_hidden(file.path, parts)]
+    except ValueError as error:
+        raise InvalidInput(f"{text}: {error}") from error
+    return visible
+
+
+def _is_hidden(path: str, pattern: Sequence[str]) -> bool:
+    """Whether a wildcard matched a name that starts with a dot."""
+    return any(part.startswith(".") and part not in pattern for part in path.split("/"))
+
+
+def _file_entry(path: str) -> Mapping[str, str]:
+    wild = any(mark in path for mark in "*?")
+    return {"pattern": glob.escape(path)} if wild else {"file": path}
+
+
+def _common_format(paths: Iterable[str], shown: str) -> str | None:
+    """The format that all files of a table have; None if some are not files of a table.
+
+    Raises:
+        InvalidInput: They have several formats, or are compressed.
+    """
+    formats: dict[str, str] = {}
+    for path in paths:
+        name = path.partition("?")[0] if path.startswith(("http://", "https://")) else path
+        found = "compressed" if is_compressed_table(name) else format_of(name)
+        if found is None:
+            return None
+        formats.setdefault(found, path)
+    if "compressed" in formats:
+        raise InvalidInput(
+            f"{formats['compressed']}: is compressed, so it cannot be read in parts",
+            hint="unpack it, or convert it to Parquet",
+        )
+    if len(formats) > 1:
+        examples = ", ".join(f"{path} ({name})" for name, path in formats.items())
+        raise InvalidInput(
+            f"{shown}: found files of several formats: {examples}",
+            hint="name the files of one format, e.g. by a glob",
+        )
+    return next(iter(formats), None)

@@ -1,0 +1,151 @@
+"""Files in a run directory for data that is only in memory."""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from prefect_parallel.errors import EmptyInput, InvalidInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+# Size of the row groups of a spooled table: a process decodes whole ones.
+_GROUP_BYTES = 4 * 1024 * 1024
+
+
+def spool_frame(data: pd.DataFrame | pa.Table, spool: Path) -> tuple[Path, str]:
+    """Writes a DataFrame, without its index, or an Arrow table.
+
+    Returns:
+        The file, and its input format.
+
+    Raises:
+        InvalidInput: Two columns have the same name, or a column cannot be written as Parquet.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    is_arrow = isinstance(data, pa.Table)
+    names = list(data.column_names if is_arrow else data.columns)
+    number = next((name for name in names if not isinstance(name, str)), None)
+    if number is not None:
+        raise InvalidInput(
+            f"the DataFrame has a column named {number!r}",
+            allowed="names that are strings",
+            hint="frame.columns = frame.columns.astype(str)",
+        )
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InvalidInput(
+            f"the {type(data).__name__} has two columns named {twice!r}",
+            hint="rename one of them",
+        )
+    try:
+        table = data if is_arrow else pa.Table.from_pandas(data, preserve_index=False)
+        rows = max(1, len(table) * _GROUP_BYTES // max(table.nbytes, 1))
+        with _spooled(spool, "rows.parquet") as (path, file):
+            pq.write_table(table, file, row_group_size=rows)
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise InvalidInput(
+            f"the {type(data).__name__} cannot be written as Parquet: {error}"
+        ) from error
+    return path, "parquet" if is_arrow else "pandas"
+
+
+def spool_items(items: Iterable[Any], spool: Path) -> Path:
+    """Writes items as JSON lines, as they come.
+
+    Raises:
+        EmptyInput: There are none.
+        InvalidInput: One is not JSON.
+    """
+    index = -1
+    with _spooled(spool, "items.jsonl") as (path, file):
+        for index, item in enumerate(items):
+            _check_json(item, index)
+            file.write(json.dumps(item).encode() + b"\n")
+        if index < 0:
+            raise EmptyInput("the iterable has no items")
+    return path
+
+
+def spool_mltable(
+    paths: Sequence[Mapping[str, str]], read: tuple[str, Mapping[str, Any]] | None, spool: Path
+) -> Path:
+    """Writes an MLTable file.
+
+    Args:
+        paths: Its entries of `paths`.
+        read: The transformation that reads them as a table, with its options.
+        spool: The folder.
+
+    Returns:
+        The folder.
+    """
+    document: dict[str, Any] = {"type": "mltable", "paths": paths}
+    if read is not None:
+        document["transformations"] = [{read[0]: read[1]}]
+    with _spooled(spool, "MLTable") as (path, file):
+        # JSON is YAML.
+        file.write(json.dumps(document, indent=1).encode() + b"\n")
+    return path.parent
+
+
+@contextmanager
+def _spooled(folder: Path, name: str) -> Iterator[tuple[Path, BinaryIO]]:
+    """A file to write to. An equal one is kept, so that a resumed run finds its data unchanged."""
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    making = folder / f"{name}.{os.getpid()}.tmp"
+    try:
+        with making.open("wb") as file:
+            yield path, file
+        if not (path.exists() and filecmp.cmp(path, making, shallow=False)):
+            making.replace(path)
+    finally:
+        making.unlink(missing_ok=True)
+        if is_new and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _check_json(value: Any, index: int) -> None:
+    """Checks that JSON keeps a value as it is.
+
+    Raises:
+        InvalidInput: It does not, or a part of it.
+    """
+    of_type = type(value)
+    if value is None or of_type in (bool, int, float, str):
+        return
+    if of_type is list:
+        for element in value:
+            _check_json(element, index)
+    elif of_type is dict:
+        for key, element in value.items():
+            if type(key) is not str:
+                raise _not_json(index, f"a dict with the key {key!r}", "make its keys strings")
+            _check_json(element, index)
+    else:
+        raise _not_json(index, f"a {of_type.__name__}", _HINTS.get(of_type.__module__))
+
+
+_HINTS: Mapping[str, str] = {
+    "numpy": "array.tolist() and value.item() return values of Python",
+    "pathlib": "paths must not be mixed with other items",
+}
+
+
+def _not_json(index: int, found: str, hint: str | None) -> InvalidInput:
+    return InvalidInput(
+        f"item {index} is, or contains, {found}",
+        allowed="None, bool, int, float, str, and lists and dicts of them",
+        hint=hint,
+    )

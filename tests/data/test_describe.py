@@ -1,0 +1,242 @@
+"""Data as people have it: paths, globs, frames and items."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import deltalake
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from prefect_parallel.data import (
+    BySize,
+    InputDescription,
+    describe_data,
+    open_reader,
+    plan,
+)
+from prefect_parallel.errors import EmptyInput, InvalidInput
+
+FRAME = pd.DataFrame({"n": range(5), "t": ["a", "b,", 'c"\nd', None, "é"]})
+
+
+@pytest.fixture
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that does not exist yet, beside the data in the working directory."""
+    data = tmp_path / "data"
+    data.mkdir()
+    monkeypatch.chdir(data)
+    return tmp_path / "run" / "spool"
+
+
+def batches(described: InputDescription, count: int | str | None = None) -> list[Any]:
+    """What `run` gets: for a number of rows, files or items, or for a size."""
+    size = described.mini_batch_size(count) if isinstance(count, int) else count
+    planned = plan(
+        described.path,
+        type=described.type,
+        mode=described.mode,
+        split=BySize.parse(size),
+        input_format=described.input_format,
+    )
+    assert planned.kind == described.kind
+    reader = open_reader(planned.reader)
+    return [reader.read(each) for each in planned.mini_batches]
+
+
+def _write(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        match Path(name).suffix.lower():
+            case ".csv":
+                FRAME.to_csv(name, index=False)
+            case ".tsv":
+                FRAME.to_csv(name, index=False, sep="\t")
+            case ".parquet":
+                FRAME.to_parquet(name)
+            case ".jsonl" | ".ndjson":
+                FRAME.to_json(name, orient="records", lines=True)
+            case _:
+                Path(name).write_text("{}")
+
+
+@pytest.mark.parametrize("kind", [".csv", ".CSV", ".tsv", ".parquet", ".jsonl", ".ndjson"])
+def test_files_with_the_name_of_a_table_are_tables(spool: Path, kind: str) -> None:
+    names = [f"in/a{kind}", f"in/b/c{kind}", f"in/b/what [1]{kind}"]
+    _write(*names, f"in/.hidden{kind}", f"in/.cache/a{kind}", "in/_SUCCESS", "in/_delta.crc")
+    for data, files in {
+        names[0]: 1,
+        "in": 3,
+        f"in/**/*{kind}": 3,
+        f"in/*{kind}": 1,
+        tuple(names): 3,
+        (Path("in/b"), f"in/a{kind}"): 3,
+        Path(names[2]): 1,
+    }.items():
+        given = list(data) if isinstance(data, tuple) else data
+        described = describe_data(given, spool)
+        frames = batches(described, 3)
+        assert [len(frame) for frame in frames] == [3, 2] * files
+        joined = pd.concat(frames, ignore_index=True)
+        assert joined["n"].tolist() == FRAME["n"].tolist() * files
+        assert joined["t"].fillna("").tolist() == FRAME["t"].fillna("").tolist() * files
+    paths = describe_data("in", spool, kind="files")
+    assert [Path(path).name for path in batches(paths, 99)[0]][-1] == f"what [1]{kind}"
+
+
+def test_columns_are_matched_by_name(spool: Path) -> None:
+    Path("a.csv").write_text("x,y\n1,2\n")
+    Path("b.csv").write_text("y,x\n20,10\n")
+    one, two = batches(describe_data("*.csv", spool))
+    assert one["x"].tolist() + two["x"].tolist() == [1, 10]
+
+
+def test_a_delta_table_is_its_current_rows(spool: Path) -> None:
+    for number in (1, 2):
+        deltalake.write_deltalake("t", pa.table({"n": [number]}), mode="overwrite")
+    (frame,) = batches(describe_data("t", spool))
+    assert frame["n"].tolist() == [2]
+    with pytest.raises(InvalidInput, match="Delta table in a list"):
+        describe_data(["t", "t/*.parquet"], spool)
+
+
+def test_other_files_are_paths(spool: Path) -> None:
+    _write("in/a.png", "in/b/c.png", "in/b/labels.csv", "in/.hidden.png", "what?.png")
+    here = str(Path.cwd())
+    for data, names in {
+        "in": ["in/a.png", "in/b/c.png", "in/b/labels.csv"],
+        "in/**/*.png": ["in/a.png", "in/b/c.png"],
+        "in/a.png": ["in/a.png"],
+        ("in/b/c.png", "what?.png", "in/a.p[mn]g"): ["in/b/c.png", "what?.png", "in/a.png"],
+    }.items():
+        given = list(data) if isinstance(data, tuple) else data
+        (paths,) = batches(describe_data(given, spool), 10)
+        assert paths == [os.path.join(here, name) for name in names]  # noqa: PTH118
+    assert batches(describe_data(Path("in").glob("*/*.png"), spool)) == [[f"{here}/in/b/c.png"]]
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        ("nothing.csv", "nothing.csv: no such file or folder"),
+        ("nothing/*.csv", r"nothing/\*.csv: no file matches"),
+        ("*.nothing", "no file matches"),
+        (["a.csv", "nothing.csv"], "nothing.csv: no such file or folder"),
+        (["a.csv", "nothing"], "element 1 of the list, 'nothing', is not the path .*\n.*iter"),
+        ("in/*.[cp]*", "several formats: .*a.csv.*, .*a.parquet"),
+        ("in", "several formats"),
+        ("packed.csv.gz", "is compressed"),
+        ("a**/b", r"\*\* must be a whole path segment"),
+        (b"a.csv", "found bytes"),
+        ({"a": 1}, "found dict\n.*\n.*list with the one item"),
+        (3, "found int\n.*a path, a glob"),
+        (["x", b"y"], "item 1 is, or contains, a bytes\n.*allowed: None, bool"),
+        (np.arange(3), "item 0 is, or contains, a int64\n.*\n.*tolist"),
+        ([{"a": [{1: 2}]}], "item 0 .* dict with the key 1"),
+        ([(1, 2)], "item 0 .* a tuple"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "DataFrame has two columns named 'a'"),
+        (pd.DataFrame([[1, 2]]), "column named 0\n.*\n.*astype"),
+        (pd.DataFrame({"a": [1, "x"]}), "cannot be written as Parquet"),
+        (pa.table([[1], [2]], names=["a", "a"]), "Table has two columns named 'a'"),
+    ],
+)
+def test_data_that_cannot_be_an_input(spool: Path, data: Any, error: str) -> None:
+    _write("a.csv", "in/a.csv", "in/a.parquet", "packed.csv.gz")
+    with pytest.raises(InvalidInput, match=error):
+        describe_data(data, spool)
+    assert not spool.exists()
+
+
+def test_an_input_of_another_kind_than_wanted(spool: Path) -> None:
+    _write("a.csv", "b.txt")
+    for data, kind, error in [
+        ("b.txt", "table", "a list of files, not a table\n.*end with .csv, .tsv"),
+        (["x"], "table", "element 0 of the list, 'x', is not the path"),
+        (FRAME, "items", "is a table, not a list of items"),
+        ("a.csv", "items", "is a table, not a list of items"),
+        (iter(["a.csv"]), "files", "is a list of items, not a list of files"),
+    ]:
+        with pytest.raises(InvalidInput, match=error):
+            describe_data(data, spool, kind=kind)  # type: ignore[arg-type]
+
+
+def test_a_frame_keeps_its_dtypes(spool: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "category": pd.Categorical(["x", "y", None] * 2, categories=["z", "y", "x"]),
+            "int": pd.array([1, None, 3] * 2, dtype="Int64"),
+            "bool": pd.array([True, None, False] * 2, dtype="boolean"),
+            "string": pd.array(["q", None, "r"] * 2, dtype="string"),
+            "time": pd.date_range("2020", periods=6, tz="Europe/Berlin"),
+            "delta": pd.to_timedelta(range(6), unit="s"),
+            "period": pd.period_range("2020-01", periods=6, freq="M"),
+            "small": np.arange(6, dtype="uint8"),
+            "float": np.array([1, np.nan, 3] * 2, dtype="float32"),
+            "object": [None, b"x", b""] * 2,
+        },
+        index=list("abcdef"),
+    )
+    frames = batches(describe_data(frame, spool), 1)
+    assert all(each.dtypes.equals(frame.dtypes) for each in frames)
+    pd.testing.assert_frame_equal(
+        pd.concat(frames, ignore_index=True), frame.reset_index(drop=True)
+    )
+    table = pa.table({"n": pa.array([1, 2], pa.int8())})
+    (rows,) = batches(describe_data(table, spool))
+    assert rows["n"].dtype == "int8"
+
+
+ITEMS = [1, 1.0, True, None, "é\n\ud800", "", [1, [None]], {"b": 1, "a": {}}, 2**70]
+
+
+def test_items_come_back_as_they_were(spool: Path) -> None:
+    for data in (ITEMS, tuple(ITEMS), iter(ITEMS), dict.fromkeys("ab").keys()):
+        given = list(data) if not isinstance(data, Iterator) else ITEMS
+        got = batches(describe_data(data, spool), 2)
+        assert [len(each) for each in got] == [2] * (len(given) // 2) + [1] * (len(given) % 2)
+        assert repr([item for each in got for item in each]) == repr(given)
+    described = describe_data(range(25), spool)
+    assert [len(each) for each in batches(described)] == [10, 10, 5]
+    assert len(batches(described, "1kb")) == 1
+
+
+def test_strings_are_items_unless_all_are_paths(spool: Path) -> None:
+    for data in (["cats", "dogs?", "**"], iter(["a.csv"]), ["https://example.com/a.png"]):
+        described = describe_data(data, spool)
+        assert described.kind == "items"
+    assert describe_data(["a.csv"], spool, kind="items").kind == "items"
+
+
+def test_an_iterable_without_items_or_that_raises_leaves_nothing(spool: Path) -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise KeyError("own")
+
+    for nothing in ([], iter(()), (), set[int]()):
+        with pytest.raises(EmptyInput, match="no items"):
+            describe_data(nothing, spool)
+    with pytest.raises(KeyError, match="own"):
+        describe_data(broken(), spool)
+    assert not spool.exists()
+    describe_data([1], spool)
+    with pytest.raises(KeyError, match="own"):
+        describe_data(broken(), spool)
+    assert [path.read_text() for path in spool.iterdir()] == ["1\n"]
+
+
+def test_equal_data_keeps_its_file(spool: Path) -> None:
+    """So that a resumed run finds nothing changed."""
+    for data, other in [([1, 2], [1, 3]), (FRAME, FRAME[:2]), (["*.txt"], ["b.txt"])]:
+        _write("a.txt", "b.txt")
+        path = Path(describe_data(data, spool).path)
+        files = [path] if path.is_file() else [path / "MLTable"]
+        os.utime(files[0], (1, 1))
+        describe_data(data, spool)
+        assert files[0].stat().st_mtime == 1
+        describe_data(other, spool)
+        assert files[0].stat().st_mtime > 1
