@@ -56,7 +56,6 @@ DataType = Annotated[str, ChoiceValidator(DATA_TYPES, any_case=True)]
 StepName = Annotated[str, StepNameValidator()]
 Name = Annotated[str, NameValidator()]
 AssetName = Annotated[str, AssetNameValidator()]
-EnvironmentName = Annotated[str, AssetValidator("NAME, azureml:NAME:VERSION or a mapping")]
 ComputeName = Annotated[str, AssetValidator("NAME", ("serverless",))]
 DatastoreName = Annotated[str, AssetValidator("NAME")]
 
