@@ -1,4 +1,4 @@
-"""Pipelines as Prefect deployments: snapshot, schedule, and what the server is told."""
+"""Pipelines as Prefect deployments: snapshot, schedule, and the request to the server."""
 
 from prefect_parallel.deploy.snapshots import pull_snapshot
 

@@ -73,8 +73,8 @@ def pull_snapshot(snapshot: str, sha256: str, datastores: str | None = None) -> 
         raise SnapshotFailed(f"{sha256!r} is not the SHA-256 of a snapshot")
     folder = cache_folder("snapshots") / sha256
     if not folder.exists():
-        told = NO_DATASTORES if datastores is None else Datastores.load(datastores)
-        _fetch(Location.parse(snapshot, datastores=with_blocks(told)), sha256, folder)
+        known = NO_DATASTORES if datastores is None else Datastores.load(datastores)
+        _fetch(Location.parse(snapshot, datastores=with_blocks(known)), sha256, folder)
     return {"directory": str(folder)}
 
 

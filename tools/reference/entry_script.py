@@ -94,5 +94,5 @@ def _formats() -> list[tuple[str, str]]:
 
 
 def _attributes(of: type, **more: str | None) -> str:
-    told = {each.arg_name: each.description for each in docstring(of).params} | more
-    return table(("attribute", ""), ((code(name), about or "") for name, about in told.items()))
+    about = {each.arg_name: each.description for each in docstring(of).params} | more
+    return table(("attribute", ""), ((code(name), text or "") for name, text in about.items()))

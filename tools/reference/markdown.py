@@ -48,7 +48,7 @@ def docstring(of: object) -> Docstring:
 
 
 def prose(doc: Docstring) -> str:
-    """What stands in front of a docstring's sections."""
+    """The text before the sections of a docstring."""
     return "\n\n".join(filter(None, [doc.short_description, doc.long_description]))
 
 

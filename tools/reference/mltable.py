@@ -74,7 +74,7 @@ def _sections(described: Mapping[str, ValueSchema]) -> Iterator[str]:
 
 
 def _options_of(schema: ValueSchema) -> ValueSchema:
-    """What is inside of a list, and what a mapping may be where other things may stand, too."""
+    """The schema of a list's items, and that of the mapping among several alternatives."""
     match schema:
         case Described(schema=inner) | ListOf(item=inner) | Either(mapping=inner):
             return _options_of(inner)

@@ -15,7 +15,7 @@ from prefect_parallel.yaml_schema import Either, ListOf, MappingOf, ValueSchema
 from tools.reference.markdown import code, link, table
 
 Headings = Mapping[type[Model], str]
-"""The models that have a table of their own, and what stands above it."""
+"""The models that have a table of their own, and the heading above it."""
 
 _HEAD = ("key", "value", "default", "")
 
@@ -26,7 +26,7 @@ def keys_table(model: type[Model], headings: Headings, but: Iterable[str] = ()) 
     Args:
         model: The model.
         headings: For links.
-        but: Keys that are told of elsewhere.
+        but: Keys that are described elsewhere.
     """
     keys = [each for each in model.all_keys().values() if each.name not in but]
     rows = _merged(
@@ -41,7 +41,7 @@ def keys_table(model: type[Model], headings: Headings, but: Iterable[str] = ()) 
 
 
 def _merged(rows: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Keys that follow each other and are told the same of, in one row."""
+    """Consecutive keys with the same description, in one row."""
     groups = groupby(rows, lambda row: row[1:])
     return [(", ".join(row[0] for row in group), *rest) for rest, group in groups]
 

@@ -81,7 +81,7 @@ value: `$[[--note ${{inputs.note}}]]`. Spaces inside the braces are allowed."""
 
 def page() -> str:
     sections = [part for model in _HEADINGS for part in _section(model)]
-    forms = table(("expression", "stands for"), ((code(form), FORMS[form]) for form in FORMS))
+    forms = table(("expression", "meaning"), ((code(form), FORMS[form]) for form in FORMS))
     return document("Pipeline YAML", _INTRO, *sections, "## Expressions", forms, _EXPRESSIONS)
 
 

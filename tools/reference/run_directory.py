@@ -60,23 +60,23 @@ def page() -> str:
 
 def run_files() -> dict[str, str]:
     """The files next to the folders of the steps."""
-    return _told_of(_RUN, _RUN.root)
+    return _described(_RUN, _RUN.root)
 
 
 def step_files() -> dict[str, str]:
     """The files of a step, without its logs."""
     logs = _STEP.logs.relative_to(_STEP.root)
-    files = _told_of(_STEP, _STEP.root)
+    files = _described(_STEP, _STEP.root)
     return {name: about for name, about in files.items() if logs not in Path(name).parents}
 
 
 def log_files() -> dict[str, str]:
     """The logs of a step, including those of command steps."""
-    others = _told_of(_STEP, _STEP.logs)
+    others = _described(_STEP, _STEP.logs)
     return {**FILES, **{name: about for name, about in others.items() if name not in FILES}}
 
 
-def _told_of(directory: RunDirectory | StepDirectory, below: Path) -> dict[str, str]:
+def _described(directory: RunDirectory | StepDirectory, below: Path) -> dict[str, str]:
     """Path to description, for the paths of a directory that have one."""
     found: dict[str, str] = {}
     for name, member in vars(type(directory)).items():

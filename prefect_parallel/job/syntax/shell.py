@@ -1,6 +1,6 @@
 """Values in bash commands: passed as quoted variables, never as text that bash parses.
 
-Each expression becomes a reference to a variable, quoted for the place where it stands, and the
+Each expression becomes a reference to a variable, quoted for its place in the text, and the
 variable is assigned in front of the command:
 
     grep ${{inputs.word}} "${{inputs.folder}}/all.txt"
