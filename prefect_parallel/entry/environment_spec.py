@@ -9,7 +9,13 @@ import platform
 from dataclasses import dataclass
 from typing import Any
 
-NEEDED = {"fsspec": "fsspec", "pandas": "pandas", "pyarrow": "pyarrow", "pyyaml": "yaml"}
+NEEDED = {
+    "fsspec": "fsspec",
+    "orjson": "orjson",
+    "pandas": "pandas",
+    "pyarrow": "pyarrow",
+    "pyyaml": "yaml",
+}
 """Dependencies of this package that an entry process imports: package -> module."""
 
 

@@ -562,6 +562,48 @@ def test_json_lines_without_an_object_are_invalid(make_table: MakeTable, line: b
     assert load_table(str(make_table([data], lax))).to_pandas()["a"].tolist() == [1]
 
 
+# Each is read differently by orjson or by Arrow.
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ('{"v": [18446744073709551616]}', [2**64]),
+        ('{"v": [-9223372036854775809]}', [-(2**63) - 1]),
+        ('{"v": [0.00012345678901234567]}', [0.00012345678901234567]),
+        ('{"v": ["12345678901234567890"]}', ["12345678901234567890"]),
+        ('{"v": [1e400]}', [float("inf")]),
+        ('{"v": [-0, -0.0, 1, 1.0]}', [0, -0.0, 1, 1.0]),
+        (r'{"v": ["\ud800"]}', ["\ud800"]),
+        ('{"v": ["{ :) ", ":", {"x" : "y:"}]}', ["{ :) ", ":", {"x": "y:"}]),
+        ('{"v": ["a\\":", {"x" \t: 1}]}', ['a":', {"x": 1}]),
+        ('{"v": [1]} {"v": [2]}', [1]),
+        ('{"v": [{"x": 1, "x": 2}]}', None),
+        (r'{"v": [{"x": 1, "\u0078": 2}, ":"]}', None),
+        ('{"v": [{"x" : 1, "x": 2}, "\\":"]}', None),
+        ('{"v": [1]\n}', None),
+    ],
+)
+def test_lines_of_json_are_read_exactly(make_table: MakeTable, line: str, value: Any) -> None:
+    lax = {"read_json_lines": {"invalid_lines": "drop"}}
+    data = f'{{"v": [0]}}\n{line}\n{{"v": [9]}}\n'.encode()
+    found = load_table(str(make_table([data], lax))).to_pandas()["v"].tolist()
+    assert repr(found) == repr([[0], *([] if value is None else [value]), [9]])
+
+
+def test_flat_lines_of_json_are_read_exactly(make_table: MakeTable) -> None:
+    """Arrow would read two rows of two lines, and an integer as a float."""
+    lax = {"read_json_lines": {"invalid_lines": "drop"}}
+    for data, wanted in [
+        (b'{"v": 1}{"v": 2}\n', [1]),
+        (b'{"v": 1}{"v": 2}\n{"v":\n3}\n', [1]),
+        (b'{"v": 1} \r\n\n{"v": 2}\t\n', [1, 2]),
+        (b'{"v": 1}\nnull\n{"v": 2}', [1, 2]),
+        (b'{"v": 1.5}\n{"v": 2}\n{"\\u0076": 3}\n{"v" : 4.0}\n', [1.5, None, None, 4.0]),
+        (b'{"v": 1.5}\n{"v": 1e1}\n{"v": 18446744073709551616}', [1.5, 10.0, 2.0**64]),
+    ]:
+        found = load_table(str(make_table([data], lax))).to_pandas()["v"]
+        assert found.astype(object).where(found.notna(), None).tolist() == wanted
+
+
 def test_half_a_utf16_character(make_table: MakeTable) -> None:
     folder = make_table([b"name\nxy,\n"], {"read_delimited": {"encoding": "utf16"}})
     with pytest.raises(PrefectParallelError, match="not UTF-16"):

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from prefect_parallel.data.columns.kinds import INT64, to_double
 from prefect_parallel.data.columns.row_batch import Column, RowBatch
-from prefect_parallel.data.formats.json_rows import parse, read_rows
+from prefect_parallel.data.formats.json_rows import parse, parse_rows, read_rows
 from prefect_parallel.data.formats.table_format import PREVIEWING, Facts, Preview, TableFormat
 from prefect_parallel.data.formats.text_file import ENCODINGS, TextFile
 from prefect_parallel.data.locations.datastores import Datastores
@@ -145,6 +145,9 @@ class JsonLines(TableFormat):
         return parse(data, types, frozenset(n for n, kind in kinds.items() if kind == "float"))
 
     def _rows(self, data: bytes, piece: Piece) -> list[dict[str, Any]]:
+        parsed = parse_rows(data)
+        if parsed is not None:
+            return parsed
         rows: list[dict[str, Any]] = []
         for number, row in read_rows(data.decode()):
             if not isinstance(row, str):
@@ -196,11 +199,9 @@ def _of_kind(column: list[Any], kind: str | None) -> tuple[Column, int]:
     """Sets values of other kinds to null, and counts them."""
     if kind is None:
         return pa.nulls(len(column)), 0
-    if (
-        {_KINDS.get(type_, kind) for type_ in set(map(type, column))}
-        == {kind}
-        <= _ARROW_TYPES.keys()
-    ):
+    if {_KINDS.get(type_, kind) for type_ in set(map(type, column))} == {kind}:
+        if kind not in _ARROW_TYPES:
+            return column, 0
         try:
             return pa.array(column, _ARROW_TYPES[kind]), 0
         except OverflowError:
