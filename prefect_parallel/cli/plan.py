@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prefect_parallel.cli.console import ignored_keys, plain_console, print_titled
 from prefect_parallel.cli.datastores import known_datastores
-from prefect_parallel.data import Datastores, MiniBatch
+from prefect_parallel.data import BySize, Datastores, MiniBatch
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.errors import counted
 from prefect_parallel.flow.run.major_input import major_input, split_input
@@ -75,6 +75,8 @@ def _split(step: ParallelStep, source: Data, datastores: Datastores) -> Iterator
         amounts.append(amount or 0)
         unit, known = mini_batch.unit, known and amount is not None
     by = f"by {', '.join(step.partition_keys)}" if step.partition_keys else "by size"
+    if BySize(step.mini_batch_size).rows and not step.partition_keys:
+        by = f"of {step.mini_batch_size}"
     yield "mini-batches", f"{len(amounts)}, {by}"
     if known:
         middle = statistics.median_low(amounts)

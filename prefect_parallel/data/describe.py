@@ -77,8 +77,8 @@ def describe_data(
 
     A path is a string or `os.PathLike`, local or a URL. Names that start with `.`, and in a folder
     that is a table also those that start with `_`, are left out. A list of strings is a list of
-    paths if each of them is an existing path, a glob that matches, or ends like a table file;
-    otherwise a list of items. `iter([...])` is always items.
+    paths if each of them exists here, is a glob that matches, ends like a table file, or starts
+    with `azureml:`; otherwise a list of items. `iter([...])` is always items.
 
     A DataFrame is written to the spool folder as Parquet, without its index (`reset_index()` makes
     columns of it); `run` gets the same dtypes. Items are written as they come, as JSON lines.
@@ -141,7 +141,7 @@ def _describe(
             hint="write a list with the one item" if isinstance(data, Mapping) else None,
         )
     if kind != "items":
-        paths, data = _paths(data, must_be=kind is not None)
+        paths, data = _paths(data, kind)
         if paths:
             return _of_list(paths, spool, kind, datastores)
     path = spool_items(data, spool)
@@ -166,7 +166,7 @@ def _is_glob(text: str) -> bool:
     return has_wildcards(text) and not is_web and not os.path.lexists(text)
 
 
-def _paths(data: Iterable[Any], *, must_be: bool) -> tuple[list[str], Iterable[Any]]:
+def _paths(data: Iterable[Any], kind: Kind | None) -> tuple[list[str], Iterable[Any]]:
     """The elements if they are paths, else none, and the iterable without anything taken from it.
 
     Raises:
@@ -180,15 +180,15 @@ def _paths(data: Iterable[Any], *, must_be: bool) -> tuple[list[str], Iterable[A
         if not head or not isinstance(head[0], os.PathLike):
             return [], data
         data = list(data)
-    found = [_is_path(each) for each in data]
+    found = [isinstance(each, (str, os.PathLike)) if kind else _is_path(each) for each in data]
     if all(found):
         return [os.fspath(each) for each in data], data
-    if any(found) or must_be:
+    if any(found) or kind:
         at = found.index(False)
         raise InvalidInput(
-            f"element {at} of the list, {_shown(data[at])}, is not the path of an existing file or"
-            " a glob that matches one",
-            hint=None if must_be else "others are paths: iter([...]) makes all elements items",
+            f"element {at} of the list, {_shown(data[at])}, is not an existing path or a glob that"
+            " matches one",
+            hint=None if kind else "others are paths: iter([...]) makes all elements items",
         )
     return [], data
 
@@ -198,7 +198,7 @@ def _is_path(element: Any) -> bool:
         return True
     if not isinstance(element, str):
         return False
-    if format_of(element) is not None or os.path.exists(element):  # noqa: PTH110
+    if element.startswith("azureml:") or format_of(element) or os.path.exists(element):  # noqa: PTH110
         return True
     return _is_glob(element) and "://" not in element and bool(glob.glob(element, recursive=True))  # noqa: PTH207
 

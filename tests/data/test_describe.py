@@ -127,7 +127,10 @@ def test_other_files_are_paths(spool: Path) -> None:
         ("nothing/*.csv", r"nothing/\*.csv: no file matches"),
         ("*.nothing", "no file matches"),
         (["a.csv", "nothing.csv"], "nothing.csv: no such file or folder"),
-        (["a.csv", "nothing"], "element 1 of the list, 'nothing', is not the path .*\n.*iter"),
+        (
+            ["a.csv", "nothing"],
+            "element 1 of the list, 'nothing', is not an existing path .*\n.*iter",
+        ),
         ("in/*.[cp]*", "several formats: .*a.csv.*, .*a.parquet"),
         ("in", "several formats"),
         ("packed.csv.gz", "is compressed"),
@@ -156,7 +159,8 @@ def test_an_input_of_another_kind_than_wanted(spool: Path) -> None:
     _write("a.csv", "b.txt")
     for data, kind, error in [
         ("b.txt", "table", "a list of files, not a table\n.*end with .csv, .tsv"),
-        (["x"], "table", "element 0 of the list, 'x', is not the path"),
+        (["x"], "table", "x: no such file or folder"),
+        ([3], "files", "element 0 of the list, int, is not an existing path"),
         (FRAME, "items", "is a table, not a list of items"),
         ("a.csv", "items", "is a table, not a list of items"),
         (iter(["a.csv"]), "files", "is a list of items, not a list of files"),

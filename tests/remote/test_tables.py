@@ -10,7 +10,14 @@ import pytest
 import yaml
 
 from prefect_parallel import load_files, load_table
-from prefect_parallel.data import BySize, Datastores, FileCache, open_reader, plan
+from prefect_parallel.data import (
+    BySize,
+    Datastores,
+    FileCache,
+    describe_data,
+    open_reader,
+    plan,
+)
 from prefect_parallel.data.locations.datastores import Asset
 from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 from tests.remote.conftest import Store
@@ -45,6 +52,39 @@ def test_a_table_is_the_same_whole_and_split(store: Store, tmp_path: Path, read:
     split = [frame for _, frame in table.mini_batches("10kb")]
     assert len(split) > 10
     pd.testing.assert_frame_equal(pd.concat(split, ignore_index=True), expected)
+
+
+@pytest.mark.parametrize("name", ["csv", "parquet"])
+def test_a_table_without_an_mltable_file(store: Store, tmp_path: Path, name: str) -> None:
+    read = "read_delimited" if name == "csv" else "read_parquet"
+    write_table(tmp_path / "up", read, [f"a.{name}", f"b c/d.{name}", f".hidden/e.{name}"])
+    (tmp_path / "up" / "MLTable").unlink()
+    store.upload(tmp_path / "up")
+    for data, files in {
+        f"{HERE}/a.{name}": 1,
+        HERE: 2,
+        f"{HERE}/*/d.{name}": 1,
+        (f"{HERE}/a.{name}", f"{HERE}/b c"): 2,
+    }.items():
+        given = list(data) if isinstance(data, tuple) else data
+        described = describe_data(given, tmp_path / "spool", datastores=store.datastores)
+        planned = plan(
+            described.path,
+            type=described.type,
+            mode=described.mode,
+            split=BySize.parse("3000 rows"),
+            input_format=described.input_format,
+            datastores=store.datastores,
+        )
+        reader = open_reader(planned.reader, store.datastores)
+        frames = [reader.read(each) for each in planned.mini_batches]
+        assert [len(frame) for frame in frames] == [3000, 2000] * files
+        joined = pd.concat(frames, ignore_index=True)
+        pd.testing.assert_frame_equal(joined, pd.concat([FRAME] * files, ignore_index=True))
+    with pytest.raises(InvalidInput, match="no such file or folder"):
+        describe_data(f"{HERE}/nothing.{name}", tmp_path / "spool", datastores=store.datastores)
+    with pytest.raises(InvalidInput, match="no file matches"):
+        describe_data(f"{HERE}/nothing*", tmp_path / "spool", datastores=store.datastores)
 
 
 def test_a_delta_table(s3: Store, tmp_path: Path) -> None:
