@@ -24,7 +24,7 @@ from prefect_parallel.cli.options import (
 )
 from prefect_parallel.cli.version import versions
 from prefect_parallel.errors import InvalidFile, PrefectParallelError
-from prefect_parallel.flow.steps.groups import MAX_TASK_RUNS
+from prefect_parallel.flow.nodes.groups import MAX_TASK_RUNS, TASK_RUN_SECONDS
 
 app = App(
     name="prefect-parallel",
@@ -53,6 +53,7 @@ def run(
     datastores: DatastoresFile = None,
     strict: Strict = False,
     max_task_runs: Annotated[int, Parameter(validator=Number(gte=1))] = MAX_TASK_RUNS,
+    task_run_seconds: Annotated[float, Parameter(validator=Number(gte=0))] = TASK_RUN_SECONDS,
     environment: EnvironmentMode = "this",
     verbose: Flag = False,
 ) -> int:
@@ -63,8 +64,9 @@ def run(
     Args:
         name: Name of the run and its directory. Defaults to the display name and the time.
         resume: Resume the run of this name: only what is missing or has changed is run.
-        max_task_runs: Maximum number of Prefect task runs of a step. With more mini-batches than
-            that, neighbouring ones share a task run.
+        max_task_runs: Maximum number of Prefect task runs of a step.
+        task_run_seconds: How long a task run should take. Neighbouring mini-batches share one if
+            they are shorter. 0: each has its own, up to --max-task-runs.
         verbose: Show the logs of Prefect and Dask, too.
     """
     from prefect_parallel.cli.datastores import known_datastores
@@ -78,6 +80,7 @@ def run(
         datastores=known_datastores(datastores),
         strict=strict,
         max_task_runs=max_task_runs,
+        task_run_seconds=task_run_seconds,
         environment=environment,
     )
     return run_pipeline(file, set_ or [], options, verbose=verbose)

@@ -85,6 +85,13 @@ class MiniBatch:
     unit: str = "files"
     partition_key_value: Mapping[str, str] | None = None
 
+    @property
+    def extent(self) -> int:
+        """The size of its data in bytes or rows, as far as it is known without reading it."""
+        if self.unit == "files":
+            return sum(piece.file.size or 0 for piece in self.pieces)
+        return sum(piece.stop - piece.start for piece in self.pieces if piece.stop is not None)
+
     def to_json(self) -> dict[str, Any]:
         """The descriptor as a JSON object of a few hundred bytes."""
         value: dict[str, Any] = {

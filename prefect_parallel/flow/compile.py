@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
+from prefect_parallel.flow.nodes.groups import MAX_TASK_RUNS, TASK_RUN_SECONDS
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.parameters import give_parameters
 from prefect_parallel.flow.pipeline_flow import PipelineFlow
@@ -27,7 +28,6 @@ from prefect_parallel.flow.run_options import (
     title,
 )
 from prefect_parallel.flow.server.block_datastores import with_blocks
-from prefect_parallel.flow.steps.groups import MAX_TASK_RUNS
 from prefect_parallel.job import PipelineJob, ResolvedJob, load_pipeline, resolve
 from prefect_parallel.layout import RunDirectory
 
@@ -43,6 +43,7 @@ def compile_pipeline(
     datastores: Datastores | str | Path | None = None,
     strict: bool = False,
     max_task_runs: int = MAX_TASK_RUNS,
+    task_run_seconds: float = TASK_RUN_SECONDS,
     environment: Choice = "this",
 ) -> PipelineFlow:
     """Compile a pipeline job into a Prefect flow.
@@ -60,8 +61,9 @@ def compile_pipeline(
         datastores: Definitions of `azureml:` names, or the YAML file that has them. Other names are
             looked up in the Prefect server's blocks.
         strict: Make a compute without a block an error instead of using this machine.
-        max_task_runs: Maximum number of task runs of a step. If there are more mini-batches,
-            neighbouring ones share a task run.
+        max_task_runs: Maximum number of task runs of a step.
+        task_run_seconds: How long a task run should take. Neighbouring mini-batches share one if
+            they are shorter. 0: each has its own, up to `max_task_runs`.
         environment: `this` runs all steps on the current interpreter, `build` builds one for each
             step that names a conda file.
 
@@ -87,6 +89,7 @@ def compile_pipeline(
         datastores=datastores or NO_DATASTORES,
         strict=strict,
         max_task_runs=max_task_runs,
+        task_run_seconds=task_run_seconds,
         environment=environment,
     )
     return flow_of(job, options, observer or Observer())
@@ -134,4 +137,5 @@ def _run(resolved: ResolvedJob, options: RunOptions, handle: RunHandle, observer
         computes=computes,
         environments=environments(options.environment),
         max_task_runs=options.max_task_runs,
+        task_run_seconds=options.task_run_seconds,
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
+from prefect_parallel.flow.nodes.groups import MAX_TASK_RUNS, TASK_RUN_SECONDS
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
 from prefect_parallel.flow.run_directories.runs import Runs
-from prefect_parallel.flow.steps.groups import MAX_TASK_RUNS
 from prefect_parallel.job import PipelineJob
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class RunOptions:
         datastores: Definitions of `azureml:` names.
         strict: Whether a compute without a block is an error.
         max_task_runs: Maximum number of task runs of a step.
+        task_run_seconds: How long a task run is meant to take.
         environment: Which Python steps run on.
     """
 
@@ -40,6 +41,7 @@ class RunOptions:
     datastores: Datastores = NO_DATASTORES
     strict: bool = False
     max_task_runs: int = MAX_TASK_RUNS
+    task_run_seconds: float = TASK_RUN_SECONDS
     environment: Choice = "this"
 
     def handle(self, name: str, *, retried: bool = False) -> RunHandle:

@@ -219,39 +219,6 @@ def test_scripts_that_hang_crash_print_and_fork(pipeline: Any, server: str) -> N
     assert states["mini-batch-5"] == ("Completed", 1)
 
 
-def test_neighbours_share_a_task_run_above_a_limit_and_are_retried_alone(
-    pipeline: Any, server: str
-) -> None:
-    it: Pipeline = pipeline(
-        """
-        import os
-        def init(): pass
-        def run(mini_batch):
-            name = os.path.basename(mini_batch[0])
-            print("running", name)
-            if name == "001.txt" and not os.path.exists("seen"):
-                open("seen", "w").close()
-                raise ValueError("only once")
-            return [name]
-        """,
-        files=40,
-        max_concurrency_per_instance=1,
-        retry_settings={"max_retries": 1, "timeout": 30},
-    )
-    assert "40 of 40 mini-batches succeeded" in it.run("--max-task-runs", "10")
-    assert it.output.read_text() == "".join(f"{number:03d}.txt\n" for number in range(40))
-    said = it.said().splitlines()
-    assert [said.count(f"running {number:03d}.txt") for number in range(3)] == [1, 2, 1]
-    in_order = list(dict.fromkeys(line for line in said if line.startswith("running")))
-    assert in_order == sorted(in_order)
-    _, _, of_step = newest_runs(server)
-    names = [run.name for run in of_step if run.name.startswith("mini-batch")]
-    assert 5 <= len(names) <= 10
-    assert any(name.startswith("mini-batches-0-") for name in names)
-    overview = next((it.step / "logs").glob("job_progress_overview.*"))
-    assert "40 of 40 mini-batches done, 0 failed" in overview.read_text().splitlines()[-1]
-
-
 @pytest.mark.parametrize(
     ("keys", "reason"),
     [

@@ -89,6 +89,75 @@ def test_the_log_of_a_task_run_whose_init_fails_has_the_traceback_of_the_script(
     assert f"(full traceback: {traceback})" in log
 
 
+def test_neighbors_share_a_task_run_and_are_retried_alone(pipeline: Any, server: str) -> None:
+    it: Pipeline = pipeline(
+        """
+        import os
+        def init(): pass
+        def run(mini_batch):
+            name = os.path.basename(mini_batch[0])
+            print("running", name)
+            if name in ("001.txt", "030.txt") and not os.path.exists("seen" + name):
+                open("seen" + name, "w").close()
+                raise ValueError("only once")
+            return [name]
+        """,
+        files=40,
+        max_concurrency_per_instance=1,
+        retry_settings={"max_retries": 1, "timeout": 30},
+    )
+    assert "40 of 40 mini-batches succeeded" in it.run()
+    assert it.output.read_text() == "".join(f"{number:03d}.txt\n" for number in range(40))
+    said = it.said().splitlines()
+    twice = {number for number in range(40) if said.count(f"running {number:03d}.txt") == 2}
+    assert (twice, sum(line.startswith("running") for line in said)) == ({1, 30}, 42)
+    in_order = list(dict.fromkeys(line for line in said if line.startswith("running")))
+    assert in_order == sorted(in_order)
+    _, _, of_step = newest_runs(server)
+    counts = {run.name: run.run_count for run in of_step}
+    assert counts.keys() >= {"mini-batch-0", "mini-batch-1", "mini-batch-2"}
+    assert counts["mini-batch-1"] == 2
+    shared = [name.split("-")[2::2] for name in counts if name.startswith("mini-batches-")]
+    (of_30,) = [(first, last) for first, last in shared if int(first) <= 30 <= int(last)]
+    assert counts["mini-batches-{}-to-{}".format(*of_30)] == 2
+    assert len(counts) < 30
+    overview = next((it.step / "logs").glob("job_progress_overview.*"))
+    assert "40 of 40 mini-batches done, 0 failed" in overview.read_text().splitlines()[-1]
+
+
+def test_a_task_run_that_takes_too_long_gives_the_rest_of_its_group_back(
+    pipeline: Any, server: str
+) -> None:
+    it: Pipeline = pipeline(
+        """
+        import os, time
+        def init(): pass
+        def run(mini_batch):
+            name = os.path.basename(mini_batch[0])
+            print("running", name)
+            if name >= "012.txt":
+                time.sleep(0.5)
+            if name in ("013.txt", "035.txt") and not os.path.exists("seen" + name):
+                open("seen" + name, "w").close()
+                raise ValueError("only once")
+            return [name]
+        """,
+        files=36,
+        max_concurrency_per_instance=1,
+        retry_settings={"max_retries": 1, "timeout": 30},
+    )
+    it.run("--task-run-seconds", "0.3")
+    assert it.output.read_text() == "".join(f"{number:03d}.txt\n" for number in range(36))
+    assert it.result["mini_batches"] == {"total": 36, "succeeded": 36, "failed": 0, "retried": 2}
+    said = it.said().splitlines()
+    assert sum(line.startswith("running") for line in said) == 38
+    _, _, of_step = newest_runs(server)
+    names = {run.name for run in of_step}
+    assert {"mini-batch-34", "mini-batch-35"} <= names
+    logs = [log.message for log in logs_of(server, [run.id for run in of_step])]
+    assert any("take longer than expected" in message for message in logs)
+
+
 @pytest.mark.parametrize("way", ["Ctrl-C", "Prefect UI"])
 def test_the_task_runs_of_a_canceled_run_are_cancelled(
     pipeline: Any, server: str, way: str

@@ -11,7 +11,7 @@ from prefect_parallel.flow.nodes.thresholds import Thresholds
 
 def attempt(mini_batch: int, error: str | None, *, final: bool = True) -> AttemptEvent:
     failed = 0 if error is None else 2
-    return AttemptEvent(mini_batch, final, 2 - failed, failed, error, 0.0)
+    return AttemptEvent(mini_batch, final, 2 - failed, failed, error, seconds=0.0, extent=0)
 
 
 def test_each_mini_batch_is_counted_once_by_its_last_attempt() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 
 from distributed import Worker
 
@@ -34,13 +35,19 @@ class EventBatcher:
         self._lock = threading.Lock()
         self._events: list[AttemptEvent] = []
         self._is_due = False
+        self._sent_at = 0.0
 
     def add(self, event: AttemptEvent) -> None:
-        """Add the end of an attempt, from any thread; a failure is sent at once."""
+        """Add the end of an attempt, from any thread.
+
+        A failure is sent at once, and so is what comes after a pause: the driver forms groups
+        according to the first durations.
+        """
         with self._lock:
             self._events.append(event)
             was_due, self._is_due = self._is_due, True
-        if event.error is not None:
+            was_pause = time.monotonic() >= self._sent_at + self._seconds
+        if event.error is not None or was_pause:
             self.flush()
         elif not was_due:
             self._worker.loop.add_callback(self._worker.loop.call_later, self._seconds, self.flush)
@@ -49,6 +56,7 @@ class EventBatcher:
         """Send what there is."""
         with self._lock:
             events, self._events, self._is_due = self._events, [], False
+            self._sent_at = time.monotonic()
         if events:
             # As text, which takes little of the Dask scheduler's memory: it keeps the last thousand
             # messages of a topic.
@@ -57,6 +65,11 @@ class EventBatcher:
     def report_first_run(self) -> None:
         """Report that `run` is called for the first time."""
         self._worker.log_event(self._topic, {"run_started": True})
+
+    def report_given_back(self, first: int, rest: int) -> None:
+        """Report the mini-batches that a task run leaves to others, as `GivenBack`."""
+        self.flush()
+        self._worker.log_event(self._topic, {"given_back": [first, rest]})
 
     def report_broken(self, reason: str) -> None:
         """Report an error that fails the step."""

@@ -17,7 +17,8 @@ class AttemptEvent(NamedTuple):
         succeeded: Number of items that succeeded.
         failed_items: Number of items that failed.
         error: The cause, in one line; None if the mini-batch succeeded.
-        started_at: Seconds since the epoch.
+        seconds: Duration, without the start of its process.
+        extent: Size of the mini-batch's data, as `MiniBatch.extent`.
     """
 
     mini_batch: int
@@ -25,23 +26,38 @@ class AttemptEvent(NamedTuple):
     succeeded: int
     failed_items: int
     error: str | None
-    started_at: float
+    seconds: float
+    extent: int
 
     @classmethod
-    def of(cls, record: Record, *, last_attempt: bool) -> AttemptEvent:
+    def of(cls, record: Record, *, last_attempt: bool, seconds: float, extent: int) -> AttemptEvent:
         return cls(
             mini_batch=record.index,
             final=last_attempt or record.error is None,
             succeeded=record.succeeded,
             failed_items=record.failed_items,
             error=record.error,
-            started_at=record.started_at,
+            seconds=seconds,
+            extent=extent,
         )
 
 
 @dataclass(frozen=True)
 class RunStarted:
     """A node has called `run` for the first time."""
+
+
+@dataclass(frozen=True)
+class GivenBack:
+    """A task run takes too long, and leaves the rest of its group to others.
+
+    Attributes:
+        first: Index of the first mini-batch of the group.
+        rest: Index of the first mini-batch that the task run does not run.
+    """
+
+    first: int
+    rest: int
 
 
 @dataclass(frozen=True)
@@ -64,5 +80,5 @@ class TaskRunEnded:
     is_lost: bool
 
 
-StepEvent: TypeAlias = list[AttemptEvent] | RunStarted | TaskRunBroken | TaskRunEnded
+StepEvent: TypeAlias = list[AttemptEvent] | RunStarted | GivenBack | TaskRunBroken | TaskRunEnded
 """What nodes report to the driver, and what Dask does."""

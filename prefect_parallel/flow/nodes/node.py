@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -67,10 +68,11 @@ class Node:
         Raises:
             PoolClosed: The node was closed, and the mini-batch has no final part.
         """
+        began_at = time.time()
         try:
             if not alone:
                 self._folder.fetch_part(mini_batch.index)
-            earlier = read_record(self._folder.config.directory.part(mini_batch.index))
+            earlier = self._earlier(mini_batch.index)
             if earlier is not None and earlier.error is not None:
                 attempt = max(attempt, earlier.attempt + 1)
             if attempt > retries + 1:
@@ -92,8 +94,27 @@ class Node:
         except OSError as error:
             self._events.report_broken(os_error_text(error, self._folder.config.directory.root))
             raise
-        self._events.add(AttemptEvent.of(record, last_attempt=attempt > retries))
+        self._events.add(
+            AttemptEvent.of(
+                record,
+                last_attempt=attempt > retries,
+                # The start of a process delays only the first of its mini-batches.
+                seconds=max(time.time() - max(began_at, record.started_at), 0.0),
+                extent=mini_batch.extent,
+            )
+        )
         return record
+
+    def has_run(self, mini_batch: int) -> bool:
+        """Whether an attempt at a mini-batch has left a record here."""
+        return self._earlier(mini_batch) is not None
+
+    def give_back(self, first: int, rest: int) -> None:
+        """Report what a task run does not run of its group; indices of mini-batches."""
+        self._events.report_given_back(first, rest)
+
+    def _earlier(self, mini_batch: int) -> Record | None:
+        return read_record(self._folder.config.directory.part(mini_batch))
 
     def describe_failure(self, record: Record, limit: int) -> str:
         """The error of a failed attempt, with the traceback of the script.
@@ -207,7 +228,7 @@ def _worth_retrying(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
 def _run_name() -> str:
     parameters = runtime.task_run.parameters
     first, last = parameters["first"], parameters["last"]
-    return f"mini-batch-{first}" if first == last else f"mini-batches-{first}-{last}"
+    return f"mini-batch-{first}" if first == last else f"mini-batches-{first}-to-{last}"
 
 
 @task(
@@ -217,7 +238,9 @@ def _run_name() -> str:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def process_mini_batches(key: str, group: str, first: int, last: int) -> int | State[None]:
+def process_mini_batches(
+    key: str, group: str, first: int, last: int, limit: float | None
+) -> int | State[None]:
     """Run those mini-batches of a group that have no final part yet.
 
     Args:
@@ -225,6 +248,7 @@ def process_mini_batches(key: str, group: str, first: int, last: int) -> int | S
         group: Descriptors of neighbouring mini-batches, as JSON.
         first: Index of the first of them.
         last: Index of the last of them.
+        limit: The seconds after which no more of them are started; None: all are run.
 
     Returns:
         How many items succeeded; a state if the node was closed meanwhile.
@@ -236,12 +260,12 @@ def process_mini_batches(key: str, group: str, first: int, last: int) -> int | S
     if plugin is None:
         return Cancelled(message="the node was closed")
     try:
-        return _process(cast(NodePlugin, plugin).node, json.loads(group))
+        return _process(cast(NodePlugin, plugin).node, json.loads(group), limit)
     except PoolClosed:
         return Cancelled(message="the node was closed")
 
 
-def _process(node: Node, descriptors: list[dict[str, Any]]) -> int:
+def _process(node: Node, descriptors: list[dict[str, Any]], limit: float | None) -> int:
     context = TaskRunContext.get()
     assert context is not None
     attempt, retries = context.task_run.run_count, context.task.retries
@@ -249,8 +273,20 @@ def _process(node: Node, descriptors: list[dict[str, Any]]) -> int:
     succeeded, failed = 0, list[Record]()
     printable, traceable = PRINTED_BYTES, TRACEBACK_CHARACTERS
     alone = len(descriptors) == 1
-    for descriptor in descriptors:
+    if attempt > 1:
+        # What the first attempt gave back is run elsewhere.
+        descriptors = [each for each in descriptors if node.has_run(each["index"])]
+    started = time.monotonic()
+    for number, descriptor in enumerate(descriptors):
         mini_batch = MiniBatch.from_json(descriptor)
+        is_late = limit is not None and time.monotonic() - started > limit
+        if is_late and number and attempt == 1:
+            logger.info(
+                "Mini-batches take longer than expected: those from %s on are run in other task"
+                " runs", mini_batch.index,
+            )  # fmt: skip
+            node.give_back(descriptors[0]["index"], mini_batch.index)
+            break
         record = node.run(mini_batch, attempt, retries=retries, alone=alone)
         if printed := node.pool.read_new_stdout(record, printable):
             logger.info(printed)

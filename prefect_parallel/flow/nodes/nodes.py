@@ -15,25 +15,27 @@ from uuid import uuid4
 from distributed import Worker
 from prefect.context import FlowRunContext
 
-from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.flow.nodes.event_batcher import seconds_between
 from prefect_parallel.flow.nodes.events import (
     AttemptEvent,
+    GivenBack,
     RunStarted,
     StepEvent,
     TaskRunBroken,
 )
+from prefect_parallel.flow.nodes.groups import Groups
 from prefect_parallel.flow.nodes.node import NodePlugin, process_mini_batches
 from prefect_parallel.flow.nodes.node_folder import RunAccess
 from prefect_parallel.flow.nodes.node_group import CONNECTED, NodeGroup
 from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
 from prefect_parallel.flow.nodes.task_runs import TaskRuns
 
-WINDOW_PER_SLOT = 2
-"""How many task runs are submitted ahead for each slot, so that none waits for the driver."""
+WINDOW_PER_SLOT = 3
+"""How many task runs are submitted for each slot, so that none waits for the driver.
 
-SMALLEST_WINDOW = 100
+Adaptive clusters add workers if what waits for each slot takes longer than some seconds.
+"""
 
 LOOK_SECONDS = 0.2
 """How often a cancellation is looked for while the pools are closed."""
@@ -51,9 +53,9 @@ class Nodes:
         self._events = events
         self._task_runs: TaskRuns | None = None
 
-    def task_runs(self, groups: Iterator[list[MiniBatch]], *, slots: int, retries: int) -> TaskRuns:
+    def task_runs(self, groups: Groups, *, slots: int, retries: int) -> TaskRuns:
         """The task runs over groups of mini-batches; each end of one is an event."""
-        window = max(SMALLEST_WINDOW, WINDOW_PER_SLOT * slots)
+        window = WINDOW_PER_SLOT * slots
         task = process_mini_batches.with_options(retries=retries)
         self._task_runs = TaskRuns(self._group, self._events, self._key, task, groups, window)
         return self._task_runs
@@ -113,6 +115,8 @@ def open_nodes(
 def _step_event(message: dict[str, Any]) -> StepEvent:
     if "attempts" in message:
         return [AttemptEvent(*each) for each in json.loads(message["attempts"])]
+    if "given_back" in message:
+        return GivenBack(*message["given_back"])
     return TaskRunBroken(message["broken"]) if "broken" in message else RunStarted()
 
 

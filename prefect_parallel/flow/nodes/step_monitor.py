@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from threading import Event
 
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.nodes.events import StepEvent, TaskRunBroken, TaskRunEnded
+from prefect_parallel.flow.nodes.events import GivenBack, StepEvent, TaskRunBroken, TaskRunEnded
 from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.nodes.task_runs import TaskRuns
 from prefect_parallel.flow.nodes.thresholds import Thresholds
@@ -94,9 +94,12 @@ class StepMonitor:
             self._progressed = time.monotonic()
             for attempt in event:
                 self._progress.add(attempt)
+                task_runs.groups.measure(attempt.extent, attempt.seconds)
             check_thresholds(self._thresholds, self._progress)
         elif isinstance(event, TaskRunBroken):
             raise StepFailed(event.reason)
+        elif isinstance(event, GivenBack):
+            task_runs.take_back(event)
         elif isinstance(event, TaskRunEnded):
             task_runs.note_end(event)
 

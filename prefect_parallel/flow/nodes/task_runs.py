@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any, cast
 
@@ -13,8 +13,8 @@ from distributed import Future
 from prefect.tasks import Task
 from prefect_dask.task_runners import PrefectDaskFuture
 
-from prefect_parallel.data import MiniBatch
-from prefect_parallel.flow.nodes.events import StepEvent, TaskRunBroken, TaskRunEnded
+from prefect_parallel.flow.nodes.events import GivenBack, StepEvent, TaskRunBroken, TaskRunEnded
+from prefect_parallel.flow.nodes.groups import Group, Groups
 from prefect_parallel.flow.nodes.node_group import CONNECTED, NodeGroup, NodesGone
 
 SCHEDULER_GONE = "the Dask scheduler is gone; when it is back, continue with --resume"
@@ -47,7 +47,7 @@ class TaskRuns:
         events: SimpleQueue[StepEvent],
         key: str,
         task: Task[..., Any],
-        groups: Iterator[list[MiniBatch]],
+        groups: Groups,
         window: int,
     ) -> None:
         """Prepare the task runs; none is submitted yet.
@@ -57,19 +57,20 @@ class TaskRuns:
             events: Gets the end of each.
             key: Of the nodes' plugin.
             task: Each is one of this task.
-            groups: The mini-batches of each.
+            groups: The mini-batches of each; also an attribute.
             window: How many are submitted at a time.
         """
         self._nodes = nodes
         self._events = events
         self._key = key
         self._task = task
-        self._groups = groups
+        self.groups = groups
+        self._is_canceled = False
         self._window = window
         self._memberships = dict(nodes.memberships)
         self._scheduler = nodes.client.scheduler_info()["id"]
-        self._in_flight: dict[object, tuple[Future[Any], list[MiniBatch]]] = {}
-        self._lost: list[list[MiniBatch]] = []
+        self._in_flight: dict[object, tuple[Future[Any], Group]] = {}
+        self._lost: list[Group] = []
 
     def refill(self) -> bool:
         """Submit what the window has room for.
@@ -86,7 +87,8 @@ class TaskRuns:
             return True
         while self._lost:
             self._submit(self._lost.pop())
-        for group in itertools.islice(self._groups, max(self._window - len(self._in_flight), 0)):
+        room = 0 if self._is_canceled else max(self._window - len(self._in_flight), 0)
+        for group in itertools.islice(self.groups, room):
             self._submit(group)
         return bool(self._in_flight)
 
@@ -96,9 +98,18 @@ class TaskRuns:
         if event.is_lost:
             self._lost.append(group)
 
+    def take_back(self, event: GivenBack) -> None:
+        """Let other task runs run the rest of a group."""
+        for key, (future, group) in self._in_flight.items():
+            mini_batches = group.mini_batches
+            if mini_batches[0].index == event.first:
+                kept = [each for each in mini_batches if each.index < event.rest]
+                self._in_flight[key] = future, replace(group, mini_batches=kept)
+                self.groups.put_back(mini_batches[len(kept) :])
+
     def cancel(self) -> None:
         """Submit no more, and cancel what has not started."""
-        self._groups = iter(())
+        self._is_canceled = True
         self._cancel([future for future, _ in self._in_flight.values()])
 
     def _cancel_stranded(self) -> None:
@@ -141,10 +152,11 @@ class TaskRuns:
             raise NodesGone(SCHEDULER_GONE)
         return True
 
-    def _submit(self, group: list[MiniBatch]) -> None:
+    def _submit(self, group: Group) -> None:
         # As text: Prefect would look into each list and dictionary for what it waits for.
-        text = json.dumps([mini_batch.to_json() for mini_batch in group])
-        submitted = self._task.submit(self._key, text, group[0].index, group[-1].index)
+        text = json.dumps([mini_batch.to_json() for mini_batch in group.mini_batches])
+        first, last = group.mini_batches[0].index, group.mini_batches[-1].index
+        submitted = self._task.submit(self._key, text, first, last, group.limit)
         future = cast(PrefectDaskFuture[int], submitted).wrapped_future
         self._in_flight[future.key] = future, group
         future.add_done_callback(self._report_end)

@@ -44,6 +44,7 @@ class Run:
         computes: Where steps run.
         environments: Which Python steps run on.
         max_task_runs: Maximum number of task runs of a step.
+        task_run_seconds: How long a task run is meant to take.
         starts: Whose turn it is to start.
         canceled: Set when the run is canceled; steps stop then.
         ended: The results of the steps that have ended.
@@ -57,6 +58,7 @@ class Run:
     computes: Computes
     environments: Environments
     max_task_runs: int
+    task_run_seconds: float
     starts: StepStarts = field(default_factory=StepStarts)
     canceled: threading.Event = field(default_factory=threading.Event)
     ended: dict[str, StepResult] = field(default_factory=dict)

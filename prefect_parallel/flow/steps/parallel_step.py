@@ -13,6 +13,7 @@ from prefect.flows import Flow
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.errors import PrefectParallelError, counted, os_error_text
 from prefect_parallel.flow.nodes.cluster import ThisMachine, cluster_of
+from prefect_parallel.flow.nodes.groups import Groups
 from prefect_parallel.flow.nodes.node_lease import NodeRequest
 from prefect_parallel.flow.nodes.nodes import assemble_nodes, open_nodes
 from prefect_parallel.flow.nodes.progress import Progress
@@ -22,7 +23,6 @@ from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_data import aggregated_output
 from prefect_parallel.flow.run.step_result import StepResult
-from prefect_parallel.flow.steps.groups import groups
 from prefect_parallel.flow.steps.run_store_exchange import (
     collect_earlier_results,
     run_store_exchange,
@@ -129,7 +129,13 @@ class _ParallelStep:
             monitor = StepMonitor(progress, self._thresholds, limits, self._run.canceled)
             with open_nodes(plan.config, access, monitor.events, wanted=self._nodes) as nodes:
                 task_runs = nodes.task_runs(
-                    groups(plan.to_do(), plan.work, self._run.max_task_runs, slots=slots),
+                    Groups(
+                        plan.to_do(),
+                        plan.work,
+                        slots=slots,
+                        seconds=self._run.task_run_seconds,
+                        max_task_runs=self._run.max_task_runs,
+                    ),
                     slots=slots,
                     retries=self._step.max_retries,
                 )

@@ -17,11 +17,11 @@ from pathlib import Path
 from prefect_parallel.data import MiniBatch, Plan
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.entry.function_file import FunctionHeader
+from prefect_parallel.flow.nodes.groups import Work
 from prefect_parallel.flow.nodes.step_monitor import StepCanceled
 from prefect_parallel.flow.run.major_input import major_input, split_input
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_data import aggregated_output
-from prefect_parallel.flow.steps.groups import Work
 from prefect_parallel.flow.steps.snapshot import take_snapshot
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.layout import FUNCTION_SUFFIX, StepDirectory
