@@ -1,6 +1,6 @@
 """What the steps of a run share (`run`), the data each reads and writes, and its result.
 
 `computes` says where steps run, `environments` (`unmet_requirements`) on which Python. `step_data`
-(`major_input`) is what a step reads and writes, `step_result` how it ended. `step_starts` lets
-steps start one after another.
+(`major_input`) is what a step reads and writes, `step_result` how it ended, `pipeline_result` how
+all of them did. `step_starts` lets steps start one after another.
 """
