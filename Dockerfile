@@ -11,7 +11,7 @@ COPY prefect_parallel ./prefect_parallel
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM python:3.12-slim
-ARG EXTRAS=azure,delta,gcs,http,report,s3
+ARG EXTRAS=azure,delta,gcs,http,s3
 COPY --from=wheel /wheels /wheels
 # Wheels only, so that nothing is compiled and no setup.py runs.
 RUN pip install --no-cache-dir --only-binary=:all: "$(echo /wheels/*.whl)[${EXTRAS}]" \

@@ -60,7 +60,7 @@ class Display(Observer):
         """Whether at least one step has ended."""
         return bool(self._ended)
 
-    def summary(self, state: State, run: Place) -> None:
+    def summary(self, state: State, run: Place, report: Place | None) -> None:
         """Print the result of each step and where its files are."""
         self.results()
         if state.is_cancelled() and all(end.status != "Canceled" for _, end in self._ended):
@@ -68,6 +68,8 @@ class Display(Observer):
         elif not self._ended:
             self.say(Text.assemble((state.name or "", "bold red"), f"  {state.message}"))
         self.say(f"  run     {_short(run)}")
+        if report is not None:
+            self.say(f"  report  {_short(report)}")
 
     def results(self) -> None:
         """Print the result of each step that has ended."""

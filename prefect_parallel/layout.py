@@ -93,6 +93,7 @@ class StepDirectory:
     job_log = _Below("logs/sys/job.txt", "Planning, progress and decisions.")
     user = _Below("logs/user")
     error_summary = _Below("logs/user/error.txt")
+    _nodes = _Below("logs/sys/node")
     _perf = _Below("logs/sys/perf")
 
     def output(self, name: str) -> Path:
@@ -104,6 +105,15 @@ class StepDirectory:
     def progress_overview(self, day: str) -> Path:
         """The progress lines of a day, given as `yyyymmdd`."""
         return self.logs / f"job_progress_overview.{day}.txt"
+
+    def startup(self, node: str) -> Path:
+        """When each entry process of a node was started, and how long its `init` took."""
+        return self._nodes / node / "startup.csv"
+
+    def nodes(self) -> list[str]:
+        """The nodes that have logs of processes or resources, sorted."""
+        folders = (*self._nodes.glob("*"), *self._perf.glob("*"))
+        return sorted({folder.name for folder in folders})
 
     def log_of_node(self, log: Path, node: str) -> Path:
         """One node's share of a log that all nodes write to."""
@@ -120,13 +130,13 @@ class StepDirectory:
             stderr=self.user / "stderr" / node / f"{process}.stderr.txt",
             entry_script_log=self.user / "entry_script_log" / node / f"{process}.log.txt",
             errors=self.user / "error" / node / f"{process}.txt",
-            attempts=self.logs / "sys" / "node" / node / f"{process}.txt",
+            attempts=self._nodes / node / f"{process}.txt",
             profile=self._perf / node / f"{process}.prof",
         )
 
     def processes(self) -> list[tuple[str, str]]:
         """Node and name of each entry process that has logs, sorted."""
-        kinds = (self.user / "stdout", self.user / "error", self.logs / "sys" / "node")
+        kinds = (self.user / "stdout", self.user / "error", self._nodes)
         files = [path for kind in kinds for path in kind.glob("*/*.txt")]
         return sorted({(path.parent.name, path.name.split(".")[0]) for path in files})
 
@@ -136,10 +146,6 @@ class StepDirectory:
             node=folder / "node_resource_usage.csv",
             processes=folder / "processes_resource_usage.csv",
         )
-
-    def perf_nodes(self) -> list[str]:
-        """The nodes whose resources were monitored."""
-        return sorted(path.name for path in self._perf.glob("*"))
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,9 @@
-"""`prefect-parallel report`, and the report at the end of each run."""
+"""`prefect-parallel report`."""
 
 from __future__ import annotations
 
-import importlib.util
 import webbrowser
 from pathlib import Path
-
-from rich.console import Console
 
 from prefect_parallel.cli.console import plain_console
 from prefect_parallel.errors import PrefectParallelError
@@ -19,7 +16,6 @@ def report_run(run: Path, *, opens: bool) -> None:
 
     Raises:
         NoSuchRun: The directory does not exist or is not a run directory.
-        ReportExtraMissing: The extra `report` is not installed.
         PrefectParallelError: The report cannot be written.
     """
     try:
@@ -29,15 +25,3 @@ def report_run(run: Path, *, opens: bool) -> None:
     plain_console().print(file)
     if opens:
         webbrowser.open(file.absolute().as_uri())
-
-
-def report_at_end(directory: RunDirectory, console: Console) -> None:
-    """Write the report of a run if the extra is installed; a failure does not change the result."""
-    if importlib.util.find_spec("bokeh") is None or not directory.job_file.exists():
-        return
-    try:
-        file = write_report(directory)
-    except (OSError, PrefectParallelError) as error:
-        console.print(f"  no report: {error}", markup=False, soft_wrap=True)
-    else:
-        console.print(f"  report  {file}", markup=False, soft_wrap=True)

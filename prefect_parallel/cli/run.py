@@ -43,7 +43,6 @@ def run_pipeline(
     from prefect.client.schemas.objects import State
     from prefect.settings import PREFECT_API_URL
 
-    from prefect_parallel.cli.report import report_at_end
     from prefect_parallel.display import display
     from prefect_parallel.flow.compile import flow_of
     from prefect_parallel.flow.nodes.fork_server import ForkServer
@@ -78,13 +77,14 @@ def run_pipeline(
     if isinstance(failure, INVALID_ERRORS):
         raise failure
     if shown.has_results or not isinstance(failure, UploadFailed):
-        shown.summary(state, handle.place)
-    report_at_end(handle.directory, shown.console)
+        report = handle.directory.report
+        shown.summary(
+            state,
+            handle.place_of(handle.directory.root),
+            handle.place_of(report) if report.exists() else None,
+        )
     if isinstance(failure, UploadFailed):
         raise failure
-    if handle.directory.job_file.exists():
-        # Again, because the report was written after the run's own upload.
-        handle.upload()
     return COMPLETED if state.is_completed() else FAILED
 
 

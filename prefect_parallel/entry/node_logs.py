@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.part import Record
 from prefect_parallel.output.timestamps import format_timestamp
 
+STARTUP_COLUMNS = ("started_at", "process", "seconds", "error")
+
 ATTEMPTS_HEADER = "started_at\tmini_batch\tattempt\titems\tsucceeded\tseconds\tresult\n"
 
 
@@ -21,6 +26,7 @@ class NodeLogs:
     def __init__(self, directory: StepDirectory) -> None:
         self._directory = directory
         self._offsets: dict[ProcessName, int] = {}
+        self._startup_lock = threading.Lock()
         self._tracebacks: dict[tuple[int, int], str] = {}
 
     def read_new_stdout(self, name: ProcessName, limit: int) -> str:
@@ -61,16 +67,28 @@ class NodeLogs:
         path = name.logs(self._directory).attempts
         items = "?" if record.items is None else str(record.items)
         cells = [
-            format_timestamp(record.started_at),
+            format_timestamp(record.started_at, "microseconds"),
             str(record.index),
             str(record.attempt),
             items,
             str(record.succeeded),
-            f"{record.seconds:.3f}",
+            f"{record.seconds:.6f}",
             record.error or "succeeded",
         ]
         line = "\t".join(cells) + "\n"
         _append(path, line if path.exists() else ATTEMPTS_HEADER + line)
+
+    def startup(self, name: ProcessName, started_at: float, error: str = "") -> None:
+        """Log the start of a process, which has just ended, with the error if it failed."""
+        seconds = f"{time.time() - started_at:.6f}"
+        row = (format_timestamp(started_at, "microseconds"), name.process, seconds, error)
+        path = self._directory.startup(name.node)
+        with self._startup_lock:
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows(
+                [row] if path.exists() else [STARTUP_COLUMNS, row]
+            )
+            _append(path, text.getvalue())
 
     def error(
         self, name: ProcessName, mini_batch: MiniBatch, attempt: int, failure: Failure

@@ -145,6 +145,7 @@ class EntryPool:
             )
             self._logs.attempt(error.name, record)
             return record
+        started_at = time.time()
         result = process.attempt(mini_batch, attempt, self._note_run)
         if isinstance(result, Failure):
             # A process that was stopped because the step has ended has not failed.
@@ -173,14 +174,17 @@ class EntryPool:
                     return self._idle.pop()
                 name = ProcessName(self._node, f"process{self._started:03d}")
                 self._started += 1
+            started_at = time.time()
             try:
                 process = EntryProcess(self._spawner, self._config, name, self._resources)
             except InitFailed as error:
                 self._refuse_if_closed()
                 if self._init_succeeded:
                     raise
+                self._logs.startup(name, started_at, str(error))
                 self._count_init_failure(error)
             else:
+                self._logs.startup(name, started_at)
                 self._init_succeeded = True
                 return process
 

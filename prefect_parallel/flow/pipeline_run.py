@@ -32,6 +32,7 @@ from prefect_parallel.flow.steps.parallel_step import parallel_step_flow
 from prefect_parallel.job import CommandStep, ParallelStep, PipelineJob, ResolvedJob
 from prefect_parallel.layout import UnusableRunDirectory
 from prefect_parallel.output.job_result import JobResult, Status
+from prefect_parallel.output.report import write_report
 
 CANCEL_POLL_SECONDS = 2.0
 """How long it may take until a cancellation in the Prefect UI is noticed."""
@@ -76,6 +77,7 @@ class PipelineRun:
             try:
                 self._run_steps()
             finally:
+                self._write_report()
                 self._upload()
 
     def _write_job(self) -> None:
@@ -94,6 +96,15 @@ class PipelineRun:
             if not self._run.resumes:
                 shutil.rmtree(directory.root, ignore_errors=True)
             raise UnusableRunDirectory(os_error_text(error, directory.root)) from error
+
+    def _write_report(self) -> None:
+        """Write the report, whose failure does not change the result of the run."""
+        try:
+            write_report(self._run.directory)
+        except Exception as error:
+            text = f"no report was written: {type(error).__name__}: {error}"
+            get_run_logger().warning(text)
+            self._run.observer.warned(text)
 
     def _upload(self, step: str | None = None) -> None:
         if self._run.mirror is not None:

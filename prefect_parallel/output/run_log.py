@@ -31,25 +31,39 @@ class NoSuchRun(PrefectParallelError):
     """A run directory does not exist, or is not one."""
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """One attempt, as its node logged it.
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What an entry process did for a while, as its node logged it.
 
     Attributes:
         started_at: Seconds since the epoch.
-        items: Number of items of the mini-batch; None if it could not be loaded.
-        error: The error in one line; None if the attempt succeeded.
+        error: The error in one line; None if there was none.
     """
 
     node: str
     process: str
     started_at: float
+    seconds: float
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Startup(Span):
+    """The start of an entry process, with its imports and `init`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(Span):
+    """One attempt.
+
+    Attributes:
+        items: Number of items of the mini-batch; None if it could not be loaded.
+    """
+
     mini_batch: int
     attempt: int
     items: int | None
     succeeded: int
-    seconds: float
-    error: str | None
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,7 @@ class StepLog:
     Attributes:
         result: `job_result.txt`; empty if there is none yet, and for a command step.
         attempts: In the order in which they started.
+        startups: The starts of entry processes.
         failed: The lines of `failed_mini_batches.jsonl` by mini-batch.
         script_errors: In the order in which they happened in each process.
         usage: The samples of each node.
@@ -88,6 +103,7 @@ class StepLog:
     directory: StepDirectory
     result: dict[str, Any]
     attempts: list[Attempt]
+    startups: list[Startup]
     failed: dict[int, dict[str, Any]]
     script_errors: list[ScriptError]
     usage: dict[str, list[Sample]]
@@ -164,12 +180,13 @@ def read_step(name: str, directory: StepDirectory) -> StepLog:
             for head, text in _error_entries(logs.errors)
             if head.startswith(_OUTSIDE)
         ]
-    nodes = sorted({node for node, _ in directory.processes()} | set(directory.perf_nodes()))
+    nodes = directory.nodes()
     return StepLog(
         name=name,
         directory=directory,
         result=_yaml(directory.job_result),
         attempts=sorted(attempts, key=lambda attempt: attempt.started_at),
+        startups=[each for node in nodes for each in _startups(directory.startup(node), node)],
         failed=_failed(directory.failed_mini_batches),
         script_errors=script_errors,
         usage={node: list(_samples(directory.perf(node).node)) for node in nodes},
@@ -236,8 +253,29 @@ def _failed(path: Path) -> dict[int, dict[str, Any]]:
     return failed
 
 
+def _startups(path: Path, node: str) -> Iterator[Startup]:
+    for row in _rows(path):
+        try:
+            yield Startup(
+                node=node,
+                process=row["process"],
+                started_at=parse_timestamp(row["started_at"]),
+                seconds=float(row["seconds"]),
+                error=row["error"] or None,
+            )
+        except (KeyError, ValueError, TypeError, AttributeError):
+            continue
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    try:
+        yield from csv.DictReader(line.replace("\0", "") for line in _lines(path))
+    except csv.Error:
+        return
+
+
 def _samples(path: Path) -> Iterator[Sample]:
-    for row in csv.DictReader(line.replace("\0", "") for line in _lines(path)):
+    for row in _rows(path):
         try:
             yield Sample(
                 seconds=parse_timestamp(row["time"]),

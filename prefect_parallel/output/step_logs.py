@@ -27,6 +27,7 @@ FILES = {
     "user/entry_script_log/<node>/<process>.log.txt": "log of the script",
     "sys/job.txt": "planning, progress, decisions",
     "sys/node/<node>/<process>.txt": "attempts, one per line: items, times, result",
+    "sys/node/<node>/startup.csv": "start of each entry process, with its imports and init()",
     "sys/perf/<node>/node_resource_usage.csv": "CPU and memory of the node",
     "sys/perf/<node>/processes_resource_usage.csv": "CPU and memory of each entry process",
     "sys/perf/<node>/<process>.prof": "profile, for pstats or snakeviz",

@@ -1,14 +1,19 @@
-"""Timestamps in logs: ISO 8601, UTC, to the millisecond."""
+"""Timestamps in logs: ISO 8601, UTC."""
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
 
 
-def format_timestamp(seconds: float) -> str:
-    """The text for a time given in seconds since the epoch."""
+def format_timestamp(seconds: float, timespec: str = "milliseconds") -> str:
+    """The text for a time given in seconds since the epoch.
+
+    Args:
+        seconds: The time.
+        timespec: As for `datetime.isoformat`.
+    """
     time = datetime.fromtimestamp(seconds, timezone.utc)
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return time.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def parse_timestamp(text: str) -> float:

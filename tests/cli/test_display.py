@@ -26,7 +26,7 @@ def test_the_summary_says_how_many_root_causes_it_leaves_out() -> None:
         failures=failures,
     )
     display.step_ended("step", end)
-    display.summary(Completed(), Path("runs/run"))
+    display.summary(Completed(), end.run_directory, end.report)
     said = printed.getvalue()
     assert said.count("failed  2 x cause") == 5
     assert "failed  34 more, of 17 other root causes: see failed_mini_batches.jsonl" in said

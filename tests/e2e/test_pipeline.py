@@ -22,6 +22,10 @@ class Ends(Observer):
 
     def __init__(self) -> None:
         self.of: dict[str, StepResult] = {}
+        self.warnings: list[str] = []
+
+    def warned(self, text: str) -> None:
+        self.warnings.append(text)
 
     def step_ended(self, step: str, end: StepResult) -> None:
         self.of[step] = end
@@ -292,9 +296,14 @@ def test_a_flow_returns_its_result_or_raises_with_it(pipeline: Any) -> None:
     assert "<td>2 of 3</td>" in result._repr_html_()
     assert "&lt;b&gt;" in result._repr_html_()
 
+    assert "score" in Path(result.report).read_text()
+
     (it.folder / "status.txt").write_text("3")
+    Path(result.report).unlink()
+    Path(result.report, "no file").mkdir(parents=True)
     with pytest.raises(PipelineFailed, match="step after: the command ended") as caught:
         it.run(resume=True).result()
+    assert "no report was written: IsADirectoryError" in it.ends.warnings[-1]
     failed = pickle.loads(pickle.dumps(caught.value)).result
     assert (failed.status, failed.outputs) == ("Failed", {"names": score.output})
     assert (failed.steps["after"].status, failed.steps["after"].output) == ("Failed", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -23,19 +24,20 @@ FAILS_IN_THREE_WAYS = """
         return mini_batch
 """
 
-CHART_BARS = """() => {
-    const bars = Bokeh.documents[0].get_model_by_name("attempts");
-    return bars.data_source.get_length();
-}"""
+PAINTED = """() => reportCharts.map(({ctx}) => {
+    const pixels = ctx.getImageData(0, 0, ctx.canvas.width, ctx.canvas.height).data;
+    return new Set(new Uint32Array(pixels.buffer)).size;
+})"""
+"""The number of colors in each chart."""
 
-PAINTED = """() => {
-    const charts = Bokeh.index.query((view) => view.model.type === "Figure");
-    return [...charts].map((chart) => {
-        const canvas = chart.canvas.primary.canvas;
-        const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-        return new Set(new Uint32Array(pixels.buffer)).size;
-    });
+INK = """() => {
+    const {canvas} = reportCharts[0].ctx;
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+    copy.drawImage(canvas, 0, 0);
+    const pixels = copy.getImageData(0, canvas.height - 40, canvas.width, 40).data;
+    return Math.max(...new Uint32Array(pixels.buffer).map((pixel) => pixel & 0xff));
 }"""
+"""The brightest red of the labels below the first chart."""
 
 
 class Shown:
@@ -80,7 +82,9 @@ def test_a_run_ends_with_a_report_that_says_what_to_do(run: Pipeline, browser: A
     assert len(attempts) == 40 + 15
 
     shown = Shown(browser, directory.report)
-    assert shown.page.evaluate(CHART_BARS) == len(attempts)
+    data = json.loads(shown.page.locator("script[data-charts]").text_content())
+    assert sum("mini-batch" in text for text in data["bars"]["text"]) == len(attempts)
+    assert sum("start of the process" in text for text in data["bars"]["text"]) >= 5
     # Timeline, items per second, CPU, memory, durations; none is empty.
     colours = shown.page.evaluate(PAINTED)
     assert len(colours) == 5
@@ -113,36 +117,36 @@ def test_a_run_ends_with_a_report_that_says_what_to_do(run: Pipeline, browser: A
 
 def test_the_timeline_can_be_zoomed_and_all_charts_follow(run: Pipeline, browser: Any) -> None:
     shown = Shown(browser, run.folder / "runs" / "run" / "logs" / "report.html")
-    width = """() => [...Bokeh.index.query((view) => view.model.type === "Figure")]
-        .map(({model}) => model.x_range.end - model.x_range.start)"""
+    width = "() => reportCharts.map(({scales}) => scales.x.max - scales.x.min)"
     before = shown.page.evaluate(width)
-    chart = shown.page.locator(".chart")
+    chart = shown.page.locator(".u-over").first
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
-    shown.page.mouse.move(box["x"] + 400, box["y"] + 50)
+    shown.page.mouse.move(box["x"] + 400, box["y"] + 10)
+    assert "process0" in shown.page.locator(".tooltip").inner_text()
     shown.page.mouse.down()
-    shown.page.mouse.move(box["x"] + 500, box["y"] + 50, steps=5)
+    shown.page.mouse.move(box["x"] + 500, box["y"] + 10, steps=5)
     shown.page.mouse.up()
     shown.page.wait_for_function(f"({width})()[0] < {before[0] / 2}")
     after = shown.page.evaluate(width)
     assert [new < old / 2 for new, old in zip(after, before, strict=True)] == [True] * 4 + [False]
+    chart.dblclick()
+    shown.page.wait_for_function(f"({width})()[3] === {before[3]}")
     assert shown.complaints == []
 
 
 def test_light_dark_and_on_paper(run: Pipeline, browser: Any) -> None:
     report = run.folder / "runs" / "run" / "logs" / "report.html"
-    title = """() => [...Bokeh.index.query((view) => view.model.type === "Title")]
-        .map(({model}) => model.text_color)[0]"""
     light = Shown(browser, report, color_scheme="light")
     dark = Shown(browser, report, color_scheme="dark")
-    ink = light.page.evaluate(title)
-    assert dark.page.evaluate(title) != ink
+    ink = light.page.evaluate(INK)
+    assert dark.page.evaluate(INK) != ink
     dark.page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert dark.page.evaluate(title) == ink
+    assert dark.page.evaluate(INK) == ink
     dark.page.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert dark.page.evaluate(title) != ink
+    assert dark.page.evaluate(INK) != ink
     light.page.emulate_media(color_scheme="dark")
-    light.page.wait_for_function(f"({title})() !== '{ink}'")
+    light.page.wait_for_function(f"({INK})() !== {ink}")
     assert light.complaints + dark.complaints == []
     assert dark.page.pdf(print_background=True).startswith(b"%PDF")
 

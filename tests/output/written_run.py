@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -63,6 +64,9 @@ class WrittenRun:
             self._logs.error(name, mini_batch, attempt, Failure(error, traceback))
         self._logs.attempt(name, record)
         self._last[index] = record
+
+    def startup(self, seconds: float, process: str = "process000", error: str = "") -> None:
+        self._logs.startup(ProcessName("node-0", process), time.time() - seconds, error)
 
     def script_error(self, error: str, traceback: str) -> None:
         self._logs.script_error(ProcessName("node-0", "process000"), Failure(error, traceback))

@@ -46,17 +46,6 @@ class RunHandle:
             with suppress(OSError):
                 self.directory.root.rmdir()
 
-    def upload(self) -> None:
-        """Bring the copy up to date, if there is one.
-
-        Raises:
-            UploadFailed: The storage cannot be written to.
-        """
-        if self.mirror is not None:
-            self.mirror.upload()
-
-    @property
-    def place(self) -> Path | str:
-        """Where users find the directory: on this machine, or its copy's URL."""
-        root = self.directory.root
-        return root if self.mirror is None else self.mirror.url_of(root)
+    def place_of(self, path: Path) -> Path | str:
+        """Where users find something in the directory: on this machine, or its copy's URL."""
+        return path if self.mirror is None else self.mirror.url_of(path)

@@ -1,52 +1,38 @@
-"""The charts of a step. The page's script adapts their colors to light or dark mode."""
+"""The data of a step's charts. The page's script draws them, with times in seconds from `zero`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from math import ceil, log
+from statistics import median
 from typing import Any
 
-import numpy as np
-from bokeh.models import (
-    Column,
-    ColumnDataSource,
-    CrosshairTool,
-    DataRange1d,
-    DatetimeTickFormatter,
-    FactorRange,
-    HoverTool,
-    NoOverlap,
-    NumeralTickFormatter,
-    Range1d,
-    WheelZoomTool,
-)
-from bokeh.plotting import figure
-
+from prefect_parallel.output.report.bars import MAX_BARS, Bar, apart, share
+from prefect_parallel.output.report.duration import duration
 from prefect_parallel.output.report.lanes import lanes
 from prefect_parallel.output.root_cause import root_cause
-from prefect_parallel.output.run_log import Attempt, Sample, StepLog
+from prefect_parallel.output.run_log import Attempt, Sample, Span, StepLog
 
 SUCCEEDED = "#4a8fd4"
+STARTING = "#a9b1bc"
+"""Color of the time in which an entry process imports the script and calls `init`."""
 FAILED = ("#e4572e", "#f2a93b", "#a95aa1", "#8c6d31", "#d77a9a", "#5e8c61")
 """Colors of the most frequent root causes, which the color-blind can tell apart."""
 OTHER = "#8a8f98"
 """Color of all other root causes."""
-NODES = ("#3d8f86", "#9a7bd0", "#c08a3e", "#5b7fb8", "#b0627e", "#7a9a4a", "#7d7f86", "#4aa3c7")
-"""Colors of nodes. If there are more nodes, colors repeat, and hovering shows the node."""
 
-MAX_BARS = 50_000
-"""Maximum number of attempts drawn: the failed and the longest ones."""
+RATE_BINS = 150
+DURATION_BINS = 40
+
+MAX_SAMPLES = 1_000
+"""Maximum number of samples of a node that are drawn; of neighbours, the highest is."""
 
 TEXT_CHARACTERS = 200
 """Maximum length of an error in a chart."""
 
-BINS = 150
-"""Number of bins of the rate over time."""
-
-_LANE_PIXELS = 22
-_THIN_LANE_PIXELS = 6
-_SMALL_HEIGHT = 170
-_LEFT_PIXELS = 110
-"""Space for the names of lanes, equal in all charts so that their time axes are aligned."""
+SHORTEST = 1e-6
+"""Shortest duration in seconds, as logs have it."""
 
 
 def colors_of(causes: Sequence[str]) -> dict[str, str]:
@@ -57,269 +43,157 @@ def colors_of(causes: Sequence[str]) -> dict[str, str]:
     }
 
 
-def charts(step: StepLog, colors: Mapping[str, str]) -> Column | None:
-    """The charts of a step in a column with one time axis; None if there are no attempts."""
-    if not step.attempts:
+def charts(step: StepLog, colors: Mapping[str, str]) -> dict[str, Any] | None:
+    """The data of the charts of a step; None if no process was started.
+
+    Args:
+        step: The step.
+        colors: See `colors_of`.
+    """
+    logged: tuple[Span, ...] = (*step.startups, *step.attempts)
+    if not logged:
         return None
-    starts = min(attempt.started_at for attempt in step.attempts)
-    ends = max(attempt.started_at + attempt.seconds for attempt in step.attempts)
-    margin = max(ends - starts, 0.001) * 0.02
-    low, high = starts - margin, ends + margin
-    time = Range1d(
-        start=low * 1000, end=high * 1000, bounds=(low * 1000, high * 1000), min_interval=1
-    )
-    shown = [
-        _timeline(step, colors, time),
-        _rate(step.attempts, time, np.linspace(low, high, BINS + 1)),
-        *_usage(step.usage, time),
-        _durations(step.attempts, colors),
-    ]
-    return Column(children=shown, sizing_mode="stretch_width", spacing=14)
+    zero = min(each.started_at for each in logged)
+    length = max(each.started_at + each.seconds for each in logged) - zero
+    length = max(length, 10 * SHORTEST)
+    palette = list(dict.fromkeys((SUCCEEDED, STARTING, *colors.values(), OTHER)))
+    kinds = _Kinds(colors, palette)
+    names, bars, joined = _timeline(step, kinds, zero, length)
+    return {
+        "length": length,
+        "colors": palette,
+        "lanes": names,
+        "bars": _columns(bars),
+        "joined": joined,
+        "rate": _rate(step.attempts, zero, length),
+        "usage": {node: _usage(samples, zero) for node, samples in step.usage.items() if samples},
+        "durations": _durations(step.attempts, kinds),
+    }
 
 
-def _timeline(step: StepLog, colors: Mapping[str, str], time: Range1d) -> Any:
-    lane_of = lanes(step.attempts)
-    names = list(dict.fromkeys(lane_of.values()))
-    # Failures are drawn last, on top of the bars that they are too short to be seen beside.
-    drawn = sorted(step.attempts, key=lambda each: (each.error is not None, each.seconds))
-    drawn = drawn[-MAX_BARS:]
-    # The first lane is on top; the middle of the lowest is at 0.5.
-    height_of = {name: len(names) - index - 0.5 for index, name in enumerate(names)}
-    bars = ColumnDataSource(
-        {
-            "lane": np.array([height_of[lane_of[each.node, each.process]] for each in drawn]),
-            "start": np.array([each.started_at for each in drawn]) * 1000,
-            "end": np.array([each.started_at + each.seconds for each in drawn]) * 1000,
-            "mini_batch": np.array([each.mini_batch for each in drawn], dtype=np.int32),
-            "attempt": np.array([each.attempt for each in drawn], dtype=np.int32),
-            "seconds": np.array([each.seconds for each in drawn]),
-            "color": [_color(each, colors) for each in drawn],
-            "alpha": _alternating(drawn),
-            "process": [f"{each.node} {each.process}" for each in drawn],
-            "items": [
-                f"{each.succeeded} of {'?' if each.items is None else each.items}" for each in drawn
-            ],
-            "result": [(each.error or "succeeded")[:TEXT_CHARACTERS] for each in drawn],
+class _Kinds:
+    """The index in the palette, and the name, of each kind of bar."""
+
+    def __init__(self, colors: Mapping[str, str], palette: Sequence[str]) -> None:
+        self._of_color = {color: index for index, color in enumerate(palette)}
+        self._colors = colors
+        self._of_error: dict[str | None, int] = {None: 0}
+        self.names = {0: "succeeded", 1: "starting", self._of_color[OTHER]: "other causes"}
+        self.names |= {
+            self._of_color[color]: cause for cause, color in colors.items() if color != OTHER
         }
+
+    def of(self, attempt: Attempt) -> int:
+        error = attempt.error
+        if error not in self._of_error:
+            color = self._colors.get(root_cause(error or ""), OTHER)
+            self._of_error[error] = self._of_color[color]
+        return self._of_error[error]
+
+
+def _timeline(
+    step: StepLog, kinds: _Kinds, zero: float, length: float
+) -> tuple[list[str], list[Bar], float]:
+    """Names of lanes, bars, and how short those are that share a bar, in seconds; 0 for none."""
+    lane_of = lanes((*step.startups, *step.attempts))
+    names = list(dict.fromkeys(lane_of.values()))
+    index_of = {name: index for index, name in enumerate(names)}
+
+    def bar(each: Span, kind: int) -> Bar:
+        lane = index_of[lane_of[each.node, each.process]]
+        start = each.started_at - zero
+        return Bar(lane, start, start + each.seconds, kind, each)
+
+    bars = apart(
+        [bar(each, 1) for each in step.startups]
+        + [bar(each, kinds.of(each)) for each in step.attempts]
     )
-    height = max(len(names) * (_LANE_PIXELS if len(names) <= 40 else _THIN_LANE_PIXELS), 40)
-    plot = _figure(
-        "Attempts", time, height=height + 90, y_range=FactorRange(factors=names[::-1]), toolbar=True
-    )
-    plot.yaxis.major_label_policy = NoOverlap()
-    plot.hbar(
-        y="lane",
-        left="start",
-        right="end",
-        height=0.8,
-        fill_color="color",
-        fill_alpha="alpha",
-        line_color="color",
-        line_alpha="alpha",
-        source=bars,
-        name="attempts",
-    )
-    plot.ygrid.visible = False
-    plot.add_tools(
-        HoverTool(
-            tooltips=[
-                ("mini-batch", "@mini_batch, attempt @attempt"),
-                ("process", "@process"),
-                ("items", "@items"),
-                ("started", "@start{%H:%M:%S.%3N}"),
-                ("took", "@seconds{0,0.000} s"),
-                ("result", "@result"),
-            ],
-            formatters={"@start": "datetime"},
-        ),
-    )
-    return plot
+    if len(bars) <= MAX_BARS:
+        return names, bars, 0.0
+    seconds = length * len(names) / MAX_BARS
+    return names, share(bars, seconds, kinds.names), seconds
 
 
-def _alternating(attempts: Sequence[Attempt]) -> np.ndarray:
-    """Alternating opacities of the attempts of a process, whose bars often touch."""
-    ordered = sorted(
-        range(len(attempts)),
-        key=lambda index: (
-            attempts[index].node,
-            attempts[index].process,
-            attempts[index].started_at,
-        ),
-    )
-    opacities = np.empty(len(attempts))
-    opacities[ordered] = np.where(np.arange(len(attempts)) % 2, 0.75, 1.0)
-    return opacities
-
-
-def _rate(attempts: Sequence[Attempt], time: Range1d, edges: np.ndarray) -> Any:
-    """Items per second, with the items of each last attempt spread over its duration."""
-    last = {attempt.mini_batch: attempt for attempt in attempts}
-    counted = [attempt for attempt in last.values() if attempt.succeeded]
-    starts = np.array([each.started_at for each in counted])
-    seconds = np.maximum([each.seconds for each in counted], 0.001)
-    items = np.array([each.succeeded for each in counted])
-    done = [float(np.sum(items * np.clip((edge - starts) / seconds, 0, 1))) for edge in edges]
-    rates = np.diff(done) / np.diff(edges)
-    plot = _figure("Items per second", time)
-    source = ColumnDataSource({"time": edges[:-1] * 1000, "rate": rates})
-    plot.varea_step(
-        "time",
-        y1=0,
-        y2="rate",
-        step_mode="after",
-        source=source,
-        fill_color=SUCCEEDED,
-        fill_alpha=0.35,
-    )
-    line = plot.step("time", "rate", mode="after", source=source, line_color=SUCCEEDED)
-    _hover_time(plot, line, ("items/s", "@rate{0,0.0}"))
-    plot.y_range = DataRange1d(start=0)
-    plot.yaxis.formatter = NumeralTickFormatter(format="0,0.[0]")
-    return plot
-
-
-def _usage(usage: Mapping[str, Sequence[Sample]], time: Range1d) -> list[Any]:
-    """Charts of CPU and memory of each node in percent; none if no node was monitored."""
-    sampled = {node: samples for node, samples in usage.items() if samples}
-    if not sampled:
-        return []
-    plots = []
-    for title, percent_of in (
-        ("CPU, % of a node", _cpu_percent),
-        ("Memory, % of a node", _memory_percent),
-    ):
-        plot = _figure(title, time, y_range=Range1d(start=0, end=104))
-        for number, (node, samples) in enumerate(sampled.items()):
-            color = NODES[number % len(NODES)]
-            source = ColumnDataSource(
-                {
-                    "time": np.array([each.seconds for each in samples]) * 1000,
-                    "percent": np.array([percent_of(each) for each in samples]),
-                    "node": [node] * len(samples),
-                }
-            )
-            named = {"legend_label": node} if 1 < len(sampled) <= len(NODES) else {}
-            plot.line("time", "percent", source=source, line_color=color, line_width=1.5, **named)
-            # A short run has two samples: the dots show that the line is interpolated.
-            dots = plot.scatter(
-                "time", "percent", source=source, size=5, color=color, line_color=None
-            )
-            _hover_time(plot, dots, ("node", "@node"), ("used", "@percent{0.0} %"))
-        if plot.legend:
-            plot.legend.update(
-                orientation="horizontal",
-                padding=0,
-                margin=0,
-                spacing=12,
-                glyph_height=8,
-                label_height=12,
-                label_text_font_size="11px",
-            )
-            plot.add_layout(plot.legend[0], "above")
-        plots.append(plot)
-    return plots
-
-
-def _cpu_percent(sample: Sample) -> float:
-    return sample.cpu_percent
-
-
-def _memory_percent(sample: Sample) -> float:
-    return 100 * sample.memory_used / max(sample.memory_total, 1)
-
-
-def _durations(attempts: Sequence[Attempt], colors: Mapping[str, str]) -> Any:
-    """Histogram of durations, stacked by result, with a logarithmic axis for a wide range."""
-    seconds = np.maximum([each.seconds for each in attempts], 0.001)
-    wide = float(seconds.max() / np.median(seconds)) > 20
-    low, high = float(seconds.min()), float(seconds.max()) * 1.0001
-    edges = np.geomspace(low, high, 41) if wide else np.linspace(0, high, 41)
-    plot = figure(
-        title="Durations of the attempts, seconds",
-        height=_SMALL_HEIGHT + 30,
-        sizing_mode="stretch_width",
-        x_axis_type="log" if wide else "linear",
-        toolbar_location=None,
-        tools="",
-    )
-    below = np.zeros(len(edges) - 1)
-    shades = list(dict.fromkeys(_color(each, colors) for each in attempts))
-    for shade in sorted(shades, key=lambda each: (each != SUCCEEDED, each)):
-        chosen = [
-            taken
-            for taken, each in zip(seconds, attempts, strict=True)
-            if _color(each, colors) == shade
-        ]
-        counts, _ = np.histogram(chosen, edges)
-        source = ColumnDataSource(
-            {
-                "left": edges[:-1],
-                "right": edges[1:],
-                "bottom": below,
-                "top": below + counts,
-                "count": counts,
-            }
-        )
-        bars = plot.quad(
-            "left", "right", "top", "bottom", source=source, color=shade, line_color=None
-        )
-        plot.add_tools(
-            HoverTool(
-                renderers=[bars],
-                tooltips=[("seconds", "@left{0.000} - @right{0.000}"), ("attempts", "@count")],
-            )
-        )
-        below = below + counts
-    plot.xaxis.formatter = NumeralTickFormatter(format="0,0.[000]")
-    plot.y_range = DataRange1d(start=0)
-    plot.min_border_left = _LEFT_PIXELS
-    return plot
-
-
-def _figure(
-    title: str,
-    time: Range1d,
-    *,
-    height: int = _SMALL_HEIGHT,
-    y_range: Any = None,
-    toolbar: bool = False,
-) -> Any:
-    plot = figure(
-        title=title,
-        height=height,
-        sizing_mode="stretch_width",
-        x_axis_type="datetime",
-        x_range=time,
-        y_range=y_range or DataRange1d(),
-        tools="xbox_zoom,xpan,reset",
-        active_drag="xbox_zoom",
-        toolbar_location="above" if toolbar else None,
-    )
-    plot.toolbar.logo = None
-    # Without Ctrl, the wheel scrolls the page.
-    plot.add_tools(
-        WheelZoomTool(dimensions="width", modifiers="ctrl"),
-        CrosshairTool(dimensions="height", line_alpha=0.4),
-    )
-    plot.min_border_left = _LEFT_PIXELS
-    plot.xaxis.formatter = DatetimeTickFormatter(
-        milliseconds="%H:%M:%S.%3N", seconds="%H:%M:%S", minsec="%H:%M:%S", minutes="%H:%M"
-    )
-    return plot
-
-
-def _hover_time(plot: Any, renderer: Any, *tooltips: tuple[str, str]) -> None:
-    plot.add_tools(
-        HoverTool(
-            renderers=[renderer],
-            tooltips=[("time", "@time{%H:%M:%S}"), *tooltips],
-            formatters={"@time": "datetime"},
-            mode="vline",
-        )
+def _text(span: Span) -> str:
+    """What hovering over the bar of a span shows."""
+    time = datetime.fromtimestamp(span.started_at, timezone.utc)
+    where = f"{span.node} {span.process}\n{time:%H:%M:%S.%f} UTC, {duration(span.seconds)}"
+    error = (span.error or "succeeded")[:TEXT_CHARACTERS]
+    if not isinstance(span, Attempt):
+        return f"start of the process, with init()\n{where}\n{error}"
+    items = "?" if span.items is None else f"{span.items:,}"
+    return (
+        f"mini-batch {span.mini_batch}, attempt {span.attempt}\n{where}\n"
+        f"{span.succeeded:,} of {items} items\n{error}"
     )
 
 
-def _color(attempt: Attempt, colors: Mapping[str, str]) -> str:
-    if attempt.error is None:
-        return SUCCEEDED
-    return colors.get(root_cause(attempt.error), OTHER)
+def _columns(bars: Sequence[Bar]) -> dict[str, list[Any]]:
+    return {
+        "lane": [bar.lane for bar in bars],
+        "start": [round(bar.start, 6) for bar in bars],
+        "end": [round(bar.end, 6) for bar in bars],
+        "kind": [bar.kind for bar in bars],
+        "text": [bar.shared or _text(bar.span) for bar in bars],
+        "top": [round(bar.top, 3) for bar in bars],
+        "bottom": [round(bar.bottom, 3) for bar in bars],
+    }
+
+
+def _rate(attempts: Sequence[Attempt], zero: float, length: float) -> list[float]:
+    """Items per second in each bin, with those of a last attempt spread over its duration."""
+    width = length / RATE_BINS
+    partial = [0.0] * RATE_BINS
+    begun = [0.0] * (RATE_BINS + 1)
+    for each in {attempt.mini_batch: attempt for attempt in attempts}.values():
+        seconds = max(each.seconds, SHORTEST)
+        speed = each.succeeded / seconds
+        start = each.started_at - zero
+        first = min(int(start / width), RATE_BINS - 1)
+        last = min(int((start + seconds) / width), RATE_BINS - 1)
+        if first == last:
+            partial[first] += each.succeeded
+            continue
+        partial[first] += speed * ((first + 1) * width - start)
+        partial[last] += speed * (start + seconds - last * width)
+        begun[first + 1] += speed * width
+        begun[last] -= speed * width
+    rates, whole = [], 0.0
+    for index in range(RATE_BINS):
+        whole += begun[index]
+        rates.append(float(f"{max(whole + partial[index], 0) / width:.4g}"))
+    return rates
+
+
+def _usage(samples: Sequence[Sample], zero: float) -> dict[str, list[float]]:
+    """The samples of a node in percent: of all its cores, and of its memory."""
+    size = ceil(len(samples) / MAX_SAMPLES)
+    groups = [samples[index : index + size] for index in range(0, len(samples), size)]
+    return {
+        "time": [round(group[0].seconds - zero, 3) for group in groups],
+        "cpu": [max(each.cpu_percent for each in group) for group in groups],
+        "memory": [
+            round(max(100 * each.memory_used / max(each.memory_total, 1) for each in group), 1)
+            for group in groups
+        ],
+    }
+
+
+def _durations(attempts: Sequence[Attempt], kinds: _Kinds) -> dict[str, Any] | None:
+    """Histogram of durations: number of attempts by bin and kind, logarithmic for a wide range."""
+    if not attempts:
+        return None
+    seconds = [max(each.seconds, SHORTEST) for each in attempts]
+    low, high = min(seconds), max(seconds) * 1.0001
+    wide = high / median(seconds) > 20
+    if wide:
+        ratio = high / low
+        edges = [low * ratio ** (index / DURATION_BINS) for index in range(DURATION_BINS + 1)]
+    else:
+        edges = [high * index / DURATION_BINS for index in range(DURATION_BINS + 1)]
+    counts: dict[int, list[int]] = {}
+    for taken, attempt in zip(seconds, attempts, strict=True):
+        share = log(taken / low) / log(ratio) if wide else taken / high
+        index = min(max(int(share * DURATION_BINS), 0), DURATION_BINS - 1)
+        counts.setdefault(kinds.of(attempt), [0] * DURATION_BINS)[index] += 1
+    return {"logarithmic": wide, "edges": edges, "counts": dict(sorted(counts.items()))}

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prefect_parallel.output.run_log import Attempt
+from prefect_parallel.output.run_log import Span
+
+TOLERANCE = 0.001
+"""By how many seconds logged times may differ from the true ones, through rounding."""
 
 
-def lanes(attempts: Iterable[Attempt]) -> dict[tuple[str, str], str]:
+def lanes(spans: Iterable[Span]) -> dict[tuple[str, str], str]:
     """Node and process -> lane, e.g. `node-0 slot 1`, in the order of nodes and slots.
 
-    A process gets the first slot of its node that is free when its first attempt starts. The
-    successor of a process that died thus gets its slot, and a node has as many lanes as slots.
+    A process gets the first slot of its node that is free when it starts. The successor of a
+    process that died thus gets its slot, and a node has as many lanes as slots.
     """
-    spans: dict[tuple[str, str], tuple[float, float]] = {}
-    for attempt in attempts:
-        key = (attempt.node, attempt.process)
-        end = attempt.started_at + attempt.seconds
-        start, until = spans.get(key, (attempt.started_at, end))
-        spans[key] = (min(start, attempt.started_at), max(until, end))
+    lives: dict[tuple[str, str], tuple[float, float]] = {}
+    for each in spans:
+        key = (each.node, each.process)
+        end = each.started_at + each.seconds
+        start, until = lives.get(key, (each.started_at, end))
+        lives[key] = (min(start, each.started_at), max(until, end))
     busy: dict[str, list[float]] = {}
     found: dict[tuple[str, str], tuple[str, int]] = {}
-    for (node, process), (start, until) in sorted(spans.items(), key=lambda item: item[1]):
+    for (node, process), (start, until) in sorted(lives.items(), key=lambda item: item[1]):
         slots = busy.setdefault(node, [])
-        slot = next((slot for slot, end in enumerate(slots) if end <= start), len(slots))
+        free = (slot for slot, end in enumerate(slots) if end <= start + TOLERANCE)
+        slot = next(free, len(slots))
         slots[slot : slot + 1] = [until]
         found[node, process] = (node, slot)
     ordered = sorted(found.items(), key=lambda item: (_natural(item[1][0]), item[1][1]))

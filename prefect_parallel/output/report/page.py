@@ -8,19 +8,18 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bokeh.embed import json_item
-from bokeh.resources import Resources
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from prefect_parallel.output.report.charts import (
     FAILED,
-    MAX_BARS,
     OTHER,
+    STARTING,
     SUCCEEDED,
     charts,
     colors_of,
 )
+from prefect_parallel.output.report.duration import duration
 from prefect_parallel.output.report.failures import Cause, causes
 from prefect_parallel.output.run_log import RunLog, StepLog
 
@@ -37,14 +36,27 @@ class _StepView:
     more_causes: int
     colors: dict[str, str]
     facts: list[tuple[str, str]]
-    chart: Markup | None
+    charts: dict[str, Any] | None
 
     @property
     def legend(self) -> list[tuple[str, str]]:
         """Title and color of each kind of attempt."""
         titles = [(each.title, self.colors[each.name]) for each in self.causes if each.debug]
         others = [("other causes", OTHER)] if len(self.colors) > len(FAILED) else []
-        return [("succeeded", SUCCEEDED), *titles[: len(FAILED)], *others]
+        starts = [("start of a process", STARTING)] if self.log.startups else []
+        return [("succeeded", SUCCEEDED), *titles[: len(FAILED)], *others, *starts]
+
+    @property
+    def shared_bars(self) -> str:
+        """How short attempts are that may share a bar; empty if none do."""
+        seconds = self.charts["joined"] if self.charts else 0
+        return duration(seconds) if seconds else ""
+
+    @property
+    def data(self) -> Markup:
+        r"""JSON for a `<script>` element: `<` is `\u003c`, so that it has no end tag."""
+        text = json.dumps(self.charts, separators=(",", ":"), ensure_ascii=False)
+        return Markup(text.replace("<", "\\u003c"))  # noqa: S704
 
     @property
     def status(self) -> str:
@@ -63,15 +75,12 @@ def page_of(run: RunLog) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Text of this package and of Bokeh, which is not escaped.
-    ours = {
-        "style": Markup((here / "report.css").read_text(encoding="utf-8")),  # noqa: S704
-        "script": Markup((here / "report.js").read_text(encoding="utf-8")),  # noqa: S704
-        "bokeh": Markup("\n").join(
-            Markup(text)  # noqa: S704
-            for text in Resources(mode="inline", components=["bokeh"]).js_raw
-        ),
-    }
+
+    def ours(*names: str) -> Markup:
+        """Files of this package, which are not escaped."""
+        texts = ((here / name).read_text(encoding="utf-8") for name in names)
+        return Markup("\n".join(texts))  # noqa: S704
+
     steps = [_view(run, step) for step in run.steps]
     jobs = run.job.get("jobs")
     ran = {step.name for step in run.steps}
@@ -81,22 +90,22 @@ def page_of(run: RunLog) -> str:
         not_run=[name for name in jobs if name not in ran] if isinstance(jobs, dict) else [],
         status=_status(steps),
         made_at=f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC",
-        max_bars=MAX_BARS,
-        **ours,
+        style=ours("uplot/uPlot.min.css", "report.css"),
+        script=ours("uplot/uPlot.iife.min.js", "report.js"),
+        uplot_license=ours("uplot/LICENSE"),
     )
 
 
 def _view(run: RunLog, step: StepLog) -> _StepView:
     found = causes(run, step)
     colors = colors_of([cause.name for cause in found if cause.debug is not None])
-    column = charts(step, colors)
     return _StepView(
         log=step,
         causes=found[:CAUSES_SHOWN],
         more_causes=len(found) - CAUSES_SHOWN,
         colors=colors,
         facts=_facts(step),
-        chart=None if column is None else _embedded(json_item(column)),
+        charts=charts(step, colors),
     )
 
 
@@ -127,7 +136,7 @@ def _facts(step: StepLog) -> list[tuple[str, str]]:
             f"{mini_batches.get('retried', 0):,} mini-batches, {len(step.attempts):,} attempts",
         ),
         ("items", f"{items.get('succeeded', 0):,} of {items.get('total', 0):,} succeeded"),
-        ("took", _duration(seconds)),
+        ("took", duration(seconds)),
         ("speed", f"{items.get('succeeded', 0) / max(seconds, 0.001):,.1f} items/s"),
         ("ran on", f"{result.get('nodes', 0)} nodes, {result.get('processes', 0)} processes"),
         ("started", _readable(str(result.get("started_at", "")))),
@@ -158,17 +167,3 @@ def _thresholds(thresholds: dict[str, Any]) -> str:
 def _readable(text: str) -> str:
     """`2026-11-24T06:26:12+00:00` as `2026-11-24 06:26:12 UTC`."""
     return text.replace("T", " ").replace("+00:00", " UTC")
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02.0f} s" if minutes else f"{rest:.1f} s"
-
-
-def _embedded(item: Any) -> Markup:
-    r"""JSON for a `<script>` element: `<` is written as `\u003c`, so that it has no end tag."""
-    text = json.dumps(item, separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c"))  # noqa: S704
