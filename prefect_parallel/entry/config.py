@@ -96,15 +96,10 @@ class EntryConfig:
         return record if record and record.holds_for(data, self.fingerprint) else None
 
     def failed(self, record: Record, error: str, traceback_file: str | None = None) -> Record:
-        """The record of a failed attempt.
+        """The record of a failed attempt, its error in one line.
 
         If the first attempt failed of another cause, the error names both, and the log is that of
         the first.
-
-        Args:
-            record: The attempt.
-            error: What it failed of, in one line.
-            traceback_file: Log with the full error, relative to the step's directory.
         """
         before = read_record(self.directory.part(record.index)) if record.attempt > 1 else None
         if before is not None and before.error is not None and before.attempt < record.attempt:

@@ -56,7 +56,6 @@ class _Phase:
 
     Attributes:
         doing: Name of the phase in messages.
-        seconds: Time limit.
         setting: Name of the setting of the limit; empty for none.
         answers: Events that may follow, besides `failed`.
     """
@@ -137,7 +136,6 @@ class EntryProcess:
         """Run one mini-batch. If the process had to be ended, it is not `alive` afterwards.
 
         Args:
-            mini_batch: The mini-batch.
             attempt: Number of the attempt, from 1.
             on_run: Called when `run` is called.
         """
@@ -167,10 +165,9 @@ class EntryProcess:
         return answer if isinstance(answer, Failure) else None
 
     def end(self, patience: float = 0) -> str:
-        """End the process and its descendants; returns how it ended.
+        """End the process and its descendants, after a time in which it may end by itself.
 
-        Args:
-            patience: Seconds in which it may end by itself.
+        Returns how it ended.
         """
         if not self.alive:
             return "ended before"
@@ -196,12 +193,7 @@ class EntryProcess:
         return self._next(phase)
 
     def _next(self, phase: _Phase, items: int | None = None) -> dict[str, Any] | Failure:
-        """Wait for the next message of the process; a failure if there is none in time.
-
-        Args:
-            phase: What the process is doing.
-            items: Number of items in the mini-batch; None if it is unknown.
-        """
+        """Wait for the next message of the process; a failure if there is none in time."""
         try:
             message = self._channel.receive(time.monotonic() + phase.seconds)
             if message is None:

@@ -54,9 +54,7 @@ def build_environment(
 ) -> Interpreter:
     """The interpreter of an environment, which is built unless this machine has it.
 
-    Args:
-        environment: The requirements.
-        on_line: Called with each line that the tools print.
+    `on_line` is called with each line that the tools print.
 
     Raises:
         EnvironmentBuildFailed: A tool is missing or failed.
@@ -178,11 +176,7 @@ class _Tools:
         self._spawner = Spawner()
 
     def run(self, command: list[str]) -> None:
-        """Run a program and wait for it.
-
-        Raises:
-            EnvironmentBuildFailed: The program failed.
-        """
+        """Run a program and wait for it, or raise `EnvironmentBuildFailed`."""
         self._log.touch()
         with self._log.open(encoding="utf-8", errors="replace") as output:
             output.seek(0, os.SEEK_END)

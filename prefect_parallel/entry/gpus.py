@@ -43,11 +43,7 @@ def devices_of_this_node() -> list[str]:
 
 
 def default_slots(gpus: int | None = None) -> int:
-    """Default number of entry processes on a node like this one: 1 with GPUs, else one per core.
-
-    Args:
-        gpus: Number of GPUs used; None for all.
-    """
+    """Default number of entry processes on a node like this one: 1 with GPUs, else one per core."""
     return 1 if devices_of_this_node()[:gpus] else os.cpu_count() or 1
 
 
@@ -55,12 +51,7 @@ class Gpus:
     """Assigns each entry process a GPU of its own while there are free ones. Thread-safe."""
 
     def __init__(self, devices: Sequence[str], limit: int | None = None) -> None:
-        """Manage devices.
-
-        Args:
-            devices: Devices of the node.
-            limit: Number of devices to assign; None for all.
-        """
+        """Manage the first devices of a node, up to a limit."""
         self._any = bool(devices)
         self._free = list(devices[:limit])
         self._assigned: dict[str, str] = {}

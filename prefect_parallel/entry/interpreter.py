@@ -19,12 +19,7 @@ _NOT_INHERITED = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python interpreter.
-
-    Attributes:
-        executable: Path of the executable.
-        is_own: Whether it is the one that runs this process.
-    """
+    """A Python interpreter; `is_own`: the one that runs this process."""
 
     executable: Path
     is_own: bool = False

@@ -29,10 +29,6 @@ _FIELDS: dict[str, dict[str, type]] = {
 def validate_message(message: dict[str, Any], expected: Collection[str]) -> dict[str, Any]:
     """The message, with text that can be written to logs.
 
-    Args:
-        message: The message as received.
-        expected: Events that may occur now.
-
     Raises:
         ProtocolError: The event is not expected, or its fields are missing or of another type.
     """

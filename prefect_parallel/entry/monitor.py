@@ -42,12 +42,7 @@ class ResourceMonitor:
     """
 
     def __init__(self, logs: PerfLogs, interval: float) -> None:
-        """Start the thread.
-
-        Args:
-            logs: The files to write.
-            interval: Seconds between two samples; 0 for no samples.
-        """
+        """Start the thread, unless the interval, in seconds, is 0."""
         self._logs = logs
         self._interval = interval
         self._watched: dict[str, _Watched] = {}

@@ -30,12 +30,7 @@ class NodeLogs:
         self._tracebacks: dict[tuple[int, int], str] = {}
 
     def read_new_stdout(self, name: ProcessName, limit: int) -> str:
-        """The text that a process has printed since the last call.
-
-        Args:
-            name: The process.
-            limit: Maximum number of bytes; the rest is only in the file.
-        """
+        """What a process has printed since the last call, up to a number of bytes."""
         start = self._offsets.get(name)
         if start is None:
             # The process of a reused part, from an earlier run.

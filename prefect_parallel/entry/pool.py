@@ -59,8 +59,6 @@ class EntryPool:
         """Create the pool without starting a process.
 
         Args:
-            config: Configuration of the step.
-            node: Name of the node.
             on_first_run: Called once, at the first call of `run` on the node.
             look_up: Called once, before the first process is started.
         """
@@ -112,8 +110,7 @@ class EntryPool:
     def close(self, grace: float = 0) -> None:
         """Accept no more work, call `shutdown` in idle processes and end all processes.
 
-        Args:
-            grace: Seconds to wait for running mini-batches.
+        Running mini-batches have `grace` seconds to end.
         """
         with self._changed:
             if self._closed:

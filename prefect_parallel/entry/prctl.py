@@ -18,11 +18,7 @@ def become_subreaper() -> None:
 
 
 def die_with_parent(parent: int) -> None:
-    """Have this process killed when its parent dies. Does nothing except on Linux.
-
-    Args:
-        parent: Process id of the parent, to detect that it has died already.
-    """
+    """Have this process killed when its parent dies, or at once if it has. Only on Linux."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:

@@ -32,23 +32,16 @@ class Channel:
         return self._connection.fileno()
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send one message.
-
-        Raises:
-            OSError: The connection is closed.
-        """
+        """Send one message, or raise an OSError if the connection is closed."""
         text = json.dumps(message).encode()
         self._connection.settimeout(None)
         self._connection.sendall(_LENGTH.pack(len(text)) + text)
 
     def receive(self, deadline: float | None = None) -> dict[str, Any] | None:
-        """Wait for the next message.
+        """Wait for the next message; None if the connection is closed.
 
         Args:
             deadline: On the clock of `time.monotonic()`; None for no deadline.
-
-        Returns:
-            The message; None if the connection is closed.
 
         Raises:
             TimeoutError: The deadline passed.

@@ -75,19 +75,14 @@ class Spawner:
         stderr: Path,
         connection: socket.socket | None = None,
     ) -> int:
-        """Start a process in a session of its own.
+        """Start a process in a session of its own, and return its id.
 
         Args:
-            command: The arguments, beginning with the program.
-            folder: Working directory.
             environment: The complete environment.
             stdout: File that standard output is appended to.
             stderr: File that standard error is appended to.
             connection: Socket that the process inherits. The number of its file descriptor is
-                appended to the arguments.
-
-        Returns:
-            The process id.
+                appended to the command.
 
         Raises:
             OSError: The program could not be started.
@@ -106,10 +101,9 @@ class Spawner:
         return int(answer["pid"])
 
     def end(self, pid: int, *, patience: float = 0, grace: float = 0) -> Exit:
-        """End a process and its descendants.
+        """End a process, which may have ended by itself, and its descendants.
 
         Args:
-            pid: Process id returned by `start`. The process may have ended by itself.
             patience: Seconds to wait for it to end by itself, before any signal.
             grace: Seconds between SIGTERM and SIGKILL; 0 to send SIGKILL at once.
         """

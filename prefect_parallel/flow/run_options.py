@@ -47,10 +47,8 @@ class RunOptions:
     def handle(self, name: str, *, retried: bool = False) -> RunHandle:
         """The run of a name.
 
-        Args:
-            name: The name of the run directory.
-            retried: Whether this is a retry of a flow run, whose earlier attempts may have failed
-                before there was a directory.
+        A retry of a flow run continues it if there is a directory: earlier attempts may have failed
+        before that.
 
         Raises:
             InvalidInput: The output directory is in a datastore that is not known.

@@ -13,9 +13,7 @@ def aggregate(parts: Parts, target: Path, format_: OutputFormat, *, header: bool
     """Join the parts into one file, in the order of the mini-batches.
 
     Args:
-        parts: The step's, encoded by the format.
         target: The aggregated output; it appears whole, or not at all.
-        format_: How the parts were encoded.
         header: Whether column names come first, where the format has such a line.
 
     Raises:

@@ -10,14 +10,7 @@ from prefect_parallel.layout import RunDirectory
 def debug_command(
     run: RunDirectory, step: str, mini_batch: int, datastores: str | None = None
 ) -> str:
-    """The shell command that runs a mini-batch again under the debugger, from any folder.
-
-    Args:
-        run: The run's directory.
-        step: The step's name.
-        mini_batch: The index of the mini-batch.
-        datastores: The path of the run's datastores file, if it has one.
-    """
+    """The shell command that runs a mini-batch again under the debugger, from any folder."""
     root = run.root.absolute()
     command = ["prefect-parallel", "debug", str(root / run.job_file.name), "--step", step]
     command += ["--mini-batch", str(mini_batch)]

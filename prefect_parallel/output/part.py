@@ -29,11 +29,9 @@ class Record:
         index: Index of the mini-batch, from 0.
         attempt: Number of the attempt, from 1.
         items: Number of rows or files of the mini-batch; None if it could not be loaded.
-        succeeded: Number of items that succeeded.
         data: Fingerprint of the mini-batch's descriptor.
         settings: Fingerprint of everything else that decides the result, such as the code.
         kind: `list` or `DataFrame`; None for a failed attempt, or if only counts are kept.
-        columns: The columns of a DataFrame.
         error: The error in one line; None if the mini-batch succeeded.
         traceback_file: The log file with the full traceback.
         values_set_to_null: Column -> number of values that did not fit its type.
@@ -41,8 +39,6 @@ class Record:
         first_uneven_row: Where the first of them is.
         written_as_null: Column -> number of returned values that the output's format lacks.
         inputs: A description of the mini-batch, e.g. `iris.csv bytes 0-10240`.
-        node: The node that the attempt ran on.
-        process: The entry process that ran it.
         started_at: Seconds since the epoch.
         seconds: Duration of the attempt, including loading.
     """

@@ -41,13 +41,7 @@ def root_cause(error: str) -> str:
 
 
 def error_after(first: str, error: str, attempt: int) -> str:
-    """The error of a later attempt, which names that of the first if it has another root cause.
-
-    Args:
-        first: Error of the attempt before, in one line.
-        error: Error of this attempt, in one line.
-        attempt: Number of this attempt, from 2.
-    """
+    """The error of a later attempt, which names that of the first if it has another root cause."""
     first = first_error(first)
     if root_cause(first) == root_cause(error):
         return error

@@ -154,11 +154,7 @@ def existing_run(directory: RunDirectory) -> RunDirectory:
 
 
 def read_run(directory: RunDirectory) -> RunLog:
-    """Read a run.
-
-    Raises:
-        NoSuchRun: The directory does not exist, or is not a run directory.
-    """
+    """Read a run; errors as for `existing_run`."""
     existing_run(directory)
     job = _yaml(directory.job_file)
     jobs = job.get("jobs")

@@ -58,11 +58,9 @@ class StepLogs:
         self._write_readme({name: text for name, text in FILES.items() if self._is_there(name)})
 
     def progress(self, text: str, *, last: bool = False) -> None:
-        """Log the progress of the step, if it has changed and the last line is old enough.
+        """Log the progress of the step, e.g. `3 of 10 mini-batches done`.
 
-        Args:
-            text: E.g. `3 of 10 mini-batches done`.
-            last: Log it in any case.
+        It is left out if it has not changed or the last line is recent, unless it is the last.
         """
         now = time.monotonic()
         when, before = self._progress
@@ -76,9 +74,7 @@ class StepLogs:
     def failed_mini_batches(self, records: Iterable[Record], command: Callable[[int], str]) -> None:
         """Write `failed_mini_batches.jsonl`, which is empty if no mini-batch failed.
 
-        Args:
-            records: Records of all mini-batches.
-            command: Returns the command that repeats a mini-batch, from its index.
+        `command` returns the command that repeats a mini-batch, from its index.
         """
         with self._directory.failed_mini_batches.open("w", encoding="utf-8") as file:
             for record in records:

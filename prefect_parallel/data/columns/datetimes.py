@@ -25,11 +25,6 @@ def nanoseconds(
     """Nanoseconds since the epoch; None for an impossible date or time.
 
     Args:
-        year: Any year, including those whose nanoseconds do not fit into 64 bits.
-        month: 1 to 12.
-        day: 1 to 31.
-        hour: 0 to 23.
-        minute: 0 to 59.
         second: 0 to 60, for leap seconds.
         fraction: Decimals of the second; those after the ninth are cut off.
         offset: Offset from UTC: `Z`, `UTC`, `+02:00` or `+0200`.

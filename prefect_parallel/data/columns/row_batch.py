@@ -16,11 +16,9 @@ Column: TypeAlias = "pa.Array[Any] | list[Any]"
 
 @dataclass(frozen=True)
 class RowBatch:
-    """Columns of equal length.
+    """Columns of equal length, by name and in order.
 
     Attributes:
-        columns: Columns by name, in order.
-        rows: Number of rows.
         values_set_to_null: Number of values by column that did not fit its type, counted in all
             rows that these were selected from.
         uneven_rows: Number of rows of those with fewer or more cells than their header.

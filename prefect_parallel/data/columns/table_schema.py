@@ -20,7 +20,6 @@ class TableSchema:
 
     Attributes:
         types: Types by name, in order; None: Python objects of several types, or nested ones.
-        nullable: Columns that contain nulls.
     """
 
     types: Mapping[str, pa.DataType | None]

@@ -97,12 +97,7 @@ class Delimited(TableFormat):
                 yield file, None, 0
 
     def _names_of(self, file: File, lead: int) -> list[str]:
-        """The names of the columns of a file, from its header.
-
-        Args:
-            file: The file.
-            lead: Number of columns from its path.
-        """
+        """The names of a file's columns, from its header, behind `lead` columns from its path."""
         if self._header != "all_files_different_headers":
             header: list[str] = self._facts["header"]
             return header
@@ -176,11 +171,7 @@ class Delimited(TableFormat):
             return file.records(piece.start, piece.stop, whole=self._previewing)
 
     def _parse(self, piece: Piece, data: bytes, width: int = 0) -> TextColumns:
-        """Parses the records of a piece to text.
-
-        Raises:
-            UnreadableMiniBatch: A quote is never closed.
-        """
+        """Parses the records of a piece to text."""
         try:
             return self._dialect.columns(data, width)
         except UnclosedQuote as error:

@@ -31,7 +31,6 @@ class TextColumns(NamedTuple):
     """Columns of text.
 
     Attributes:
-        columns: The columns.
         uneven_rows: Number of rows with fewer or more cells than wanted.
         first_uneven_line: Number of line feeds before the first of them.
     """
@@ -46,7 +45,6 @@ class Dialect:
     """A dialect of delimited text.
 
     Attributes:
-        delimiter: One character.
         multi_line: Whether quoted cells may contain line breaks.
         empty: Value of an empty cell without quotes.
     """

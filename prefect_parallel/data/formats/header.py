@@ -8,12 +8,7 @@ from prefect_parallel.data.formats.delimited_text import Cell
 
 
 def clean_names(cells: Sequence[Cell], lead: int = 0) -> list[str]:
-    """Makes names from the cells of a header: stripped, not empty, unique.
-
-    Args:
-        cells: The cells.
-        lead: Number of path columns before these.
-    """
+    """Makes names from a header behind `lead` path columns: stripped, not empty, unique."""
     return _unique(((cell or "").strip() for cell in cells), lead)
 
 

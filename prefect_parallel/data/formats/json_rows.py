@@ -134,12 +134,7 @@ def _max_key_count(data: bytes) -> int:
 
 
 def parse(data: bytes, types: Mapping[str, pa.DataType], floats: frozenset[str]) -> pa.Table | None:
-    """Parses all lines by Arrow.
-
-    Args:
-        data: Complete lines in UTF-8.
-        types: The columns.
-        floats: Columns in which integers would become null.
+    """Parses complete lines in UTF-8 by Arrow; in the columns `floats`, integers would become null.
 
     Returns:
         None if the result would differ from `read_rows`: another column, a value of another type,

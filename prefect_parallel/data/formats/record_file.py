@@ -94,12 +94,7 @@ class RecordFile(TextFile):
         )
 
     def records(self, start: int, stop: int | None, *, whole: bool) -> bytes:
-        """Reads all records that start in a range, in UTF-8.
-
-        Args:
-            start: First byte of the range.
-            stop: End of the range, exclusive; None: the end of the file.
-            whole: As for `TextFile.lines`.
+        """Reads all records that start in a range, in UTF-8; arguments as for `TextFile.lines`.
 
         Raises:
             UnreadableMiniBatch: A record is too long, or the bytes have another encoding.
@@ -130,11 +125,7 @@ class RecordFile(TextFile):
         return f"{self.path}, line {self._line_at(start) + line}"
 
     def _masked(self, mask: QuoteMask, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
-        """Reads a range, a chunk at a time, with quoted cells masked.
-
-        Yields:
-            The offset of the chunk, and the masked chunk.
-        """
+        """Reads a range with quoted cells masked, a chunk at a time, each with its offset."""
         size = CHUNK_BYTES
         while start < stop:
             end = min(start + size, stop)

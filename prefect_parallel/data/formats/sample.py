@@ -13,11 +13,7 @@ from prefect_parallel.data.transformations.transforms import PATH
 
 
 class Sample:
-    """The first rows of a table.
-
-    Attributes:
-        columns: Sampled values by column.
-    """
+    """The first rows of a table: sampled values by column."""
 
     def __init__(self, size: int) -> None:
         self.columns: dict[str, list[str | None]] = {}

@@ -31,12 +31,9 @@ class TableFormat(ABC):
     preview_options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
-        """Stores the options.
+        """Stores the options of the read transformation.
 
-        Args:
-            options: Options of the read transformation.
-            facts: JSON object with facts about the whole table: what `infer` returned.
-            datastores: Definitions of the datastores in the URLs of files.
+        `facts` about the whole table are what `infer` returned.
         """
         self._facts = facts
         self._datastores = datastores
@@ -78,7 +75,6 @@ class TableFormat(ABC):
 
         Args:
             files: All files that contain rows.
-            preview: The first part of the table.
             transformed: The rows of the preview, after the row transformations.
 
         Raises:
@@ -91,9 +87,7 @@ class TableFormat(ABC):
     def read(self, piece: Piece, path_columns: dict[str, Any]) -> RowBatch:
         """Reads the rows of a piece, before the row transformations.
 
-        Args:
-            piece: The piece.
-            path_columns: Columns from the path of the file, one value each.
+        `path_columns` come from the path of the file, with one value each.
         """
 
     def finish(self, batch: RowBatch, piece: Piece) -> RowBatch:

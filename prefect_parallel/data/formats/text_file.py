@@ -50,12 +50,7 @@ class TextFile:
     """
 
     def __init__(self, file: File, encoding: str, datastores: Datastores) -> None:
-        """Opens the file.
-
-        Args:
-            file: The file.
-            encoding: One of the values of `ENCODINGS`.
-            datastores: Definitions of the datastores in its URL.
+        """Opens the file; the encoding is one of the values of `ENCODINGS`.
 
         Raises:
             UnreadableMiniBatch: The file cannot be opened, is compressed, or has another encoding.
@@ -97,11 +92,7 @@ class TextFile:
         self._file.close()
 
     def read(self, start: int, stop: int) -> bytes:
-        """Reads a range of bytes; fewer at the end of the file.
-
-        Raises:
-            UnreadableMiniBatch: The range cannot be read.
-        """
+        """Reads a range of bytes; fewer at the end of the file."""
         try:
             self._file.seek(start)
             return self._file.read(max(0, stop - start))
@@ -109,15 +100,12 @@ class TextFile:
             raise UnreadableMiniBatch(f"{self.path}: cannot be read: {error.strerror}") from error
 
     def lines(self, start: int, stop: int | None, *, whole: bool = False) -> bytes:
-        """Reads all lines that start in a range.
+        """Reads all lines that start in a range, in the encoding of the file.
 
         Args:
             start: First byte of the range.
             stop: End of the range, exclusive; None: the end of the file.
             whole: Leave out a last line that ends after the range, if there are others.
-
-        Returns:
-            The bytes of the lines, in the encoding of the file.
 
         Raises:
             UnreadableMiniBatch: The last line is too long.
@@ -234,11 +222,7 @@ class TextFile:
         return data.endswith(self._newline) and len(data) % self.unit == 0
 
     def to_utf8(self, data: bytes, at: int = 0) -> bytes:
-        """Converts bytes of the file to UTF-8.
-
-        Args:
-            data: The bytes.
-            at: Their offset in the file, for the message.
+        """Converts bytes of the file, which are at an offset in it, to UTF-8.
 
         Raises:
             UnreadableMiniBatch: They are invalid in the encoding of the file.

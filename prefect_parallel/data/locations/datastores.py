@@ -150,10 +150,7 @@ class Datastores:
         return cls({name: Datastore(**store) for name, store in value.items()})
 
     def asset(self, text: str) -> Asset | None:
-        """Looks up `azureml:<name>:<version>` or `azureml:<name>@latest`.
-
-        Returns:
-            The asset; None if the text has another form.
+        """Looks up `azureml:<name>:<version>` or `...@latest`; None if the text is neither.
 
         Raises:
             InvalidInput: The asset or its version is unknown.
@@ -173,10 +170,7 @@ class Datastores:
         return versions[wanted]
 
     def resolve(self, url: str) -> tuple[str, Mapping[str, Any]]:
-        """Replaces `azureml://datastores/<name>/paths/<path>` by its URL.
-
-        Returns:
-            The URL and its storage options; other URLs unchanged.
+        """The URL and options of `azureml://datastores/<name>/paths/<path>`; other URLs unchanged.
 
         Raises:
             InvalidInput: The datastore is unknown, or the URL has another form.

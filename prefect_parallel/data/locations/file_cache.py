@@ -109,11 +109,7 @@ class FileCache:
 
 
 def copy_all(location: Location, target: Path) -> None:
-    """Copies a remote file, or a folder with everything below it.
-
-    Raises:
-        OSError: The source cannot be read, or the copy cannot be written.
-    """
+    """Copies a remote file, or a folder with everything below it."""
     if location.remote_path().kind() == "file":
         location.fetch(target)
         return

@@ -20,12 +20,7 @@ Entry = tuple[bytes, bool]
 def sorted_entries(folder: str, at_a_time: int = _RUN) -> Iterator[Entry]:
     """Sorts the names in a folder as bytes; a link to a folder counts as a folder.
 
-    Args:
-        folder: Its path.
-        at_a_time: Maximum number of names in memory.
-
-    Raises:
-        OSError: The folder cannot be listed.
+    At most `at_a_time` names are in memory.
     """
     runs: list[Iterator[Entry]] = []
     with os.scandir(folder) as entries:

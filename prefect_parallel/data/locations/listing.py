@@ -56,11 +56,7 @@ def visible_files(folder: Location, hidden: tuple[str, ...] = (".",)) -> Iterato
 
 
 def compile_pattern(parts: Sequence[str]) -> Matchers:
-    """Compiles the segments of a pattern.
-
-    Raises:
-        ValueError: A segment is not a valid pattern.
-    """
+    """Compiles the segments of a pattern, or raises a ValueError if one is invalid."""
     for part in parts:
         if _ANY_FOLDERS in part and part != _ANY_FOLDERS:
             raise ValueError(f"invalid pattern {part!r}: ** must be a whole path segment")
@@ -125,7 +121,6 @@ def _walk(
     """Walks one folder.
 
     Args:
-        folder: Its path.
         matchers: One for each segment of the pattern; None for `**`.
         states: Indices of the segments that a name in this folder may match.
         above: Device and inode of each folder above, to detect loops of links.

@@ -41,7 +41,7 @@ class Location:
 
         Args:
             text: As the user wrote it.
-            base: Folder that a relative path is relative to; None: the working directory.
+            base: Folder that a relative path starts from; None: the working directory.
             datastores: Definitions of `azureml:` names; ignored if there is a `base`.
 
         Raises:
@@ -119,11 +119,7 @@ class Location:
             return File(self.path, None, None)
 
     def size_and_version(self) -> tuple[int | None, int | str | None]:
-        """Size and version of a file.
-
-        Raises:
-            OSError: The file cannot be accessed.
-        """
+        """Size and version of a file; an OSError if it cannot be accessed."""
         if self.is_remote:
             return self.remote_path().size_and_version()
         state = os.stat(self.path)  # noqa: PTH116
@@ -163,14 +159,7 @@ class Location:
         return planned == found
 
     def open(self, size: int | None = None) -> IO[bytes]:
-        """Opens a file for reading.
-
-        Args:
-            size: Size of a remote file in bytes, if known.
-
-        Raises:
-            OSError: The file cannot be opened.
-        """
+        """Opens a file for reading; the size of a remote one is requested unless it is given."""
         if not self.is_remote:
             return open(self.path, "rb")  # noqa: PTH123
         place = self.remote_path()
@@ -181,27 +170,15 @@ class Location:
         return cast("IO[bytes]", RemoteFile(place, size))
 
     def fetch(self, target: Path) -> None:
-        """Copies a remote file to a local path.
-
-        Raises:
-            OSError: It cannot be read, or the copy not written.
-        """
+        """Copies a remote file to a local path."""
         self.remote_path().fetch(str(target))
 
     def put(self, source: Path) -> None:
-        """Copies a local file to a remote place.
-
-        Raises:
-            OSError: It cannot be read, or the place not written to.
-        """
+        """Copies a local file to a remote place."""
         self.remote_path().put(str(source))
 
     def remove(self) -> None:
-        """Removes a remote file, if there is one.
-
-        Raises:
-            OSError: It cannot be removed.
-        """
+        """Removes a remote file, if there is one."""
         self.remote_path().remove()
 
     def _kind(self) -> str | None:

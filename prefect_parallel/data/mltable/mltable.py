@@ -62,13 +62,7 @@ class Transformation:
 
 @dataclass(frozen=True)
 class MLTable:
-    """A valid MLTable file.
-
-    Attributes:
-        location: Location of the file itself.
-        entries: The entries of `paths`.
-        transformations: All transformations, in order.
-    """
+    """A valid MLTable file, with the entries of `paths` and all transformations, in order."""
 
     location: Location
     entries: tuple[PathEntry, ...]
@@ -76,10 +70,7 @@ class MLTable:
 
     @classmethod
     def load(cls, location: Location) -> MLTable:
-        """Reads the MLTable file of a folder.
-
-        Args:
-            location: The folder, or the file itself.
+        """Reads the MLTable file of a folder; the location may also be that of the file itself.
 
         Raises:
             InvalidInput: The file does not exist, or cannot be read.

@@ -72,12 +72,7 @@ class Grouping:
 
     @classmethod
     def make(cls, plan: TablePlan, keys: tuple[str, ...], work_folder: Path) -> Grouping:
-        """Groups a table, unless the folder has the result already.
-
-        Args:
-            plan: The table.
-            keys: Names of its columns.
-            work_folder: Where the buckets go; every process that reads must see it.
+        """Groups a table by columns, unless the folder has the result; all readers must see it.
 
         Raises:
             UnreadableMiniBatch: A part of the table cannot be read.

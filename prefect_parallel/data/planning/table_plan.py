@@ -24,12 +24,7 @@ from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 
 @dataclass(frozen=True)
 class TablePlan:
-    """A table whose columns are known, ready to be split.
-
-    Attributes:
-        recipe: How the table is read.
-        unit: The unit of its pieces.
-    """
+    """A table whose columns are known, ready to be split."""
 
     recipe: TableRecipe
     unit: str

@@ -123,9 +123,7 @@ class TableReader:
 def nulls_to_objects(frame: pd.DataFrame, batch: RowBatch) -> pd.DataFrame:
     """Gives columns that have only nulls the dtype object, as Azure's mltable 1.7 does.
 
-    Args:
-        frame: The whole table.
-        batch: The rows of `frame`, in which NaN is not null.
+    In the rows of the batch, unlike in the frame, NaN is not null.
     """
     for name, column in batch.columns.items():
         if batch.rows and count_nulls(column) == batch.rows:

@@ -16,10 +16,7 @@ class TableRecipe:
 
     Attributes:
         format: Name of the read transformation.
-        options: Its options.
         facts: Facts about the whole table that `TableFormat.infer` found.
-        file_transformations: Transformations of the list of files.
-        row_transformations: Transformations of the rows.
         schema: Columns of the table; None while they are inferred.
     """
 

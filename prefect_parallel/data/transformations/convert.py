@@ -21,10 +21,7 @@ class Conversion:
     """
 
     def __init__(self, column_type: str | dict[str, Any]) -> None:
-        """Prepares the conversion.
-
-        Args:
-            column_type: As in an MLTable file.
+        """Prepares the conversion to a type as in an MLTable file.
 
         Raises:
             ValueError: Its options contradict each other.

@@ -162,12 +162,8 @@ class Transforms:
     def apply(self, batch: RowBatch, row_offsets: Sequence[int]) -> tuple[RowBatch, list[int]]:
         """Applies all transformations to some rows.
 
-        Args:
-            batch: The rows.
-            row_offsets: For each counting transformation, how many rows reached it before.
-
-        Returns:
-            The transformed rows, and how many rows reached each counting transformation.
+        `row_offsets` tells each counting transformation how many rows reached it before; how many
+        have now reached each is returned with the rows.
         """
         row_counts: list[int] = []
         for transform in self._all:

@@ -16,12 +16,7 @@ class DedicatedCluster(NodeGroup):
     """All workers of a cluster that is there for one step, each with a thread for each slot."""
 
     def __init__(self, client: Client, check: Callable[[], None] = lambda: None) -> None:
-        """Take the workers of a cluster.
-
-        Args:
-            client: Connected to its scheduler.
-            check: As `NodeGroup.check`.
-        """
+        """Take the workers of a cluster, to whose scheduler the client is connected."""
         self.client = client
         # Its workers are nodes from their start to their end.
         self.memberships: dict[str, int] = {}

@@ -14,8 +14,6 @@ class AttemptEvent(NamedTuple):
     Attributes:
         mini_batch: Index of the mini-batch.
         final: Whether no other attempt follows.
-        succeeded: Number of items that succeeded.
-        failed_items: Number of items that failed.
         error: The cause, in one line; None if the mini-batch succeeded.
         seconds: Duration, without the start of its process.
         extent: Size of the mini-batch's data, as `MiniBatch.extent`.
@@ -69,7 +67,7 @@ class TaskRunBroken:
 
 @dataclass(frozen=True)
 class TaskRunEnded:
-    """A task run is over. Its result is not looked at: that would cost as much as running it.
+    """A task run has ended. Its result is not read: that would cost as much as running it.
 
     Attributes:
         key: Of its Dask task.

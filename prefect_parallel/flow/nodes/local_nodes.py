@@ -18,13 +18,7 @@ class LocalNodes(SpecCluster):
     """Like `distributed.LocalCluster`, but quicker to start and to end."""
 
     def __init__(self, nodes: int, slots: int, **options: Any) -> None:
-        """Start the nodes.
-
-        Args:
-            nodes: How many.
-            slots: How many tasks each of them runs at a time.
-            options: As for `SpecCluster`.
-        """
+        """Start some nodes, each with as many slots; further options are those of `SpecCluster`."""
         quieten_dask()
         self._fork_server = ForkServer.get()
         node = {"cls": _Node, "options": {"server": self._fork_server, "slots": slots}}

@@ -58,7 +58,6 @@ class Node:
         """Run a mini-batch that has no final part yet, publish its part, report to the driver.
 
         Args:
-            mini_batch: The mini-batch.
             attempt: The task run's, from 1. The mini-batch may have had more, if its task run was
                 started again because a node was lost.
             retries: Maximum number of attempts after the first.
@@ -117,12 +116,7 @@ class Node:
         return read_record(self._folder.config.directory.part(mini_batch))
 
     def describe_failure(self, record: Record, limit: int) -> str:
-        """The error of a failed attempt, with the traceback of the script.
-
-        Args:
-            record: The attempt.
-            limit: Maximum number of characters of the traceback.
-        """
+        """The error of a failed attempt, with up to `limit` characters of the traceback."""
         error = f"mini-batch {record.index}, attempt {record.attempt}: {record.error}"
         if record.traceback_file is not None:
             error += self._see(record.traceback_file)
@@ -148,8 +142,6 @@ class NodePlugin(StepPlugin):
         """Make the plugin of one step.
 
         Args:
-            config: What the entry processes run.
-            access: Where the step's directory is.
             key: Identifies the step among those that a worker may serve.
             seconds_between_events: How long the node keeps events before it sends them.
         """
@@ -201,13 +193,7 @@ def node_name(worker: Worker) -> str:
 
 
 def with_traceback(error: str, traceback: str, limit: int) -> str:
-    """An error and its traceback.
-
-    Args:
-        error: The error, in one line.
-        traceback: The traceback, or empty. If it is too long, its beginning and end are kept.
-        limit: Maximum number of characters of the traceback.
-    """
+    """An error and its traceback, of which up to `limit` characters are kept: beginning and end."""
     text, half = traceback.strip(), limit // 2
     if (more := len(text) - 2 * half) > 0:
         text = f"{text[:half]}\n[{more} more characters]\n{text[half + more :]}"
@@ -246,7 +232,7 @@ def process_mini_batches(
     Args:
         key: Name of the step's plugin.
         group: Descriptors of neighbouring mini-batches, as JSON.
-        first: Index of the first of them.
+        first: Index of the first of them, for the name of the task run.
         last: Index of the last of them.
         limit: The seconds after which no more of them are started; None: all are run.
 

@@ -59,11 +59,7 @@ class RunAccess:
 
 
 class NodeFolder(Protocol):
-    """A step's directory on a node.
-
-    Attributes:
-        config: For the entry processes, with the paths on this node.
-    """
+    """A step's directory on a node, and what the entry processes need, with the paths there."""
 
     config: EntryConfig
 
@@ -78,24 +74,14 @@ class NodeFolder(Protocol):
         """
 
     def shown(self, path: str) -> str:
-        """Where the user finds a file.
-
-        Args:
-            path: Relative to the step's directory.
-        """
+        """Where the user finds a file, whose path is relative to the step's directory."""
 
     def close(self) -> None:
         """Make the logs available to the driver; called when all processes have ended."""
 
 
 def open_folder(config: EntryConfig, access: RunAccess, node: str, scratch: Path) -> NodeFolder:
-    """Open the step's directory on a node.
-
-    Args:
-        config: For the entry processes, with the driver's paths.
-        access: How to find the directory.
-        node: The node's name.
-        scratch: Folder in which a copy may be made.
+    """Open the step's directory on a node, or a copy of it in the folder `scratch`.
 
     Raises:
         RunNotSeen: The node can access neither the run directory nor the run store, or cannot

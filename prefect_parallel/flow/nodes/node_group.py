@@ -27,11 +27,7 @@ class NodesGone(PrefectParallelError):
 
 
 class StepPlugin(WorkerPlugin):
-    """A worker plugin that all nodes of a step have.
-
-    Attributes:
-        name: Unique among the plugins that a worker may have.
-    """
+    """A worker plugin that all nodes of a step have, with a name unique on each worker."""
 
     name: str
 

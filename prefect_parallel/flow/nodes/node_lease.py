@@ -34,7 +34,6 @@ class NodeRequest:
     """The nodes that a step asks a cluster for.
 
     Attributes:
-        nodes: How many.
         slots: Slots of each; None: each node decides, by its GPUs and threads.
         gpus: How many GPUs of a node are used; None: all.
     """
@@ -57,14 +56,7 @@ class NodeLease(WorkerPlugin):
     def __init__(
         self, name: str, request: NodeRequest, threads: int, plugins: list[StepPlugin]
     ) -> None:
-        """Make the lease of one worker.
-
-        Args:
-            name: Identifies the driver's task runner.
-            request: What the step asks for.
-            threads: How many the worker has.
-            plugins: What the node has from the start.
-        """
+        """Make the lease of one worker for a step; its name identifies the driver's task runner."""
         self.name = name
         self._request = request
         self._threads = threads

@@ -66,11 +66,9 @@ class Nodes:
             self._task_runs.cancel()
 
     def close(self, *, grace: float, canceled: Event) -> None:
-        """Close the pools.
+        """Close the pools; running mini-batches have `grace` seconds to end.
 
-        Args:
-            grace: Seconds in which running mini-batches may end.
-            canceled: Cuts `shutdown` of the script short.
+        `canceled` cuts `shutdown` of the script short.
         """
         self.cancel()
         with ThreadPoolExecutor(max_workers=1) as thread:
@@ -89,11 +87,7 @@ def open_nodes(
 ) -> Iterator[Nodes]:
     """Give each node the entry pool of a step, and close the pools in the end.
 
-    Args:
-        config: What the pools run.
-        access: How nodes find the step's directory.
-        events: Gets what the nodes report.
-        wanted: How many nodes the step is to have.
+    `events` gets what the nodes report.
 
     Raises:
         NodeRefused: No worker can be a node.

@@ -13,13 +13,7 @@ class Progress:
     """Counts of one step. An event may arrive late, or twice."""
 
     def __init__(self, mini_batches: int, unit: str = "items", *, reused: int = 0) -> None:
-        """Start counting.
-
-        Args:
-            mini_batches: Number of mini-batches of the step.
-            unit: What an item is, `rows` or `files`.
-            reused: Number of mini-batches whose parts an earlier run has left.
-        """
+        """Start counting items; `reused` mini-batches have parts of an earlier run."""
         self.mini_batches = mini_batches
         self.unit = unit
         self.reused = reused

@@ -190,11 +190,7 @@ class SharedCluster(NodeGroup):
             self._check_refused()
 
     def _workers(self) -> dict[str, dict[str, Any]]:
-        """All workers of the cluster, by address.
-
-        Raises:
-            OSError: The scheduler does not answer.
-        """
+        """All workers of the cluster, by address."""
         scheduler = self.client.scheduler
         if self.client.status != CONNECTED or scheduler is None:
             raise ConnectionError("the scheduler is gone")

@@ -68,11 +68,9 @@ class StepMonitor:
         self._has_run = False
 
     def until_done(self, task_runs: TaskRuns, on_change: Callable[[], None]) -> None:
-        """Wait until all task runs have ended.
+        """Wait until all task runs have ended, submitting some while others run.
 
-        Args:
-            task_runs: Submitted while the others run.
-            on_change: Called after each event, and every `TICK_SECONDS` without one.
+        `on_change` is called after each event, and every `TICK_SECONDS` without one.
 
         Raises:
             StepFailed: The step can no longer succeed; task runs may still be running.

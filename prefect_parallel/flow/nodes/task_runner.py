@@ -44,11 +44,7 @@ class NodeTaskRunner(TaskRunner[PrefectDaskFuture[Any]]):
     """
 
     def __init__(self, open_group: Callable[[ExitStack], NodeGroup]) -> None:
-        """Make a runner.
-
-        Args:
-            open_group: Called on first use; gives the nodes, and lets the stack end what it starts.
-        """
+        """Make a runner. `open_group` returns the nodes on first use; the stack ends them."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.open_group = open_group
         self._stack = ExitStack()

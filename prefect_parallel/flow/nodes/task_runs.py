@@ -53,7 +53,6 @@ class TaskRuns:
         """Prepare the task runs; none is submitted yet.
 
         Args:
-            nodes: Where they run.
             events: Gets the end of each.
             key: Of the nodes' plugin.
             task: Each is one of this task.
@@ -73,10 +72,7 @@ class TaskRuns:
         self._lost: list[Group] = []
 
     def refill(self) -> bool:
-        """Submit what the window has room for.
-
-        Returns:
-            Whether anything is in flight, or still to be submitted.
+        """Submit what the window has room for; False if all have ended.
 
         Raises:
             NodesGone: Nothing can run any more.

@@ -9,13 +9,7 @@ from prefect_parallel.job import ParallelStep
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The thresholds of a step; one more failure fails it.
-
-    Attributes:
-        mini_batch_error_threshold: Maximum number of failed mini-batches. -1: unlimited.
-        error_threshold: Maximum number of failed items. -1: unlimited.
-        allowed_failed_percent: Maximum share of failed mini-batches, in percent of all.
-    """
+    """The thresholds of a step; one more failure fails it. -1: unlimited."""
 
     mini_batch_error_threshold: int
     error_threshold: int

@@ -36,14 +36,7 @@ class Environments:
     """`--environment this`: steps run on the interpreter of their node."""
 
     def prepare(self, steps: Iterable[Step], observer: Observer) -> list[str]:
-        """Prepare the environments of a run, before any step starts.
-
-        Args:
-            steps: All steps of the run.
-            observer: Is told what is waited for.
-
-        Returns:
-            Warnings for the user.
+        """Prepare the environments of a run before any step starts; returns warnings for the user.
 
         Raises:
             EnvironmentBuildFailed: The environment of a step cannot be built.

@@ -15,13 +15,7 @@ def major_input(step: ParallelStep) -> Data | OutputOf:
 def split_input(
     step: ParallelStep, location: str, datastores: Datastores, work_folder: str | None = None
 ) -> Plan:
-    """Split the major input of a step into mini-batches.
-
-    Args:
-        step: The step.
-        location: Where the input is, as a local path, URL or `azureml:` name.
-        datastores: Definitions of `azureml:` names.
-        work_folder: As for `data.plan`.
+    """Split the major input of a step into mini-batches; arguments as for `data.plan`.
 
     Raises:
         InvalidInput: The input cannot be split.

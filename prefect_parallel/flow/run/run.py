@@ -37,12 +37,9 @@ class Run:
 
     Attributes:
         directory: The run directory, with an absolute path.
-        observer: Callbacks for what happens.
         resumes: Whether an earlier run in this directory is continued.
         datastores: Definitions of `azureml:` names of data.
         mirror: The directory's copy on remote storage; None: there is none.
-        computes: Where steps run.
-        environments: Which Python steps run on.
         max_task_runs: Maximum number of task runs of a step.
         task_run_seconds: How long a task run is meant to take.
         starts: Whose turn it is to start.

@@ -25,7 +25,6 @@ class StepData:
     """What a step reads and writes.
 
     Attributes:
-        step: The step.
         run: The run's directory.
         datastores: Definitions of `azureml:` names of data.
         store: The run's copy, from which nodes that do not see the directory read outputs of
@@ -77,10 +76,7 @@ class StepData:
         return [place.path for place in places if not place.is_remote]
 
     def fingerprints(self, *, but: str | None = None) -> dict[str, str]:
-        """The fingerprints of the inputs, by their names.
-
-        Args:
-            but: The input that is left out.
+        """The fingerprints of the inputs by their names, one of which may be left out.
 
         Raises:
             InvalidInput: Remote data cannot be accessed.

@@ -11,15 +11,7 @@ EXECUTABLE_BITS = 0o111
 
 
 def pack(folder: Path, archive: Path) -> str:
-    """Write the content of a folder, without times and owners, as a gzipped tar file.
-
-    Args:
-        folder: A folder without links.
-        archive: The file to write.
-
-    Returns:
-        The SHA-256 of the archive.
-    """
+    """Write a folder without links as a gzipped tar file, without times and owners; its SHA-256."""
     with (
         archive.open("wb") as file,
         gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as zipped,

@@ -20,11 +20,7 @@ def refuse_held(directory: RunDirectory) -> None:
 
 
 def held_since(directory: RunDirectory) -> float | None:
-    """Since when a process holds a run directory, in seconds since the epoch.
-
-    Returns:
-        None if no process holds it.
-    """
+    """Since when a process holds a run directory, in seconds since the epoch; None if none does."""
     try:
         holder = directory.lock_file.read_text()
         since = directory.lock_file.stat().st_mtime

@@ -17,7 +17,6 @@ class RunHandle:
     """A run directory that a run is about to write to.
 
     Attributes:
-        directory: The directory on this machine.
         resumes: Whether it was begun by an earlier run.
         mirror: Its copy on remote storage; None: it stays on this machine.
     """

@@ -35,11 +35,7 @@ class UploadFailed(PrefectParallelError):
 
 
 class RunMirror:
-    """The copy of one run directory on remote storage. May be used by several threads.
-
-    Attributes:
-        remote: Where the copy is.
-    """
+    """The remote copy of one run directory. May be used by several threads."""
 
     def __init__(self, directory: RunDirectory, remote: Location) -> None:
         self.remote = remote
@@ -55,10 +51,7 @@ class RunMirror:
         return self._remote_of(path.absolute()).path
 
     def upload(self, step: str | None = None) -> None:
-        """Bring the copy up to date.
-
-        Args:
-            step: Only this step's folder; None: the whole run directory.
+        """Bring the copy of the run directory up to date, or only of one step's folder.
 
         Raises:
             UploadFailed: The storage cannot be written to; all is still in the directory.
@@ -92,9 +85,7 @@ class RunMirror:
     def collect(self, step: StepDirectory, known: Listing | None = None) -> None:
         """Download what nodes have put into a step's folder of the copy.
 
-        Args:
-            step: The step's directory.
-            known: What was there before the nodes began; None: what this machine has.
+        `known` is what was there before the nodes began; None: what this machine has.
 
         Raises:
             DownloadFailed: The storage cannot be read.

@@ -20,12 +20,7 @@ from prefect_parallel.layout import RunDirectory, UnusableRunDirectory, cache_fo
 
 @dataclass(frozen=True)
 class Runs:
-    """A folder of run directories.
-
-    Attributes:
-        folder: The folder on this machine.
-        remote: Where its run directories are uploaded; None: nowhere.
-    """
+    """A folder of run directories on this machine, and where they are uploaded, if anywhere."""
 
     folder: Path
     remote: Location | None = None
@@ -48,11 +43,7 @@ class Runs:
         return self._directory(name).job_file.exists() or self._is_remote(name)
 
     def handle(self, name: str, *, resumes: bool) -> RunHandle:
-        """A run; one that was begun on another machine is downloaded.
-
-        Args:
-            name: The name of its directory.
-            resumes: Whether it was begun before.
+        """The run of a name; one that was begun on another machine is downloaded.
 
         Raises:
             UnusableRunDirectory: Remote storage has such a run, or with `resumes` has not.
@@ -69,10 +60,7 @@ class Runs:
         return RunHandle(directory, resumes, mirror)
 
     def reserve(self, name: str) -> RunHandle:
-        """A new run of a name that no other run has; its empty directory is made at once.
-
-        Args:
-            name: The name; if it is taken, a number is appended.
+        """A new run, whose empty directory is made at once; a taken name gets a number.
 
         Raises:
             UnusableRunDirectory: The directory cannot be made.

@@ -31,8 +31,6 @@ class SyncedFolder:
     """A local folder and its copy on remote storage.
 
     Attributes:
-        folder: The local folder.
-        remote: Its copy.
         stamps: The files that are the same on both sides, by their paths from the folder.
     """
 
@@ -97,11 +95,7 @@ class SyncedFolder:
         return True
 
     def pull(self, paths: Iterable[str]) -> None:
-        """Fetch files; each is complete as soon as it is there.
-
-        Raises:
-            OSError: A file cannot be fetched.
-        """
+        """Fetch files; each is complete as soon as it is there."""
 
         def fetch(path: str) -> None:
             target = self.folder / path

@@ -25,10 +25,9 @@ def asking_once() -> Iterator[None]:
 
 
 def is_canceled(flow_run: UUID) -> bool | None:
-    """Whether it was canceled in the Prefect UI, which only workers are told of.
+    """Whether it was canceled in the Prefect UI; None if the server does not answer.
 
-    Returns:
-        None if the server does not answer.
+    Prefect notifies only its workers.
     """
     try:
         with asking_once(), get_client(sync_client=True) as client:

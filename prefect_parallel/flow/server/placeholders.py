@@ -42,10 +42,7 @@ class UnknownPlaceholder(PrefectParallelError):
 
 
 def look_up(templates: Mapping[str, str]) -> dict[str, str]:
-    """Fill the placeholders of environment variables.
-
-    Args:
-        templates: The values in the pipeline, by the names of the variables.
+    """Fill the placeholders in the values of environment variables.
 
     Raises:
         UnknownPlaceholder: The Prefect server does not know a block or variable.

@@ -59,9 +59,6 @@ def prefect_server(observer: Observer | None = None) -> Iterator[str]:
 
     A server is configured by `PREFECT_API_URL`, in the environment or in the Prefect profile.
 
-    Args:
-        observer: Is told what is waited for.
-
     Raises:
         ServerFailed: No server is configured, and none could be started.
     """
@@ -164,12 +161,7 @@ def _free_port() -> int:
 
 
 def wait_until_healthy(url: str, pid: int, log: Path) -> None:
-    """Wait for a server that was started.
-
-    Args:
-        url: The URL of its API.
-        pid: Its process id.
-        log: The file that it prints to.
+    """Wait for a server that was started, and that prints to the log.
 
     Raises:
         ServerFailed: The server ended, or does not answer in time.

@@ -47,12 +47,7 @@ class StepArtifacts:
         )
 
     def show_progress(self, progress: Progress, *, last: bool = False) -> None:
-        """Create or update the progress artifact, at most every `UPDATE_SECONDS`.
-
-        Args:
-            progress: The counts to show.
-            last: Update it in any case.
-        """
+        """Create or update the progress artifact, every `UPDATE_SECONDS` and the last time."""
         now = time.monotonic()
         if now - self._updated < UPDATE_SECONDS and not last:
             return

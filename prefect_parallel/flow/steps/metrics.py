@@ -23,8 +23,7 @@ def metrics_of(result: JobResult, prefix: str | None) -> dict[str, float]:
 def log_to_mlflow(run_name: str, metrics: Mapping[str, float]) -> str | None:
     """Log metrics as an MLflow run, if MLflow is installed and `MLFLOW_TRACKING_URI` is set.
 
-    Returns:
-        A one-line warning if MLflow failed, which does not affect the step.
+    Returns a one-line warning if MLflow failed, which does not affect the step.
     """
     if not os.environ.get("MLFLOW_TRACKING_URI") or importlib.util.find_spec("mlflow") is None:
         return None

@@ -21,14 +21,7 @@ SLOWEST = 5
 def result_page(
     result: JobResult, totals: Totals, failures: Sequence[Failures], job_result: Path
 ) -> str:
-    """Counts, thresholds, speed, root causes, the slowest mini-batches, and `job_result.txt`.
-
-    Args:
-        result: The step's result.
-        totals: The counts of its parts.
-        failures: Its failures by root cause.
-        job_result: The path of `job_result.txt`.
-    """
+    """Counts, thresholds, speed, root causes, the slowest mini-batches, and `job_result.txt`."""
     sections = [
         f"**{result.status}**: {_text(result.reason)}",
         _counts(result),

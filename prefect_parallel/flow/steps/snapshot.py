@@ -10,12 +10,9 @@ LEFT_OUT = shutil.ignore_patterns("__pycache__", ".git", ".venv", ".ipynb_checkp
 
 
 def take_snapshot(code: Path, target: Path, *, leave_out: Collection[Path]) -> None:
-    """Copy the code, replacing an earlier snapshot.
+    """Copy a folder or file into the folder of the snapshot, replacing an earlier one.
 
-    Args:
-        code: A folder or a file.
-        target: The folder of the snapshot.
-        leave_out: Files and folders inside `code` that are not copied.
+    `leave_out` are files and folders in it that are not copied.
     """
     if target.exists():
         shutil.rmtree(target)

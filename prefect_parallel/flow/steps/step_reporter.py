@@ -47,14 +47,9 @@ class StepReporter:
         self._logs.begin()
 
     def planned(self, plan: StepPlan, slots: str) -> Progress:
-        """Report the plan, and how much of it an earlier run has done.
+        """Report the plan and where it runs, e.g. `2 nodes x 4 slots`.
 
-        Args:
-            plan: The plan.
-            slots: Where it runs, e.g. `2 nodes x 4 slots`.
-
-        Returns:
-            The counts of the step, to be updated from now on.
+        Returns the counts of the step, to be updated from now on.
         """
         total = plan.mini_batches
         reused = total - plan.work.mini_batches

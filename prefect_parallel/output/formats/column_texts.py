@@ -21,10 +21,7 @@ def number_texts(
 ) -> Any:
     """The texts of a column of NumPy's numbers; None if it holds something else.
 
-    Args:
-        column: The column.
-        booleans: How to write true and false.
-        others: Writes a float that Arrow does not write as Python does, NaN among them.
+    `others` writes a float that Arrow does not write as Python does, NaN among them.
     """
     import pyarrow as pa
     import pyarrow.compute as pc

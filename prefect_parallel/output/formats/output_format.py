@@ -42,10 +42,7 @@ class Encoded(NamedTuple):
 class Parts:
     """The parts of a step that hold rows or elements.
 
-    Attributes:
-        directory: The step's.
-        mini_batches: How many mini-batches the step has.
-        on_part: Called before each part that is opened, e.g. with `joining parts 300/1,500`.
+    `on_part` is called before each part that is opened, e.g. with `joining parts 300/1,500`.
     """
 
     directory: StepDirectory
@@ -55,8 +52,7 @@ class Parts:
     def iterate(self, doing: str) -> Iterator[tuple[Record, BinaryIO]]:
         """Open one part after the other, at the first byte of its payload.
 
-        Args:
-            doing: What is done with them, for `on_part`.
+        `doing` is what is done with them, for `on_part`.
         """
         for index in range(self.mini_batches):
             self.on_part(f"{doing} parts {index + 1:,}/{self.mini_batches:,}")
@@ -74,31 +70,19 @@ class OutputFormat(ABC):
 
     @abstractmethod
     def encode_frame(self, frame: pd.DataFrame) -> Encoded:
-        """Encode a DataFrame.
-
-        Raises:
-            UnencodableReturn: The format cannot hold it.
-        """
+        """Encode a DataFrame; `UnencodableReturn` if the format cannot hold it."""
 
     @abstractmethod
     def encode_elements(self, elements: Sequence[Any]) -> Encoded:
-        """Encode a list or tuple.
-
-        Raises:
-            UnencodableReturn: The format cannot hold it.
-        """
+        """Encode a list or tuple; `UnencodableReturn` if the format cannot hold it."""
 
     @abstractmethod
     def join(self, parts: Parts, target: BinaryIO, *, header: bool) -> None:
         """Write all parts to the aggregated output.
 
         Parts of DataFrames get the union of all columns, in the order in which these first appear,
-        with nulls where a part lacks one.
-
-        Args:
-            parts: Encoded by this format.
-            target: The aggregated output.
-            header: Whether column names come first, where the format has such a line.
+        with nulls where a part lacks one. With `header`, column names come first in formats with
+        such a line.
 
         Raises:
             MixedReturns: Some parts do not fit together.

@@ -122,11 +122,7 @@ def _blob(payload: BinaryIO) -> pa.BufferReader:
 
 
 def _common_schema(parts: Parts) -> pa.Schema:
-    """All columns, each with a type that holds it in every part.
-
-    Raises:
-        MixedReturns: There is no such type, or there are rows without any column.
-    """
+    """All columns, each with a type that holds it in every part."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -162,11 +158,7 @@ class _Column:
             self._types.setdefault(type_, []).extend(indexes)
 
     def common_type(self, name: str) -> pa.DataType:
-        """A type that holds the values of all parts.
-
-        Raises:
-            MixedReturns: There is none.
-        """
+        """A type that holds the values of all parts."""
         common = common_type(self._types or self._types_of_nulls[:1])
         if common is not None:
             return common
@@ -178,11 +170,7 @@ class _Column:
 
 
 def _conform(table: pa.Table, schema: pa.Schema, index: int) -> pa.Table:
-    """The table with all columns of a schema.
-
-    Raises:
-        MixedReturns: A value does not fit into the type of its column.
-    """
+    """The table with all columns of a schema."""
     import pyarrow as pa
 
     rows = int((table.schema.metadata or {}).get(_ROWS, len(table)))

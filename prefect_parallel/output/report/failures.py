@@ -16,7 +16,7 @@ LISTED = 20
 
 @dataclass(frozen=True)
 class Cause:
-    """Failures with one root cause.
+    """Failures with one root cause, and an example of them.
 
     Attributes:
         name: See `root_cause`.
@@ -24,9 +24,7 @@ class Cause:
         attempts: Number of failed attempts.
         failed: Indexes of the mini-batches whose last attempt failed, in order.
         recovered: Number of mini-batches that succeeded in a later attempt.
-        error: Error of the example, in one line.
         where: Mini-batch, attempt and process of the example.
-        traceback: What was logged about the example.
         log: Path of the log with all of them, relative to the step's directory.
         debug: Command that repeats the example; None outside any mini-batch.
     """
