@@ -478,7 +478,7 @@ def test_bytes_in_csv_are_what_pandas_writes(tmp_path: Path) -> None:
 def test_joining_parquet_takes_time_in_proportion_to_the_parts(tmp_path: Path) -> None:
     directory = StepDirectory(tmp_path / "step")
     directory.parts.mkdir(parents=True)
-    for index in range(1600):
+    for index in range(800):
         commit(directory, index, pd.DataFrame({"a": range(5), "b": "text"}), "out.parquet")
 
     def seconds(parts: int) -> float:
@@ -487,7 +487,7 @@ def test_joining_parquet_takes_time_in_proportion_to_the_parts(tmp_path: Path) -
         return time.process_time() - before
 
     seconds(100)
-    assert seconds(1600) < 8 * seconds(400)
+    assert seconds(800) < 8 * seconds(200)
 
 
 class StoppedError(Exception):
