@@ -17,7 +17,7 @@ def check_keys(name: str, keys: Sequence[str], columns: Iterable[str]) -> None:
     """Checks that all keys are columns.
 
     Raises:
-        InvalidInput: One is not, or stands there twice.
+        InvalidInput: A key is not a column, or is given twice.
     """
     known = list(columns)
     for position, key in enumerate(keys):

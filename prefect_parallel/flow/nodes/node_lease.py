@@ -138,7 +138,7 @@ def run_in_slot(lease: str, function: Callable[..., Any], *args: Any, **argument
     """Run a task of a step on a node of it.
 
     Raises:
-        Reschedule: The worker is no node of the step any more.
+        Reschedule: The worker is no longer a node of the step.
     """
     plugins = get_worker().plugins
     if lease not in plugins:

@@ -38,7 +38,7 @@ class TaskRuns:
     task run that is not assigned to a node is canceled here whenever nodes come or go, and
     submitted again.
 
-    Whoever runs a group again runs only those of its mini-batches that have no final part yet.
+    A group that runs again runs only those of its mini-batches that have no final part yet.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from prefect_parallel.flow.observer import Observer
 
 PATIENCE_SECONDS = 5.0
-"""How long a step waits for its turn before the user is told."""
+"""How long a step waits for its turn before a message says so."""
 
 
 class StepStarts:

@@ -26,7 +26,7 @@ _ESCAPED = r'["\\\x00-\x1f]'
 """What JSON writes in another way inside a text."""
 
 _NO_COLUMN = "value"
-"""Stands for the column in counts of values that belong to none."""
+"""The column in counts of values that belong to no column."""
 
 
 class JsonLines(OutputFormat):
