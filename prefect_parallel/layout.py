@@ -79,7 +79,6 @@ class StepDirectory:
     completed = _Below("completed.txt", "Fingerprint of a completed command step, for resuming.")
     plan = _Below("plan.jsonl", "Mini-batches, one per line, as planned at the last start.")
     grouped = _Below("grouped", "The table sorted by partition keys that are ordinary columns.")
-    spool = _Below("spool", "A major input that was given in memory, or as a list of files.")
     fetched = _Below("fetched", "Copies of remote files, while the step runs.")
     parts = _Below("parts", "What `run` returned, one file per mini-batch; reused by resuming.")
     from_nodes = _Below(

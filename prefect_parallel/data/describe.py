@@ -98,7 +98,7 @@ def describe_data(
 
     Example:
         ```python
-        data = describe_data("sales/*.parquet", run.step("score").spool)
+        data = describe_data("sales/*.parquet", Path("run/spool"))
         split = BySize.parse(data.mini_batch_size(1000))
         plan(data.path, type=data.type, mode=data.mode, split=split)
         ```
