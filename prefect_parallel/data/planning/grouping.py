@@ -6,14 +6,16 @@ bucket is sorted by key. A mini-batch is a range of rows of a bucket.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import shutil
 import time
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,8 +153,8 @@ def _scatter(
     number = 0
     with ExitStack() as stack:
         files: dict[int, BinaryIO] = {}
-        for piece in pieces:
-            batch = schema.align(table.piece(piece))
+        for batch in _read_ahead(table, pieces):
+            batch = schema.align(batch)
             lost += batch.values_set_to_null
             uneven_rows += batch.uneven_rows
             first_uneven_row = first_uneven_row or batch.first_uneven_row
@@ -161,7 +163,7 @@ def _scatter(
             found, key_of_row = _keys(batch, keys)
             bucket_of_row = np.array([_bucket(key, buckets) for key in found])[key_of_row]
             batch = batch.with_columns({_NUMBER: numbers})
-            for bucket in np.unique(bucket_of_row).tolist():
+            for bucket in np.flatnonzero(np.bincount(bucket_of_row)).tolist():
                 if bucket not in files:
                     raw = _bucket_path(folder, bucket).with_suffix(".raw")
                     files[bucket] = stack.enter_context(raw.open("wb"))
@@ -181,21 +183,35 @@ def _scatter(
     return notes
 
 
+def _read_ahead(table: TableReader, pieces: Iterable[Piece]) -> Iterator[RowBatch]:
+    """Reads each piece while the caller works on the rows of the one before."""
+    with ThreadPoolExecutor(1) as thread:
+        reading: deque[Future[RowBatch]] = deque()
+        for piece in pieces:
+            reading.append(thread.submit(table.piece, piece))
+            if len(reading) > 1:
+                yield reading.popleft().result()
+        while reading:
+            yield reading.popleft().result()
+
+
 def _keys(batch: RowBatch, names: Sequence[str]) -> tuple[list[Key], np.ndarray]:
     """The distinct keys of some rows, and for each row the index of its key."""
-    columns = [
-        texts_of(batch.columns[name]).dictionary_encode(null_encoding="encode") for name in names
-    ]
-    codes = np.zeros(batch.rows, np.int64)
-    for column in columns:
-        # Renumbered for each column, codes stay below the number of rows.
-        codes = np.unique(codes, return_inverse=True)[1] * len(column.dictionary)
-        codes += column.indices.to_numpy()
-    _, first_rows, key_of_row = np.unique(codes, return_index=True, return_inverse=True)
-    values = [column.take(pa.array(first_rows)).to_pylist() for column in columns]
-    return list(zip(*values, strict=True)), key_of_row
+    # One column after the other, so that the codes of rows stay below their number.
+    keys: list[Key] = [()]
+    codes = pa.array(np.zeros(batch.rows, np.int64)).dictionary_encode()
+    for name in names:
+        values = texts_of(batch.columns[name]).dictionary_encode(null_encoding="encode")
+        texts, width = values.dictionary.to_pylist(), len(values.dictionary)
+        pairs = codes.indices.to_numpy().astype(np.int64) * width + values.indices.to_numpy()
+        codes = pa.array(pairs).dictionary_encode()
+        found = (divmod(pair, width) for pair in codes.dictionary.to_pylist())
+        keys = [(*keys[before], texts[at]) for before, at in found]
+    # A small type, which sorts fast.
+    return keys, codes.indices.to_numpy().astype(np.min_scalar_type(len(keys)))
 
 
+@functools.lru_cache(maxsize=2**16)
 def _bucket(key: Key, buckets: int) -> int:
     return zlib.crc32(json.dumps(key).encode()) % buckets
 
