@@ -270,9 +270,11 @@ def schema() -> None:
     """
     import json
 
-    from prefect_parallel.job.models.pipeline_schema import json_schema
+    from prefect_parallel.job import PipelineJob
+    from prefect_parallel.job.format.json_schema import json_schema
 
-    print(json.dumps(json_schema(), indent=2))
+    title = "A pipeline of parallel and command steps"
+    print(json.dumps(json_schema(PipelineJob, title), indent=2))
 
 
 def main() -> None:

@@ -36,6 +36,8 @@ _REQUIRED = {"cron": ("expression",), "recurrence": ("frequency", "interval")}
 class DateTimeValidator(Validator):
     """An ISO 8601 date and time; without an offset, in the trigger's time zone."""
 
+    allowed = "a date and time, e.g. 2026-03-01T06:30:00"
+
     def check(self, value: Any) -> datetime:
         if isinstance(value, str):
             try:
@@ -45,14 +47,12 @@ class DateTimeValidator(Validator):
                 pass
         raise self.refused(value)
 
-    @property
-    def allowed(self) -> str:
-        return "a date and time, e.g. 2026-03-01T06:30:00"
-
 
 @dataclass(frozen=True)
 class TimeZoneValidator(Validator):
     """The IANA or Windows name of a time zone."""
+
+    allowed = "a time zone, e.g. Pacific Standard Time or America/Los_Angeles"
 
     def check(self, value: Any) -> str:
         zone = iana_zone(value) if isinstance(value, str) else None
@@ -60,14 +60,15 @@ class TimeZoneValidator(Validator):
             raise self.refused(value, nearest_zone(value) if isinstance(value, str) else None)
         return zone
 
-    @property
-    def allowed(self) -> str:
-        return "a time zone, e.g. Pacific Standard Time or America/Los_Angeles"
-
 
 @dataclass(frozen=True)
 class CronValidator(Validator):
     """A cron expression of five fields, without extensions such as `L`, `?` and `#`."""
+
+    allowed = (
+        "five fields: minute, hour, day of the month, month, day of the week;"
+        ' e.g. "30 6 * * MON-FRI"'
+    )
 
     def check(self, value: Any) -> str:
         text = value.strip() if isinstance(value, str) else ""
@@ -79,13 +80,6 @@ class CronValidator(Validator):
             else:
                 return text
         raise self.refused(value)
-
-    @property
-    def allowed(self) -> str:
-        return (
-            "five fields: minute, hour, day of the month, month, day of the week;"
-            ' e.g. "30 6 * * MON-FRI"'
-        )
 
 
 @dataclass(frozen=True)
@@ -112,14 +106,12 @@ class NumbersValidator(Validator):
 class WeekDaysValidator(Validator):
     """A day of the week, or a list of them."""
 
+    allowed = ", ".join(WEEK_DAYS)
+
     def check(self, value: Any) -> tuple[str, ...]:
         day = ChoiceValidator(WEEK_DAYS, any_case=True)
         days = {day.check(each) for each in (value if isinstance(value, list) else [value])}
         return tuple(sorted(days, key=WEEK_DAYS.index))
-
-    @property
-    def allowed(self) -> str:
-        return ", ".join(WEEK_DAYS)
 
 
 class Pattern(Model):

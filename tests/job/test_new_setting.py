@@ -31,7 +31,8 @@ import json, sys
 from prefect_parallel import Input, RunFunction, parallel_run_function, pipeline
 from prefect_parallel.errors import InvalidPipeline
 from prefect_parallel.job import load_pipeline, resolve
-from prefect_parallel.job.models.pipeline_schema import json_schema
+from prefect_parallel.job import PipelineJob
+from prefect_parallel.job.format.json_schema import json_schema
 from tools.reference import arguments, pipeline as reference
 
 def problems(*overrides):
@@ -65,6 +66,7 @@ def row(page):
     return [line for line in page.splitlines() if "warm_up_runs" in line and "| " in line][0]
 
 argument = "jobs.first.task.program_arguments=--warm_up_runs"
+schemas = json_schema(PipelineJob, "pipelines")["$defs"]
 print(json.dumps({
     "default": used(),
     "override": used("jobs.first.warm_up_runs=5"),
@@ -74,7 +76,7 @@ print(json.dumps({
     "wrong argument": problems(f"{argument} 10"),
     "builder": resolve(built(2)).steps["step"].warm_up_runs,
     "wrong in builder": refused(10),
-    "schema": json_schema()["$defs"]["ParallelStepModel"]["properties"]["warm_up_runs"],
+    "schema": schemas["ParallelStepModel"]["properties"]["warm_up_runs"],
     "reference": row(reference.page()),
     "arguments": row(arguments.page()),
 }))

@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from prefect_parallel.deploy import schedule_file  # noqa: F401 - for its models
+from prefect_parallel.job import PipelineJob
+from prefect_parallel.job.format.json_schema import json_schema
 from prefect_parallel.job.format.model import Model
 from prefect_parallel.job.models.components import ComponentModel
-from prefect_parallel.job.models.pipeline_schema import json_schema
 from prefect_parallel.job.models.steps import CommandKeys, ParallelKeys, Step
 from tests.golden_cases import pipelines
 
@@ -28,7 +29,7 @@ BASES = (Step, ComponentModel, ParallelKeys, CommandKeys)
 
 @pytest.fixture(scope="module")
 def validator() -> jsonschema.Draft202012Validator:
-    schema = json_schema()
+    schema = json_schema(PipelineJob, "pipelines")
     jsonschema.Draft202012Validator.check_schema(schema)
     json.dumps(schema)
     return jsonschema.Draft202012Validator(schema)
@@ -69,7 +70,7 @@ def test_every_key_is_told_of() -> None:
     ]
     assert len(keys) > 150
     assert [(model, name) for model, name, info in keys if not info.description] == []
-    defs = json_schema()["$defs"]
+    defs = json_schema(PipelineJob, "pipelines")["$defs"]
     step = defs["ParallelStepModel"]["properties"]
     assert step["mini_batch_size"]["description"].startswith("The size of a mini-batch")
     assert "no effect" in step["experiment_name"]["description"]

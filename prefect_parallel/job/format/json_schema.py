@@ -10,6 +10,18 @@ from prefect_parallel.job.format.validators import Validator
 from prefect_parallel.yaml_schema import Either, ListOf, MappingOf, ValueSchema
 
 
+def json_schema(model: type[Model], title: str) -> dict[str, Any]:
+    """The JSON schema of files with the keys of a model."""
+    definitions: dict[str, Any] = {}
+    json_schema_of(model, definitions)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": title,
+        **definitions.pop(model.__name__),
+        "$defs": definitions,
+    }
+
+
 def json_schema_of(schema: ValueSchema, definitions: dict[str, Any]) -> dict[str, Any]:
     """The JSON schema of a value; those of models are added to the definitions, by name."""
     if isinstance(schema, Validator):

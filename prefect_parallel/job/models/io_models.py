@@ -25,6 +25,7 @@ from prefect_parallel.job.format.types import (
 from prefect_parallel.job.format.validators import (
     ChoiceValidator,
     LiteralValidator,
+    Schema,
     TextValidator,
     Validator,
 )
@@ -112,18 +113,17 @@ class NamedOutput(Output):
 class _BindingValidator(Validator):
     """A step's output as text: a binding to an output of the pipeline."""
 
+    allowed = "a mapping with `type`, `mode` and `path`, or ${{parent.outputs.NAME}}"
+    json: ClassVar[Schema] = {
+        "type": "string",
+        "pattern": r"^\s*\$\{\{\s*parent\.outputs\..*\}\}\s*$",
+    }
+
     def check(self, value: Any) -> str:
         expression = whole(value)
         if expression is None or expression.form != "${{parent.outputs.NAME}}":
             raise self.refused(value)
         return str(value)
-
-    @property
-    def allowed(self) -> str:
-        return "a mapping with `type`, `mode` and `path`, or ${{parent.outputs.NAME}}"
-
-    def json_schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": r"^\s*\$\{\{\s*parent\.outputs\..*\}\}\s*$"}
 
 
 class _DataOrLiteral(Either):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from prefect_parallel.job.format.model import Model, ignored, key, optional
 from prefect_parallel.job.format.name_validators import AssetValidator
@@ -20,7 +20,7 @@ from prefect_parallel.job.format.types import (
     Texts,
     Timeout,
 )
-from prefect_parallel.job.format.validators import ChoiceValidator, Validator
+from prefect_parallel.job.format.validators import ChoiceValidator, Schema, Validator
 from prefect_parallel.job.settings.parallel_settings import keys_of
 from prefect_parallel.yaml_schema import Either, Refused
 
@@ -200,20 +200,16 @@ class _IdentityValidator(Validator):
     """The kinds of identity, in snake or camel case."""
 
     names = ("aml_token", "user_identity", "managed", "managed_identity")
+    allowed = ", ".join(names)
+    json: ClassVar[Schema] = {
+        "enum": [*names, "AMLToken", "UserIdentity", "Managed", "ManagedIdentity"]
+    }
 
     def check(self, value: Any) -> str:
         name = _CAMEL_WORDS.sub("_", value).lower() if isinstance(value, str) else value
         if name in self.names:
             return "managed_identity" if name == "managed" else str(name)
         raise self.refused(value)
-
-    @property
-    def allowed(self) -> str:
-        return ", ".join(self.names)
-
-    def json_schema(self) -> dict[str, Any]:
-        camel = ("AMLToken", "UserIdentity", "Managed", "ManagedIdentity")
-        return {"enum": [*self.names, *camel]}
 
 
 class Identity(Model):
