@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import version
 
 PACKAGES = ("prefect", "prefect-dask", "dask", "distributed", "pandas", "pyarrow")
 """Dependencies whose versions are shown beside that of this package."""
@@ -11,6 +10,9 @@ PACKAGES = ("prefect", "prefect-dask", "dask", "distributed", "pandas", "pyarrow
 
 def versions() -> str:
     """One version per line, read without importing the packages."""
+    # Takes as long to import as the rest of this package does.
+    from importlib.metadata import version
+
     lines = [
         ("prefect-parallel", version("prefect-parallel")),
         ("Python", platform.python_version()),

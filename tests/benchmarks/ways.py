@@ -21,7 +21,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
 
-from prefect_parallel.data import BySize, plan
+from prefect_parallel.data import BySize, Plan, plan
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.entry.pool import EntryPool
 from prefect_parallel.layout import StepDirectory
@@ -121,13 +121,35 @@ def _read_range(work: Work, start: int, stop: int) -> pd.DataFrame:
 def entry_processes(work: Work) -> None:
     """Entry processes alone: no Prefect, no Dask."""
     made = plan(str(work.table), type="mltable", mode="direct", split=BySize.parse(work.size))
-    directory = StepDirectory(work.work)
+    run_entry_processes(
+        made,
+        work.work,
+        code=work.folder / "code",
+        script="score.py",
+        arguments=("--model", str(work.model)),
+        output="scores",
+        slots=work.slots,
+    )
+
+
+def run_entry_processes(
+    made: Plan,
+    folder: Path,
+    *,
+    code: Path,
+    script: str,
+    arguments: tuple[str, ...],
+    output: str,
+    slots: int,
+) -> None:
+    """Run the mini-batches of a plan in a pool, and join their parts to `output` in the folder."""
+    directory = StepDirectory(folder)
     directory.parts.mkdir(parents=True)
     config = EntryConfig(
-        step_directory=str(work.work),
-        code=str(work.folder / "code"),
-        entry_script="score.py",
-        arguments=("--model", str(work.model)),
+        step_directory=str(folder),
+        code=str(code),
+        entry_script=script,
+        arguments=arguments,
         environment_variables={},
         environment_templates={},
         environment=None,
@@ -136,9 +158,9 @@ def entry_processes(work: Work) -> None:
         reader=made.reader,
         datastores={},
         fetch=(),
-        output_file="scores",
+        output_file=output,
         checks_item_count=True,
-        slots=work.slots,
+        slots=slots,
         gpus=None,
         timeout=60,
         task_overhead_timeout=60,
@@ -149,12 +171,12 @@ def entry_processes(work: Work) -> None:
     )
     pool = EntryPool(config, "node-0")
     mini_batches = list(made.mini_batches)
-    with ThreadPoolExecutor(work.slots) as threads:
+    with ThreadPoolExecutor(slots) as threads:
         records = list(threads.map(lambda mini_batch: pool.run(mini_batch, 1), mini_batches))
     pool.close()
     assert all(record.error is None for record in records), records[0].error
-    target = work.work / "scores"
-    aggregate(Parts(directory, len(mini_batches)), target, format_for("scores"), header=False)
+    parts = Parts(directory, len(mini_batches))
+    aggregate(parts, folder / output, format_for(output), header=False)
 
 
 def whole_run(work: Work) -> None:
