@@ -88,7 +88,7 @@ def test_iris_gives_a_row_for_each_row_in_order_and_the_same_bytes_on_any_slots(
     tmp_path: Path, server: str
 ) -> None:
     outputs = []
-    for nodes, slots in ((1, 1), (2, 2), (4, 1)):
+    for nodes, slots in ((1, 1), (3, 2)):
         step = "jobs.batch_prediction"
         directory = run(
             "iris_batch_prediction",
@@ -100,7 +100,7 @@ def test_iris_gives_a_row_for_each_row_in_order_and_the_same_bytes_on_any_slots(
         )
         output = directory / "steps" / "batch_prediction" / "outputs" / "job_output_file"
         outputs.append(output.read_bytes())
-    assert outputs[0] == outputs[1] == outputs[2]
+    assert outputs[0] == outputs[1]
     rows = list(csv.reader(outputs[0].decode().splitlines()))
     source = list(csv.reader((IRIS / "neural-iris-mltable" / "iris.csv").read_text().splitlines()))
     assert [row[: len(source[0])] for row in rows] == source[1:]

@@ -21,7 +21,7 @@ class Input:
         min: The smallest number allowed.
         max: The largest number allowed.
         enum: All values allowed.
-        description: For people.
+        description: Informational.
         datastore: The datastore of the path.
     """
 
@@ -47,7 +47,7 @@ class Output:
         mode: How a step writes it.
         name: The name under which Azure ML registers it; no effect here.
         version: The version of that name; no effect here.
-        description: For people.
+        description: Informational.
     """
 
     type: str = "uri_folder"
@@ -63,13 +63,13 @@ class Environment:
     """An inline environment. Unless it is built, steps run in the pipeline's Python.
 
     Attributes:
-        name: For people.
-        version: Beside a name.
-        description: For people.
+        name: Informational.
+        version: The version of that name.
+        description: Informational.
         image: The image of a container; no effect here.
         build: The Docker context of a container; no effect here.
         conda_file: The required packages: the path of a conda file, or its content.
-        tags: For people.
+        tags: Informational.
         properties: No effect here.
         datastore: No effect here.
     """

@@ -27,11 +27,11 @@ class ComponentModel(Model):
 
     schema_: Text | None = key("Where editors find a schema.", default=None, name="$schema")
     type: Text
-    name: Anything = optional("For people.")
-    version: LooseText | None = optional("For people.")
-    display_name: Text | None = optional("For people.")
-    description: Text | None = optional("For people.")
-    tags: dict[str, Anything] | None = optional("For people.")
+    name: Anything = optional("Informational.")
+    version: LooseText | None = optional("Informational.")
+    display_name: Text | None = optional("Informational.")
+    description: Text | None = optional("Informational.")
+    tags: dict[str, Anything] | None = optional("Informational.")
     properties: dict[str, Anything] | None = ignored()
     is_deterministic: Boolean | None = ignored()
     environment_variables: Anything = ignored()

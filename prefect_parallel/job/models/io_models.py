@@ -169,11 +169,11 @@ class DeclaredInput(Model):
     optional: Boolean = key(
         "Whether a step may leave it out; `$[[...]]` around it is then removed.", default=False
     )
-    description: Text | None = key("For people.", default=None)
+    description: Text | None = key("Informational.", default=None)
     min: Scalar | None = key("The smallest number allowed.", default=None)
     max: Scalar | None = key("The largest number allowed.", default=None)
     enum: list[Text] | None = key("All values allowed.", default=None)
-    mode: InputMode | None = key("How the script gets data, unless the step says it.", default=None)
+    mode: InputMode | None = key("How the script gets data; a step can override it.", default=None)
 
     def check(self, refuse: Callable[[str, Refused], None]) -> None:
         if self.type is None:  # It is broken.
@@ -205,8 +205,8 @@ class DeclaredOutput(Model):
     """An output of a component."""
 
     type: DataType = key("What it is.")
-    mode: OutputMode | None = optional("As of a step's output.", default=DEFAULT_OUTPUT_MODE)
-    description: Text | None = optional("For people.")
+    mode: OutputMode | None = optional("As for a step's output.", default=DEFAULT_OUTPUT_MODE)
+    description: Text | None = optional("Informational.")
 
 
 def limit_of(value: Any, declared: Any) -> str | None:

@@ -97,9 +97,9 @@ class PipelineJob(Model):
         "The name of flow runs and run directories; by default the file's name."
     )
     experiment_name: Text | None = ignored()
-    description: Text | None = optional("For people: of the flow.")
+    description: Text | None = optional("Description of the flow.")
     tags: dict[str, TextOrNull] = key(
-        "Those of the flow run.", factory=dict, examples=[{"owner": "sales"}]
+        "Tags of the flow run.", factory=dict, examples=[{"owner": "sales"}]
     )
     properties: dict[str, TextOrNull] | None = ignored()
     compute: Text | None = optional("The compute of steps that name none; wins over the settings'.")

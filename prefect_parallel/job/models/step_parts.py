@@ -65,20 +65,20 @@ class Build(Model):
 class Environment(Model):
     """The packages that a step needs. Unless one is built, steps run in the pipeline's Python."""
 
-    name: Text | None = optional("For people.")
-    version: LooseText | None = optional("Beside the name, for people.")
-    image: Text | None = optional("A container's image; changes nothing here.")
+    name: Text | None = optional("Informational.")
+    version: LooseText | None = optional("The version of that name; informational.")
+    image: Text | None = optional("A container's image; no effect here.")
     conda_file: CondaFile | None = optional(
         "The path of a conda file, or its content. Unmet requirements produce a warning;"
         " `--environment build` builds the environment.",
         examples=["./conda.yml", {"dependencies": ["python=3.12", {"pip": ["xgboost>=2"]}]}],
     )
-    build: Build | None = optional("A Docker context; changes nothing here.")
+    build: Build | None = optional("A Docker context; no effect here.")
     os_type: Annotated[str, ChoiceValidator(("linux", "windows"), any_case=True)] | None = optional(
-        "Changes nothing here."
+        "No effect here."
     )
-    description: Text | None = optional("For people.")
-    tags: dict[str, Anything] | None = optional("For people.")
+    description: Text | None = optional("Informational.")
+    tags: dict[str, Anything] | None = optional("Informational.")
 
 
 EnvironmentValue = Annotated[
@@ -141,15 +141,15 @@ class Distribution(Model):
     type: Annotated[str, ChoiceValidator(tuple(_DISTRIBUTION_KEYS), any_case=True)] = key(
         "What distributes the command."
     )
-    process_count_per_instance: Count | None = optional("Of PyTorch and MPI.")
-    worker_count: Count | None = optional("Of TensorFlow.")
-    parameter_server_count: Count | None = optional("Of TensorFlow.")
-    port: Count | None = optional("Of Ray.")
-    address: Text | None = optional("Of Ray.")
-    include_dashboard: Boolean | None = optional("Of Ray.")
-    dashboard_port: Count | None = optional("Of Ray.")
-    head_node_additional_args: Text | None = optional("Of Ray.")
-    worker_node_additional_args: Text | None = optional("Of Ray.")
+    process_count_per_instance: Count | None = optional("For PyTorch and MPI.")
+    worker_count: Count | None = optional("For TensorFlow.")
+    parameter_server_count: Count | None = optional("For TensorFlow.")
+    port: Count | None = optional("For Ray.")
+    address: Text | None = optional("For Ray.")
+    include_dashboard: Boolean | None = optional("For Ray.")
+    dashboard_port: Count | None = optional("For Ray.")
+    head_node_additional_args: Text | None = optional("For Ray.")
+    worker_node_additional_args: Text | None = optional("For Ray.")
 
     def check(self, refuse: Callable[[str, Refused], None]) -> None:
         if self.type is None:  # It is broken.
@@ -216,9 +216,9 @@ class Identity(Model):
     """Who a step runs as in Azure. Here everything runs as the user who started it."""
 
     type: Annotated[str, _IdentityValidator()] = key("The kind of identity.")
-    client_id: Text | None = optional("Of a managed identity.")
-    object_id: Text | None = optional("Of a managed identity.")
-    msi_resource_id: Text | None = optional("Of a managed identity.")
+    client_id: Text | None = optional("For a managed identity.")
+    object_id: Text | None = optional("For a managed identity.")
+    msi_resource_id: Text | None = optional("For a managed identity.")
 
     def check(self, refuse: Callable[[str, Refused], None]) -> None:
         if self.type not in (None, "managed_identity"):

@@ -40,7 +40,7 @@ STEP_TYPES = ("parallel", "command")
 ParallelType = Annotated[str, ChoiceValidator(("parallel",), any_case=True)]
 CommandType = Annotated[str, ChoiceValidator(("command",), any_case=True)]
 
-_KIND = "The kind of step; may be left out where other keys tell it."
+_KIND = "The kind of step; may be omitted if other keys determine it."
 _COMPONENT = "The file with the rest of the step; the step's own keys win."
 _VARIABLES = (
     "Of the script's or command's process. `{{ prefect.blocks.secret.NAME }}` in a value is"
@@ -50,7 +50,7 @@ _VARIABLES_EXAMPLES = [{"TOKEN": "{{ prefect.blocks.secret.my-token }}"}]
 
 
 PROPERTIES: Any = optional(
-    "For people, except `input_format`: the format of the files of a major input that is a"
+    "Informational, except `input_format`: the format of the files of a major input that is a"
     f" `uri_file` or `uri_folder` with `mode: direct`; {', '.join(INPUT_FORMATS)}. Its mini-batches"
     " are then rows, or with `items` lists of the values in JSON lines.",
     examples=[{"input_format": "csv"}],
@@ -65,8 +65,8 @@ class ParallelKeys(Model, declared=lambda: keys_of(None)):
     input_data: Text | None = optional(
         "The input that is split into mini-batches; must be given.", examples=["${{inputs.rows}}"]
     )
-    resources: Resources | None = optional("The nodes.")
-    retry_settings: RetrySettings | None = optional("What follows a failed attempt.")
+    resources: Resources | None = optional("The nodes of the step.")
+    retry_settings: RetrySettings | None = optional("What happens after a failed attempt.")
 
 
 class Step(Model):
@@ -74,10 +74,10 @@ class Step(Model):
 
     type: Text
     name: Text | None = ignored()
-    display_name: Text | None = optional("For people.")
-    description: Text | None = optional("For people.")
+    display_name: Text | None = optional("Informational.")
+    description: Text | None = optional("Informational.")
     experiment_name: Text | None = ignored()
-    tags: dict[str, Anything] | None = optional("For people.")
+    tags: dict[str, Anything] | None = optional("Informational.")
     properties: dict[str, TextOrNull] | None = ignored()
     compute: Text | None = optional(
         "The `Compute` block of this name; `serverless`, or a name without a block: this machine."
@@ -145,7 +145,7 @@ class CommandKeys(Step):
 class CommandStepModel(CommandKeys):
     """An inline command step."""
 
-    tags: dict[str, TextOrNull] | None = optional("For people.")
+    tags: dict[str, TextOrNull] | None = optional("Informational.")
     outputs: dict[Name, CommandOutputValue] = key(
         "What the step writes; text binds it to an output of the pipeline.",
         factory=dict,
@@ -163,7 +163,7 @@ class CommandStepModel(CommandKeys):
         examples=["azureml:training:1"],
     )
     resources: InlineCommandResources | None = optional("A command step runs on one node.")
-    limits: InlineLimits | None = optional("Its limits.")
+    limits: InlineLimits | None = optional("Limits of the command.")
 
 
 class CommandComponentStepModel(CommandKeys):
@@ -175,7 +175,7 @@ class CommandComponentStepModel(CommandKeys):
     code: Text | None = ignored()
     environment: EnvironmentValue | None = optional("In place of the component's.")
     resources: CommandResources | None = optional("A command step runs on one node.")
-    limits: Limits | None = optional("Its limits.")
+    limits: Limits | None = optional("Limits of the command.")
 
 
 def step_type(step: Any) -> str | None:
