@@ -130,7 +130,9 @@ def _describe(
         path, input_format = spool_frame(data, spool)
         return InputDescription("table", "uri_file", "direct", str(path), input_format)
     if isinstance(data, (str, os.PathLike)):
-        if _is_glob(text := os.fspath(data)):
+        if not (text := os.fspath(data)):
+            raise InvalidInput("the path is empty", hint="write . for the current folder")
+        if _is_glob(text):
             return _of_list([text], spool, kind, datastores)
         return _of_path(text, kind, datastores)
     if isinstance(data, (bytes, Mapping)) or not isinstance(data, Iterable):
@@ -200,7 +202,9 @@ def _is_path(element: Any) -> bool:
         return False
     if element.startswith("azureml:") or format_of(element) or os.path.exists(element):  # noqa: PTH110
         return True
-    return _is_glob(element) and "://" not in element and bool(glob.glob(element, recursive=True))  # noqa: PTH207
+    if not _is_glob(element) or "://" in element or "\0" in element:
+        return False
+    return any(True for _ in glob.iglob(element, recursive=True))  # noqa: PTH207
 
 
 def _of_path(text: str, kind: Kind | None, datastores: Datastores) -> InputDescription:
@@ -238,14 +242,15 @@ def _of_list(
     for text in texts:
         place = Location.parse(text, datastores=datastores)
         found = [file.path for file in _files(text, place)]
-        if not found:
+        visible = [path for path in found if not _is_hidden(path, place.path.split("/"))]
+        if not visible:
             raise InvalidInput(f"{text}: no file matches")
-        names.extend(found)
-        if place.is_remote and _is_glob(text):
+        names.extend(visible)
+        if place.is_remote and _is_glob(text) and len(visible) == len(found):
             # One request lists its files.
             entries.append({"pattern": place.path})
         else:
-            entries.extend(map(_file_entry, found))
+            entries.extend(map(_file_entry, visible))
     shown = texts[0] if len(texts) == 1 else "the list of paths"
     input_format = None if kind == "files" else _common_format(names, shown)
     read = INPUT_FORMATS[input_format] if input_format else None
@@ -259,7 +264,7 @@ def _files(text: str, place: Location) -> Iterable[File]:
     """The files of a path or glob.
 
     Raises:
-        InvalidInput: Nothing is there, or a remote glob matches hidden files.
+        InvalidInput: Nothing is there, or the glob is invalid.
     """
     if not _is_glob(text):
         if place.join("_delta_log").is_folder():
@@ -274,15 +279,15 @@ def _files(text: str, place: Location) -> Iterable[File]:
     plain = next(at for at, part in enumerate(parts) if has_wildcards(part))
     folder = Location("/".join(parts[:plain]) or "/", place.datastores)
     try:
-        found = find_files(folder, parts[plain:]) if folder.is_folder() else iter(())
-        visible = [file for file in found if not _is_hidden(file.path, parts)]
+        return list(find_files(folder, parts[plain:])) if folder.is_folder() else []
     except ValueError as error:
         raise InvalidInput(f"{text}: {error}") from error
-    return visible
 
 
 def _is_hidden(path: str, pattern: Sequence[str]) -> bool:
-    """Whether a wildcard matched a name that starts with a dot."""
+    """Whether a wildcard that does not start with a dot matched a name that does."""
+    if any(part.startswith(".") and has_wildcards(part) for part in pattern):
+        return False
     return any(part.startswith(".") and part not in pattern for part in path.split("/"))
 
 

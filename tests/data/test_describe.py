@@ -20,7 +20,7 @@ from prefect_parallel.data import (
     open_reader,
     plan,
 )
-from prefect_parallel.errors import EmptyInput, InvalidInput
+from prefect_parallel.errors import EmptyInput, InvalidInput, UnreadableMiniBatch
 
 FRAME = pd.DataFrame({"n": range(5), "t": ["a", "b,", 'c"\nd', None, "é"]})
 
@@ -85,6 +85,7 @@ def test_files_with_the_name_of_a_table_are_tables(spool: Path, kind: str) -> No
         joined = pd.concat(frames, ignore_index=True)
         assert joined["n"].tolist() == FRAME["n"].tolist() * files
         assert joined["t"].fillna("").tolist() == FRAME["t"].fillna("").tolist() * files
+    assert len(batches(describe_data(f"in/.*{kind}", spool))) == 1
     paths = describe_data("in", spool, kind="files")
     assert [Path(path).name for path in batches(paths, 99)[0]][-1] == f"what [1]{kind}"
 
@@ -123,6 +124,7 @@ def test_other_files_are_paths(spool: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "error"),
     [
+        ("", "the path is empty"),
         ("nothing.csv", "nothing.csv: no such file or folder"),
         ("nothing/*.csv", r"nothing/\*.csv: no file matches"),
         ("*.nothing", "no file matches"),
@@ -210,7 +212,7 @@ def test_items_come_back_as_they_were(spool: Path) -> None:
 
 
 def test_strings_are_items_unless_all_are_paths(spool: Path) -> None:
-    for data in (["cats", "dogs?", "**"], iter(["a.csv"]), ["https://example.com/a.png"]):
+    for data in (["cats", "dogs?", "**", "*\0"], iter(["a.csv"]), ["https://example.com/a.png"]):
         described = describe_data(data, spool)
         assert described.kind == "items"
     assert describe_data(["a.csv"], spool, kind="items").kind == "items"
@@ -244,3 +246,19 @@ def test_equal_data_keeps_its_file(spool: Path) -> None:
         assert files[0].stat().st_mtime == 1
         describe_data(other, spool)
         assert files[0].stat().st_mtime > 1
+
+
+def test_a_parquet_file_where_text_is_expected(spool: Path) -> None:
+    _write("a.parquet")
+    Path("a.parquet").rename("a.csv")
+    for name, kind in (("csv", "table"), ("json_lines", "table"), ("items", "items")):
+        described = InputDescription(kind, "uri_file", "direct", "a.csv", name)  # type: ignore[arg-type]
+        with pytest.raises(
+            (InvalidInput, UnreadableMiniBatch), match="is a Parquet file, not text"
+        ):
+            batches(described)
+    Path("b.csv").write_text("PAR1,b\n1,2\n")
+    (frame,) = batches(describe_data("b.csv", spool))
+    assert frame["PAR1"].tolist() == [1]
+    with pytest.raises(InvalidInput, match=r"b\.csv"):
+        batches(InputDescription("table", "uri_file", "direct", "b.csv", "parquet"))

@@ -85,6 +85,10 @@ def test_rows_are_counted_across_the_chunks_in_which_a_file_is_scanned(
     folder = make_table([("a\r\n" + "\r\n".join(cells)).encode()], _CSV)
     sizes = _sizes(folder, "70000 rows")
     assert sizes == [70_000, 70_000, 60_000]
+    # An empty line on both sides of an end, which is 1 MB after the header.
+    for before in range(2**20 - 4, 2**20 + 3):
+        content = b"a\n" + b"x" * (before - 2) + b"\r\n\r\n" + b"y\r\n" * 3
+        assert _sizes(make_table([content], _CSV), "2 rows") == [2, 2]
 
 
 def test_delta(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def test_a_table_without_an_mltable_file(store: Store, tmp_path: Path, name: str
         f"{HERE}/a.{name}": 1,
         HERE: 2,
         f"{HERE}/*/d.{name}": 1,
+        f"{HERE}/**/?.{name}": 2,
         (f"{HERE}/a.{name}", f"{HERE}/b c"): 2,
     }.items():
         given = list(data) if isinstance(data, tuple) else data
