@@ -145,7 +145,6 @@ class EntryProcess:
         running = _Phase("run()", timeout, "retry_settings.timeout", ("returned",))
         writing = _Phase("writing the part", overhead, _OVERHEAD, ("done",))
         request = {"do": "attempt", "mini_batch": mini_batch.to_json(), "attempt": attempt}
-        self._stderr_start = self._stderr.stat().st_size
         message = self._ask(request, loading)
         if not isinstance(message, Failure) and message["event"] == "loaded":
             items = message["items"]
@@ -181,11 +180,17 @@ class EntryProcess:
         limit = self._config.first_task_creation_timeout
         init = _Phase("init()", limit, "first_task_creation_timeout", ("ready",))
         name = {"node": self.name.node, "process": self.name.process}
-        answer = self._ask({"config": self._config.to_json(), "name": name}, init)
+        answer = self._send({"config": self._config.to_json(), "name": name}, init)
         return answer if isinstance(answer, Failure) else None
 
     def _ask(self, request: dict[str, Any], phase: _Phase) -> dict[str, Any] | Failure:
-        """Send a request and wait for the first answer."""
+        """Send a request to a process that is ready, and wait for the first answer."""
+        # What it wrote before has nothing to do with the request.
+        removed = self._resources.removed(self._stderr)
+        self._stderr_start = self._stderr.stat().st_size + removed
+        return self._send(request, phase)
+
+    def _send(self, request: dict[str, Any], phase: _Phase) -> dict[str, Any] | Failure:
         try:
             self._channel.send(request)
         except OSError:
@@ -235,8 +240,8 @@ class EntryProcess:
     def _with_stderr(self, failure: Failure) -> Failure:
         """The failure with what the process has written to standard error in this phase."""
         with self._stderr.open("rb") as file:
-            size = self._stderr.stat().st_size
-            file.seek(max(self._stderr_start, size - STDERR_BYTES))
+            start = self._stderr_start - self._resources.removed(self._stderr)
+            file.seek(max(start, self._stderr.stat().st_size - STDERR_BYTES, 0))
             output = file.read().decode(errors="replace").strip()
         lines = [line for line in map(str.strip, output.splitlines()) if line]
         if not lines:

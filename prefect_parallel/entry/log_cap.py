@@ -56,6 +56,12 @@ class LogCap:
             for path in paths:
                 self._capped.setdefault(path, _CappedFile(path))
 
+    def removed(self, path: Path) -> int:
+        """Number of bytes that were removed from a file so far."""
+        with self._lock:
+            capped = self._capped.get(path)
+        return 0 if capped is None else capped.removed
+
     def close(self) -> None:
         """Check a last time, when all processes have ended."""
         self._closed.set()
@@ -88,7 +94,7 @@ class LogCap:
 class _CappedFile:
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._dropped = 0
+        self.removed = 0
 
     def keep_small(self) -> None:
         """Remove the middle of the file if it is too large.
@@ -108,8 +114,8 @@ class _CappedFile:
         try:
             _collapse(descriptor, HEAD_BYTES, surplus, self._path)
             # An earlier note was at the start of the removed range.
-            self._dropped += surplus
-            os.pwrite(descriptor, _note(self._dropped), HEAD_BYTES)
+            self.removed += surplus
+            os.pwrite(descriptor, _note(self.removed), HEAD_BYTES)
         finally:
             os.close(descriptor)
 

@@ -6,6 +6,7 @@ import csv
 import io
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from prefect_parallel.data import MiniBatch
@@ -23,8 +24,15 @@ ATTEMPTS_HEADER = "started_at\tmini_batch\tattempt\titems\tsucceeded\tseconds\tr
 class NodeLogs:
     """Writes a node's logs. Lines are appended whole, so that nodes may share a file."""
 
-    def __init__(self, directory: StepDirectory) -> None:
+    def __init__(self, directory: StepDirectory, removed: Callable[[Path], int]) -> None:
+        """Write the logs of a node.
+
+        Args:
+            directory: The step's.
+            removed: How many bytes were removed from a log of a process because it was too large.
+        """
         self._directory = directory
+        self._removed = removed
         self._offsets: dict[ProcessName, int] = {}
         self._startup_lock = threading.Lock()
         self._tracebacks: dict[tuple[int, int], str] = {}
@@ -36,10 +44,11 @@ class NodeLogs:
             # The process of a reused part, from an earlier run.
             return ""
         path = name.logs(self._directory).stdout
+        removed = self._removed(path)
         with path.open("rb") as file:
-            file.seek(start)
+            file.seek(max(start - removed, 0))
             text = file.read(limit).decode(errors="replace").rstrip()
-        end = path.stat().st_size
+        end = path.stat().st_size + removed
         self._offsets[name] = end
         left_out = end - start - limit
         if left_out <= 0:
@@ -113,5 +122,5 @@ class NodeLogs:
 
 def _append(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8", errors="replace") as file:
         file.write(text)

@@ -65,8 +65,8 @@ class EntryPool:
         self._config = config
         self._node = node
         self._on_first_run = on_first_run
-        self._logs = NodeLogs(config.directory)
         self._resources = ProcessResources(config, node, look_up)
+        self._logs = NodeLogs(config.directory, self._resources.removed)
         self._spawner = Spawner()
         self._changed = threading.Condition()
         self._closed = False

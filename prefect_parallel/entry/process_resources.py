@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TypeAlias
 
 from prefect_parallel.entry.config import EntryConfig, ProcessName
@@ -58,6 +59,10 @@ class ProcessResources:
         logs = name.logs(self._directory)
         self._log_cap.watch((logs.stdout, logs.stderr, logs.entry_script_log))
         self._monitor.watch(name.process, pid)
+
+    def removed(self, log: Path) -> int:
+        """Number of bytes that were removed from a log of a process, because it was too large."""
+        return self._log_cap.removed(log)
 
     def ended(self, name: ProcessName) -> None:
         """Called when a process has ended or could not be started."""

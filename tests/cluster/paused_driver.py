@@ -1,9 +1,8 @@
-"""The command, whose driver learns of the first task run's end only when that has a given status.
+"""The command, with a driver that notices the end of the first task run only when that is lost.
 
-    python paused_driver.py FOLDER STATUS run pipeline.yml
+    python paused_driver.py FOLDER run pipeline.yml
 
-What runs between the end of a task run and the driver's notice of it is thereby certain to. The
-task run's key is written to `FOLDER/ended`.
+`FOLDER/ended`, which then has the task run's key, tells a test that it may kill the node.
 """
 
 from __future__ import annotations
@@ -18,16 +17,18 @@ from distributed import Future
 
 from prefect_parallel.cli import main
 
-folder, status = Path(sys.argv[1]), sys.argv[2]
+folder = Path(sys.argv[1])
 note_end = Future.add_done_callback
 
 
 def note_end_late(self: Future[Any], callback: Callable[[Future[Any]], None]) -> None:
+    """Replaces `Future.add_done_callback`: the first callback waits until the result is lost."""
+
     def call_back(future: Future[Any]) -> None:
         ended = folder / "ended"
         if not ended.exists():
             ended.write_text(str(future.key))
-            while future.status != status:
+            while future.status != "lost":
                 time.sleep(0.01)
         callback(future)
 
@@ -36,5 +37,5 @@ def note_end_late(self: Future[Any], callback: Callable[[Future[Any]], None]) ->
 
 if __name__ == "__main__":
     Future.add_done_callback = note_end_late  # type: ignore[method-assign]
-    del sys.argv[1:3]
+    del sys.argv[1]
     main()

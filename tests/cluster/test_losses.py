@@ -101,7 +101,7 @@ def on_cluster(root: Path, server: str, address: str, *, nodes: int = 2) -> Pipe
 def test_a_result_that_is_lost_with_its_node(tmp_path: Path, server: str) -> None:
     it = write(tmp_path, server, files=8)
     driver = Path(__file__).with_name("paused_driver.py")
-    command = [sys.executable, str(driver), str(tmp_path), "lost"]
+    command = [sys.executable, str(driver), str(tmp_path)]
     process = subprocess.Popen(
         [*command, "run", str(it.file), "--name", "run"],
         cwd=it.folder,

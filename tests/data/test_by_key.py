@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import deltalake
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -241,7 +242,6 @@ def test_each_key_of_any_type_is_a_mini_batch_with_its_exact_text(
 
 
 def test_keys_from_partition_columns_of_a_delta_table(tmp_path: Path) -> None:
-    deltalake = pytest.importorskip("deltalake")
     for name, column, keys in [
         ("date", pa.array([DAY, DAY, None], pa.date32()), {"2024-02-29", ""}),
         (

@@ -112,6 +112,10 @@ class Pipeline:
         files = sorted((self.step / "logs" / "user" / kind).rglob("*.txt"))
         return "".join(file.read_text() for file in files)
 
+    def wait_for(self, text: str, count: int) -> None:
+        """Wait until the script has printed a text so many times."""
+        wait_until(lambda: self.step.exists() and self.said().count(text) == count)
+
     def left_over(self) -> list[str]:
         """Command lines of processes of the run that are still alive."""
         found = []

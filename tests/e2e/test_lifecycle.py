@@ -59,7 +59,7 @@ def test_a_step_in_which_nothing_succeeds_has_failed(pipeline: Any, body: str) -
 
 def test_steps_side_by_side_start_one_after_another(pipeline: Any, server: str) -> None:
     it = pipeline("")
-    step = {"type": "command", "command": "sleep 1", "environment": "azureml:any:1"}
+    step = {"type": "command", "command": "sleep 5", "environment": "azureml:any:1"}
     it.file.write_text(
         yaml.safe_dump({"type": "pipeline", "jobs": {f"s{n}": step for n in range(8)}})
     )

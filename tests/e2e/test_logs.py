@@ -93,7 +93,7 @@ def test_follows_until_the_step_has_ended(pipeline: Any, tmp_path: Path) -> None
         """
     )
     run = it.start()
-    wait_until(lambda: it.step.exists() and it.said().count("before") == 2)
+    it.wait_for("before", 2)
     said = tmp_path / "said.txt"
     with said.open("wb") as file:
         follower = subprocess.Popen(

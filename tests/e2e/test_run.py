@@ -287,7 +287,7 @@ def test_nothing_survives_a_killed_driver(pipeline: Any) -> None:
             time.sleep(600)
     """)
     process = it.start()
-    wait_until(lambda: it.step.exists() and it.said().count("running") == 2)
+    it.wait_for("running", 2)
     assert len(it.left_over()) > 5
     os.kill(process.pid, signal.SIGKILL)
     wait_until(lambda: it.left_over() == [], seconds=5)

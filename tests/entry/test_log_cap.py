@@ -39,6 +39,32 @@ def test_head_and_tail_stay_and_what_was_dropped_is_said(node: NodeFactory) -> N
     assert not (started.directory.job_log).exists()
 
 
+def test_what_is_new_in_a_log_whose_middle_was_removed(node: NodeFactory) -> None:
+    started = node(
+        f"""
+        import os, time
+        def run(mini_batch):
+            if "000" in mini_batch[0]:
+                for stream in (1, 2):
+                    os.write(stream, b"x" * {LIMIT + 2 * MEBIBYTE} + b"\\nall is well\\n")
+                return mini_batch
+            while max(os.fstat(stream).st_size for stream in (1, 2)) >= {LIMIT}: time.sleep(0.05)
+            os.write(1, b"second\\n")
+            os.write(2, b"device lost\\n")
+            os._exit(3)
+        """,
+        mini_batches=2,
+    )
+    first, second = [started.pool.run(mini_batch, 1) for mini_batch in started.mini_batches]
+    assert first.error is None
+    assert second.error == "the process ended during run(): exit code 3; stderr: device lost"
+    text = started.pool.read_new_stdout(second, limit=100)
+    assert text.endswith(" more bytes in logs/user/stdout/node-0/process000.stdout.txt]"), text
+    size = LIMIT + 2 * MEBIBYTE + len("\nall is well\nsecond\n")
+    assert f"[{size - 100} more bytes" in text
+    assert started.pool.read_new_stdout(second, limit=100) == ""
+
+
 def test_nothing_that_is_printed_meanwhile_is_lost(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
     path.touch()
