@@ -250,11 +250,10 @@ class _Builder:
 
     def _copy(self, value: Any, path: KeyPath, place: Place) -> Any:
         self.aliased += 1
-        if self.aliased > MAX_ALIASED_VALUES or len(path) > MAX_DEPTH:
-            self._fail_at(
-                place,
-                f"aliases expand to more than {MAX_ALIASED_VALUES:,} values",
-            )
+        if self.aliased > MAX_ALIASED_VALUES:
+            self._fail_at(place, f"aliases expand to more than {MAX_ALIASED_VALUES:,} values")
+        if len(path) > MAX_DEPTH:
+            self._fail_at(place, f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(value, Section):
             section = Section(path)
             for key, child in value.items():

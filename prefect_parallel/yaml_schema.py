@@ -74,9 +74,13 @@ class Diagnostics:
         """Reports a value that is not allowed."""
         self.refuse(path, Refused(f"found {shown(value)}", allowed=allowed))
 
-    def unknown_name(self, name: str, path: KeyPath, known: Collection[str]) -> None:
-        """Reports a key that is not known."""
-        self.add((*path, name), "unknown key", **advice_for(name, known), of_key=True)
+    def unknown_name(
+        self, name: str, path: KeyPath, known: Collection[str], hint: str | None = None
+    ) -> None:
+        """Reports a key that is not known; the default hint is the most similar known one."""
+        advice = advice_for(name, known)
+        advice["hint"] = hint or advice["hint"]
+        self.add((*path, name), "unknown key", **advice, of_key=True)
 
 
 class ValueSchema(Protocol):

@@ -123,6 +123,13 @@ def test_keys_that_may_be_numbers_are_text_as_written() -> None:
         parse_document("1: a\n'1': b\n", "x.yml", InvalidMLTable, number_keys=True)
 
 
+def test_an_alias_that_nests_too_deep_is_told_from_one_that_expands() -> None:
+    half = "[" * 60 + "]" * 60
+    text = f"a: &a {half}\nb: {'[' * 60}*a{']' * 60}\n"
+    with pytest.raises(InvalidPipeline, match="nested deeper than 100 levels"):
+        parse_document(text, "x.yml", InvalidPipeline)
+
+
 def test_a_byte_order_mark_and_unicode(tmp_path: Path) -> None:
     file = tmp_path / "ü.yml"
     file.write_bytes("\ufeffgröße: ☃\n".encode())
@@ -151,6 +158,6 @@ def test_ten_megabytes_are_read_in_seconds() -> None:
     step = f"    inputs: {{a: 1, b: {{type: uri_folder, path: ./{'data' * 120}}}}}\n"
     text = "jobs:\n" + "".join(f"  step{number}:\n{step}" for number in range(20_000))
     assert len(text) > 10_000_000
-    before = time.monotonic()
+    before = time.process_time()
     assert len(parse_document(text, "x.yml", InvalidPipeline).data["jobs"]) == 20_000
-    assert time.monotonic() - before < 30
+    assert time.process_time() - before < 30

@@ -9,11 +9,13 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from prefect_parallel.data import BySize, MiniBatch, load_table, open_reader, plan
 from prefect_parallel.errors import (
@@ -65,6 +67,21 @@ def test_a_bad_file_fails_only_its_own_mini_batch(
     assert isinstance(second, str)
     assert second.startswith(str(folder / "1.data"))
     assert why in second
+
+
+@pytest.mark.parametrize("step", ["read_delimited", {"read_delimited": {"header": "no_header"}}])
+def test_a_file_that_appears_after_planning_is_not_read(
+    make_table: MakeTable, tmp_path: Path, step: Any
+) -> None:
+    folder = make_table([GOOD, GOOD], step)
+    mltable = yaml.safe_load((folder / "MLTable").read_text())
+    mltable["paths"] = [{"pattern": "*.data"}]
+    (folder / "MLTable").write_text(yaml.safe_dump(mltable))
+    (folder / "1.data").unlink()
+    (folder / "1.data").symlink_to(tmp_path / "later")
+    first, second = outcomes(folder, lambda: (tmp_path / "later").write_bytes(GOOD))
+    assert isinstance(first, pd.DataFrame)
+    assert second == f"{folder / '1.data'}: could not be read when the mini-batches were planned"
 
 
 def test_the_file_that_gives_the_columns_must_be_readable(make_table: MakeTable) -> None:

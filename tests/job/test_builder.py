@@ -250,6 +250,8 @@ def test_steps_are_changed_in_place(here: Folder) -> None:
         return {"rows": scores.outputs.rows}
 
     job = flow(x=Input(path="data"))
+    job.settings.default_compute = None
+    assert "default_compute" not in job.to_yaml()
     job.settings.default_compute = "pool"
     job.settings.continue_on_step_failure = True
     job.outputs.rows.mode = "upload"  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prefect_parallel.job import resolve
+from prefect_parallel.job.files.shadowed_modules import _imported_by_entry_processes
 
 from .conftest import PIPELINE, Folder
 
@@ -103,6 +104,9 @@ def test_the_text_of_a_message(folder: Folder) -> None:
         ("label: red", "label: ${{parent.inputs.deep}}", "inputs.label"),
         ("label: red", "label:", "inputs.label"),
         ('size: "5"', 'size: ["5"]', "jobs.first.mini_batch_size"),
+        ('size: "5"', f'size: "{"5" * 5000}"', "jobs.first.mini_batch_size"),
+        ('size: "5"', f'size: "5"\n    error_threshold: "{"5" * 5000}"', "jobs.first.error_thr"),
+        ("--label ${{inputs.label}}", f"--error_threshold {'5' * 5000}", "jobs.first.task.program"),
         ('mini_batch_size: "5"', "partition_keys: [a, a]", "jobs.first.partition_keys"),
         ('mini_batch_size: "5"', "resources: {instance_count: 0}", "jobs.first.resources.inst"),
         ('mini_batch_size: "5"', "environment_variables: {A: 1}", "jobs.first.environment_var"),
@@ -164,6 +168,7 @@ def test_modules_that_hide_those_of_python_or_a_package(folder: Folder) -> None:
     folder.add("code/statistics_of_sales.py", "")
     # Nothing that an entry process imports.
     folder.add("code/turtle.py", "")
+    folder.add("code/__main__.py", "")
     folder.load()
     folder.add("code/json.py", "")
     folder.add("code/pandas/__init__.py", "")
@@ -173,6 +178,18 @@ def test_modules_that_hide_those_of_python_or_a_package(folder: Folder) -> None:
         "hides Python's module json, which entry processes import",
     )
     assert second.message == "hides the package pandas, which entry processes import"
+
+
+def test_modules_that_hide_those_of_python_where_a_package_cannot_be_imported(
+    folder: Folder, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path_factory.mktemp("broken")
+    (broken / "pyarrow.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", str(broken))
+    _imported_by_entry_processes.cache_clear()
+    folder.add("code/json.py", "")
+    assert folder.problem().message == "hides Python's module json, which entry processes import"
+    _imported_by_entry_processes.cache_clear()
 
 
 def test_code_that_is_one_file(folder: Folder) -> None:

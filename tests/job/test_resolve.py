@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+import yaml
 
 from prefect_parallel.errors import InvalidPipeline
 from prefect_parallel.job import (
@@ -464,6 +465,18 @@ def test_the_program_argument_wins_over_the_steps_error_threshold(folder: Folder
     assert parallel(folder).error_threshold == 7
     folder.replace("--label ${{inputs.label}}", "--error_threshold=9")
     assert parallel(folder).error_threshold == 9
+    folder.replace("error_threshold: 7", "error_threshold: ${{parent.inputs.typo}}")
+    assert folder.problem().key == "jobs.first.error_threshold"
+
+
+@pytest.mark.parametrize(
+    ("size", "written"), [("10kb", "10kb"), ("2GB", "2gb"), ("7", "7"), ("30  Rows", "30 rows")]
+)
+def test_a_size_keeps_its_unit_in_the_yaml_of_a_run(
+    folder: Folder, size: str, written: str
+) -> None:
+    job = folder.replace('mini_batch_size: "5"', f'mini_batch_size: "{size}"').load()
+    assert yaml.safe_load(job.to_yaml())["jobs"]["first"]["mini_batch_size"] == written
 
 
 def test_what_neither_step_nor_component_says_is_missing_from_the_step(stamp: Folder) -> None:

@@ -92,7 +92,7 @@ def _common(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType |
 
 
 def join(batches: Sequence[RowBatch]) -> RowBatch:
-    """Blocks one after the other; a column that a batch lacks is null in its rows."""
+    """Concatenate batches; a column that a batch lacks is null in its rows."""
     schema = TableSchema.of(batches)
     aligned = [schema.align(batch) for batch in batches]
     columns: dict[str, Column] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -86,11 +87,11 @@ class Delimited(TableFormat):
         for file in files:
             if file.size == 0:
                 continue
+            reads_header, first = has_header or first, False
             try:
                 with self._open(file) as opened:
                     begin = opened.begin
-                    if has_header or first:
-                        first = False
+                    if reads_header:
                         _, begin = opened.first_record()
                     yield file, opened, begin
             except UnreadableMiniBatch:
@@ -166,14 +167,30 @@ class Delimited(TableFormat):
             return clean_names(opened.first_row(), lead)
 
     def _data(self, piece: Piece) -> bytes:
-        """The records of a piece in UTF-8."""
+        """The records of a piece in UTF-8.
+
+        Raises:
+            UnreadableMiniBatch: The file cannot be read, or could not when it was planned: nobody
+                knows where its header ends.
+        """
         with self._open(piece.file) as file:
+            if piece.stop is None:
+                raise UnreadableMiniBatch(
+                    f"{file.path}: could not be read when the mini-batches were planned",
+                    hint="run with --resume, which plans them again",
+                )
             return file.records(piece.start, piece.stop, whole=self._previewing)
 
     def _parse(self, piece: Piece, data: bytes, width: int = 0) -> TextColumns:
         """Parses the records of a piece to text."""
-        try:
+        with self._unclosed_quotes_of(piece):
             return self._dialect.columns(data, width)
+
+    @contextmanager
+    def _unclosed_quotes_of(self, piece: Piece) -> Iterator[None]:
+        """Names the file and the line of a quote that is never closed."""
+        try:
+            yield
         except UnclosedQuote as error:
             with self._open(piece.file) as file:
                 raise file.unclosed_quote(piece.start, piece.stop) from error
@@ -233,11 +250,8 @@ class Delimited(TableFormat):
 
     def count(self, piece: Piece) -> int:
         data = self._data(piece)
-        try:
+        with self._unclosed_quotes_of(piece):
             return self._dialect.count(data)
-        except UnclosedQuote as error:
-            with self._open(piece.file) as file:
-                raise file.unclosed_quote(piece.start, piece.stop) from error
 
 
 def _check_partition_format(files: Iterable[File], preview: Preview) -> None:

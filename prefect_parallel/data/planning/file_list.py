@@ -70,9 +70,7 @@ class FileList:
                 batch, row_counts = transforms.apply(numbered, row_offsets)
             except ValueError as error:
                 raise InvalidInput(f"{self._table.path}: {error}") from error
-            row_offsets = [
-                before + more for before, more in zip(row_offsets, row_counts, strict=True)
-            ]
+            row_offsets = transforms.advanced(row_offsets, row_counts)
             numbers = batch.columns[_NUMBER]
             yield [listed[int(str(number))] for number in numbers], batch
             if transforms.drops_all_from(row_offsets):

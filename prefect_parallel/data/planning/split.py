@@ -11,8 +11,9 @@ from prefect_parallel.errors import InvalidInput
 # What `run` gets: rows as a DataFrame, a list of paths, or a list of JSON values.
 Kind: TypeAlias = Literal["table", "files", "items"]
 
-_SIZE = re.compile(r"([0-9]+)(?:([kKmMgG][bB])| +([rR][oO][wW][sS]?))?")
-_UNITS = {"": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3}
+# Python converts at most 4,300 digits to a number.
+_SIZE = re.compile(r"([0-9]{1,4000})(?:([kKmMgG][bB])| +([rR][oO][wW][sS]?))?")
+_UNITS = {"": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3, "rows": 1}
 # A table's mini-batches of fewer bytes are probably meant to have so many rows.
 _SMALL_BYTES = 10 * 1024
 
@@ -32,8 +33,9 @@ class Size(int):
         return made
 
     def __str__(self) -> str:
-        """The size as `parse` accepts it: `10`, `10240`, `1000 rows`."""
-        return f"{int(self)} rows" if self.unit == "rows" else repr(int(self))
+        """The size as it was written: `10`, `10kb`, `1000 rows`."""
+        amount = int(self) // _UNITS[self.unit]
+        return f"{amount} rows" if self.unit == "rows" else f"{amount}{self.unit}"
 
     @classmethod
     def parse(cls, text: str) -> Size | None:

@@ -147,8 +147,7 @@ class _RowOffsets:
                 raise InvalidInput(
                     f"skip, take and take_random_sample need all rows to be counted: {error}"
                 ) from error
-            counted = zip(self._offsets, row_counts, strict=True)
-            self._offsets = [before + more for before, more in counted]
+            self._offsets = self._table.transforms.advanced(self._offsets, row_counts)
             if left:
                 yield placed
 
@@ -183,7 +182,7 @@ def _transformed(table: TableReader, preview: Preview) -> Iterator[tuple[Piece, 
         except UnreadableMiniBatch as error:
             unreadable = unreadable or error
             continue
-        row_offsets = [before + more for before, more in zip(row_offsets, row_counts, strict=True)]
+        row_offsets = table.transforms.advanced(row_offsets, row_counts)
         some = True
         yield piece, batch
     if unreadable and not some:

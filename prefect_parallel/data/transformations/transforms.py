@@ -175,6 +175,11 @@ class Transforms:
                 batch = transform.apply(batch)
         return batch, row_counts
 
+    @staticmethod
+    def advanced(row_offsets: Sequence[int], row_counts: Sequence[int]) -> list[int]:
+        """The `row_offsets` of the next rows, after the `row_counts` of these."""
+        return [before + more for before, more in zip(row_offsets, row_counts, strict=True)]
+
     def count(self, rows: int, row_offsets: Sequence[int]) -> tuple[int, list[int]]:
         """Row counts of the result of `apply`; only if `countable`."""
         row_counts: list[int] = []

@@ -14,7 +14,7 @@ from pathlib import Path
 
 _IMPORTED = """
 import prefect_parallel.entry.process_main, pandas, pyarrow.csv, pyarrow.parquet, sys
-print(*{name.partition(".")[0] for name in sys.modules})
+print(*{name.partition(".")[0] for name in sys.modules} - {"__main__"})
 """
 
 
@@ -51,4 +51,5 @@ def _imported_by_entry_processes() -> frozenset[str]:
     command = [sys.executable, "-c", _IMPORTED]
     folder = Path(__file__).parents[3]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return frozenset(done.stdout.split())
+    # Where a package is missing or broken, at least Python's modules are known.
+    return frozenset(done.stdout.split()) if done.returncode == 0 else sys.stdlib_module_names

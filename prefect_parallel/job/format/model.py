@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
 from prefect_parallel.document import KeyPath
-from prefect_parallel.errors import advice_for
 from prefect_parallel.job.format.validators import Validator
 from prefect_parallel.yaml_schema import Diagnostics, ListOf, MappingOf, Refused, ValueSchema
 
@@ -169,10 +168,9 @@ class Model:
         for name, child in section.items():
             at = (*path, name)
             if name not in attributes:
-                advice = advice_for(name, sorted(attributes))
-                if name in cls.old_names:
-                    advice["hint"] = f"it is called {cls.old_names[name]} now"
-                diagnostics.add(at, "unknown key", **advice, of_key=True)
+                new = cls.old_names.get(name)
+                hint = f"it is called {new} now" if new else None
+                diagnostics.unknown_name(name, path, sorted(attributes), hint)
             elif child is None:
                 hint = "give it a value, or leave the key out"
                 diagnostics.refuse(at, Refused("the key has nothing after it (null)", hint=hint))
@@ -192,7 +190,9 @@ class Model:
         """What was given, as plain values for YAML."""
         keys = self.all_keys()
         return {
-            keys[name].name: _written(keys[name].schema, getattr(self, name)) for name in self.given
+            keys[name].name: _written(keys[name].schema, value)
+            for name in self.given
+            if (value := getattr(self, name)) is not None
         }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
@@ -19,12 +20,13 @@ Schema: TypeAlias = Mapping[str, Any]
 
 INT_MAX = 2**31 - 1
 
-_DIGITS = re.compile(r"[-+]?\d+", re.ASCII)
+# Python converts at most 4,300 digits to a number.
+_DIGITS = re.compile(r"[-+]?\d{1,4000}", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _EXPRESSION_SCHEMA = {"type": "string", "pattern": r"^\s*\$\{\{.*\}\}\s*$"}
 
 
-class Validator:
+class Validator(ABC):
     """What one value must be. Subclasses are put into `Annotated`."""
 
     bindable: bool = False
@@ -34,21 +36,21 @@ class Validator:
     """Its JSON schema, if that is the same for all of its kind."""
 
     @property
+    @abstractmethod
     def allowed(self) -> str:
         """What is allowed, for messages and the reference."""
-        raise NotImplementedError
 
     def refused(self, value: Any, hint: str | None = None) -> Refused:
         """The error for a value that is not allowed."""
         return Refused(f"found {shown(value)}", allowed=self.allowed, hint=hint)
 
+    @abstractmethod
     def check(self, value: Any) -> Any:
         """The value as it is used.
 
         Raises:
             Refused: The value is not allowed.
         """
-        raise NotImplementedError
 
     def json_schema(self) -> dict[str, Any]:
         """Its JSON schema."""

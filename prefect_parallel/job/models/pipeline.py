@@ -54,11 +54,12 @@ class Settings(Model):
     continue_on_failed_optional_input: Boolean | None = ignored()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.all_keys():
+        declared = self.all_keys().get(name)
+        if declared is not None and not (value is None and declared.default is None):
             if name.startswith("default_") and isinstance(value, str):
                 value = as_asset(value)
             reading = Diagnostics(Document(None, Section()))
-            value = self.all_keys()[name].schema.read(value, ("settings", name), reading)
+            value = declared.schema.read(value, ("settings", name), reading)
             if reading.problems:
                 raise InvalidPipeline(reading.problems)
         super().__setattr__(name, value)

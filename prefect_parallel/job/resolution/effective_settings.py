@@ -21,7 +21,7 @@ class Effective:
     """The value that applies.
 
     Attributes:
-        value: As written; None if neither the step nor its component gives one.
+        value: As it was read, without expressions replaced; None if there is none.
         origin: `YAML`, `component`, `program argument`, `override` or `default`.
         document: The file in which it is given, or should be.
         path: Its path in that file.

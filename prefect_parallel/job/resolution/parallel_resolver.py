@@ -42,7 +42,9 @@ class ParallelResolver(StepResolver):
         code, script = self.keys.effective("task", "code", at_top=True), task.below("entry_script")
         folder = self._code(task, code, script)
         template = task.below("program_arguments")
-        settings = effective_settings(self.keys, self._predefined(template))
+        arguments = self._predefined(template)
+        settings = effective_settings(self.keys, arguments)
+        self._check_overruled(arguments)
         input_name = self._input_name()
         input_format = self._input_format(input_name)
         append_row_to = task.below("append_row_to")
@@ -86,6 +88,14 @@ class ParallelResolver(StepResolver):
         if values.get("mini_batch_size") == 0:
             del values["mini_batch_size"]
         return values
+
+    def _check_overruled(self, arguments: dict[str, Any]) -> None:
+        """Check the keys whose values do not apply because program arguments win over them."""
+        written = effective_settings(self.keys)
+        for name in arguments:
+            schema = SETTINGS[name].key
+            if schema is not None:
+                self.bound(written[name], schema)
 
     def _input_name(self) -> str | None:
         at = self.keys.effective("input_data", inherit=Inherit.IF_EMPTY)

@@ -291,8 +291,12 @@ class StepResolver:
 
     def _requirements_of_file(self, file: Path, at: Effective) -> Requirements | None:
         try:
-            if kind_of(file) == "file" and not file.read_bytes().strip():
-                return requirements_in({}, at.value, file.parent)
+            is_empty = kind_of(file) == "file" and not file.read_bytes().strip()
+        except OSError:
+            is_empty = False  # `read_document` reports why it cannot be read.
+        if is_empty:
+            return requirements_in({}, at.value, file.parent)
+        try:
             shown = self.diagnostics.shown(file)
             document = read_document(file, InvalidPipeline, shown, (*at.document.prefix, *at.path))
         except InvalidPipeline as error:

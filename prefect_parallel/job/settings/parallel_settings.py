@@ -31,7 +31,7 @@ class Inherit(Enum):
     """When the step's own value applies, rather than its component's; as in azure-ai-ml."""
 
     IF_NOT_GIVEN = "The step's value applies if it is given, even 0 or an empty one."
-    IF_EMPTY = "The step's value applies unless it is 0 or empty."
+    IF_EMPTY = "The step's value applies, unless it is 0 or empty and the component has one."
 
 
 GROUPS: Mapping[str, Inherit] = {
