@@ -12,6 +12,17 @@ import yaml
 from prefect_parallel.output.atomic_write import atomic_write
 from prefect_parallel.output.totals import Totals
 
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text of several lines as a block, line by line."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        style = "|" if "\n" in text else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
 Status = Literal["Completed", "Failed", "Canceled"]
 
 
@@ -103,7 +114,9 @@ class JobResult:
 
     def write(self, path: Path) -> None:
         """Write it as YAML, replacing the file atomically."""
-        text = yaml.safe_dump(asdict(self), sort_keys=False, allow_unicode=True, width=100)
+        text = yaml.dump(
+            asdict(self), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
             file.write(text.encode())

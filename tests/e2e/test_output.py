@@ -40,6 +40,8 @@ def test_parts_that_do_not_fit_fail_the_step_and_are_kept(pipeline: Any) -> None
     assert "int64 in mini-batches 0, 1, 2\n" in reason
     assert "string in mini-batch 3\n" in reason
     assert "let append_row_to name a .jsonl file" in reason
+    lines = (it.step / "logs" / "job_result.txt").read_text().splitlines()
+    assert "    int64 in mini-batches 0, 1, 2" in lines
     assert not output.exists()
     assert len(list((it.step / "parts").iterdir())) == 4
 
@@ -101,6 +103,8 @@ def test_a_cancel_while_parts_are_joined_ends_as_canceled_and_leaves_nothing(pip
 def opened_by_a_reader(fifo: Path) -> BinaryIO | None:
     """A FIFO for writing, if another process is about to read it."""
     try:
-        return os.fdopen(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK), "wb")
+        descriptor = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
         return None
+    os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "wb")

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 _PLAIN = {str, int, float, bool, bytes}
 """Types whose values Arrow converts without loss if there are no others."""
 
+WAY_OUT = (
+    "return values of one type, or let append_row_to name a .jsonl file, in which each row has its"
+    " own types"
+)
+"""The hint for values of types that do not fit together."""
+
 _MISSING = (type(None), "")
 
 
@@ -44,17 +50,13 @@ def array_of(name: str, values: Sequence[Any]) -> pa.Array[Any]:
         ]
         common = common_type(array.type for array in arrays)
         if common is None:
-            raise TypeError("Parquet has no type for all of them")
+            raise _refused(name, values, "Parquet has no type for all of them", hint=WAY_OUT)
         cast = [array.cast(common) for array in arrays]
         # Back into their order.
         order = np.argsort([*chain.from_iterable(places.values()), *missing], kind="stable")
         return pa.concat_arrays([*cast, pa.nulls(len(missing), common)]).take(pa.array(order))
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
-        kinds = ", ".join(dict.fromkeys(_described(value) for value in values))
-        raise UnencodableReturn(
-            f"run() returned values of {name!r} that one Parquet column cannot hold ({kinds}):"
-            f" {error}"
-        ) from error
+        raise _refused(name, values, str(error)) from error
 
 
 def common_type(types: Iterable[pa.DataType]) -> pa.DataType | None:
@@ -76,6 +78,16 @@ def _kind(value: Any) -> tuple[type, Hashable]:
     if isinstance(value, (datetime.datetime, datetime.time)):
         return kind, str(value.tzinfo or "")
     return kind, str(getattr(value, "dtype", ""))
+
+
+def _refused(
+    name: str, values: Sequence[Any], why: str, hint: str | None = None
+) -> UnencodableReturn:
+    kinds = ", ".join(dict.fromkeys(_described(value) for value in values))
+    return UnencodableReturn(
+        f"run() returned values of {name!r} that one Parquet column cannot hold ({kinds}): {why}",
+        hint=hint,
+    )
 
 
 def _described(value: Any) -> str:

@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from prefect_parallel.output.formats.arrow_columns import array_of, columns_of, common_type
+from prefect_parallel.output.formats.arrow_columns import WAY_OUT, array_of, columns_of, common_type
 from prefect_parallel.output.formats.output_format import (
     Encoded,
     MixedReturns,
@@ -27,11 +27,6 @@ _ROWS = b"rows"
 
 _ONLY_NULLS = b"only_nulls"
 """In the metadata of a column that has no value in a part: it fits into every other type."""
-
-_WAY_OUT = (
-    "return the same type from every call, or let append_row_to name a .jsonl file, in which each"
-    " row has its own types"
-)
 
 
 class Parquet(OutputFormat):
@@ -165,7 +160,7 @@ class _Column:
         found = [f"  {type_} in {named(sorted(at))}" for type_, at in self._types.items()]
         raise MixedReturns(
             "\n".join([f"column {name!r} has types that do not fit into one column:", *found]),
-            hint=_WAY_OUT,
+            hint=WAY_OUT,
         )
 
 
@@ -190,6 +185,6 @@ def _conform(table: pa.Table, schema: pa.Schema, index: int) -> pa.Table:
             raise MixedReturns(
                 f"column {field.name!r} is {column.type} in mini-batch {index} and, with"
                 f" those of other mini-batches, {field.type}: {error}",
-                hint=_WAY_OUT,
+                hint=WAY_OUT,
             ) from error
     return pa.table(columns, schema=schema)
