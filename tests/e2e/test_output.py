@@ -85,14 +85,14 @@ def test_a_cancel_while_parts_are_joined_ends_as_canceled_and_leaves_nothing(pip
                 process.send_signal(signal.SIGINT)
                 time.sleep(1)
                 canceled = True
+                part.unlink()
+                part.write_bytes(content)
             file.write(content)
     said, _ = process.communicate(timeout=90)
     assert process.returncode == 1, said
     assert "Canceled  step: the run was canceled" in said
     assert it.result["status"] == "Canceled"
     assert list(output.parent.iterdir()) == []
-    part.unlink()
-    part.write_bytes(content)
     # Of a driver that was killed while it wrote.
     (output.parent / ".out.jsonl.15061").write_bytes(b"half")
     it.run("--resume", "run")
