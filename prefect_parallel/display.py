@@ -14,6 +14,7 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from prefect_parallel.errors import counted
 from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.step_result import Place, StepResult
@@ -150,7 +151,7 @@ class PlainDisplay(Display):
 
     def step_started(self, step: str, progress: Progress, slots: str) -> None:
         self._last[step] = time.monotonic()
-        self.say(f"{step}: {progress.mini_batches} mini-batches to run on {slots}")
+        self.say(f"{step}: {counted(progress.mini_batches, 'mini-batch')} to run on {slots}")
 
     def step_progressed(self, step: str, progress: Progress) -> None:
         super().step_progressed(step, progress)

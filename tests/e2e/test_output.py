@@ -64,6 +64,22 @@ def test_an_exception_of_ours_is_in_the_result_too(pipeline: Any) -> None:
     assert "Traceback" in (it.step / "logs" / "sys" / "job.txt").read_text()
 
 
+def test_rows_with_other_cells_than_the_header_are_told(pipeline: Any) -> None:
+    it = pipeline("def run(mini_batch): return mini_batch", files=0, mini_batch_size="1kb")
+    table = it.folder / "data"
+    (table / "rows.csv").write_text("a,b\n1,x\n2\n3,y,z\n")
+    (table / "MLTable").write_text("paths: [{file: rows.csv}]\ntransformations: [read_delimited]\n")
+    it.change("jobs.step.inputs.files", {"type": "mltable", "path": "./data", "mode": "direct"})
+    told = (
+        f"2 rows with fewer or more cells than the header, the first: {table / 'rows.csv'}, line 3"
+    )
+    said = it.run()
+    assert f"step: {told}" in said.replace("\n", " ")
+    assert told in (it.step / "logs" / "sys" / "job.txt").read_text()
+    assert it.output.read_text() == "1,x,\n2,,\n3,y,z\n"
+    assert it.result["uneven_rows"] == 2
+
+
 def test_a_cancel_while_parts_are_joined_ends_as_canceled_and_leaves_nothing(pipeline: Any) -> None:
     it, output = writes(pipeline, "out.jsonl", '{"a": number}')
     it.run()

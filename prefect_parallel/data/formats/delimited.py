@@ -175,6 +175,7 @@ class Delimited(TableFormat):
         """
         with self._open(piece.file) as file:
             if piece.stop is None:
+                file.first_record()  # Raises the cause, if it is still there.
                 raise UnreadableMiniBatch(
                     f"{file.path}: could not be read when the mini-batches were planned",
                     hint="run with --resume, which plans them again",

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from prefect_parallel.errors import counted
 from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.flow.run.run import Run
@@ -141,9 +142,10 @@ class StepReporter:
         for column, values in totals.values_set_to_null.items():
             self._logs.job(f"column {column}: {values} values did not fit its type and became null")
         if totals.uneven_rows:
-            self._logs.job(
-                f"{totals.uneven_rows} rows have fewer or more cells than their header, the first:"
-                f" {totals.first_uneven_row}"
+            rows = counted(totals.uneven_rows, "row")
+            self.noted(
+                f"{rows} with fewer or more cells than the header,"
+                f" the first: {totals.first_uneven_row}"
             )
         for column, values in totals.written_as_null.items():
             self._logs.job(f"column {column}: {values} returned values were written as null")
