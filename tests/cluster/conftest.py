@@ -22,7 +22,7 @@ from distributed.security import Security
 
 from prefect_parallel.blocks import Compute, Datastore
 from tests.conftest import MEASURING
-from tests.e2e.conftest import WITHOUT_REPORT, Pipeline, write_pipeline
+from tests.e2e.conftest import COMMAND, Pipeline, write_pipeline
 from tests.entry.conftest import two_gpus  # noqa: F401 - a fixture
 from tests.remote.conftest import (  # noqa: F401 - fixtures
     Store,
@@ -209,7 +209,7 @@ class Job:
     def start(self, *arguments: str, resumes: bool = False) -> subprocess.Popen[str]:
         where = ["--output-dir", self.runs, "--resume" if resumes else "--name", "run"]
         return subprocess.Popen(
-            [*WITHOUT_REPORT, "run", str(self.pipeline.file), *where, *arguments],
+            [*COMMAND, "run", str(self.pipeline.file), *where, *arguments],
             cwd=self.pipeline.folder,
             env=self.environment,
             stdout=subprocess.PIPE,

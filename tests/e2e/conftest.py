@@ -39,21 +39,13 @@ CHROMIUM_ARGUMENTS = [
 
 COMMAND = [sys.executable, "-m", "prefect_parallel.cli"]
 
-# As without the extra `report`: importing Bokeh takes a quarter of the CPU time of a short run.
-WITHOUT_REPORT = [
-    sys.executable,
-    "-c",
-    "import sys; sys.modules['bokeh'] = None; from prefect_parallel.cli import main; main()",
-]
-
 
 @dataclass
 class Pipeline:
-    """A pipeline in a folder of its own, whose runs end with a report only if they should."""
+    """A pipeline in a folder of its own."""
 
     folder: Path
     server: str
-    reports: bool = False
 
     @property
     def file(self) -> Path:
@@ -65,9 +57,8 @@ class Pipeline:
         return {**os.environ, "PREFECT_API_URL": self.server, "STARTED_BY_TEST": str(self.folder)}
 
     def start(self, *arguments: str, launcher: Sequence[str] = ()) -> subprocess.Popen[str]:
-        command = COMMAND if self.reports else WITHOUT_REPORT
         return subprocess.Popen(
-            [*launcher, *command, "run", str(self.file), "--name", "run", *arguments],
+            [*launcher, *COMMAND, "run", str(self.file), "--name", "run", *arguments],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,

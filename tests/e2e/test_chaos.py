@@ -109,7 +109,6 @@ def test_chaos(pipeline: Any, tmp_path: Path, request: pytest.FixtureRequest) ->
                 resources={"instance_count": 2},
                 retry_settings={"max_retries": ATTEMPTS - 1, "timeout": 1},
             )
-            it.reports = True
         run_one(it, place, random.Random(seed))
         it.step.parents[1].rename(tmp_path / f"run {seed}")
         seed += 1

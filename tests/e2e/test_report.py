@@ -70,7 +70,6 @@ def run(tmp_path_factory: pytest.TempPathFactory, server: str) -> Pipeline:
         arguments="--resource_monitor_interval 1",
         retry_settings={"max_retries": 1, "timeout": 30},
     )
-    it.reports = True
     said = it.run()
     assert "runs/run/logs/report.html" in said
     return it

@@ -83,7 +83,6 @@ def test_scripts_and_commands_get_them_and_nobody_else_does(pipeline: Any) -> No
         "environment_variables": VARIABLES,
     }
     it.file.write_text(yaml.safe_dump(job))
-    it.reports = True
     process = it.start("--verbose")
     seen = ""
     while process.poll() is None:
