@@ -29,17 +29,19 @@ class InitKeepsFailing(PrefectParallelError):
     """The import of the entry script, or its `init`, failed repeatedly on a node.
 
     Attributes:
+        node: The node's name.
         traceback: The last traceback.
         traceback_file: The log with the traceback, relative to the step's directory.
     """
 
-    def __init__(self, message: str, traceback: str, traceback_file: str) -> None:
+    def __init__(self, message: str, node: str, traceback: str, traceback_file: str) -> None:
         super().__init__(message)
+        self.node = node
         self.traceback = traceback
         self.traceback_file = traceback_file
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.traceback, self.traceback_file)
+        return type(self), (str(self), self.node, self.traceback, self.traceback_file)
 
 
 class EntryPool:
@@ -116,6 +118,7 @@ class EntryPool:
             if self._closed:
                 return
             self._closed = True
+            self._changed.notify_all()
             self._changed.wait_for(lambda: self._busy == 0, timeout=grace)
             idle, self._idle = self._idle, []
         self._resources.stop_sampling()
@@ -126,6 +129,10 @@ class EntryPool:
             thread.join()
         self._spawner.close()
         self._resources.close()
+
+    def wait_until_closed(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed)
 
     def end(self) -> None:
         """End all processes at once, also those whose `shutdown` `close` is waiting for."""
@@ -194,6 +201,7 @@ class EntryPool:
             raise InitKeepsFailing(
                 f"the entry script failed before its first mini-batch, {failures} times on"
                 f" {self._node}: {error}",
+                self._node,
                 error.failure.traceback,
                 file,
             )

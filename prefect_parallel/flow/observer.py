@@ -19,7 +19,7 @@ class Observer:
         """The run waits for something, e.g. `the Prefect server`."""
 
     def warned(self, text: str) -> None:
-        """Something about the run may be a mistake, or its report could not be written."""
+        """Something about the run may be a mistake, or does not go as it was meant to."""
 
     def noted(self, step: str, text: str) -> None:
         """A fact about a step, e.g. how many mini-batches are reused."""

@@ -39,6 +39,7 @@ class JobResult:
         uneven_rows: Number of rows of the input with fewer or more cells than their header.
         values_written_as_null: Number of returned values that the output's format lacks, such as
             infinite numbers in JSON.
+        warnings: What did not go as it was meant to, such as nodes that were left out, and why.
         thresholds: The thresholds of the step.
         duration_seconds: Time from `started_at` to `ended_at`.
         started_at: Start of the step, ISO 8601, UTC.
@@ -56,6 +57,7 @@ class JobResult:
     values_set_to_null: int
     uneven_rows: int
     values_written_as_null: int
+    warnings: list[str]
     thresholds: dict[str, float]
     duration_seconds: float
     started_at: str
@@ -73,6 +75,7 @@ class JobResult:
         reason: str,
         mini_batches: int,
         totals: Totals,
+        warnings: list[str],
         thresholds: dict[str, float],
         started_at: datetime,
         ended_at: datetime,
@@ -97,6 +100,7 @@ class JobResult:
             values_set_to_null=totals.values_set_to_null.total(),
             uneven_rows=totals.uneven_rows,
             values_written_as_null=totals.written_as_null.total(),
+            warnings=warnings,
             thresholds=thresholds,
             duration_seconds=round((ended_at - started_at).total_seconds(), 3),
             started_at=started_at.isoformat(timespec="seconds"),

@@ -273,3 +273,43 @@ def test_the_process_that_nodes_are_forked_from_is_killed(tmp_path: Path, server
     wait_until(lambda: it.left_over() == [], seconds=5)
     it.run("--resume", "run")
     assert it.output.read_text().split() == names(12)
+
+
+BROKEN = """
+    import os, time
+    from azureml_user.parallel_run import EntryScript
+
+    def init():
+        if EntryScript().node_id in NODES:
+            raise OSError("no model on " + EntryScript().node_id)
+
+    def run(mini_batch):
+        time.sleep(0.2)
+        return [os.path.basename(mini_batch[0])[:3]]
+"""
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_worker_on_which_init_never_succeeds_is_left_out(
+    tmp_path: Path, server: str, cluster: Cluster, nodes: int
+) -> None:
+    # Of one node, the other worker takes the place.
+    script = BROKEN.replace("NODES", "['node-one']")
+    keys = {"compute": compute(cluster.address), "resources": {"instance_count": nodes}}
+    it = write_pipeline(tmp_path, server, script, files=24, **keys)
+    said = finish(it.start())
+    assert said.count(" is left out: ") == 1
+    assert "times on node-one: OSError: no model on node-one" in said
+    assert it.output.read_text().split() == names(24)
+    assert it.result["mini_batches"] == {"total": 24, "succeeded": 24, "failed": 0, "retried": 0}
+    cluster.refuse_leftovers()
+
+
+def test_init_succeeds_on_no_worker(tmp_path: Path, server: str, cluster: Cluster) -> None:
+    script = BROKEN.replace("NODES", "['node-one', 'node-two']")
+    keys = {"compute": compute(cluster.address), "resources": {"instance_count": 2}}
+    it = write_pipeline(tmp_path, server, script, files=24, **keys)
+    said = finish(it.start(), expect=1)
+    assert said.count(" is left out: ") == 1
+    assert "the entry script failed before its first mini-batch" in it.result["reason"]
+    cluster.refuse_leftovers()

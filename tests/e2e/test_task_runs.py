@@ -80,8 +80,8 @@ def test_the_log_of_a_task_run_whose_init_fails_has_the_traceback_of_the_script(
 ) -> None:
     it: Pipeline = pipeline("def init(): raise OSError('no model')\ndef run(x): return x", files=1)
     said = it.run(expect=1)
-    _, _, (failed,) = newest_runs(server)
-    log = log_of(server, failed, "Task run failed with exception")
+    _, _, (task_run,) = newest_runs(server)
+    log = log_of(server, task_run, "Finished in state Cancelled")
     assert 'script.py", line 1, in init' in log
     assert "task_engine.py" not in log
     traceback = said.split("full traceback: ")[1].splitlines()[0].strip(")")

@@ -33,7 +33,7 @@ class ThisMachine:
     def __call__(self, stack: ExitStack) -> NodeGroup:
         with _no_cluster("on this machine"):
             cluster = stack.enter_context(LocalNodes(self.nodes, self.slots))
-            return DedicatedCluster(_connect(stack, cluster), cluster.check)
+            return DedicatedCluster(_connect(stack, cluster), cluster.check, cluster.leave_out)
 
 
 @dataclass(frozen=True)

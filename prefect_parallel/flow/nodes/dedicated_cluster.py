@@ -15,12 +15,24 @@ from prefect_parallel.flow.nodes.node_group import NodeGroup, NoNode, StepPlugin
 class DedicatedCluster(NodeGroup):
     """All workers of a cluster that is there for one step, each with a thread for each slot."""
 
-    def __init__(self, client: Client, check: Callable[[], None] = lambda: None) -> None:
-        """Take the workers of a cluster, to whose scheduler the client is connected."""
+    def __init__(
+        self,
+        client: Client,
+        check: Callable[[], None] = lambda: None,
+        leave_out: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """Take the workers of a cluster.
+
+        Args:
+            client: Connected to its scheduler.
+            check: As `NodeGroup.check`.
+            leave_out: As `NodeGroup.leave_out`.
+        """
         self.client = client
         # Its workers are nodes from their start to their end.
         self.memberships: dict[str, int] = {}
         self._check = check
+        self._leave_out = leave_out
 
     def submit(self, function: Callable[..., Any], *args: Any, **arguments: Any) -> Future[Any]:
         return self.client.submit(function, *args, **arguments)
@@ -36,6 +48,9 @@ class DedicatedCluster(NodeGroup):
 
     def check(self) -> None:
         self._check()
+
+    def leave_out(self, address: str) -> bool:
+        return self._leave_out(address)
 
     def register(self, plugin: StepPlugin) -> None:
         self.client.register_plugin(plugin)

@@ -71,6 +71,11 @@ class EventBatcher:
         self.flush()
         self._worker.log_event(self._topic, {"given_back": [first, rest]})
 
+    def report_unusable(self, node: str, reason: str) -> None:
+        """Report that this node can run nothing."""
+        message = {"node": node, "address": self._worker.address, "reason": reason}
+        self._worker.log_event(self._topic, {"unusable": message})
+
     def report_broken(self, reason: str) -> None:
         """Report an error that fails the step."""
         self._worker.log_event(self._topic, {"broken": reason})

@@ -59,6 +59,21 @@ class GivenBack:
 
 
 @dataclass(frozen=True)
+class NodeUnusable:
+    """`init` keeps failing on a node; its task runs wait until the node is closed.
+
+    Attributes:
+        node: The node's name.
+        address: Of its Dask worker.
+        reason: The cause.
+    """
+
+    node: str
+    address: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class TaskRunBroken:
     """A task run ended for another reason than failed mini-batches, and the step with it."""
 
@@ -78,5 +93,7 @@ class TaskRunEnded:
     is_lost: bool
 
 
-StepEvent: TypeAlias = list[AttemptEvent] | RunStarted | GivenBack | TaskRunBroken | TaskRunEnded
+StepEvent: TypeAlias = (
+    list[AttemptEvent] | RunStarted | GivenBack | NodeUnusable | TaskRunBroken | TaskRunEnded
+)
 """What nodes report to the driver, and what Dask does."""

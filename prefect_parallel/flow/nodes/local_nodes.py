@@ -46,6 +46,30 @@ class LocalNodes(SpecCluster):
                 hint="find out what killed it, e.g. a lack of memory, then continue with --resume",
             )
 
+    def leave_out(self, address: str) -> bool:
+        """End a node for good, unless it is the last one.
+
+        Args:
+            address: Of its Dask worker.
+
+        Returns:
+            Whether there is another node.
+        """
+        assert self.scheduler is not None
+        worker = self.scheduler.workers.get(address)
+        if worker is None:
+            return True  # It was killed, and is started again.
+        if len(self.worker_spec) == 1:
+            return False
+        self.sync(self._end, worker.name)
+        return True
+
+    async def _end(self, name: object) -> None:
+        assert self.scheduler is not None
+        # Retired first: Dask counts the loss of a worker against the tasks that it had.
+        await self.scheduler.retire_workers(names=[name])
+        await self.scale_down([name])
+
 
 class _Node(ProcessInterface):
     def __init__(self, scheduler: str, *, name: object, server: ForkServer, slots: int) -> None:

@@ -85,8 +85,12 @@ class Node:
         except InitKeepsFailing as error:
             reason = f"{error}{self._see(error.traceback_file)}"
             get_run_logger().error(with_traceback(reason, error.traceback, TRACEBACK_CHARACTERS))
-            self._events.report_broken(reason)
-            raise
+            # A node that is left out may be killed, and its log with it.
+            deliver_events_and_logs()
+            self._events.report_unusable(error.node, reason)
+            # Dask must not run the task again before the node is closed: it could choose this one.
+            self.pool.wait_until_closed()
+            raise PoolClosed("the node was left out") from error
         except PrefectParallelError as error:
             self._events.report_broken(str(error))
             raise

@@ -70,6 +70,16 @@ class NodeGroup(Protocol):
             NodesGone: They cannot, and no other will come.
         """
 
+    def leave_out(self, address: str) -> bool:
+        """Run nothing on a node any more; the last one may stay.
+
+        Args:
+            address: Of its Dask worker.
+
+        Returns:
+            Whether there is another node.
+        """
+
     def register(self, plugin: StepPlugin) -> None:
         """Give a plugin to each node, including those that come later.
 

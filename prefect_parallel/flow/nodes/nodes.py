@@ -20,6 +20,7 @@ from prefect_parallel.flow.nodes.event_batcher import seconds_between
 from prefect_parallel.flow.nodes.events import (
     AttemptEvent,
     GivenBack,
+    NodeUnusable,
     RunStarted,
     StepEvent,
     TaskRunBroken,
@@ -111,6 +112,8 @@ def _step_event(message: dict[str, Any]) -> StepEvent:
         return [AttemptEvent(*each) for each in json.loads(message["attempts"])]
     if "given_back" in message:
         return GivenBack(*message["given_back"])
+    if "unusable" in message:
+        return NodeUnusable(**message["unusable"])
     return TaskRunBroken(message["broken"]) if "broken" in message else RunStarted()
 
 

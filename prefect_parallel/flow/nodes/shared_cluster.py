@@ -109,6 +109,14 @@ class SharedCluster(NodeGroup):
         if since is not None and time.monotonic() - since > PATIENCE_SECONDS:
             raise NodesGone("\n".join(self._refused.values()))
 
+    def leave_out(self, address: str) -> bool:
+        with self._lock:
+            self._refuse(address, NodeRefused("it was left out"))
+            self._ask([address], _remove, name=self._lease_key)
+        with suppress(NodeRefused, OSError):
+            self._look()
+        return bool(self.memberships)
+
     def register(self, plugin: StepPlugin) -> None:
         with self._lock:
             self._plugins[plugin.name] = plugin

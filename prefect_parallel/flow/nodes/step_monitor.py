@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from threading import Event
 
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.flow.nodes.events import GivenBack, StepEvent, TaskRunBroken, TaskRunEnded
+from prefect_parallel.flow.nodes.events import (
+    GivenBack,
+    NodeUnusable,
+    RunStarted,
+    StepEvent,
+    TaskRunBroken,
+    TaskRunEnded,
+)
 from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.nodes.task_runs import TaskRuns
 from prefect_parallel.flow.nodes.thresholds import Thresholds
@@ -66,11 +73,17 @@ class StepMonitor:
         self._canceled = canceled
         self._started = self._progressed = time.monotonic()
         self._has_run = False
+        self._left_out: set[str] = set()
 
-    def until_done(self, task_runs: TaskRuns, on_change: Callable[[], None]) -> None:
+    def until_done(
+        self, task_runs: TaskRuns, on_change: Callable[[], None], warn: Callable[[str], None]
+    ) -> None:
         """Wait until all task runs have ended, submitting some while others run.
 
-        `on_change` is called after each event, and every `TICK_SECONDS` without one.
+        Args:
+            task_runs: The task runs.
+            on_change: Called after each event, and every `TICK_SECONDS` without one.
+            warn: Called with a warning for the user when a node is left out.
 
         Raises:
             StepFailed: The step can no longer succeed; task runs may still be running.
@@ -79,21 +92,26 @@ class StepMonitor:
         """
         while task_runs.refill():
             with suppress(queue.Empty):
-                self._process(self.events.get(timeout=TICK_SECONDS), task_runs)
+                self._process(self.events.get(timeout=TICK_SECONDS), task_runs, warn)
             self._check_limits()
             on_change()
             if self._canceled.is_set():
                 raise StepCanceled("the run was canceled")
 
-    def _process(self, event: StepEvent, task_runs: TaskRuns) -> None:
-        if not (isinstance(event, TaskRunEnded) and event.is_lost):
-            self._has_run = True
+    def _process(self, event: StepEvent, task_runs: TaskRuns, warn: Callable[[str], None]) -> None:
+        self._has_run |= isinstance(event, list | RunStarted)
         if isinstance(event, list):
             self._progressed = time.monotonic()
             for attempt in event:
                 self._progress.add(attempt)
                 task_runs.groups.measure(attempt.extent, attempt.seconds)
             check_thresholds(self._thresholds, self._progress)
+        elif isinstance(event, NodeUnusable) and event.address not in self._left_out:
+            # Each of its slots reports it.
+            self._left_out.add(event.address)
+            if not task_runs.leave_out(event.address):
+                raise StepFailed(event.reason)
+            warn(f"{event.node} is left out: {event.reason}")
         elif isinstance(event, TaskRunBroken):
             raise StepFailed(event.reason)
         elif isinstance(event, GivenBack):

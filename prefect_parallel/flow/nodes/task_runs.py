@@ -103,6 +103,10 @@ class TaskRuns:
                 self._in_flight[key] = future, replace(group, mini_batches=kept)
                 self.groups.put_back(mini_batches[len(kept) :])
 
+    def leave_out(self, address: str) -> bool:
+        """As `NodeGroup.leave_out`. Other nodes run what the node had."""
+        return self._nodes.leave_out(address)
+
     def cancel(self) -> None:
         """Submit no more, and cancel what has not started."""
         self._is_canceled = True

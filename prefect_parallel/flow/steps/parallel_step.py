@@ -140,7 +140,7 @@ class _ParallelStep:
                     retries=self._step.max_retries,
                 )
                 try:
-                    monitor.until_done(task_runs, self._reporter.progressed)
+                    monitor.until_done(task_runs, self._reporter.progressed, self._reporter.warned)
                 finally:
                     self._reporter.waiting("shutdown() of the entry processes")
                     canceled = self._run.canceled

@@ -24,6 +24,7 @@ def result_page(
     """Counts, thresholds, speed, root causes, the slowest mini-batches, and `job_result.txt`."""
     sections = [
         f"**{result.status}**: {_text(result.reason)}",
+        *(f"**Warning**: {_text(warning)}" for warning in result.warnings),
         _counts(result),
         _thresholds(result),
         f"{result.items['total'] / max(result.duration_seconds, 1e-3):,.1f} items a second:"

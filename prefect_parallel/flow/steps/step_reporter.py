@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from prefect.logging import get_run_logger
+
 from prefect_parallel.errors import counted
 from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.nodes.thresholds import Thresholds
@@ -38,6 +40,7 @@ class StepReporter:
         self._artifacts = StepArtifacts(step)
         self._progress = Progress(0)
         self._started_at = datetime.now(timezone.utc)
+        self._warnings: list[str] = []
 
     def begin(self) -> None:
         """Make the folder of logs.
@@ -68,6 +71,13 @@ class StepReporter:
         """Report a remark, e.g. that there are fewer nodes than asked for."""
         self._logs.job(text)
         self._run.observer.noted(self._step.name, text)
+
+    def warned(self, text: str) -> None:
+        """Report that the step does not run as it was meant to; its result says so, too."""
+        self._warnings.append(text)
+        self._logs.job(f"warning: {text}")
+        get_run_logger().warning(text)
+        self._run.observer.warned(f"{self._step.name}: {text}")
 
     def waiting(self, what: str) -> None:
         self._run.observer.waiting(f"{self._step.name}: {what}")
@@ -103,6 +113,7 @@ class StepReporter:
             reason=self._with_traceback_file(reason, totals),
             mini_batches=self._progress.mini_batches,
             totals=totals,
+            warnings=self._warnings,
             thresholds=Thresholds.of(self._step).to_json(),
             started_at=self._started_at,
             ended_at=datetime.now(timezone.utc),

@@ -146,6 +146,7 @@ def _facts(step: StepLog) -> list[tuple[str, str]]:
         facts.append(
             ("set to null", f"{result['values_set_to_null']:,} values misfit their column")
         )
+    facts += [("warning", str(each)) for each in result.get("warnings") or ()]
     if result.get("output"):
         facts.append(("output", str(result["output"])))
     facts.append(("logs", str(result.get("logs", ""))))

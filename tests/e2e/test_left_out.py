@@ -1,0 +1,65 @@
+"""Nodes on which `init` never succeeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from prefect_parallel.layout import RunDirectory
+from prefect_parallel.output.report import write_report
+from tests.e2e.conftest import Pipeline
+
+FILES = 24
+
+SCRIPT = """
+    import os, time
+    from azureml_user.parallel_run import EntryScript
+
+    def init():
+        if EntryScript().node_id in BROKEN:
+            raise OSError("no model on " + EntryScript().node_id)
+
+    def run(mini_batch):
+        time.sleep(0.2)
+        return [os.path.basename(path) for path in mini_batch]
+"""
+
+
+def broken_on(*nodes: str) -> str:
+    return SCRIPT.replace("BROKEN", repr(nodes))
+
+
+def test_a_node_on_which_init_never_succeeds_is_left_out(pipeline: Any) -> None:
+    it: Pipeline = pipeline(broken_on("node-1"), files=FILES, resources={"instance_count": 2})
+    said = it.run()
+    assert said.count(" is left out: ") == 1
+    assert "warning  step: node-1 is left out: the entry script failed before" in said
+    assert "times on node-1: OSError: no model on node-1 (full traceback: " in said
+    assert it.output.read_text().split() == [f"{number:03d}.txt" for number in range(FILES)]
+    assert it.result["mini_batches"] == {
+        "total": FILES,
+        "succeeded": FILES,
+        "failed": 0,
+        "retried": 0,
+    }
+    assert it.result["nodes"] == 1
+    [warning] = it.result["warnings"]
+    assert warning.startswith("node-1 is left out: the entry script failed before its first")
+    assert warning in (it.step / "logs" / "sys" / "job.txt").read_text()
+    page = write_report(RunDirectory(it.folder / "runs" / "run")).read_text()
+    assert "node-1 is left out: the entry script failed" in page
+    assert it.left_over() == []
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_step_fails_when_init_succeeds_on_no_node(pipeline: Any, nodes: int) -> None:
+    it: Pipeline = pipeline(
+        broken_on("node-0", "node-1"), files=FILES, resources={"instance_count": nodes}
+    )
+    said = it.run(expect=1)
+    assert said.count(" is left out: ") == nodes - 1
+    assert it.result["status"] == "Failed"
+    assert "the entry script failed before its first mini-batch" in it.result["reason"]
+    assert "OSError: no model on node-" in it.result["reason"]
+    assert it.left_over() == []
