@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from distributed import Client, Future
 
-from prefect_parallel.flow.nodes.node_group import NodeGroup, NoNode, StepPlugin
+from prefect_parallel.flow.nodes.node_group import (
+    ANSWER_SECONDS,
+    NodeGroup,
+    NoNode,
+    StepPlugin,
+    remove_plugin,
+)
 
 
 class DedicatedCluster(NodeGroup):
@@ -56,10 +63,15 @@ class DedicatedCluster(NodeGroup):
         self.client.register_plugin(plugin)
 
     def unregister(self, name: str) -> None:
-        self.client.unregister_worker_plugin(name)
+        # A node that is started again meanwhile gets it, and ends soon.
+        self.run(remove_plugin, name=name)
 
     def run(self, function: Callable[..., Any], **arguments: Any) -> None:
-        self.client.run(function, on_error="return", **arguments)
+        # Before Python 3.11 these are two.
+        with suppress(TimeoutError, asyncio.TimeoutError):
+            self.client.run(
+                function, on_error="return", callback_timeout=ANSWER_SECONDS, **arguments
+            )
 
     def close(self) -> None:
         """The workers end with the cluster."""

@@ -6,12 +6,16 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from distributed import Client, Future, WorkerPlugin
+from distributed import Client, Future, Worker, WorkerPlugin
 
 from prefect_parallel.errors import PrefectParallelError
 
 CONNECTED = "running"
 """The status of a Dask client that has a scheduler."""
+
+
+ANSWER_SECONDS = 30.0
+"""How long the driver waits for the answer of a node, which may hang."""
 
 
 class NodeRefused(PrefectParallelError):
@@ -30,6 +34,12 @@ class StepPlugin(WorkerPlugin):
     """A worker plugin that all nodes of a step have, with a name unique on each worker."""
 
     name: str
+
+
+async def remove_plugin(dask_worker: Worker, name: str) -> None:
+    """Remove a plugin that a worker may have; run by `Client.run`."""
+    if name in dask_worker.plugins:
+        await dask_worker.plugin_remove(name)
 
 
 class NodeGroup(Protocol):
@@ -91,7 +101,10 @@ class NodeGroup(Protocol):
         """Remove a plugin from each node."""
 
     def run(self, function: Callable[..., Any], **arguments: Any) -> None:
-        """Run a function on each node, whether or not it raises; arguments as for `Client.run`."""
+        """Run a function on each node, whether or not it raises; arguments as for `Client.run`.
+
+        A node that does not answer within `ANSWER_SECONDS` is not waited for.
+        """
 
     def close(self) -> None:
         """Stop using the nodes."""

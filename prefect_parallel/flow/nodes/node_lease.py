@@ -123,12 +123,6 @@ def renew_lease(dask_worker: Worker, name: str) -> None:
         lease_of(dask_worker.plugins, name).renew()
 
 
-async def remove_plugin(worker: Worker, name: str) -> None:
-    """Remove a plugin that a worker may have."""
-    if name in worker.plugins:
-        await worker.plugin_remove(name)
-
-
 def lease_of(plugins: dict[str, WorkerPlugin], name: str) -> NodeLease:
     """The lease among the plugins of a worker."""
     return cast(NodeLease, plugins[name])

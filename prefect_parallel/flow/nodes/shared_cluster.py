@@ -15,19 +15,20 @@ from distributed import Client, Future, Worker
 
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.nodes.node_group import (
+    ANSWER_SECONDS,
     CONNECTED,
     NodeGroup,
     NodeRefused,
     NodesGone,
     NoNode,
     StepPlugin,
+    remove_plugin,
 )
 from prefect_parallel.flow.nodes.node_lease import (
     RENEWAL_SECONDS,
     NodeLease,
     NodeRequest,
     lease_of,
-    remove_plugin,
     renew_lease,
     run_in_slot,
 )
@@ -41,8 +42,8 @@ FIRST_LOOK_SECONDS = 0.2
 PATIENCE_SECONDS = 10.0
 """How long a step waits for all the nodes that it wants, once there is one."""
 
-ANSWER_SECONDS = 10.0
-"""How long the driver waits for the answers to a renewal."""
+JOIN_SECONDS = 600.0
+"""How long a worker may take to become a node. It may have to download the step's code."""
 
 HINT = "\n    hint: install the driver's version of prefect-parallel in the worker's Python"
 
@@ -112,7 +113,7 @@ class SharedCluster(NodeGroup):
     def leave_out(self, address: str) -> bool:
         with self._lock:
             self._refuse(address, NodeRefused("it was left out"))
-            self._ask([address], _remove, name=self._lease_key)
+            self._ask([address], remove_plugin, ANSWER_SECONDS, name=self._lease_key)
         with suppress(NodeRefused, OSError):
             self._look()
         return bool(self.memberships)
@@ -121,28 +122,30 @@ class SharedCluster(NodeGroup):
         with self._lock:
             self._plugins[plugin.name] = plugin
             nodes = list(self.memberships)
-            answers = self._ask(nodes, _add, lease_key=self._lease_key, plugin=plugin)
-            for address in nodes:
-                # Who does not answer is taken for lost; it joins again with all plugins.
-                answer = answers.get(address, ConnectionError("no answer"))
+            arguments = {"lease_key": self._lease_key, "plugin": plugin}
+            for address, answer in self._ask(nodes, _add, JOIN_SECONDS, **arguments).items():
                 if isinstance(answer, Exception):
                     self._refuse(address, answer)
-                    self._ask([address], _remove, name=self._lease_key)
+                    self._ask([address], remove_plugin, ANSWER_SECONDS, name=self._lease_key)
             self._check_refused()
 
     def unregister(self, name: str) -> None:
-        with self._lock:
-            self._plugins.pop(name, None)
-            self._ask(list(self.memberships), _remove, name=name)
+        # Without the lock, which is held while a worker joins. The plugin ends with the lease.
+        self._plugins.pop(name, None)
+        self.run(remove_plugin, name=name)
 
     def run(self, function: Callable[..., Any], **arguments: Any) -> None:
-        self._ask(list(self.memberships), function, **arguments)
+        answers = self._ask(list(self.memberships), function, ANSWER_SECONDS, **arguments)
+        for address, answer in answers.items():
+            if isinstance(answer, OSError):
+                self._refuse(address, answer)
 
     def close(self) -> None:
         self._closed.set()
         if self._looking is not None:
-            self._looking.join()
-        self._ask(list(self.memberships), _remove, name=self._lease_key)
+            # The lease of a worker that joins later than that expires.
+            self._looking.join(ANSWER_SECONDS)
+        self.run(remove_plugin, name=self._lease_key)
         self.memberships = {}
 
     async def _renew_leases(self) -> None:
@@ -235,10 +238,10 @@ class SharedCluster(NodeGroup):
     def _join(self, address: str, threads: int) -> None:
         plugins = list(self._plugins.values())
         lease = NodeLease(self._lease_key, self._request, threads, plugins)
-        answers = self._ask([address], _join, lease=lease)
-        if isinstance(answers.get(address), Exception):
-            self._refuse(address, answers[address])
-        elif address in answers:
+        answer = self._ask([address], _join, JOIN_SECONDS, lease=lease)[address]
+        if isinstance(answer, Exception):
+            self._refuse(address, answer)
+        else:
             self._joins += 1
             self.memberships = {**self.memberships, address: self._joins}
 
@@ -255,21 +258,37 @@ class SharedCluster(NodeGroup):
             raise NodeRefused("\n".join(self._refused.values()))
 
     def _ask(
-        self, addresses: Sequence[str], function: Callable[..., Any], **arguments: Any
+        self,
+        addresses: Sequence[str],
+        function: Callable[..., Any],
+        seconds: float,
+        **arguments: Any,
     ) -> dict[str, Any]:
-        """Run a function on workers; the answer of one that is lost meanwhile is an OSError.
+        """Run a function on workers; the answer is an OSError if one is lost, or too slow."""
+        if not addresses:
+            return {}
+        if self.client.status != CONNECTED:
+            return dict.fromkeys(addresses, ConnectionError("the scheduler is gone"))
 
-        Without a scheduler, or if a connection to a worker cannot be made, nobody answers.
-        """
-        if not addresses or self.client.status != CONNECTED:
-            return {}
-        try:
-            answers: dict[str, Any] = self.client.run(
-                function, workers=list(addresses), on_error="return", **arguments
-            )
-        except OSError:
-            return {}
-        return answers
+        async def answer(address: str) -> Any:
+            try:
+                answers = await self.client.run(
+                    function,
+                    workers=[address],
+                    on_error="return",
+                    asynchronous=True,
+                    callback_timeout=seconds,
+                    **arguments,
+                )
+            # Before Python 3.11, the second is no OSError.
+            except (OSError, asyncio.TimeoutError) as error:
+                return ConnectionError(f"no answer: {error}")
+            return answers[address]
+
+        async def ask() -> list[Any]:
+            return await asyncio.gather(*map(answer, addresses))
+
+        return dict(zip(addresses, self.client.sync(ask), strict=True))
 
 
 # `Client.run` gives a function the worker that it runs on, as `dask_worker`.
@@ -286,7 +305,3 @@ async def _join(dask_worker: Worker, lease: NodeLease) -> None:
 async def _add(dask_worker: Worker, lease_key: str, plugin: StepPlugin) -> None:
     if lease_key in dask_worker.plugins:
         await lease_of(dask_worker.plugins, lease_key).add(plugin)
-
-
-async def _remove(dask_worker: Worker, name: str) -> None:
-    await remove_plugin(dask_worker, name)
