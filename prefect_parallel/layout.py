@@ -172,7 +172,7 @@ class RunDirectory:
         return self.root, self.root.parent
 
     def refuse_unusable(self, *, resumes: bool = False) -> None:
-        """Find out, without making anything, that the directory cannot be used.
+        """Check, without creating anything, that the directory can be used.
 
         Args:
             resumes: Whether it must be there already, or must not.

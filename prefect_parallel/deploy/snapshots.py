@@ -13,6 +13,7 @@ from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.run_directories.archive import digest_of, pack, unpack
 from prefect_parallel.flow.server.block_datastores import with_blocks
 from prefect_parallel.layout import cache_folder
+from prefect_parallel.output.atomic_write import atomic_write
 
 FOLDER = ".snapshots"
 """The folder of snapshots, in the folder of run directories."""
@@ -91,11 +92,8 @@ def _put(archive: Path, place: Location) -> None:
         return
     target = Path(place.path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+    with atomic_write(target) as file:
         file.write(archive.read_bytes())
-    # Readable for workers of other users, like the runs beside it.
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(target)
 
 
 def _fetch(place: Location, sha256: str, folder: Path) -> None:

@@ -344,6 +344,22 @@ def test_a_full_disk_is_one_clear_error_and_no_half_output(
     assert it.left_over() == []
 
 
+@pytest.mark.parametrize("type_", ["parallel", "command"])
+def test_a_disk_that_is_full_when_the_code_is_copied(
+    pipeline: Any, small_disk: Path, type_: str
+) -> None:
+    it: Pipeline = pipeline("def run(mini_batch): return mini_batch")
+    if type_ == "command":
+        it.change("jobs.step", {"type": "command", "command": "true", "code": "./code"})
+    [script] = it.folder.rglob("script.py")
+    (script.parent / "weights.bin").write_bytes(bytes(2_000_000))
+    said = it.run("--output-dir", str(small_disk), expect=1)
+    copy = small_disk / "run" / "steps" / "step" / "code"
+    assert f"weights.bin cannot be copied to {copy}: [Errno 28] No space left on device" in said
+    assert "internal error" not in said
+    assert not copy.exists()
+
+
 def test_a_disk_that_is_full_at_the_start(pipeline: Any, small_disk: Path) -> None:
     it: Pipeline = pipeline("def run(mini_batch): return mini_batch")
     with (small_disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):

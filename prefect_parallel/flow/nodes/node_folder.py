@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.run_directories.archive import unpack
 from prefect_parallel.flow.run_directories.synced_folder import FileStamp, SyncedFolder
 from prefect_parallel.layout import StepDirectory
+from prefect_parallel.output.fingerprint import of_json
 
 LOGS_SECONDS = 30.0
 """How often logs go to the run store while a step runs."""
@@ -133,7 +134,8 @@ class OwnFolder(NodeFolder):
             RunNotSeen: The store cannot be read.
         """
         assert access.store is not None
-        self._root = Path(tempfile.mkdtemp(prefix=f"{node}-", dir=scratch))
+        prefix = f"{node}-{of_json(access.store)[:6]}-"
+        self._root = Path(tempfile.mkdtemp(prefix=prefix, dir=scratch))
         self._directory = StepDirectory(self._root)
         store = Location(access.store, Datastores.from_json(config.datastores))
         self._synced = SyncedFolder(self._root, store)
@@ -141,7 +143,8 @@ class OwnFolder(NodeFolder):
         self.config = _moved(config, self._root)
         try:
             self._fetch_code()
-            self._keep_names(node)
+            # A lease that has expired may still upload its logs.
+            self._keep_names(node, list(scratch.glob(f"{prefix}*")))
         except OSError as error:
             shutil.rmtree(self._root)
             raise RunNotSeen(
@@ -195,11 +198,20 @@ class OwnFolder(NodeFolder):
         unpack(archive, self._directory.code)
         archive.unlink()
 
-    def _keep_names(self, node: str) -> None:
-        """Reserve the names of earlier logs: a node that comes back must not overwrite them."""
+    def _keep_names(self, node: str, copies: Iterable[Path]) -> None:
+        """Reserve the names of earlier logs: a node that comes back must not overwrite them.
+
+        Args:
+            node: The node's name.
+            copies: The step's folders on this node.
+        """
         folder = self._directory.process(node, "").stdout.parent
         folder.mkdir(parents=True)
-        for name, _, _ in self._synced.remote_of(folder).remote_path().files():
+        names = {
+            file.name for copy in copies for file in _files(copy / folder.relative_to(self._root))
+        }
+        names |= {name for name, _, _ in self._synced.remote_of(folder).remote_path().files()}
+        for name in names:
             file = folder / name
             file.touch()
             self._synced.stamps[self._synced.path_of(file)] = FileStamp.of(file)

@@ -36,7 +36,11 @@ def hold(directory: RunDirectory) -> Iterator[None]:
     Raises:
         UnusableRunDirectory: Another process holds it, or it cannot be written to.
     """
-    with directory.lock_file.open("a+b", buffering=0) as file:
+    try:
+        file = directory.lock_file.open("a+b", buffering=0)
+    except OSError as error:
+        raise UnusableRunDirectory(os_error_text(error, directory.root)) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

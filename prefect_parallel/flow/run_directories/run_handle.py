@@ -26,7 +26,7 @@ class RunHandle:
     mirror: RunMirror | None
 
     def refuse_unusable(self) -> None:
-        """Find out, without making anything, whether the run can take place here.
+        """Check, without creating anything, that the run can start.
 
         Raises:
             UnusableRunDirectory: The directory exists, or with `resumes` does not; it cannot be

@@ -15,6 +15,7 @@ from prefect_parallel.data.locations.listing import files_at
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
 from prefect_parallel.flow.run_directories.synced_folder import FileStamp, SyncedFolder
 from prefect_parallel.layout import RunDirectory, StepDirectory, UnusableRunDirectory
+from prefect_parallel.output.atomic_write import atomic_write
 
 MANIFEST = ".uploaded.json"
 """In a run directory: file -> size and modification time, as it was uploaded."""
@@ -111,8 +112,8 @@ class RunMirror:
             except OSError as error:
                 raise DownloadFailed(
                     f"{self.url_of(step.root)}: the results of nodes cannot be downloaded to"
-                    f" {step.root}: {error.strerror}; --resume {self._directory.root.name} goes on"
-                    " with them"
+                    f" {step.root}: {error.strerror}; --resume {self._directory.root.name}"
+                    " continues with them"
                 ) from error
 
     def download(self) -> None:
@@ -158,7 +159,8 @@ class RunMirror:
 
     def _write_manifest(self, synced: SyncedFolder) -> None:
         path = self._directory.root / MANIFEST
-        path.write_text(json.dumps(synced.stamps))
+        with atomic_write(path) as file:
+            file.write(json.dumps(synced.stamps).encode())
         self.remote.join(MANIFEST).put(path)
 
     def _join_log(self, step: StepDirectory, share: str) -> None:

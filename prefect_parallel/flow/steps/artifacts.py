@@ -42,7 +42,7 @@ class StepArtifacts:
         ]
         _tell(
             lambda: create_table_artifact(
-                table=rows, key=_key(self._step.name, "settings"), description="Settings in force"
+                table=rows, key=_key(self._step.name, "settings"), description="Effective settings"
             )
         )
 
@@ -74,7 +74,7 @@ class StepArtifacts:
             lambda: create_markdown_artifact(
                 page,
                 key=_key(self._step.name, "result"),
-                description="What came of it, and what failed",
+                description="Result and failures",
             )
         )
 

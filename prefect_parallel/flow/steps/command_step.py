@@ -10,7 +10,7 @@ from typing import Any
 from prefect.flows import Flow
 
 from prefect_parallel.entry.spawner import Exit, Spawner
-from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.errors import PrefectParallelError, os_error_text
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.server.placeholders import look_up
@@ -87,6 +87,8 @@ class _CommandStep:
             return self._result("Canceled", str(error))
         except PrefectParallelError as error:
             return self._result("Failed", str(error))
+        except OSError as error:
+            return self._result("Failed", os_error_text(error, self._run.directory.root))
         finally:
             shutil.rmtree(self._directory.fetched, ignore_errors=True)
 
