@@ -15,7 +15,7 @@ from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.messages import one_line, validate_message
 from prefect_parallel.entry.process_resources import ProcessResources
 from prefect_parallel.entry.protocol import Channel, ProtocolError
-from prefect_parallel.entry.spawner import Spawner
+from prefect_parallel.entry.spawner import Exit, Spawner
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.output.part import BrokenPart, Record
 
@@ -97,7 +97,7 @@ class EntryProcess:
         """
         interpreter = resources.get_ready()
         self.name = name
-        self.alive = True
+        self._exit: Exit | None = None
         self._config = config
         self._spawner = spawner
         self._resources = resources
@@ -129,6 +129,10 @@ class EntryProcess:
         if failure is not None:
             self.end()
             raise InitFailed(name, failure)
+
+    @property
+    def alive(self) -> bool:
+        return self._exit is None
 
     def attempt(
         self, mini_batch: MiniBatch, attempt: int, on_run: Callable[[], None]
@@ -163,18 +167,17 @@ class EntryProcess:
         self.end()
         return answer if isinstance(answer, Failure) else None
 
-    def end(self, patience: float = 0) -> str:
+    def end(self, patience: float = 0) -> Exit:
         """End the process and its descendants, after a time in which it may end by itself.
 
         Returns how it ended.
         """
-        if not self.alive:
-            return "ended before"
-        self.alive = False
-        self._channel.close()
-        exit_ = self._spawner.end(self._pid, patience=patience)
-        self._resources.ended(self.name)
-        return str(exit_)
+        if self._exit is None:
+            self._channel.close()
+            self._exit = self._spawner.end(self._pid, patience=patience)
+            if self._exit.left_behind is None:
+                self._resources.ended(self.name)
+        return self._exit
 
     def _start(self) -> Failure | None:
         limit = self._config.first_task_creation_timeout
@@ -205,8 +208,9 @@ class EntryProcess:
                 return self._died(phase, items)
             message = validate_message(message, (*phase.answers, "failed"))
         except TimeoutError:
-            self.end()
-            return Failure(f"{phase.doing} took longer than {phase.limit}", items=items)
+            exit_ = self.end()
+            error = f"{phase.doing} took longer than {phase.limit}"
+            return Failure(error if exit_.left_behind is None else f"{error}; {exit_}", items=items)
         except ProtocolError as error:
             self.end()
             return Failure(_invalid_message(error), items=items)

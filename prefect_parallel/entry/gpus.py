@@ -16,17 +16,21 @@ NVIDIA_SMI_SECONDS = 30.0
 def ask_nvidia_smi(*arguments: str) -> list[str]:
     """The lines printed by `nvidia-smi`; none if it is missing or fails."""
     try:
-        answer = subprocess.run(
+        process = subprocess.Popen(
             ["nvidia-smi", *arguments],  # noqa: S607 - wherever it is
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
-            timeout=NVIDIA_SMI_SECONDS,
-            check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):
+        answer, _ = process.communicate(timeout=NVIDIA_SMI_SECONDS)
+    except OSError:
         return []
-    return answer.stdout.splitlines() if answer.returncode == 0 else []
+    except subprocess.TimeoutExpired:
+        # Not waited for: a driver that hangs keeps it in uninterruptible sleep.
+        process.kill()
+        return []
+    return answer.splitlines() if process.returncode == 0 else []
 
 
 def devices_of_this_node() -> list[str]:

@@ -27,12 +27,16 @@ class Exit:
     Attributes:
         status: Exit code, or minus the number of the signal that ended the process.
         peak_memory: Maximum resident set size in bytes.
+        left_behind: Id of the process if it is still there, although it was killed.
     """
 
     status: int
     peak_memory: int
+    left_behind: int | None = None
 
     def __str__(self) -> str:
+        if self.left_behind is not None:
+            return f"SIGKILL did not end process {self.left_behind}, which is left behind"
         if self.status >= 0:
             return f"exit code {self.status}"
         try:
@@ -112,6 +116,8 @@ class Spawner:
         except OSError:
             # The spawner was closed, which has ended the process.
             return Exit(-signal.SIGKILL, 0)
+        if "left_behind" in answer:
+            return Exit(-signal.SIGKILL, 0, answer["left_behind"])
         return Exit(answer["status"], answer["peak_memory"])
 
     def poll(self, pid: int) -> Exit | None:

@@ -23,6 +23,9 @@ import psutil
 from prefect_parallel.entry.prctl import become_subreaper
 from prefect_parallel.entry.protocol import Channel
 
+KILL_SECONDS = 10.0
+"""How long a killed process may take to end. One in uninterruptible sleep may never do."""
+
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 """Unit of `ru_maxrss`."""
 
@@ -33,6 +36,8 @@ class _Children:
     def __init__(self) -> None:
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._ended: dict[int, dict[str, int]] = {}
+        # Killed, but still there.
+        self._left_behind: set[int] = set()
 
     def start(self, request: dict[str, Any], descriptor: int | None) -> dict[str, Any]:
         arguments = [] if descriptor is None else [str(descriptor)]
@@ -61,10 +66,13 @@ class _Children:
         if grace and pid in self._running:
             os.kill(pid, signal.SIGTERM)
             self._wait(pid, time.monotonic() + grace)
-        if pid in self._running:
+        if pid in self._running and pid not in self._left_behind:
             os.kill(pid, signal.SIGKILL)
-            self._wait(pid, None)
+            self._wait(pid, time.monotonic() + KILL_SECONDS)
         self.sweep()
+        if pid in self._running:
+            self._left_behind.add(pid)
+            return {"left_behind": pid}
         return self._ended.pop(pid, {"status": -signal.SIGKILL, "peak_memory": 0})
 
     def poll(self, pid: int) -> dict[str, int]:
@@ -94,9 +102,15 @@ class _Children:
 
     def sweep(self) -> None:
         """Kill the descendants that dead processes left behind until none is left."""
+        until = time.monotonic() + KILL_SECONDS
         while strays := [
-            child for child in psutil.Process().children() if child.pid not in self._running
+            child
+            for child in psutil.Process().children()
+            if child.pid not in self._running and child.pid not in self._left_behind
         ]:
+            if time.monotonic() > until:
+                self._left_behind |= {stray.pid for stray in strays}
+                return
             for stray in strays:
                 try:
                     stray.kill()
@@ -105,8 +119,8 @@ class _Children:
             self.reap()
             psutil.wait_procs(strays, timeout=0.1)
 
-    def _wait(self, pid: int, until: float | None) -> None:
-        while pid in self._running and (until is None or time.monotonic() < until):
+    def _wait(self, pid: int, until: float) -> None:
+        while pid in self._running and time.monotonic() < until:
             self.reap()
             if pid in self._running:
                 time.sleep(0.01)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import pstats
+import sys
 import threading
 import time
 from pathlib import Path
@@ -409,3 +412,47 @@ def test_a_profile_shows_where_the_time_goes_even_of_a_process_that_dies(
 def stats_of(profile: Path) -> dict[tuple[str, int, str], int]:
     stats = pstats.Stats(str(profile)).stats  # type: ignore[attr-defined]
     return {function: calls for function, (_, calls, *_) in stats.items()}
+
+
+PTRACE_SEIZE = 0x4206
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ptrace")
+def test_a_process_that_cannot_be_killed_is_left_behind(node: NodeFactory) -> None:
+    started = node(
+        """
+        import os, pathlib, time
+        def init(): pass
+        def run(mini_batch):
+            pid = pathlib.Path(__file__).with_name("pid")
+            if not pid.exists():
+                pid.write_text(str(os.getpid()))
+                time.sleep(600)
+            return mini_batch
+        """,
+        timeout=3,
+    )
+    traced: list[int] = []
+    released = threading.Event()
+
+    def trace() -> None:
+        # Its parent cannot reap a process whose tracer has not: as in uninterruptible sleep.
+        file = Path(started.directory.root.parent, "code", "pid")
+        traced.append(int(wait_until(lambda: file.exists() and file.read_text())))
+        assert ctypes.CDLL(None).ptrace(PTRACE_SEIZE, traced[0], None, None) == 0
+        released.wait()
+        os.waitpid(traced[0], 0)
+
+    tracer = threading.Thread(target=trace)
+    tracer.start()
+    try:
+        first, *others = run_all(started)
+        started.pool.close()
+    finally:
+        released.set()
+        tracer.join()
+    assert first.error == (
+        "run() took longer than retry_settings.timeout: 3 s;"
+        f" SIGKILL did not end process {traced[0]}, which is left behind"
+    )
+    assert [record.error for record in others] == [None, None]

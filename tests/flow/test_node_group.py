@@ -4,7 +4,9 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from distributed import Client, LocalCluster, Worker
@@ -14,6 +16,7 @@ from prefect_parallel.flow.nodes.dedicated_cluster import DedicatedCluster
 from prefect_parallel.flow.nodes.node_group import NodeGroup, NoNode
 from prefect_parallel.flow.nodes.node_lease import NodeRequest
 from prefect_parallel.flow.nodes.shared_cluster import SharedCluster
+from tests.waiting import wait_until
 
 OPTIONS = {"threads_per_worker": 1, "dashboard_address": ":0"}
 
@@ -27,6 +30,34 @@ def test_nodes_that_do_not_run_yet_are_waited_for() -> None:
         assert nodes.assemble(60, threading.Event()) is None
         [worker] = client.scheduler_info()["workers"].values()
         assert worker["status"] == "running"
+
+
+def test_nodes_are_not_waited_for_any_more_once_the_run_is_canceled() -> None:
+    canceled = threading.Event()
+    canceled.set()
+    with LocalCluster(n_workers=0, **OPTIONS) as cluster, Client(cluster) as client:
+        assert DedicatedCluster(client).assemble(60, canceled) is None
+
+
+def test_a_program_that_hangs_does_not_block_the_worker_that_joins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        f"#!/bin/sh\ncd '{tmp_path}'; touch asked; until [ -e go ]; do sleep 0.1; done"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with LocalCluster(n_workers=1, **OPTIONS) as cluster, Client(cluster) as client:
+        nodes = SharedCluster(client, NodeRequest(nodes=1, slots=None))
+        with ThreadPoolExecutor(1) as thread:
+            joining = thread.submit(nodes.assemble, 60, threading.Event())
+            wait_until((tmp_path / "asked").exists)
+            assert client.submit(len, "others").result(timeout=20) == 6
+            assert not joining.done()
+            (tmp_path / "go").touch()
+            assert joining.result() is None
+        nodes.close()
 
 
 @pytest.mark.parametrize("is_shared", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -17,6 +18,9 @@ from prefect_parallel.flow.nodes.node_group import (
     StepPlugin,
     remove_plugin,
 )
+
+LOOK_SECONDS = 0.5
+"""How often a cancellation is looked for while nodes start."""
 
 
 class DedicatedCluster(NodeGroup):
@@ -46,11 +50,14 @@ class DedicatedCluster(NodeGroup):
 
     def assemble(self, limit: float, canceled: threading.Event) -> str | None:
         # Dask starts tasks that were submitted before the first worker came in any order.
-        try:
-            self.client.wait_for_workers(1, timeout=limit)
-        # Before Python 3.11 these are two, and a cluster of Dask 2024.12 raises the first.
-        except (TimeoutError, asyncio.TimeoutError):
-            raise NoNode(f"no node started within {limit:g} s") from None
+        until = time.monotonic() + limit
+        while not canceled.is_set():
+            # Before Python 3.11 these are two, and a cluster of Dask 2024.12 raises the first.
+            with suppress(TimeoutError, asyncio.TimeoutError):
+                self.client.wait_for_workers(1, timeout=min(limit, LOOK_SECONDS))
+                return None
+            if time.monotonic() > until:
+                raise NoNode(f"no node started within {limit:g} s")
         return None
 
     def check(self) -> None:
