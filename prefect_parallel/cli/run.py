@@ -5,13 +5,16 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from prefect_parallel.cli.console import ignored_keys
+from prefect_parallel.cli.console import ignored_keys, plain_console, print_titled
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID_ERRORS
+from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.run_options import RunOptions, title
 from prefect_parallel.job import load_pipeline, resolve
 
@@ -28,7 +31,6 @@ def run_pipeline(
         UnusableRunDirectory: The run exists already, or cannot be resumed or written to.
         EnvironmentBuildFailed: The environment of a step cannot be built.
         ServerUnreachable: The configured Prefect server does not answer.
-        ServerGone: The Prefect server stopped answering during the run.
         UploadFailed: The run directory cannot be uploaded to the run store.
     """
     job = load_pipeline(file, overrides)
@@ -55,7 +57,12 @@ def run_pipeline(
     check_inputs(resolved, options.datastores)
     handle = options.new_handle(title(job))
     name = handle.directory.root.name
-    with handle.discarded_if_empty(), display() as shown, prefect_server(shown):
+    with (
+        ExitStack() as with_exit,
+        handle.discarded_if_empty(),
+        display() as shown,
+        prefect_server(shown),
+    ):
         refuse_server_away()
         if job.ignored:
             shown.say(ignored_keys(job.ignored))
@@ -68,11 +75,13 @@ def run_pipeline(
             os._exit(FAILED)
         except httpx.TransportError as error:
             shown.results()
-            raise ServerGone(
+            gone = ServerGone(
                 f"the Prefect server at {PREFECT_API_URL.value()} stopped answering: {error}\n"
                 f"    finished mini-batches are kept in {handle.directory.root}",
                 hint=f"when the server is back, continue with --resume {name}",
-            ) from error
+            )
+            with_exit.callback(_exit_at_once, gone)
+            return FAILED
     failure = state.result(raise_on_failure=False)
     if isinstance(failure, INVALID_ERRORS):
         raise failure
@@ -86,6 +95,13 @@ def run_pipeline(
     if isinstance(failure, UploadFailed):
         raise failure
     return COMPLETED if state.is_completed() else FAILED
+
+
+def _exit_at_once(error: PrefectParallelError) -> None:
+    """At exit, Prefect would try for minutes to send its events and logs."""
+    print_titled(plain_console(stderr=True), "error:", "bold red", str(error))
+    sys.stdout.flush()
+    os._exit(FAILED)
 
 
 def _quieten_prefect_and_dask() -> None:

@@ -24,7 +24,14 @@ from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.run_directories.lock import hold
 from prefect_parallel.flow.run_directories.run_mirror import UploadFailed
-from prefect_parallel.flow.server.flow_run import crash_abandoned, is_canceled, tag_flow_run
+from prefect_parallel.flow.server.flow_run import (
+    NO_ANSWER,
+    ask_once_if_away,
+    crash_abandoned,
+    is_canceled,
+    is_supervised,
+    tag_flow_run,
+)
 from prefect_parallel.flow.server.placeholders import check_placeholders
 from prefect_parallel.flow.steps.artifacts import show_metrics
 from prefect_parallel.flow.steps.command_step import command_step_flow
@@ -55,15 +62,24 @@ class PipelineRun:
         self._run = run
         self._flow_run = flow_run
         self._server_is_away = False
+        self._interruption: BaseException | None = None
 
     def run(self) -> State[PipelineResult]:
         try:
             self._run_in_directory()
-        except (KeyboardInterrupt, TerminationSignal):
+        except (KeyboardInterrupt, TerminationSignal) as interruption:
             if self._run.canceled.is_set():
                 raise  # The second one, which waits for nothing.
-            self._run.canceled.set()
+            self._interrupt(interruption)
+        is_termination = isinstance(self._interruption, TerminationSignal)
+        if self._interruption is not None and is_termination and is_supervised(self._flow_run):
+            # Prefect knows whether it is a cancellation, a crash, or a reschedule.
+            raise self._interruption
         return self._state()
+
+    def _interrupt(self, interruption: BaseException) -> None:
+        self._interruption = interruption
+        self._run.canceled.set()
 
     def _run_in_directory(self) -> None:
         self._prepare()
@@ -135,8 +151,13 @@ class PipelineRun:
                         self._finish(future, running.pop(future), order)
                     self._look_for_cancellation()
                     ready = () if self._run.canceled.is_set() else order.get_ready()
-            except (KeyboardInterrupt, TerminationSignal):
+            except (KeyboardInterrupt, TerminationSignal) as interruption:
+                self._interrupt(interruption)
+            except NO_ANSWER:
+                # A step has waited for the server.
                 self._run.canceled.set()
+                ask_once_if_away(patience=0)
+                raise
             except BaseException:
                 # A defect of this package: no step may go on alone.
                 self._run.canceled.set()

@@ -13,6 +13,7 @@ import pytest
 from prefect_parallel import compile_pipeline
 from prefect_parallel.flow.pipeline_flow import NotAtTopLevel
 from tests.deploy.conftest import Api, started
+from tests.e2e.conftest import write_pipeline
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,7 @@ def test_the_flows_are_deployed_by_prefects_command(api: Api, local: str) -> Non
     assert weekly["parameter_openapi_schema"]["properties"]["holdout_weeks"]["type"] == "integer"
 
     run = api.post(f"deployments/{nightly['id']}/create_flow_run")["id"]
-    worker = ["prefect", "worker", "start", "--pool", local, "--run-once"]
+    worker = ["prefect", "worker", "start", "--work-pool", local, "--run-once"]
     clone.program(*worker)
     completed(api, run)
     [output] = (repository / "runs").glob("*/steps/batch_prediction/outputs/job_output_file")
@@ -76,6 +77,32 @@ if __name__ == "__main__":
         assert [each["schedule"]["cron"] for each in made["schedules"]] == ["30 2 * * *"]
         completed(api, api.post(f"deployments/{made['id']}/create_flow_run")["id"])
     assert list((api.folder / "my runs").glob("*/steps/batch_prediction/outputs/job_output_file"))
+
+
+def test_a_termination_that_reschedules_is_no_cancellation(api: Api, local: str) -> None:
+    it = write_pipeline(
+        api.folder,
+        api.url,
+        """
+        import pathlib, time
+        def init(): pass
+        def run(mini_batch):
+            (pathlib.Path(mini_batch[0]).parents[1] / "started").touch()
+            time.sleep(60)
+        """,
+    )
+    runs = api.folder / "runs"
+    api.command("deploy", it.file, "--name", "evicted", "--work-pool", local, "--output-dir", runs)
+    deployment = api.deployment("a test", "evicted")["id"]
+    run = api.post(f"deployments/{deployment}/create_flow_run")["id"]
+    behavior = {"PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR": "reschedule"}
+    with started(api, ["prefect", "flow-run", "execute", run], behavior) as process:
+        wait_until(lambda: any(api.folder.rglob("started")))
+        process.terminate()
+        process.wait(60)
+    assert api.get(f"flow_runs/{run}")["state"]["name"] == "AwaitingRetry"
+    [result] = runs.glob("*/steps/step/logs/job_result.txt")
+    assert "status: Canceled" in result.read_text()
 
 
 def test_a_flow_that_no_file_names_is_not_deployed() -> None:

@@ -350,7 +350,8 @@ def test_a_disk_that_is_full_when_the_code_is_copied(
 ) -> None:
     it: Pipeline = pipeline("def run(mini_batch): return mini_batch")
     if type_ == "command":
-        it.change("jobs.step", {"type": "command", "command": "true", "code": "./code"})
+        step = {"type": "command", "command": "true", "code": "./code"}
+        it.change("jobs.step", {**step, "environment": "azureml:any:1"})
     [script] = it.folder.rglob("script.py")
     (script.parent / "weights.bin").write_bytes(bytes(2_000_000))
     said = it.run("--output-dir", str(small_disk), expect=1)
@@ -571,7 +572,7 @@ def test_an_api_server_that_is_gone_for_good_ends_the_run_which_can_be_resumed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # By default Prefect tries for a minute, each time that it has something to say.
-    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "0")
+    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "2")
     it = waiting(pipeline, tmp_path)
     process = start_and_lose_the_server(it, own_server)
     told = read_until(process, "the Prefect server, which does not answer; work goes on")

@@ -19,6 +19,7 @@ from prefect_parallel.flow.run.step_data import StepData, aggregated_output
 from prefect_parallel.flow.run.step_result import Place, StepResult
 from prefect_parallel.flow.run.step_starts import StepStarts
 from prefect_parallel.flow.run_directories.run_mirror import RunMirror
+from prefect_parallel.flow.server.flow_run import ask_once_if_away
 from prefect_parallel.job import CommandStep, ParallelStep
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.job_result import Status
@@ -94,4 +95,5 @@ class Run:
         """Note the result of a step, and return the final state of its flow run."""
         self.ended[name] = end
         self.observer.step_ended(name, end)
+        ask_once_if_away()
         return STATES[end.status](message=end.reason)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
 import httpx
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
+from prefect.context import FlowRunContext, SettingsContext, get_settings_context
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Crashed
@@ -17,11 +20,49 @@ NO_ANSWER = (httpx.HTTPError, PrefectHTTPStatusError)
 """What Prefect's client raises if the server cannot be reached, or answers with an error."""
 
 
+PATIENCE_SECONDS = 30.0
+"""How long a run whose step has ended waits for a server that does not answer."""
+
+POLL_SECONDS = 1.0
+
+
 @contextmanager
 def asking_once() -> Iterator[None]:
     """Do not retry requests. By default Prefect retries for a minute if a server is unreachable."""
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
         yield
+
+
+def ask_once_if_away(patience: float = PATIENCE_SECONDS) -> None:
+    """Wait for the server of the current flow run; if it stays away, retry no request any more.
+
+    Otherwise each request that ends a flow run, of which there are several, would be retried for a
+    minute before the user sees the result.
+
+    Args:
+        patience: Seconds to wait, but no longer than a request would be retried.
+    """
+    context = FlowRunContext.get()
+    assert context is not None
+    assert isinstance(context.client, SyncPrefectClient)
+    retried = 2.0 ** (PREFECT_CLIENT_MAX_RETRIES.value() + 1) - 2
+    until = time.monotonic() + min(patience, retried)
+    with asking_once():
+        while context.client.api_healthcheck() is not None:
+            if time.monotonic() >= until:
+                break
+            time.sleep(POLL_SECONDS)
+        else:
+            return
+    # Never left: what follows in this context is Prefect's end of the flow run.
+    before = get_settings_context()
+    once = before.settings.copy_with_update(updates={PREFECT_CLIENT_MAX_RETRIES: 0})
+    SettingsContext(profile=before.profile, settings=once).__enter__()
+
+
+def is_supervised(flow_run: UUID) -> bool:
+    """Whether a worker, `serve()` or `prefect flow-run execute` has started this process for it."""
+    return os.environ.get("PREFECT__FLOW_RUN_ID") == str(flow_run)
 
 
 def is_canceled(flow_run: UUID) -> bool | None:
