@@ -136,6 +136,10 @@ class InvalidInput(PrefectParallelError):
     """An input is missing, unreadable or not of its declared type."""
 
 
+class InvalidCall(PrefectParallelError):
+    """A function cannot run in other processes, or its output cannot be written."""
+
+
 class EmptyInput(InvalidInput):
     """An input has no items."""
 

@@ -17,6 +17,7 @@ from prefect_parallel.cli.options import (
     EnvironmentMode,
     File,
     Flag,
+    MapOptions,
     OutputDir,
     Overrides,
     RunName,
@@ -86,6 +87,26 @@ def run(
     return run_pipeline(file, set_ or [], options, verbose=verbose)
 
 
+@app.command(name="map")
+def map_(
+    function: str,
+    data: str,
+    *,
+    options: MapOptions = MapOptions(),  # noqa: B008 - frozen
+) -> None:
+    """Run a Python function over data, without a pipeline, and wait for it to end.
+
+    Example: prefect-parallel map shop:score "sales/*.parquet" --output scores.parquet
+
+    Args:
+        function: Function or class as MODULE:NAME or FILE.py:NAME.
+        data: Path, glob or URL of the data.
+    """
+    from prefect_parallel.cli.map import map_function
+
+    map_function(function, data, options)
+
+
 @app.command
 def validate(
     *files: Path,
@@ -120,10 +141,10 @@ def plan(file: File, *, set_: Overrides = None, datastores: DatastoresFile = Non
 
 @app.command
 def debug(
-    file: File,
+    pipeline: Annotated[str, Parameter(name=["--file", "-f"])],
     *,
-    step: str,
     mini_batch: int,
+    step: str | None = None,
     run: str | None = None,
     output_dir: OutputDir = "runs",
     set_: Overrides = None,
@@ -132,25 +153,31 @@ def debug(
 ) -> int:
     """Run one mini-batch in this process; an exception starts the debugger.
 
-    Example: prefect-parallel debug pipeline.yml --step score --mini-batch 17 --run monday
+    Example: prefect-parallel debug monday --mini-batch 17
 
     Args:
-        step: Name of a parallel step.
+        pipeline: YAML file of a pipeline, or the name of a run.
         mini_batch: Index of the mini-batch, as in failed_mini_batches.jsonl.
-        run: Name of the run that outputs of earlier steps are read from.
+        step: Name of the parallel step. Required if there are several.
+        run: With a file, the name of the run that outputs of earlier steps are read from.
         pdb: Whether an exception starts the debugger, or only prints its traceback.
     """
     from prefect_parallel.cli.datastores import known_datastores
     from prefect_parallel.cli.debug import debug_mini_batch
     from prefect_parallel.cli.earlier_run import earlier_run
+    from prefect_parallel.layout import RunDirectory
 
     known = known_datastores(datastores)
+    is_file = Path(pipeline).is_file() or pipeline.endswith((".yml", ".yaml"))
+    run = run if is_file else pipeline
+    directory = None if run is None else earlier_run(output_dir, run, known)
+    file = RunDirectory(directory).job_file if directory and not is_file else Path(pipeline)
     succeeded = debug_mini_batch(
         file,
         set_ or [],
         step=step,
         mini_batch=mini_batch,
-        run=None if run is None else earlier_run(output_dir, run, known),
+        run=directory,
         datastores=known,
         use_pdb=pdb,
     )

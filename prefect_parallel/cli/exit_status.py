@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prefect_parallel.errors import (
     EnvironmentBuildFailed,
+    InvalidCall,
     InvalidFile,
     InvalidInput,
     UnknownCompute,
@@ -18,6 +19,7 @@ INVALID = 2
 """Nothing was run."""
 
 INVALID_ERRORS = (
+    InvalidCall,
     InvalidFile,
     InvalidInput,
     UnknownCompute,

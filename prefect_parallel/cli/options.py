@@ -60,6 +60,30 @@ EnvironmentMode: TypeAlias = Annotated[
 
 @Parameter(name="*")
 @dataclass(frozen=True)
+class MapOptions:
+    """Options of `prefect-parallel map`.
+
+    Attributes:
+        output: File or URL for what the function returns: .parquet, .jsonl, else CSV or text.
+            Defaults to a file in the run directory.
+        overwrite: Replace the output if it exists.
+        name: Name of the run and its directory. Defaults to the function's name and the time.
+        resume: Resume the run of this name: only what is missing or has changed is run.
+        mini_batch_size: Number of rows, files or items of a mini-batch, or bytes: 10kb, 4mb.
+        set_: Another setting of a parallel step, e.g. timeout=600. Repeatable.
+    """
+
+    output: str | None = None
+    overwrite: Flag = False
+    name: str | None = None
+    resume: str | None = None
+    mini_batch_size: int | str | None = None
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None
+    output_dir: OutputDir = "runs"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
 class DeployOptions:
     """Options of `prefect-parallel deploy`.
 

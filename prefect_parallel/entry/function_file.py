@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pickle
 import platform
 from collections.abc import Callable
@@ -40,6 +41,7 @@ class FunctionHeader:
         wanted: The annotated type of its first argument; None: it takes what the data gives.
         is_class: Whether it is a class whose instances are called.
         python: The version of Python that has pickled it.
+        folder: The working directory, which it has in entry processes, too, if they see it.
     """
 
     name: str
@@ -47,6 +49,7 @@ class FunctionHeader:
     wanted: Wanted | None = None
     is_class: bool = False
     python: str = field(default_factory=_python)
+    folder: str = field(default_factory=os.getcwd)
 
     def write(self, file: Path, pickled: bytes) -> None:
         """Write the header and the pickle."""
@@ -82,6 +85,8 @@ def load_function(file: Path) -> Script:
             f"{header.name} was pickled with Python {header.python}; this is Python {_python()}",
             hint="run the nodes on the Python version of the process that starts the run",
         )
+    if Path(header.folder).is_dir():
+        os.chdir(header.folder)
     with file.open("rb") as opened:
         opened.readline()
         loaded = pickle.load(opened)  # noqa: S301 - code of the user's, as an entry script is

@@ -12,15 +12,16 @@ from typing import Any, cast
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 
+from prefect_parallel.data import describe_data
 from prefect_parallel.display import display
 from prefect_parallel.document import document_of
+from prefect_parallel.errors import InvalidInput
 from prefect_parallel.flow.compile import flow_of
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.pipeline_result import PipelineFailed
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
 from prefect_parallel.flow.run_options import RunOptions
 from prefect_parallel.flow.server.server import prefect_server, refuse_server_away
-from prefect_parallel.functions.data import as_input
 from prefect_parallel.functions.output_file import OutputFile
 from prefect_parallel.functions.quiet import quiet
 from prefect_parallel.functions.result import ParallelFailed, ParallelResult
@@ -61,35 +62,13 @@ class Call:
         """
         handle = self.options.new_handle(self.target.step_name)
         directory = handle.directory
-        if self.output is not None:
-            self.output.refuse_existing(unless_of=directory)
         with handle.discarded_if_empty(), _inputs_discarded_unless_run(directory):
-            job = self.job(RunDirectory(directory.root.absolute()))
+            if self.output is not None:
+                self.output.refuse_existing(unless_of=directory)
+            run = RunDirectory(directory.root.absolute())
+            job = pipeline_of(self.target, self.settings, self.data, run, suffix=self._suffix)
             state = self._run(job, handle)
             return self._result(state, directory)
-
-    def job(self, directory: RunDirectory) -> PipelineJob:
-        """The pipeline; its function and data in memory are written to the run directory."""
-        name = self.target.step_name
-        function = directory.inputs / f"{name}{FUNCTION_SUFFIX}"
-        self.target.write(function)
-        step = {
-            "type": "parallel",
-            **step_keys(self.settings),
-            "inputs": {"data": as_input(self.data, directory.inputs / "data")},
-            "outputs": {OUTPUT: {"type": "uri_folder"}},
-            "input_data": "${{inputs.data}}",
-            "task": {
-                "type": "run_function",
-                "code": str(function),
-                "entry_script": function.name,
-                "program_arguments": program_arguments(self.settings),
-                "append_row_to": f"${{{{outputs.{OUTPUT}}}}}/{name}{self._suffix}",
-                "environment": "azureml:this-python:1",
-            },
-        }
-        pipeline = {"type": "pipeline", "display_name": name, "jobs": {name: step}}
-        return job_from(document_of(pipeline, Path.cwd()))
 
     def _run(self, job: PipelineJob, handle: RunHandle) -> State[Any]:
         options = RunOptions(
@@ -119,6 +98,52 @@ class Call:
     @property
     def _suffix(self) -> str:
         return ".jsonl" if self.output is None else self.output.suffix
+
+
+def pipeline_of(
+    target: Target, settings: Settings, data: Any, run: RunDirectory, *, suffix: str
+) -> PipelineJob:
+    """The pipeline of a call; its function and data in memory are written to the run directory.
+
+    Args:
+        target: The function.
+        settings: The settings of the step.
+        data: The data.
+        run: The run directory.
+        suffix: The extension of the output.
+    """
+    name = target.step_name
+    function = run.inputs / f"{name}{FUNCTION_SUFFIX}"
+    target.write(function)
+    described = describe_data(data, run.inputs / "data")
+    if target.wanted in ("DataFrame", "Table") and described.kind != "table":
+        raise InvalidInput(
+            f"{name} takes a {target.wanted}, and the data is a list of {described.kind}",
+            hint="annotate its first argument as list, or give it a table",
+        )
+    size = settings.get("mini_batch_size")
+    if isinstance(size, int):
+        settings = {**settings, "mini_batch_size": described.mini_batch_size(size)}
+    source = {"type": described.type, "mode": described.mode, "path": described.path}
+    step = {
+        "type": "parallel",
+        **step_keys(settings),
+        "inputs": {"data": source},
+        "outputs": {OUTPUT: {"type": "uri_folder"}},
+        "input_data": "${{inputs.data}}",
+        "task": {
+            "type": "run_function",
+            "code": str(function),
+            "entry_script": function.name,
+            "program_arguments": program_arguments(settings),
+            "append_row_to": f"${{{{outputs.{OUTPUT}}}}}/{name}{suffix}",
+            "environment": "azureml:this-python:1",
+        },
+    }
+    if described.input_format is not None:
+        step["properties"] = {"input_format": described.input_format}
+    pipeline = {"type": "pipeline", "display_name": name, "jobs": {name: step}}
+    return job_from(document_of(pipeline, Path.cwd()))
 
 
 @contextmanager

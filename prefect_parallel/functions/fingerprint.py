@@ -6,6 +6,7 @@ Pickles would not do: they have paths and line numbers in them, and sets in any 
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, TypeAlias
@@ -83,10 +84,20 @@ class _Digest:
         return code.co_code, counts, names, self.of(code.co_consts)
 
     def _of_module(self, module: ModuleType) -> Any:
+        """The file of a module that is not installed, and those of such modules that it uses."""
         file = getattr(module, "__file__", None)
         if is_installed(module.__name__) or file is None:
             return module.__name__
-        return module.__name__, _sha(Path(file).read_text())
+        used = sorted(filter(None, map(_module_of, vars(module).values())))
+        others = [self.of(sys.modules[name]) for name in dict.fromkeys(used) if name in sys.modules]
+        return module.__name__, _sha(Path(file).read_text()), others
+
+
+def _module_of(value: Any) -> str | None:
+    """The module that a global of a module is, or comes from."""
+    if isinstance(value, ModuleType):
+        return value.__name__
+    return value.__module__ if isinstance(value, (FunctionType, type)) else None
 
 
 def _sha(text: str) -> str:

@@ -10,11 +10,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from prefect_parallel.data import Location
-from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.errors import InvalidCall
 from prefect_parallel.layout import RunDirectory
 
 
-class InvalidOutput(PrefectParallelError):
+class InvalidOutput(InvalidCall):
     """The output of a call exists already, or its name does not tell its format."""
 
 

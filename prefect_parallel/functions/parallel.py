@@ -77,6 +77,24 @@ class ParallelFunction:
         """Like a call, without blocking the event loop; arguments as for a call."""
         return await asyncio.to_thread(self, data, **options)
 
+    def debug(self, data: Any, *, mini_batch: int = 0, pdb: bool = True) -> Any:
+        """Run one mini-batch in this process; an exception starts the debugger, and is raised.
+
+        Args:
+            data: As for a call.
+            mini_batch: Index of the mini-batch, as in `ParallelResult.failed`.
+            pdb: Whether an exception starts the debugger.
+
+        Returns:
+            What the function returns.
+
+        Raises:
+            InvalidInput: The data cannot be split, or has no such mini-batch.
+        """
+        from prefect_parallel.functions.debug import debug
+
+        return debug(self.target, self.settings, data, mini_batch, use_pdb=pdb)
+
     def with_options(self, **settings: Unpack[Settings]) -> ParallelFunction:
         """The same function with other settings.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,20 @@ class ParallelResult:
     def __repr__(self) -> str:
         return f"<ParallelResult {self.name}: {self.status}, {self.reason}>"
 
+    def _repr_html_(self) -> str:
+        """A table, for notebooks."""
+        rows = {
+            "result": self.reason,
+            "mini-batches": _succeeded(self.mini_batches),
+            "items": _succeeded(self.items),
+            "output": self.output or "none",
+            "run": self.run_directory,
+        }
+        cells = "".join(
+            f"<tr><th>{name}</th><td>{escape(str(value))}</td></tr>" for name, value in rows.items()
+        )
+        return f"<b>{escape(self.name)}: {self.status}</b><table><tbody>{cells}</tbody></table>"
+
 
 class NoOutput(PrefectParallelError):
     """A run that did not complete has no output."""
@@ -128,3 +143,7 @@ class ParallelFailed(PrefectParallelError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.result,)
+
+
+def _succeeded(counts: Mapping[str, int]) -> str:
+    return f"{counts['succeeded']:,} of {counts['total']:,} succeeded"

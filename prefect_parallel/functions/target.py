@@ -19,7 +19,7 @@ from typing import Any
 import cloudpickle
 
 from prefect_parallel.entry.function_file import FunctionHeader, Wanted
-from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.errors import InvalidCall
 from prefect_parallel.functions.captured import captured
 from prefect_parallel.functions.fingerprint import fingerprint_of
 from prefect_parallel.functions.modules import modules_by_value
@@ -36,11 +36,11 @@ _WANTED: Mapping[tuple[str, str], Wanted] = {
 _registering = threading.Lock()
 
 
-class InvalidFunction(PrefectParallelError):
+class InvalidFunction(InvalidCall):
     """It is not a function or class that can run over mini-batches."""
 
 
-class CannotPickle(PrefectParallelError):
+class CannotPickle(InvalidCall):
     """A function refers to something that cannot be sent to another process."""
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL
 
 from prefect_parallel import ParallelFailed, parallel
+from tests.e2e.conftest import COMMAND
 
 SALES = pd.DataFrame({"shop": ["a", "b"] * 500, "price": range(1000)})
 FACTOR = 3
@@ -43,6 +47,18 @@ def fragile(rows: list[dict[str, Any]], context: Any) -> list[Any]:
     if context.mini_batch_index == 1:
         raise ValueError("one bad batch")
     return [row["price"] for row in rows]
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    server = os.fspath(PREFECT_API_URL.value() or "")
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env={**os.environ, "PREFECT_API_URL": server},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
 
 
 def test_a_function_over_a_data_frame(folder: Path) -> None:
@@ -99,7 +115,31 @@ def test_above_its_thresholds_it_fails_and_is_resumed(folder: Path) -> None:
     assert f'File "{__file__}"' in traceback.read_text()
     assert 'raise ValueError("one bad batch")' in traceback.read_text()
 
+    with pytest.raises(ValueError, match="one bad batch"):
+        fragile.debug(SALES, mini_batch=1, pdb=False)
+    assert fragile.debug(SALES, mini_batch=0)[:3] == [0, 1, 2]
+    debugged = command("debug", "run", "--mini-batch", "1", "--no-pdb")
+    assert debugged.returncode == 1
+    assert f'File "{__file__}"' in debugged.stderr
+
     lenient = fragile(SALES, output="prices.jsonl", resume="run")
     assert lenient.mini_batches["failed"] == 1
     prices = list(lenient)
     assert len(prices) == lenient.items["succeeded"] < 1000
+
+
+def test_the_command_maps_a_function_of_a_file(folder: Path) -> None:
+    (folder / "shop.py").write_text("def double(rows):\n    return rows * 2\n")
+    pd.DataFrame({"n": range(100)}).to_csv("numbers.csv", index=False)
+    arguments = ["map", "shop.py:double", "numbers.csv", "--output", "doubled.csv"]
+
+    ended = command(*arguments, "--mini-batch-size", "100b")
+    assert (ended.returncode, "mini_batch_size" in ended.stderr) == (2, True), ended.stderr
+    assert not (folder / "runs").exists()
+
+    ended = command(*arguments, "--mini-batch-size", "100", "--set", "max_retries=0")
+    assert ended.returncode == 0, ended.stderr
+    assert pd.read_csv("doubled.csv").n.tolist() == list(range(0, 200, 2))
+    ended = command(*arguments)
+    assert ended.returncode == 2
+    assert "doubled.csv exists already" in ended.stderr

@@ -1,0 +1,151 @@
+"""One mini-batch of a step, run in this process, where a debugger can follow it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect_parallel.data import MiniBatch, MiniBatchContext, Plan, Reader, open_reader
+from prefect_parallel.entry.config import ProcessName
+from prefect_parallel.entry.function_file import load_entry
+from prefect_parallel.entry.script import install_azureml_user
+from prefect_parallel.errors import InvalidInput, PrefectParallelError
+from prefect_parallel.flow.run.major_input import major_input, split_input
+from prefect_parallel.flow.run.step_data import StepData
+from prefect_parallel.flow.server.placeholders import look_up
+from prefect_parallel.flow.server.server import prefect_server
+from prefect_parallel.job import OutputOf, ParallelStep
+from prefect_parallel.layout import StepDirectory
+
+DEBUGGED = ProcessName("node-0", "debug")
+
+
+class CannotDebug(PrefectParallelError):
+    """The step does not exist, or needs the output of a run that was not given."""
+
+
+@dataclass(frozen=True)
+class DebuggedMiniBatch:
+    """A mini-batch that is about to run in this process.
+
+    Attributes:
+        step: The step.
+        mini_batch: The mini-batch.
+        reader: Reads it.
+        arguments: `sys.argv` after the script's name.
+        directory: Where outputs and logs go.
+    """
+
+    step: ParallelStep
+    mini_batch: MiniBatch
+    reader: Reader
+    arguments: tuple[str, ...]
+    directory: StepDirectory
+
+    @classmethod
+    def of(cls, ours: StepData, index: int, *, run: StepData | None = None) -> DebuggedMiniBatch:
+        """Read the plan of a step, and fetch what its arguments refer to.
+
+        Args:
+            ours: The step, with a directory for what it writes.
+            index: Index of the mini-batch.
+            run: The step in a run that has the outputs of earlier steps.
+
+        Raises:
+            CannotDebug: It needs the output of an earlier step, and there is no `run`.
+            InvalidInput: The input cannot be split, or has no such mini-batch.
+        """
+        step, theirs = ours.step, run or ours
+        assert isinstance(step, ParallelStep)
+        planned = _plan(step, theirs, has_run=run is not None)
+        mini_batch = _mini_batch(planned, index)
+        ours.make_outputs()
+        values = theirs.input_values(ours.file_cache) | ours.output_values()
+        for place in theirs.to_fetch():
+            ours.file_cache.input(place)
+        reader = open_reader(planned.reader, ours.datastores, ours.file_cache)
+        arguments = tuple(step.arguments(values))
+        return cls(step, mini_batch, reader, arguments, ours.directory)
+
+    @contextmanager
+    def environment(self) -> Iterator[None]:
+        """Make this process like an entry process, with the code itself instead of a snapshot."""
+        before = dict(os.environ), Path.cwd(), list(sys.path), sys.argv
+        self._enter()
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before[0])
+            os.chdir(before[1])
+            sys.path[:], sys.argv = before[2:]
+
+    def run(self, say: Callable[[str], None]) -> object:
+        """Call `init`, `run` and `shutdown`; returns what `run` returns.
+
+        Args:
+            say: Is told what is called.
+        """
+        script = load_entry(self._code, self.step.entry_script)
+        say("init()")
+        script.init()
+        data = self.reader.read(self.mini_batch)
+        say(f"run() on {len(data)} items")
+        context = MiniBatchContext.of(self.mini_batch, self.step.input_name, data)
+        returned = script.run(data, context)
+        say(f"run() returned {type(returned).__name__}")
+        script.shutdown()
+        return returned
+
+    @property
+    def _code(self) -> Path:
+        return self.step.code if self.step.code.is_dir() else self.step.code.parent
+
+    def _enter(self) -> None:
+        logging.basicConfig(level=self.step.logging_level)
+        log_dir = DEBUGGED.logs(self.directory).entry_script_log.parent
+        log_dir.mkdir(parents=True, exist_ok=True)
+        install_azureml_user(
+            logger=logging.getLogger("entry_script"),
+            log_dir=log_dir,
+            output_dir=self.directory.outputs,
+            agent_name=DEBUGGED.process,
+            node_id=DEBUGGED.node,
+        )
+        os.environ.update(self.step.environment_variables)
+        os.environ.update(_looked_up(self.step))
+        os.chdir(self._code)
+        sys.path.insert(0, str(self._code))
+        sys.argv = [self.step.entry_script, *self.arguments]
+
+
+def _plan(step: ParallelStep, data: StepData, *, has_run: bool) -> Plan:
+    source = major_input(step)
+    if isinstance(source, OutputOf) and not has_run:
+        raise CannotDebug(
+            f"the input of {step.name} is an output of {source.step}",
+            hint="name a run that has produced it with --run",
+        )
+    return split_input(step, data.location(source), data.datastores)
+
+
+def _mini_batch(planned: Plan, index: int) -> MiniBatch:
+    last = -1
+    for mini_batch in planned.mini_batches:
+        if mini_batch.index == index:
+            return mini_batch
+        last = mini_batch.index
+    raise InvalidInput(f"no mini-batch {index}", allowed=f"0 to {last}")
+
+
+def _looked_up(step: ParallelStep) -> dict[str, str]:
+    """Environment variables whose values a Prefect server has."""
+    if not step.environment_templates:
+        return {}
+    with prefect_server():
+        return look_up(step.environment_templates)

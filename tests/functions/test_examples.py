@@ -1,0 +1,57 @@
+"""The examples of functions, each of which is one file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+from nbclient import NotebookClient
+from PIL import Image
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(example: str, folder: Path, server: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, EXAMPLES / example / f"{example}.py"],
+        cwd=folder,
+        env={**os.environ, "PREFECT_API_URL": server},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def test_thumbnails(tmp_path: Path, server: str) -> None:
+    assert "100 thumbnails" in run("thumbnails", tmp_path, server)
+    sizes = {Image.open(file).size for file in (tmp_path / "small").iterdir()}
+    assert sizes == {(64, 48)}
+
+
+def test_call_an_api(tmp_path: Path, server: str) -> None:
+    said = run("call_an_api", tmp_path, server)
+    assert "100 answers" in said
+    assert " 0 refusals" not in said
+    lines = (tmp_path / "squares.jsonl").read_text().splitlines()
+    assert [json.loads(line)["square"] for line in lines] == [n**2 for n in range(100)]
+
+
+def test_notebook_function(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", server)
+    file = EXAMPLES / "notebook_function" / "notebook_function.ipynb"
+    notebook = nbformat.read(file, as_version=4)
+    NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    (shown,) = [each for each in notebook.cells[3].outputs if each.output_type == "execute_result"]
+    assert "<b>score: Completed</b>" in shown.data["text/html"]
+    assert "10,000 of 10,000 succeeded" in shown.data["text/html"]
+    scores = pd.read_parquet(tmp_path / "scores.parquet")
+    assert scores.total.iloc[-1] == pytest.approx(10_000 * 2 * 1.19)

@@ -1,0 +1,194 @@
+"""What can run over mini-batches, and what of it entry processes get."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from prefect_parallel import parallel
+from prefect_parallel.data import MiniBatchContext
+from prefect_parallel.entry.function_file import FunctionHeader, load_entry
+from prefect_parallel.entry.script import InvalidEntryScript
+from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.functions.target import LARGE_BYTES, CannotPickle, LargeFunction, Target
+
+LOCK = threading.Lock()
+
+SOURCE = """
+import json
+NAMES = {"a", "b", "c", "d", "e"}
+RATE = 2
+
+
+class Rates:
+    first = RATE
+
+    def of(self, name):
+        return self.first if name in {"x", "y", "z"} else 1
+
+
+def helper(row, rates=Rates()):
+    return rates.of(row) * RATE
+
+
+def score(rows, scale=10):
+    return [(json.dumps(row), helper(row) * scale, row in NAMES) for row in rows]
+"""
+
+
+def _fingerprint(source: str, file: str = "score.py") -> str:
+    """Of the function that a file defines, as a script's."""
+    module = ModuleType("__main__")
+    exec(compile(source, file, "exec"), module.__dict__)
+    return _written(module.score).fingerprint
+
+
+def _written(function: Any, folder: Path | None = None) -> FunctionHeader:
+    file = (folder or Path(os.environ["PREFECT_HOME"])) / "score.function"
+    Target(function).write(file)
+    return FunctionHeader.of(file)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("* scale", "+ scale"),
+        ("scale=10", "scale=11"),
+        ("RATE = 2", "RATE = 3"),
+        ('"e"}', '"f"}'),
+        ('"z"}', '"w"}'),
+        ("else 1", "else 0"),
+        ("rates.of(row) * RATE", "rates.of(row)"),
+    ],
+)
+def test_a_changed_function_has_another_fingerprint(old: str, new: str) -> None:
+    assert SOURCE.count(old) == 1
+    assert _fingerprint(SOURCE) != _fingerprint(SOURCE.replace(old, new))
+
+
+def test_a_moved_function_has_the_same_fingerprint_in_any_process() -> None:
+    printing = """
+        from tests.functions.test_target import SOURCE, _fingerprint
+        print(_fingerprint("# moved" + SOURCE, "elsewhere.py"))
+    """
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(printing)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("1", "2")
+    }
+    assert printed == {_fingerprint(SOURCE)}
+
+
+def test_a_module_that_a_used_module_uses_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "own_rates.py").write_text("import own_numbers\ndef rate(): return own_numbers.ONE")
+
+    def fingerprint(numbers: str) -> str:
+        (tmp_path / "own_numbers.py").write_text(numbers)
+        for name in ("own_rates", "own_numbers"):
+            sys.modules.pop(name, None)
+        return _fingerprint("import own_rates\ndef score(rows): return own_rates.rate()")
+
+    assert fingerprint("ONE = 1") == fingerprint("ONE = 1") != fingerprint("ONE = 10")
+
+
+def test_what_cannot_be_pickled_is_named(tmp_path: Path) -> None:
+    def score(rows: list[Any]) -> list[Any]:
+        with LOCK:
+            return rows
+
+    with pytest.raises(CannotPickle, match=r"score refers to LOCK, .*'_thread.lock'"):
+        _written(score, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_large_data_is_named_with_its_size(tmp_path: Path) -> None:
+    table = os.urandom(LARGE_BYTES)
+
+    def score(rows: list[Any]) -> list[Any]:
+        return [table[row] for row in rows]
+
+    with pytest.warns(LargeFunction, match=r"it refers to table \(10.0 MB\)"):
+        _written(score, tmp_path)
+
+
+def generator(rows: Any) -> Iterator[Any]:
+    yield rows
+
+
+async def coroutine(rows: Any) -> Any:
+    return rows
+
+
+class WithoutCall:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("function", "settings", "message"),
+    [
+        (generator, {}, "generator is a generator function"),
+        (coroutine, {}, "coroutine is an async function"),
+        (lambda: [1], {}, "function takes no argument"),
+        (WithoutCall, {}, "the class WithoutCall has no __call__ and no run"),
+        (3, {}, "found a int"),
+        (len, {"mini_batch_siz": 3}, "mini_batch_siz: unknown setting"),
+        (len, {"mini_batch_siz": 3}, "did you mean mini_batch_size?"),
+        (len, {"timeout": 0}, r"timeout: found the number 0\n    allowed: "),
+        (len, {"allowed_failed_percent": 101}, "allowed_failed_percent: found the number 101"),
+        (len, {"mini_batch_size": "10 parsecs"}, "mini_batch_size: found '10 parsecs'"),
+    ],
+)
+def test_what_is_refused(function: Any, settings: Any, message: str) -> None:
+    with pytest.raises(PrefectParallelError, match=message):
+        parallel(function, **settings)
+
+
+class Model:
+    def __init__(self, name: str) -> None:
+        self.calls = [f"__init__ {name}"]
+
+    def init(self) -> None:
+        self.calls.append("init")
+
+    def __enter__(self) -> None:
+        self.calls.append("__enter__")
+
+    def run(self, items: list[Any], context: MiniBatchContext) -> list[Any]:
+        self.calls.append(f"run {items} {context.mini_batch_index}")
+        return self.calls
+
+    def __exit__(self, *_: object) -> None:
+        self.calls.append("__exit__")
+
+
+def test_a_class_is_made_and_ended_in_each_process(tmp_path: Path) -> None:
+    Target(Model, (), {"name": "m"}).write(tmp_path / "model.function")
+    script = load_entry(tmp_path, "model.function")
+    script.init()
+    calls = script.run(["a"], MiniBatchContext(mini_batch_index=3))
+    script.shutdown()
+    assert calls == ["__init__ m", "init", "__enter__", "run ['a'] 3", "__exit__"]
+
+
+def test_another_version_of_python_is_refused(tmp_path: Path) -> None:
+    FunctionHeader("score", "", python="2.7").write(tmp_path / "score.function", b"")
+    with pytest.raises(InvalidEntryScript, match=r"score was pickled with Python 2.7; this is"):
+        load_entry(tmp_path, "score.function")
