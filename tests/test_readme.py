@@ -43,7 +43,7 @@ def test_its_example_runs(tmp_path: Path, server: str) -> None:
         env={**os.environ, "PREFECT_API_URL": server},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=480,
         check=False,
     )
 
@@ -81,7 +81,7 @@ def test_its_functions_run(tmp_path: Path, server: str) -> None:
             env={**os.environ, "PREFECT_API_URL": server},
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=480,
             check=False,
         )
 

@@ -68,9 +68,9 @@ def load_entry(code: Path, entry_script: str) -> Script:
         InvalidEntryScript: It is neither, or cannot be used here.
     """
     file = code / entry_script
-    return (
-        load_function(file) if file.suffix == FUNCTION_SUFFIX else load_script(code, entry_script)
-    )
+    if file.suffix == FUNCTION_SUFFIX:
+        return load_function(file)
+    return load_script(code, entry_script)
 
 
 def load_function(file: Path) -> Script:
@@ -85,10 +85,10 @@ def load_function(file: Path) -> Script:
             f"{header.name} was pickled with Python {header.python}; this is Python {_python()}",
             hint="run the nodes on the Python version of the process that starts the run",
         )
-    if Path(header.folder).is_dir():
-        os.chdir(header.folder)
     with file.open("rb") as opened:
         opened.readline()
+        if Path(header.folder).is_dir():
+            os.chdir(header.folder)
         loaded = pickle.load(opened)  # noqa: S301 - code of the user's, as an entry script is
     convert = _CONVERSIONS.get(header.wanted, _as_is)
     if not header.is_class:

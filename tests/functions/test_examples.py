@@ -24,7 +24,7 @@ def run(example: str, folder: Path, server: str) -> str:
         env={**os.environ, "PREFECT_API_URL": server},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=480,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -49,7 +49,7 @@ def test_notebook_function(tmp_path: Path, server: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("PREFECT_API_URL", server)
     file = EXAMPLES / "notebook_function" / "notebook_function.ipynb"
     notebook = nbformat.read(file, as_version=4)
-    NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(notebook, timeout=480, resources={"metadata": {"path": str(tmp_path)}}).execute()
     (shown,) = [each for each in notebook.cells[3].outputs if each.output_type == "execute_result"]
     assert "<b>score: Completed</b>" in shown.data["text/html"]
     assert "10,000 of 10,000 succeeded" in shown.data["text/html"]

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from prefect.flows import load_flow_from_entrypoint
 
 from prefect_parallel import parallel
 from prefect_parallel.data import MiniBatchContext
@@ -107,6 +108,47 @@ def test_a_module_that_a_used_module_uses_counts(
         return _fingerprint("import own_rates\ndef score(rows): return own_rates.rate()")
 
     assert fingerprint("ONE = 1") == fingerprint("ONE = 1") != fingerprint("ONE = 10")
+
+
+FLOW = """
+import own_helper
+from prefect import flow
+from prefect_parallel import parallel
+
+def helper(row):
+    return row + own_helper.ONE
+
+@parallel
+def score(rows):
+    return [helper(row) for row in rows]
+
+@flow
+def nightly():
+    return score
+"""
+
+
+def test_a_function_of_a_flow_that_a_worker_loads_goes_along_with_its_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "own_helper.py").write_text("ONE = 1")
+    (tmp_path / "nightly.py").write_text(FLOW)
+    nightly = load_flow_from_entrypoint(f"{tmp_path}/nightly.py:nightly")
+    nightly.fn().target.write(tmp_path / "score.function")
+    loading = """
+        from pathlib import Path
+        from prefect_parallel.entry.function_file import load_entry
+        print(load_entry(Path("."), "score.function").run([1, 2], None))
+    """
+    ended = subprocess.run(
+        [sys.executable, "-I", "-c", textwrap.dedent(loading)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout == "[2, 3]\n", ended.stderr
 
 
 def test_what_cannot_be_pickled_is_named(tmp_path: Path) -> None:
