@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect.context import FlowRunContext
-from prefect.deployments.runner import RunnerDeployment
 from prefect.flows import Flow
 from prefect.logging import get_logger
 
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.pipeline_result import PipelineResult
+from prefect_parallel.flow.server.heartbeats import own_heartbeats
 from prefect_parallel.flow.server.server import prefect_server
+
+if TYPE_CHECKING:
+    from prefect.deployments.runner import RunnerDeployment
 
 
 class NotAtTopLevel(PrefectParallelError):
@@ -38,7 +41,7 @@ class PipelineFlow(Flow[..., PipelineResult]):
         if FlowRunContext.get() is not None:
             # A subflow runs on the server of its parent.
             return super().__call__(*args, **options)
-        with prefect_server(_Logged()):
+        with prefect_server(_Logged()), own_heartbeats():
             return super().__call__(*args, **options)
 
     def to_deployment(

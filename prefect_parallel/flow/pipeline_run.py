@@ -14,7 +14,6 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from prefect.flows import Flow
 from prefect.logging import get_run_logger
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Cancelled, Completed
 
 from prefect_parallel.errors import PrefectParallelError, os_error_text
@@ -32,7 +31,9 @@ from prefect_parallel.flow.server.flow_run import (
     is_supervised,
     tag_flow_run,
 )
+from prefect_parallel.flow.server.heartbeats import heartbeats
 from prefect_parallel.flow.server.placeholders import check_placeholders
+from prefect_parallel.flow.server.settings import with_settings
 from prefect_parallel.flow.steps.artifacts import show_metrics
 from prefect_parallel.flow.steps.command_step import command_step_flow
 from prefect_parallel.flow.steps.parallel_step import parallel_step_flow
@@ -66,7 +67,8 @@ class PipelineRun:
 
     def run(self) -> State[PipelineResult]:
         try:
-            self._run_in_directory()
+            with heartbeats(self._flow_run):
+                self._run_in_directory()
         except (KeyboardInterrupt, TerminationSignal) as interruption:
             if self._run.canceled.is_set():
                 raise  # The second one, which waits for nothing.
@@ -259,5 +261,5 @@ class PipelineRun:
 
 def _run_flow(flow: Flow[[], None]) -> State[None]:
     # The pipeline's run has a heartbeat in the same process. Ending one takes up to a second.
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    with with_settings("flows", heartbeat_frequency=None):
         return flow(return_state=True)

@@ -11,6 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -25,6 +26,14 @@ ECHO = """
     def run(mini_batch): return [os.path.basename(path) for path in mini_batch]
     def shutdown(): print("shutdown", os.getpid())
 """
+
+
+def heartbeats(server: str, flow_run: UUID) -> int:
+    """The number of heartbeats of a flow run, by which a server notices that it has crashed."""
+    resource = {"id": [f"prefect.flow-run.{flow_run}"]}
+    events = {"event": {"name": ["prefect.flow-run.heartbeat"]}, "resource": resource}
+    found = httpx.post(f"{server}/events/filter", json={"filter": events}).json()
+    return int(found["total"])
 
 
 def is_told_of(path: str) -> bool:
@@ -112,6 +121,8 @@ def test_a_run_leaves_what_is_promised_and_shows_in_the_ui(pipeline: Any, server
     assert it.left_over() == []
 
     run, step, of_step = newest_runs(server)
+    wait_until(lambda: heartbeats(server, run.id) == 1)
+    assert heartbeats(server, step.id) == 0
     assert (run.name, run.state_name, step.name, step.state_name) == (
         "run", "Completed", "step", "Completed",
     )  # fmt: skip

@@ -13,8 +13,10 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.context import FlowRunContext, SettingsContext, get_settings_context
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES
 from prefect.states import Crashed
+
+from prefect_parallel.flow.server.settings import with_settings
 
 NO_ANSWER = (httpx.HTTPError, PrefectHTTPStatusError)
 """What Prefect's client raises if the server cannot be reached, or answers with an error."""
@@ -29,7 +31,7 @@ POLL_SECONDS = 1.0
 @contextmanager
 def asking_once() -> Iterator[None]:
     """Do not retry requests. By default Prefect retries for a minute if a server is unreachable."""
-    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+    with with_settings("client", max_retries=0):
         yield
 
 

@@ -92,7 +92,7 @@ class _OwnServer:
             if self._users == 0:
                 self._url = self._running.enter_context(_started(observer))
             self._users += 1
-        # No one would notice a missing heartbeat, and ending one takes up to a second.
+        # No one would notice a missing heartbeat.
         settings = {PREFECT_API_URL: self._url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
         with temporary_settings(settings):
             try:
