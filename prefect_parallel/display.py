@@ -151,7 +151,8 @@ class PlainDisplay(Display):
 
     def step_started(self, step: str, progress: Progress, slots: str) -> None:
         self._last[step] = time.monotonic()
-        self.say(f"{step}: {counted(progress.mini_batches, 'mini-batch')} to run on {slots}")
+        to_run = progress.mini_batches - progress.reused
+        self.say(f"{step}: {counted(to_run, 'mini-batch')} to run on {slots}")
 
     def step_progressed(self, step: str, progress: Progress) -> None:
         super().step_progressed(step, progress)

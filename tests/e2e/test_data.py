@@ -34,6 +34,9 @@ def _change_to_data(it: Pipeline) -> None:
     it.change("jobs.items", {**step, "inputs": files, "properties": {"input_format": "items"}})
     it.change("jobs.items.mini_batch_size", "3")
     it.change("jobs.step.inputs.files.mode", "direct")
+    it.change("jobs.step.mini_batch_size", "100")
+    it.change("jobs.step.properties", {"input_format": "csv"})
+    it.change("jobs.bytes", yaml.safe_load(it.file.read_text())["jobs"]["step"])
     it.change("jobs.step.mini_batch_size", "3 rows")
     it.change("jobs.step.properties", {"input_format": "csv", "owner": "tests"})
 
@@ -46,7 +49,9 @@ def test_a_csv_folder_by_rows_and_a_file_of_items(pipeline: Any) -> None:
     lines = [" ".join(line.split()) for line in planned.splitlines()]
     assert "mini-batches 3, of 3 rows" in lines
     assert "mini-batches 2, by size" in lines
-    it.run()
+    note = "means 100 bytes, since the input is a table: for rows, write"
+    assert note in planned.replace("\n", " ")
+    assert note in it.run().replace("\n", " ")
     assert it.output.read_text() == "".join(f'{row},"x\n{row}"\n' for row in range(7))
     assert sorted(it.said().splitlines()) == [f"{n} ['n', 't']" for n in (2, 2, 3)]
     output = it.folder / "runs" / "run" / "steps" / "items" / "outputs" / "out"
@@ -55,8 +60,12 @@ def test_a_csv_folder_by_rows_and_a_file_of_items(pipeline: Any) -> None:
         f"{size} {json.dumps(item)}" for size, item in zip(sizes, ITEMS, strict=True)
     ]
     assert it.result["items"] == {"total": 7, "succeeded": 7, "failed": 0}
+    part = it.step / "parts" / "000001.part"
+    part.unlink()
     said = it.run("--resume", "run")
-    assert "mini-batches to run: 0" in said or "3 of 3" in said
+    assert "step: 2 of 3 mini-batches are reused" in said
+    assert "step: 1 mini-batch to run on" in said
+    assert it.output.read_text().count("x") == 7
 
 
 def test_a_size_that_does_not_suit_the_input_fails_before_the_run(pipeline: Any) -> None:

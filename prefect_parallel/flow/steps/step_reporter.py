@@ -57,8 +57,9 @@ class StepReporter:
         """
         total = plan.mini_batches
         reused = total - plan.work.mini_batches
-        for note in (f"planned {total} mini-batches for {slots}", *plan.notes):
-            self._logs.job(note)
+        self._logs.job(f"planned {total} mini-batches for {slots}")
+        for note in plan.notes:
+            self.noted(note)
         if self._run.resumes:
             why = ", ".join(f"{count} {reason}" for reason, count in plan.reasons.items())
             self.noted(f"{reused} of {total} mini-batches are reused" + (why and f"; {why}"))
