@@ -43,6 +43,7 @@ class EntryConfig:
         first_task_creation_timeout: Seconds for a process to start and finish `init`.
         resource_monitor_interval: Seconds between two samples of resource usage; 0 for none.
         profiles: Whether `init` and `run` are profiled.
+        prefetch: Whether a process loads its next mini-batch while `run` works on this one.
         fingerprint: Digest of everything except the mini-batch that determines what `run` returns,
             such as code and arguments.
     """
@@ -68,6 +69,7 @@ class EntryConfig:
     first_task_creation_timeout: float
     resource_monitor_interval: float
     profiles: bool
+    prefetch: bool
     fingerprint: str
 
     @property

@@ -98,6 +98,7 @@ class EntryProcess:
         interpreter = resources.get_ready()
         self.name = name
         self._exit: Exit | None = None
+        self.loads_ahead: MiniBatch | None = None
         self._config = config
         self._spawner = spawner
         self._resources = resources
@@ -135,20 +136,31 @@ class EntryProcess:
         return self._exit is None
 
     def attempt(
-        self, mini_batch: MiniBatch, attempt: int, on_run: Callable[[], None]
+        self,
+        mini_batch: MiniBatch,
+        attempt: int,
+        on_run: Callable[[], None],
+        following: MiniBatch | None = None,
     ) -> Record | Failure:
         """Run one mini-batch. If the process had to be ended, it is not `alive` afterwards.
 
         Args:
             attempt: Number of the attempt, from 1.
             on_run: Called when `run` is called.
+            following: The mini-batch that the process loads meanwhile.
         """
         overhead, timeout = self._config.task_overhead_timeout, self._config.timeout
         # run() is not called for a mini-batch without items.
         loading = _Phase("loading the mini-batch", overhead, _OVERHEAD, ("loaded", "done"))
         running = _Phase("run()", timeout, "retry_settings.timeout", ("returned",))
         writing = _Phase("writing the part", overhead, _OVERHEAD, ("done",))
-        request = {"do": "attempt", "mini_batch": mini_batch.to_json(), "attempt": attempt}
+        request = {
+            "do": "attempt",
+            "mini_batch": mini_batch.to_json(),
+            "attempt": attempt,
+            "following": following and following.to_json(),
+        }
+        self.loads_ahead = following
         message = self._ask(request, loading)
         if not isinstance(message, Failure) and message["event"] == "loaded":
             items = message["items"]

@@ -81,8 +81,15 @@ class EntryPool:
         self._init_succeeded = False
         self._init_failures = 0
 
-    def run(self, mini_batch: MiniBatch, attempt: int) -> Record:
+    def run(
+        self, mini_batch: MiniBatch, attempt: int, following: MiniBatch | None = None
+    ) -> Record:
         """Run a mini-batch, unless it has succeeded before, and commit its record.
+
+        Args:
+            attempt: Number of the attempt, from 1.
+            following: The mini-batch that the caller runs next, which is loaded meanwhile if the
+                step prefetches.
 
         Raises:
             InitKeepsFailing: The import of the script, or `init`, failed too often on this node and
@@ -95,7 +102,7 @@ class EntryPool:
         with self._changed:
             self._busy += 1
         try:
-            return self._run(mini_batch, attempt)
+            return self._run(mini_batch, attempt, self._to_load_ahead(following))
         finally:
             with self._changed:
                 self._busy -= 1
@@ -139,10 +146,10 @@ class EntryPool:
         self._ended = True
         self._spawner.close()
 
-    def _run(self, mini_batch: MiniBatch, attempt: int) -> Record:
+    def _run(self, mini_batch: MiniBatch, attempt: int, following: MiniBatch | None) -> Record:
         started_at = time.time()
         try:
-            process = self._take()
+            process = self._take(mini_batch)
         except InitFailed as error:
             record = self._commit_failure(
                 mini_batch, attempt, error.name, error.failure, started_at
@@ -150,7 +157,7 @@ class EntryPool:
             self._logs.attempt(error.name, record)
             return record
         started_at = time.time()
-        result = process.attempt(mini_batch, attempt, self._note_run)
+        result = process.attempt(mini_batch, attempt, self._note_run, following)
         if isinstance(result, Failure):
             # A process that was stopped because the step has ended has not failed.
             self._refuse_if_closed()
@@ -163,19 +170,24 @@ class EntryPool:
                 self._idle.append(process)
         return result
 
+    def _to_load_ahead(self, following: MiniBatch | None) -> MiniBatch | None:
+        if following is None or not self._config.prefetch:
+            return None
+        return None if self._config.committed(following) else following
+
     def _note_run(self) -> None:
         with self._changed:
             first, self._has_run = not self._has_run, True
         if first:
             self._on_first_run()
 
-    def _take(self) -> EntryProcess:
+    def _take(self, mini_batch: MiniBatch) -> EntryProcess:
         """An idle process, or a new one; where none ever started, tries until it is hopeless."""
         while True:
             with self._changed:
                 self._refuse_if_closed()
                 if self._idle:
-                    return self._idle.pop()
+                    return self._take_idle(mini_batch)
                 name = ProcessName(self._node, f"process{self._started:03d}")
                 self._started += 1
             started_at = time.time()
@@ -191,6 +203,16 @@ class EntryPool:
                 self._logs.startup(name, started_at)
                 self._init_succeeded = True
                 return process
+
+    def _take_idle(self, mini_batch: MiniBatch) -> EntryProcess:
+        """The process that loads the mini-batch ahead, else one that loads none, else any."""
+
+        def fitness(process: EntryProcess) -> tuple[bool, bool]:
+            return process.loads_ahead == mini_batch, process.loads_ahead is None
+
+        process = max(reversed(self._idle), key=fitness)
+        self._idle.remove(process)
+        return process
 
     def _count_init_failure(self, error: InitFailed) -> None:
         file = self._logs.script_error(error.name, error.failure)

@@ -29,6 +29,7 @@ from prefect_parallel.data import (
 )
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.function_file import load_entry
+from prefect_parallel.entry.loader import Loader
 from prefect_parallel.entry.messages import (
     MAX_ERROR_CHARACTERS,
     MAX_TRACEBACK_CHARACTERS,
@@ -75,7 +76,8 @@ def main(descriptor: int) -> None:
         if request["do"] == "shutdown":
             worker.shut_down()
             return
-        worker.attempt(MiniBatch.from_json(request["mini_batch"]), request["attempt"])
+        following = request["following"] and MiniBatch.from_json(request["following"])
+        worker.attempt(MiniBatch.from_json(request["mini_batch"]), request["attempt"], following)
 
 
 def _prepare(config: EntryConfig, name: ProcessName) -> Script:
@@ -112,17 +114,15 @@ class _Worker:
         self._script = script
         self._channel = channel
         self._pid = os.getpid()
-        self._reader = open_reader(
-            config.reader,
-            Datastores.from_json(config.datastores),
-            FileCache(config.directory.fetched),
-        )
+        datastores = Datastores.from_json(config.datastores)
+        file_cache = FileCache(config.directory.fetched)
+        self._loader = Loader(lambda: open_reader(config.reader, datastores, file_cache))
         self._format = None if config.output_file is None else format_for(config.output_file)
 
-    def attempt(self, mini_batch: MiniBatch, attempt: int) -> None:
+    def attempt(self, mini_batch: MiniBatch, attempt: int, following: MiniBatch | None) -> None:
         started = self._config.new_record(self._name, mini_batch, attempt)
         try:
-            record = self._run(mini_batch, started)
+            record = self._run(mini_batch, started, following)
         except BaseException as error:
             self._leave_forked_copy()
             self._channel.send({"event": "failed", **_describe(error)})
@@ -138,9 +138,11 @@ class _Worker:
         else:
             self._channel.send({"event": "ended"})
 
-    def _run(self, mini_batch: MiniBatch, started: Record) -> Record:
-        data = self._reader.read(mini_batch)
-        items = len(data)
+    def _run(self, mini_batch: MiniBatch, started: Record, following: MiniBatch | None) -> Record:
+        loaded = self._loader.load(mini_batch)
+        if following is not None:
+            self._loader.load_ahead(following)
+        data, items = loaded.data, len(loaded.data)
         # A filter may have removed all rows. Scripts need not handle empty mini-batches.
         returned: Any = self._call_run(data, mini_batch) if items else []
         kind = _kind(returned)
@@ -150,9 +152,9 @@ class _Worker:
             started,
             items=items,
             succeeded=min(count, items) if self._config.checks_item_count else items,
-            values_set_to_null=dict(self._reader.values_set_to_null),
-            uneven_rows=self._reader.uneven_rows,
-            first_uneven_row=self._reader.first_uneven_row,
+            values_set_to_null=loaded.values_set_to_null,
+            uneven_rows=loaded.uneven_rows,
+            first_uneven_row=loaded.first_uneven_row,
             seconds=time.time() - started.started_at,
         )
         if short:

@@ -39,6 +39,7 @@ class Settings(TypedDict, total=False):
     metrics_name_prefix: str
     push_metrics_to_parent: bool
     profiling_module: Literal["cProfile"]
+    prefetch: bool
     environment_variables: Mapping[str, str]
     compute: str
 

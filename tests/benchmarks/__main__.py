@@ -23,6 +23,7 @@ BENCHMARKS = {
     " --ways 'entry processes' 'prefect-parallel run'",
     "A large CSV file": "data_plane --formats csv --megabytes 2500",
     "Images": "images",
+    "Prefetching": "prefetch",
     "Orchestration": "orchestration --few 500 --large 1000 10000 100000",
     "Many nodes": "simulated_cluster --nodes 1 10 40 --mini-batches 400",
 }
@@ -31,6 +32,7 @@ QUICK = {
     "Start": "startup --rounds 1",
     "CSV, Parquet and JSON lines, by size": "data_plane --megabytes 20 --repeat 1",
     "Images": "images --images 500 --repeat 1",
+    "Prefetching": "prefetch",
     "Orchestration": "orchestration --few 50 --large 500",
 }
 

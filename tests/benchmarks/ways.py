@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,37 @@ def _read_range(work: Work, start: int, stop: int) -> pd.DataFrame:
     return pyarrow.csv.read_csv(data, names).to_pandas()
 
 
+def entry_config(
+    step: Path, code: Path, entry_script: str, arguments: tuple[str, ...], reader: dict[str, Any]
+) -> EntryConfig:
+    """The configuration of a node with one slot that only counts what is returned."""
+    return EntryConfig(
+        step_directory=str(step),
+        code=str(code),
+        entry_script=entry_script,
+        arguments=arguments,
+        environment_variables={},
+        environment_templates={},
+        environment=None,
+        logging_level="INFO",
+        input_name="rows",
+        reader=reader,
+        datastores={},
+        fetch=(),
+        output_file=None,
+        checks_item_count=True,
+        slots=1,
+        gpus=None,
+        timeout=60,
+        task_overhead_timeout=60,
+        first_task_creation_timeout=60,
+        resource_monitor_interval=0,
+        profiles=False,
+        prefetch=False,
+        fingerprint="",
+    )
+
+
 def entry_processes(work: Work) -> None:
     """Entry processes alone: no Prefect, no Dask."""
     made = plan(str(work.table), type="mltable", mode="direct", split=BySize.parse(work.size))
@@ -145,30 +176,8 @@ def run_entry_processes(
     """Run the mini-batches of a plan in a pool, and join their parts to `output` in the folder."""
     directory = StepDirectory(folder)
     directory.parts.mkdir(parents=True)
-    config = EntryConfig(
-        step_directory=str(folder),
-        code=str(code),
-        entry_script=script,
-        arguments=arguments,
-        environment_variables={},
-        environment_templates={},
-        environment=None,
-        logging_level="INFO",
-        input_name="rows",
-        reader=made.reader,
-        datastores={},
-        fetch=(),
-        output_file=output,
-        checks_item_count=True,
-        slots=slots,
-        gpus=None,
-        timeout=60,
-        task_overhead_timeout=60,
-        first_task_creation_timeout=60,
-        resource_monitor_interval=0,
-        profiles=False,
-        fingerprint="",
-    )
+    config = entry_config(folder, code, script, arguments, made.reader)
+    config = replace(config, output_file=output, slots=slots)
     pool = EntryPool(config, "node-0")
     mini_batches = list(made.mini_batches)
     with ThreadPoolExecutor(slots) as threads:

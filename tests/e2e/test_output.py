@@ -124,3 +124,36 @@ def opened_by_a_reader(fifo: Path) -> BinaryIO | None:
         return None
     os.set_blocking(descriptor, True)
     return os.fdopen(descriptor, "wb")
+
+
+def test_the_next_mini_batch_of_a_task_run_is_loaded_while_run_works(pipeline: Any) -> None:
+    it = pipeline(
+        """
+        import sys, time
+        opened = set()
+        def note(event, args):
+            if event == "open":
+                opened.add(str(args[0])[-6:])
+        sys.addaudithook(note)
+        def run(rows):
+            time.sleep(0.02)
+            after = rows["n"][0] + 1
+            return [f"{after} {f'{after:02}.csv' in opened}"]
+        """,
+        arguments="--prefetch True",
+        mini_batch_size="1kb",
+        max_concurrency_per_instance=1,
+    )
+    table = it.folder / "table"
+    table.mkdir()
+    for number in range(30):
+        (table / f"{number:02}.csv").write_text(f"n\n{number}\n")
+    (table / "MLTable").write_text(
+        "paths: [{pattern: '*.csv'}]\ntransformations: [read_delimited]\n"
+    )
+    it.change("jobs.step.inputs.files", {"type": "mltable", "path": "./table", "mode": "direct"})
+    it.run()
+    lines = it.output.read_text().splitlines()
+    assert [int(line.split()[0]) for line in lines] == [*range(1, 31)]
+    # Without prefetching, none: there is one process.
+    assert any("True" in line for line in lines)

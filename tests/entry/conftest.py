@@ -74,6 +74,7 @@ def node(tmp_path: Path) -> Iterator[NodeFactory]:
             "resource_monitor_interval": 0,
             "fingerprint": "",
             "profiles": False,
+            "prefetch": False,
         }
         pool = EntryPool(EntryConfig(**{**defaults, **settings}), "node-0")
         pools.append(pool)

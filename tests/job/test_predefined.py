@@ -59,8 +59,9 @@ def test_any_prefix_from_ten_letters_on(name: str, length: int) -> None:
     prefix = name[: max(length, 1)]
     value = {"copy_logs_to_parent": "True", "append_row_dataframe_header": "True"}.get(name)
     value = value or {"profiling_module": "cProfile", "push_metrics_to_parent": "True"}.get(name)
-    parsed = parse(f"--{prefix} {value or '7'}")
-    assert (parsed != DEFAULTS) == (len(prefix) >= MIN_PREFIX)
+    value = value or {"prefetch": "True"}.get(name, "7")
+    parsed = parse(f"--{prefix} {value}")
+    assert (parsed != DEFAULTS) == (len(prefix) >= MIN_PREFIX or prefix == name)
 
 
 @pytest.mark.parametrize(

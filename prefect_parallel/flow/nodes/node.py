@@ -54,7 +54,15 @@ class Node:
         self._folder = folder
         self._events = events
 
-    def run(self, mini_batch: MiniBatch, attempt: int, *, retries: int, alone: bool) -> Record:
+    def run(
+        self,
+        mini_batch: MiniBatch,
+        attempt: int,
+        *,
+        retries: int,
+        alone: bool,
+        following: MiniBatch | None,
+    ) -> Record:
         """Run a mini-batch that has no final part yet, publish its part, report to the driver.
 
         Args:
@@ -63,6 +71,7 @@ class Node:
             retries: Maximum number of attempts after the first.
             alone: Whether the task run has no other mini-batch. If it has, another node may have
                 run this one already.
+            following: The mini-batch that the task run runs next.
 
         Raises:
             PoolClosed: The node was closed, and the mini-batch has no final part.
@@ -78,7 +87,7 @@ class Node:
                 assert earlier is not None
                 record = earlier
             else:
-                record = self.pool.run(mini_batch, attempt)
+                record = self.pool.run(mini_batch, attempt, following)
                 self._folder.publish_part(mini_batch.index)
         except PoolClosed:
             raise
@@ -267,8 +276,8 @@ def _process(node: Node, descriptors: list[dict[str, Any]], limit: float | None)
         # What the first attempt gave back is run elsewhere.
         descriptors = [each for each in descriptors if node.has_run(each["index"])]
     started = time.monotonic()
-    for number, descriptor in enumerate(descriptors):
-        mini_batch = MiniBatch.from_json(descriptor)
+    mini_batches = [MiniBatch.from_json(each) for each in descriptors]
+    for number, mini_batch in enumerate(mini_batches):
         is_late = limit is not None and time.monotonic() - started > limit
         if is_late and number and attempt == 1:
             logger.info(
@@ -277,7 +286,8 @@ def _process(node: Node, descriptors: list[dict[str, Any]], limit: float | None)
             )  # fmt: skip
             node.give_back(descriptors[0]["index"], mini_batch.index)
             break
-        record = node.run(mini_batch, attempt, retries=retries, alone=alone)
+        following = mini_batches[number + 1] if number + 1 < len(mini_batches) else None
+        record = node.run(mini_batch, attempt, retries=retries, alone=alone, following=following)
         if printed := node.pool.read_new_stdout(record, printable):
             logger.info(printed)
             printable = max(printable - len(printed), 0)

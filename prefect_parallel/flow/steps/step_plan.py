@@ -152,6 +152,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
         first_task_creation_timeout=step.first_task_creation_timeout,
         resource_monitor_interval=step.resource_monitor_interval,
         profiles=step.profiling_module is not None,
+        prefetch=step.prefetch,
         fingerprint=of_json(
             {
                 "code": _code_fingerprint(directory.code, step.entry_script),

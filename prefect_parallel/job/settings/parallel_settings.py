@@ -204,6 +204,12 @@ class ParallelSettings:
         " `logs/sys/perf/<node>/<process>.prof`.",
         argument=ChoiceValidator(("cProfile",)),
     )
+    prefetch: bool = setting(
+        "Whether an entry process loads the next mini-batch of its task run while `run` works on"
+        " this one. It then holds two mini-batches in memory.",
+        default=False,
+        argument=TrueOrFalseValidator(),
+    )
 
 
 SETTINGS: Mapping[str, Setting] = {

@@ -1,0 +1,53 @@
+"""Loading of mini-batches, the next one while the script works on this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from prefect_parallel.data import MiniBatch, Reader
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Loaded(NamedTuple):
+    """A loaded mini-batch, and what its reader notes about it; see `Reader`."""
+
+    data: pd.DataFrame | list[Any]
+    values_set_to_null: dict[str, int]
+    uneven_rows: int
+    first_uneven_row: str
+
+
+class Loader:
+    """Loads mini-batches. It holds at most one that was loaded ahead."""
+
+    def __init__(self, open_reader: Callable[[], Reader]) -> None:
+        self._reader = open_reader()
+        # A reader has the notes of its last mini-batch: each thread needs its own.
+        self._reader_ahead = open_reader()
+        self._thread = ThreadPoolExecutor(1, "prefetch")
+        self._ahead: tuple[MiniBatch, Future[Loaded]] | None = None
+
+    def load(self, mini_batch: MiniBatch) -> Loaded:
+        """Load a mini-batch, or wait for it if it is loaded ahead.
+
+        Raises:
+            UnreadableMiniBatch: It cannot be loaded.
+        """
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == mini_batch:
+            return ahead[1].result()
+        return _load(self._reader, mini_batch)
+
+    def load_ahead(self, mini_batch: MiniBatch) -> None:
+        """Begin to load a mini-batch. Errors are raised by `load`."""
+        self._ahead = mini_batch, self._thread.submit(_load, self._reader_ahead, mini_batch)
+
+
+def _load(reader: Reader, mini_batch: MiniBatch) -> Loaded:
+    data = reader.read(mini_batch)
+    nulls = dict(reader.values_set_to_null)
+    return Loaded(data, nulls, reader.uneven_rows, reader.first_uneven_row)
