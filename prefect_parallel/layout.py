@@ -162,6 +162,7 @@ class RunDirectory:
     inputs = _Below(
         "inputs", "Of a run from Python: its pickled function, and data that was in memory."
     )
+    result = _Below("result.yml", "How the run ended: status, reason, time, counts of each step.")
     logs = _Below("logs", "Copies of the logs of steps with `--copy_logs_to_parent True`.")
     report = _Below("logs/report.html", "Report of the run, for a browser.")
     _steps = _Below("steps")

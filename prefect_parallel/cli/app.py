@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
+from prefect_parallel.cli.completion import run_names
 from prefect_parallel.cli.console import error_count, plain_console, print_titled
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID, INVALID_ERRORS
 from prefect_parallel.cli.options import (
@@ -21,6 +22,7 @@ from prefect_parallel.cli.options import (
     OutputDir,
     Overrides,
     RunName,
+    Step,
     Strict,
 )
 from prefect_parallel.cli.version import versions
@@ -36,7 +38,7 @@ app = App(
     help_epilogue="Exit status: 0 completed, 1 failed or canceled, 2 invalid (nothing was run).",
 )
 app.register_install_completion_command(
-    help="""Install shell completion of commands, options and file names.
+    help="""Install shell completion of commands, options, files, and names of runs and steps.
 
     Example: prefect-parallel --install-completion --shell zsh
     """
@@ -49,7 +51,7 @@ def run(
     *,
     output_dir: OutputDir = "runs",
     name: str | None = None,
-    resume: str | None = None,
+    resume: Annotated[str | None, Parameter(completer=run_names)] = None,
     set_: Overrides = None,
     datastores: DatastoresFile = None,
     strict: Strict = False,
@@ -144,8 +146,8 @@ def debug(
     pipeline: Annotated[str, Parameter(name=["--file", "-f"])],
     *,
     mini_batch: int,
-    step: str | None = None,
-    run: str | None = None,
+    step: Step | None = None,
+    run: Annotated[str | None, Parameter(completer=run_names)] = None,
     output_dir: OutputDir = "runs",
     set_: Overrides = None,
     datastores: DatastoresFile = None,
@@ -185,10 +187,36 @@ def debug(
 
 
 @app.command
+def runs(*, output_dir: OutputDir = "runs") -> None:
+    """List the runs on this machine: status, start, time, what succeeded. The latest is the last.
+
+    Example: prefect-parallel runs --output-dir /data/runs
+    """
+    from prefect_parallel.cli.runs import list_runs
+    from prefect_parallel.flow.run_directories.runs import Runs
+
+    list_runs(Runs.at(output_dir).folder)
+
+
+@app.command
+def init(folder: Path = Path()) -> None:
+    """Write a small pipeline with its script and data, to start from.
+
+    Example: prefect-parallel init my-pipeline
+
+    Args:
+        folder: Where it is written; by default the working directory.
+    """
+    from prefect_parallel.cli.init import init_pipeline
+
+    init_pipeline(folder)
+
+
+@app.command
 def logs(
     name: RunName,
     *,
-    step: str | None = None,
+    step: Step | None = None,
     process: str | None = None,
     failed: Flag = False,
     follow: Flag = False,

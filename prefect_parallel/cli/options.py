@@ -9,6 +9,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter
 
+from prefect_parallel.cli.completion import run_names, step_names
+
 Flag: TypeAlias = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 File: TypeAlias = Annotated[
@@ -40,7 +42,9 @@ OutputDir: TypeAlias = Annotated[
     ),
 ]
 
-RunName: TypeAlias = Annotated[str, Parameter(help="Name of the run.")]
+RunName: TypeAlias = Annotated[str, Parameter(help="Name of the run.", completer=run_names)]
+
+Step: TypeAlias = Annotated[str, Parameter(completer=step_names)]
 
 Strict: TypeAlias = Annotated[
     Flag,

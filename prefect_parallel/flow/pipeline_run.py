@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextvars
 import shutil
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from datetime import datetime, timezone
 from graphlib import TopologicalSorter
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -41,6 +44,7 @@ from prefect_parallel.job import CommandStep, ParallelStep, PipelineJob, Resolve
 from prefect_parallel.layout import UnusableRunDirectory
 from prefect_parallel.output.job_result import JobResult, Status
 from prefect_parallel.output.report import write_report
+from prefect_parallel.output.run_result import RunResult
 
 CANCEL_POLL_SECONDS = 2.0
 """How long it may take until a cancellation in the Prefect UI is noticed."""
@@ -64,6 +68,7 @@ class PipelineRun:
         self._flow_run = flow_run
         self._server_is_away = False
         self._interruption: BaseException | None = None
+        self._started_at = datetime.now(timezone.utc)
 
     def run(self) -> State[PipelineResult]:
         try:
@@ -84,18 +89,20 @@ class PipelineRun:
         self._run.canceled.set()
 
     def _run_in_directory(self) -> None:
+        directory = self._run.directory
         self._prepare()
         if not self._run.resumes:
-            self._run.directory.make()
+            directory.make()
         tag_flow_run(self._flow_run, prefect_tags(self._job.tags))
-        with hold(self._run.directory):
+        with hold(directory):
             self._write_job()
             # Unwritable storage is found before anything runs.
             self._upload()
             try:
                 self._run_steps()
+                self._write_if_possible(directory.result, self._write_result)
             finally:
-                self._write_report()
+                self._write_if_possible(directory.report, lambda: write_report(directory))
                 self._upload()
 
     def _write_job(self) -> None:
@@ -110,19 +117,38 @@ class PipelineRun:
             file.write_text(str(self._flow_run))
             directory.token_file.write_text(uuid4().hex)
             directory.job_file.write_text(text, encoding="utf-8")
+            directory.result.unlink(missing_ok=True)
         except OSError as error:
             if not self._run.resumes:
                 shutil.rmtree(directory.root, ignore_errors=True)
             raise UnusableRunDirectory(os_error_text(error, directory.root)) from error
 
-    def _write_report(self) -> None:
-        """Write the report, whose failure does not change the result of the run."""
+    def _write_if_possible(self, file: Path, write: Callable[[], object]) -> None:
+        """Write a file about the run, whose absence does not change the run's result."""
         try:
-            write_report(self._run.directory)
+            write()
         except Exception as error:
-            text = f"no report was written: {type(error).__name__}: {error}"
+            text = f"{file.name} was not written: {type(error).__name__}: {error}"
             get_run_logger().warning(text)
             self._run.observer.warned(text)
+
+    def _write_result(self) -> None:
+        status, reason = self._outcome()
+        RunResult(
+            status=status,
+            reason=reason,
+            started_at=self._started_at.isoformat(timespec="seconds"),
+            duration_seconds=(datetime.now(timezone.utc) - self._started_at).total_seconds(),
+            steps={
+                name: {
+                    "status": end.status,
+                    "reason": end.reason,
+                    "mini_batches": dict(end.mini_batches),
+                    "items": dict(end.items),
+                }
+                for name, end in self._run.ended.items()
+            },
+        ).write(self._run.directory.result)
 
     def _upload(self, step: str | None = None) -> None:
         if self._run.mirror is not None:
@@ -229,18 +255,24 @@ class PipelineRun:
         )
 
     def _state(self) -> State[PipelineResult]:
+        status, reason = self._outcome()
+        if status == "Failed":
+            # Raised, because Prefect retries a flow only after an exception.
+            raise PipelineFailed(reason, self._result(status))
+        if status == "Canceled":
+            return Cancelled(message=reason)
+        return Completed(message=reason, data=self._result(status))
+
+    def _outcome(self) -> tuple[Status, str]:
         ended = self._run.ended
         failed = [
             f"step {name}: {end.reason}" for name, end in ended.items() if end.status == "Failed"
         ]
         if failed:
-            # Raised, because Prefect retries a flow only after an exception.
-            raise PipelineFailed("; ".join(failed), self._result("Failed"))
+            return "Failed", "; ".join(failed)
         if self._run.canceled.is_set():
-            return Cancelled(message="the run was canceled")
-        return Completed(
-            message=f"all {len(ended)} steps completed", data=self._result("Completed")
-        )
+            return "Canceled", "the run was canceled"
+        return "Completed", f"all {len(ended)} steps completed"
 
     def _result(self, status: Status) -> PipelineResult:
         run, steps = self._run, self._resolved.steps

@@ -303,7 +303,7 @@ def test_a_flow_returns_its_result_or_raises_with_it(pipeline: Any) -> None:
     Path(result.report, "no file").mkdir(parents=True)
     with pytest.raises(PipelineFailed, match="step after: the command ended") as caught:
         it.run(resume=True).result()
-    assert "no report was written: IsADirectoryError" in it.ends.warnings[-1]
+    assert "report.html was not written: IsADirectoryError" in it.ends.warnings[-1]
     failed = pickle.loads(pickle.dumps(caught.value)).result
     assert (failed.status, failed.outputs) == ("Failed", {"names": score.output})
     assert (failed.steps["after"].status, failed.steps["after"].output) == ("Failed", None)

@@ -10,7 +10,7 @@ import pytest
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "iris_batch_prediction" / "pipeline.yml"
 
-SLOW = ("prefect", "prefect_dask", "dask", "distributed", "bokeh")
+SLOW = ("prefect", "prefect_dask", "dask", "distributed")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ _EXAMPLE = "Example: "
 
 _INTRO = """\
 Every command has `--help`. `prefect-parallel --version` prints the relevant versions, and
-`prefect-parallel --install-completion` sets up completion of commands and options in your shell."""
+`prefect-parallel --install-completion` sets up completion of commands, options, files, and names
+of runs and steps in your shell."""
 
 
 def page() -> str:

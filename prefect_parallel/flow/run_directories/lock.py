@@ -22,11 +22,19 @@ def refuse_held(directory: RunDirectory) -> None:
 def held_since(directory: RunDirectory) -> float | None:
     """Since when a process holds a run directory, in seconds since the epoch; None if none does."""
     try:
-        holder = directory.lock_file.read_text()
-        since = directory.lock_file.stat().st_mtime
+        with directory.lock_file.open() as file:
+            holder = file.read()
+            # A driver may live on after its run. It is looked for first, because trying the lock
+            # would get in the way of a driver that is about to take it.
+            if not holder.isdecimal() or not psutil.pid_exists(int(holder)):
+                return None
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return os.fstat(file.fileno()).st_mtime
     except FileNotFoundError:
-        return None
-    return since if holder.isdecimal() and psutil.pid_exists(int(holder)) else None
+        pass
+    return None
 
 
 @contextmanager

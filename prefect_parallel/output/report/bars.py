@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from prefect_parallel.output.report.duration import duration
+from prefect_parallel.output.duration import duration
 from prefect_parallel.output.run_log import Span
 
 MAX_BARS = 20_000

@@ -8,8 +8,8 @@ from math import ceil, log
 from statistics import median
 from typing import Any
 
+from prefect_parallel.output.duration import duration
 from prefect_parallel.output.report.bars import MAX_BARS, Bar, apart, share
-from prefect_parallel.output.report.duration import duration
 from prefect_parallel.output.report.lanes import lanes
 from prefect_parallel.output.root_cause import root_cause
 from prefect_parallel.output.run_log import Attempt, Sample, Span, StepLog

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from prefect_parallel.output.duration import duration
 from prefect_parallel.output.report.charts import (
     FAILED,
     OTHER,
@@ -19,7 +20,6 @@ from prefect_parallel.output.report.charts import (
     charts,
     colors_of,
 )
-from prefect_parallel.output.report.duration import duration
 from prefect_parallel.output.report.failures import Cause, causes
 from prefect_parallel.output.run_log import RunLog, StepLog
 

@@ -1,0 +1,85 @@
+"""`prefect-parallel runs`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from prefect_parallel.cli.console import plain_console
+from prefect_parallel.display import STYLES
+from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.flow.run_directories.lock import held_since
+from prefect_parallel.layout import RunDirectory
+from prefect_parallel.output.duration import duration
+from prefect_parallel.output.run_result import RunResult
+
+
+@dataclass(frozen=True)
+class _Row:
+    name: str
+    status: str
+    started_at: float
+    seconds: float
+    mini_batches: str
+    items: str
+
+
+def list_runs(folder: Path) -> None:
+    """Print the runs in a folder, the latest last.
+
+    Raises:
+        PrefectParallelError: The folder does not exist.
+    """
+    if not folder.is_dir():
+        raise PrefectParallelError(f"there is no folder {folder}; choose another --output-dir")
+    rows = [_row(RunDirectory(file.parent)) for file in folder.glob("*/job.yml")]
+    console = plain_console()
+    if not rows:
+        console.print(f"no runs in {folder}")
+        return
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    for title in ("run", "status", "started", "time", "mini-batches", "items"):
+        table.add_column(title, no_wrap=True)
+    for row in sorted(rows, key=lambda row: row.started_at):
+        started = datetime.fromtimestamp(row.started_at)
+        table.add_row(
+            Text(row.name),
+            Text(row.status, STYLES.get(row.status, "")),
+            f"{started:%Y-%m-%d %H:%M:%S}",
+            duration(row.seconds),
+            row.mini_batches,
+            row.items,
+        )
+    console.print(table, width=None if console.is_terminal else 1_000, soft_wrap=False)
+
+
+def _row(run: RunDirectory) -> _Row:
+    name = run.root.name
+    since = held_since(run)
+    if since is not None:
+        now = datetime.now(timezone.utc).timestamp()
+        return _Row(name, "Running", since, now - since, "", "")
+    begun = run.job_file.stat().st_mtime
+    if not run.result.exists():
+        last = max(begun, *(path.stat().st_mtime for path in run.root.glob("steps/*/logs/sys/*")))
+        return _Row(name, "Crashed", begun, last - begun, "", "")
+    result = RunResult.read(run.result)
+    started_at = datetime.fromisoformat(result.started_at).timestamp()
+    return _Row(
+        name,
+        result.status,
+        started_at,
+        result.duration_seconds,
+        _succeeded(result.mini_batches),
+        _succeeded(result.items),
+    )
+
+
+def _succeeded(counts: Mapping[str, int]) -> str:
+    return f"{counts['succeeded']:,} of {counts['total']:,}" if counts else ""
