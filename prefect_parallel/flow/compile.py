@@ -129,6 +129,7 @@ def _run(resolved: ResolvedJob, options: RunOptions, handle: RunHandle, observer
     if options.strict:
         computes.refuse_missing()
     return Run(
+        resolved.display_name,
         RunDirectory(handle.directory.root.absolute()),
         observer,
         resumes=handle.resumes,

@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from prefect.flows import Flow
 from prefect.logging import get_run_logger
-from prefect.states import Cancelled, Completed
+from prefect.states import Cancelled
 
 from prefect_parallel.errors import PrefectParallelError, os_error_text
 from prefect_parallel.flow.prefect_names import prefect_tags
@@ -37,7 +37,7 @@ from prefect_parallel.flow.server.flow_run import (
 from prefect_parallel.flow.server.heartbeats import heartbeats
 from prefect_parallel.flow.server.placeholders import check_placeholders
 from prefect_parallel.flow.server.settings import with_settings
-from prefect_parallel.flow.steps.artifacts import show_metrics
+from prefect_parallel.flow.steps.artifacts import show_metrics, show_pipeline
 from prefect_parallel.flow.steps.command_step import command_step_flow
 from prefect_parallel.flow.steps.parallel_step import parallel_step_flow
 from prefect_parallel.job import CommandStep, ParallelStep, PipelineJob, ResolvedJob
@@ -66,11 +66,12 @@ class PipelineRun:
         self._resolved = resolved
         self._run = run
         self._flow_run = flow_run
+        self._flow_runs: dict[str, UUID | None] = {}
         self._server_is_away = False
         self._interruption: BaseException | None = None
         self._started_at = datetime.now(timezone.utc)
 
-    def run(self) -> State[PipelineResult]:
+    def run(self) -> PipelineResult | State[None]:
         try:
             with heartbeats(self._flow_run):
                 self._run_in_directory()
@@ -82,7 +83,7 @@ class PipelineRun:
         if self._interruption is not None and is_termination and is_supervised(self._flow_run):
             # Prefect knows whether it is a cancellation, a crash, or a reschedule.
             raise self._interruption
-        return self._state()
+        return self._end()
 
     def _interrupt(self, interruption: BaseException) -> None:
         self._interruption = interruption
@@ -101,6 +102,9 @@ class PipelineRun:
             try:
                 self._run_steps()
                 self._write_if_possible(directory.result, self._write_result)
+                if not self._server_is_away:
+                    status, reason = self._outcome()
+                    show_pipeline(reason, self._result(status), self._flow_runs)
             finally:
                 self._write_if_possible(directory.report, lambda: write_report(directory))
                 self._upload()
@@ -225,6 +229,7 @@ class PipelineRun:
         self, future: Future[State[None]], name: str, order: TopologicalSorter[str]
     ) -> None:
         state = future.result()
+        self._flow_runs[name] = state.state_details.flow_run_id
         end = self._run.ended.get(name)
         if end is None and state.is_completed():
             # Prefect does not run completed subflows again when it retries a flow run.
@@ -236,7 +241,7 @@ class PipelineRun:
         if end is None:
             raise PrefectParallelError(f"step {name} broke off: {state.message}")
         if end.metrics_for_parent:
-            show_metrics(name, end.metrics_for_parent)
+            show_metrics(self._run.pipeline, name, end.metrics_for_parent)
         if end.status == "Completed":
             order.done(name)
         elif not self._resolved.continue_on_step_failure:
@@ -254,14 +259,16 @@ class PipelineRun:
             items=result.items,
         )
 
-    def _state(self) -> State[PipelineResult]:
+    def _end(self) -> PipelineResult | State[None]:
         status, reason = self._outcome()
         if status == "Failed":
             # Raised, because Prefect retries a flow only after an exception.
             raise PipelineFailed(reason, self._result(status))
         if status == "Canceled":
             return Cancelled(message=reason)
-        return Completed(message=reason, data=self._result(status))
+        get_run_logger().info(reason)
+        # Not a state: tasks that are given the result depend on this flow run, for Prefect.
+        return self._result(status)
 
     def _outcome(self) -> tuple[Status, str]:
         ended = self._run.ended
@@ -283,6 +290,7 @@ class PipelineRun:
             if output.bound_to and name in run.ended and own in run.ended[name].outputs
         }
         return PipelineResult(
+            name=run.pipeline,
             status=status,
             outputs={name: bound[name] for name in self._resolved.outputs if name in bound},
             steps={name: run.ended[name] for name in steps if name in run.ended},

@@ -7,14 +7,19 @@ import pickle
 import textwrap
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import httpx
 import pytest
+from prefect import flow, task
 from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_parallel import PipelineFailed, PipelineResult, compile_pipeline
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.step_result import StepResult
+from tests.waiting import wait_until
 
 
 class Ends(Observer):
@@ -47,7 +52,7 @@ class Pipeline:
 
     def run(self, *overrides: str, resume: bool = False, **parameters: object) -> State[Any]:
         with temporary_settings({PREFECT_API_URL: self._server}):
-            flow = compile_pipeline(
+            compiled = compile_pipeline(
                 self.file,
                 overrides=overrides,
                 output_dir=self.folder / "runs",
@@ -55,7 +60,7 @@ class Pipeline:
                 resume=resume,
                 observer=self.ends,
             )
-            return flow(**parameters, return_state=True)  # type: ignore[return-value,no-any-return]
+            return compiled(**parameters, return_state=True)  # type: ignore[return-value,no-any-return]
 
     def output(self, step: str, name: str) -> Path:
         return self.folder / "runs" / "run" / "steps" / step / "outputs" / name
@@ -291,7 +296,7 @@ def test_a_flow_returns_its_result_or_raises_with_it(pipeline: Any) -> None:
     assert Path(str(score.log)).name == "job_result.txt"
     assert after.output == run / "steps" / "after" / "outputs"
     assert repr(result) == (
-        f"<PipelineResult Completed (score: Completed, after: Completed) in {run}>"
+        f"<PipelineResult a test: Completed (score: Completed, after: Completed) in {run}>"
     )
     assert "<td>2 of 3</td>" in result._repr_html_()
     assert "&lt;b&gt;" in result._repr_html_()
@@ -307,6 +312,36 @@ def test_a_flow_returns_its_result_or_raises_with_it(pipeline: Any) -> None:
     failed = pickle.loads(pickle.dumps(caught.value)).result
     assert (failed.status, failed.outputs) == ("Failed", {"names": score.output})
     assert (failed.steps["after"].status, failed.steps["after"].output) == ("Failed", None)
+
+
+def test_a_task_that_takes_the_result_depends_on_the_run(tmp_path: Path, server: str) -> None:
+    file = tmp_path / "pipeline.yml"
+    file.write_text(
+        "{type: pipeline, jobs: {say: {command: 'true', environment: 'azureml:any:1'}}}"
+    )
+
+    @task
+    def use(result: PipelineResult) -> str:
+        return result.status
+
+    with temporary_settings({PREFECT_API_URL: server}):
+        inner = compile_pipeline(file, output_dir=tmp_path / "runs")
+
+        @flow
+        def outer() -> UUID:
+            assert use(inner()) == "Completed"
+            context = FlowRunContext.get()
+            assert context is not None
+            assert context.flow_run is not None
+            return context.flow_run.id
+
+        run = outer()
+        graph = f"{server}/flow_runs/{run}/graph-v2"
+        wait_until(lambda: len(httpx.get(graph).json()["nodes"]) == 2)
+    nodes = dict(httpx.get(graph).json()["nodes"])
+    (subflow,) = (key for key, node in nodes.items() if node["kind"] == "flow-run")
+    (task_run,) = (node for node in nodes.values() if node["kind"] == "task-run")
+    assert [parent["id"] for parent in task_run["parents"]] == [subflow]
 
 
 def test_an_input_that_an_earlier_step_leaves_empty(pipeline: Any) -> None:

@@ -149,26 +149,36 @@ def test_the_step_s_page_shows_settings_progress_result_and_metrics(
     it.run("--set", "jobs.step.retry_settings.timeout=7")
     run, step, _ = newest_runs(server)
     of_run = {"artifacts": {"flow_run_id": {"any_": [str(run.id)]}}}
-    (of_parent,) = httpx.post(f"{server}/artifacts/filter", json=of_run).json()
-    metrics = {row["metric"]: row["value"] for row in json.loads(of_parent["data"])}
+    found = httpx.post(f"{server}/artifacts/filter", json=of_run).json()
+    of_parent = {artifact["key"]: artifact["data"] for artifact in found}
+    assert of_parent.keys() == {"a-test-step-metrics", "a-test-result"}
+    assert (
+        f"/runs/flow-run/{step.id}) | Completed | 3 of 4 | 3 of 4 |" in of_parent["a-test-result"]
+    )
+    metrics = {row["metric"]: row["value"] for row in json.loads(of_parent["a-test-step-metrics"])}
     assert metrics["pics_mini_batches_failed"] == 1
     (logged,) = (tmp_path / "mlflow").rglob("metrics/pics_items_succeeded")
     assert logged.read_text().split()[1] == "3.0"
+    log = {"logs": {"flow_run_id": {"any_": [str(step.id)]}}}
+    lines = [line["message"] for line in httpx.post(f"{server}/logs/filter", json=log).json()]
+    assert "planned 4 mini-batches for 1 node x 2 slots" in lines
+    assert "failed: 1 x ZeroDivisionError: division by zero" in lines
+    assert f"output: {it.output}" in lines
     of_step = {"artifacts": {"flow_run_id": {"any_": [str(step.id)]}}}
     found = httpx.post(f"{server}/artifacts/filter", json=of_step).json()
     artifacts = {artifact["key"]: artifact["data"] for artifact in found}
     assert artifacts.keys() == {
-        "step-metrics", "step-progress", "step-result", "step-settings",
+        "a-test-step-metrics", "a-test-step-progress", "a-test-step-result", "a-test-step-settings",
     }  # fmt: skip
-    assert artifacts["step-progress"] == 100
-    settings = {row["setting"]: row for row in json.loads(artifacts["step-settings"])}
+    assert artifacts["a-test-step-progress"] == 100
+    settings = {row["setting"]: row for row in json.loads(artifacts["a-test-step-settings"])}
     assert settings["timeout"] == {"setting": "timeout", "value": "7", "from": "override"}
     assert settings["max_retries"]["from"] == "YAML"
     assert settings["allowed_failed_percent"]["from"] == "program argument"
     assert settings["logging_level"] == {
         "setting": "logging_level", "value": "INFO", "from": "default"
     }  # fmt: skip
-    result = artifacts["step-result"]
+    result = artifacts["a-test-step-result"]
     assert "1 of 4 mini-batches failed and were ignored" in result
     assert "| 1 | `ZeroDivisionError: division by zero` |" in result
     assert "# ZeroDivisionError: division by zero\nprefect-parallel debug" in result

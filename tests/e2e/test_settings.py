@@ -64,7 +64,7 @@ def test_the_settings_of_steps_by_a_component(pipeline: Any, server: str) -> Non
     assert "jobs.owning.task.program_arguments: --allowed_failed_count has no effect here" in said
 
     def shown(step: str) -> dict[str, tuple[str, str]]:
-        rows = json.loads(artifact(server, f"{step}-settings"))
+        rows = json.loads(artifact(server, f"a-test-{step}-settings"))
         return {row["setting"]: (row["value"], row["from"]) for row in rows}
 
     expected = {
@@ -92,7 +92,7 @@ def test_the_settings_of_steps_by_a_component(pipeline: Any, server: str) -> Non
     owning = shown("owning")
     assert {name: owning[name] for name in expected} == expected
 
-    page = artifact(server, "inheriting-result")
+    page = artifact(server, "a-test-inheriting-result")
     assert "| `mini_batch_error_threshold` | 6 | 0 mini-batches |" in page
     assert "| `error_threshold` | 0 | 0 items |" in page
     report = (it.folder / "runs/run/logs/report.html").read_text()

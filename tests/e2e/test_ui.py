@@ -27,9 +27,9 @@ def test_the_ui_shows_the_run_its_mini_batches_and_the_cause_of_failures(
     for run in of_step:
         page.get_by_text(run.name, exact=True).last.wait_for()
     page.get_by_text("Artifacts", exact=True).last.click()
-    for key in ("step-settings", "step-progress"):
+    for key in ("a-test-step-settings", "a-test-step-progress"):
         page.get_by_text(key, exact=True).last.wait_for()
     page.get_by_text("4 of 4 mini-batches done, 1 failed").wait_for()
-    page.get_by_text("step-result", exact=True).last.click()
+    page.get_by_text("a-test-step-result", exact=True).last.click()
     page.get_by_text("ValueError: this picture is upside down").last.wait_for()
     page.get_by_text("prefect-parallel debug").wait_for()

@@ -17,6 +17,7 @@ class PipelineResult:
     """The result of a pipeline, which a flow of `compile_pipeline` returns.
 
     Attributes:
+        name: The title of the pipeline.
         status: Completed, Failed or Canceled.
         outputs: The path or URL of each output of the pipeline whose step completed, by name.
         steps: The result of each step that has started, by name.
@@ -31,6 +32,7 @@ class PipelineResult:
         ```
     """
 
+    name: str
     status: Status
     outputs: Mapping[str, Place]
     steps: Mapping[str, StepResult]
@@ -39,13 +41,13 @@ class PipelineResult:
 
     def __repr__(self) -> str:
         steps = ", ".join(f"{name}: {step.status}" for name, step in self.steps.items())
-        return f"<PipelineResult {self.status} ({steps}) in {self.run_directory}>"
+        return f"<PipelineResult {self.name}: {self.status} ({steps}) in {self.run_directory}>"
 
     def _repr_html_(self) -> str:
         """A table of the steps, for notebooks."""
         rows = "".join(_row(name, step) for name, step in self.steps.items())
         return (
-            f"<b>{self.status}</b>: {escape(str(self.run_directory))}"
+            f"<b>{escape(self.name)}: {self.status}</b> in {escape(str(self.run_directory))}"
             "<table><thead><tr><th>step</th><th>status</th><th>mini-batches</th><th>items</th>"
             f"<th>result</th><th>output</th></tr></thead><tbody>{rows}</tbody></table>"
             f"report: {escape(str(self.report))}"

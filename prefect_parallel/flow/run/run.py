@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Failed
 
 from prefect_parallel.data import Datastores, Location
@@ -31,12 +33,22 @@ STATES: dict[Status, Callable[..., State[Any]]] = {
 }
 """The state of a flow run for each way in which a step ends."""
 
+LEVELS: dict[Status, int] = {
+    "Completed": logging.INFO,
+    "Failed": logging.ERROR,
+    "Canceled": logging.WARNING,
+}
+
+CAUSES = 5
+"""Maximum number of root causes in the log of a step's flow run."""
+
 
 @dataclass(frozen=True)
 class Run:
     """What all steps of a run share.
 
     Attributes:
+        pipeline: The title of the pipeline.
         directory: The run directory, with an absolute path.
         resumes: Whether an earlier run in this directory is continued.
         datastores: Definitions of `azureml:` names of data.
@@ -48,6 +60,7 @@ class Run:
         ended: The results of the steps that have ended.
     """
 
+    pipeline: str
     directory: RunDirectory
     observer: Observer
     resumes: bool
@@ -95,5 +108,18 @@ class Run:
         """Note the result of a step, and return the final state of its flow run."""
         self.ended[name] = end
         self.observer.step_ended(name, end)
+        _log(end)
         ask_once_if_away()
         return STATES[end.status](message=end.reason)
+
+
+def _log(end: StepResult) -> None:
+    """Log the result of a step in its flow run."""
+    logger = get_run_logger()
+    logger.log(LEVELS[end.status], "%s: %s", end.status, end.reason)
+    for failures in end.failures[:CAUSES]:
+        logger.warning("failed: %s x %s", failures.count, failures)
+        logger.info("reproduce: %s", failures.repeat)
+    for name, place in (("output", end.output), ("log", end.log), ("report", end.report)):
+        if place is not None:
+            logger.info("%s: %s", name, place)

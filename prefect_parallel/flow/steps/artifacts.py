@@ -15,10 +15,13 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
+from prefect.utilities.urls import url_for
 
 from prefect_parallel.blocks.names import block_name
 from prefect_parallel.flow.nodes.progress import Progress
+from prefect_parallel.flow.run.pipeline_result import PipelineResult
 from prefect_parallel.flow.server.flow_run import NO_ANSWER, asking_once
+from prefect_parallel.flow.steps.result_page import pipeline_page
 from prefect_parallel.job import ParallelStep
 
 UPDATE_SECONDS = 2.0
@@ -28,8 +31,9 @@ UPDATE_SECONDS = 2.0
 class StepArtifacts:
     """The artifacts of one step's flow run. They are left out while the server does not answer."""
 
-    def __init__(self, step: ParallelStep) -> None:
+    def __init__(self, pipeline: str, step: ParallelStep) -> None:
         self._step = step
+        self._pipeline = pipeline
         self._progress: UUID | None = None
         self._updated = 0.0
 
@@ -42,7 +46,7 @@ class StepArtifacts:
         ]
         _tell(
             lambda: create_table_artifact(
-                table=rows, key=_key(self._step.name, "settings"), description="Effective settings"
+                table=rows, key=self._key("settings"), description="Effective settings"
             )
         )
 
@@ -61,7 +65,7 @@ class StepArtifacts:
         if self._progress is None:
             self._progress = _tell(
                 lambda: create_progress_artifact(
-                    progress=percent, key=_key(self._step.name, "progress"), description=text
+                    progress=percent, key=self._key("progress"), description=text
                 )
             )
         else:
@@ -73,25 +77,46 @@ class StepArtifacts:
         _tell(
             lambda: create_markdown_artifact(
                 page,
-                key=_key(self._step.name, "result"),
+                key=self._key("result"),
                 description="Result and failures",
             )
         )
 
+    def _key(self, what: str) -> str:
+        return _key(self._pipeline, self._step.name, what)
 
-def show_metrics(step: str, metrics: Mapping[str, float]) -> None:
-    """Create a table of a step's metrics in the current flow run: the step's or its parent's."""
-    rows = [{"metric": name, "value": value} for name, value in metrics.items()]
+
+def show_pipeline(
+    reason: str, result: PipelineResult, flow_runs: Mapping[str, UUID | None]
+) -> None:
+    """Create an artifact of a pipeline's result, with links to the flow runs of its steps."""
+    links = {
+        name: url_for("flow-run", obj_id=flow_run)
+        for name, flow_run in flow_runs.items()
+        if flow_run is not None
+    }
     _tell(
-        lambda: create_table_artifact(
-            table=rows, key=_key(step, "metrics"), description=f"Of step {step}"
+        lambda: create_markdown_artifact(
+            pipeline_page(reason, result, links),
+            key=_key(result.name, "result"),
+            description="Result of each step",
         )
     )
 
 
-def _key(step: str, what: str) -> str:
+def show_metrics(pipeline: str, step: str, metrics: Mapping[str, float]) -> None:
+    """Create a table of a step's metrics in the current flow run: the step's or its parent's."""
+    rows = [{"metric": name, "value": value} for name, value in metrics.items()]
+    _tell(
+        lambda: create_table_artifact(
+            table=rows, key=_key(pipeline, step, "metrics"), description=f"Of step {step}"
+        )
+    )
+
+
+def _key(*names: str) -> str:
     """An artifact key, which may have the same characters as the name of a block."""
-    return f"{block_name(step)}-{what}"
+    return block_name("-".join(names))
 
 
 _is_away = threading.Event()

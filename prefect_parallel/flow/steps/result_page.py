@@ -1,11 +1,12 @@
-"""The result of a step as a Markdown page for the Prefect UI."""
+"""The results of a step and of a pipeline as Markdown pages for the Prefect UI."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from prefect_parallel.flow.run.pipeline_result import PipelineResult
 from prefect_parallel.flow.run.step_result import Failures
 from prefect_parallel.output.job_result import JobResult
 from prefect_parallel.output.part import Record
@@ -39,6 +40,40 @@ def result_page(
         sections += ["## Slowest mini-batches", _slowest(totals.slowest[:SLOWEST])]
     sections += ["## job_result.txt", f"```yaml\n{job_result.read_text(encoding='utf-8')}```"]
     return "\n\n".join(sections)
+
+
+def pipeline_page(reason: str, result: PipelineResult, links: Mapping[str, str | None]) -> str:
+    """Status, steps, outputs, run directory and report.
+
+    Args:
+        reason: Why the pipeline ended.
+        result: Its result.
+        links: URL of the flow run of each step.
+    """
+    steps = _table(
+        ("step", "status", "mini-batches", "items", "output"),
+        [
+            (
+                f"[{_text(name)}]({links[name]})" if links.get(name) else _text(name),
+                step.status,
+                _succeeded(step.mini_batches),
+                _succeeded(step.items),
+                _code(str(step.output or "")),
+            )
+            for name, step in result.steps.items()
+        ],
+    )
+    outputs = [(_text(name), _code(str(place))) for name, place in result.outputs.items()]
+    places = [("run directory", _code(str(result.run_directory)))]
+    places.append(("report", _code(str(result.report))))
+    sections = [f"**{result.status}**: {_text(reason)}", steps]
+    if outputs:
+        sections.append(_table(("output of the pipeline", "place"), outputs))
+    return "\n\n".join([*sections, _table(("files", "place"), places)])
+
+
+def _succeeded(counts: Mapping[str, int]) -> str:
+    return f"{counts['succeeded']:,} of {counts['total']:,}" if counts else ""
 
 
 def _counts(result: JobResult) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,6 +28,9 @@ from prefect_parallel.output.job_result import JobResult, Status
 from prefect_parallel.output.step_logs import StepLogs
 from prefect_parallel.output.totals import Totals, count, records
 
+LOG_SECONDS = 10.0
+"""Minimum time between two lines about progress in the log of the flow run."""
+
 
 class StepReporter:
     """The reporter of one run of one parallel step."""
@@ -37,7 +41,9 @@ class StepReporter:
         self._data = run.data_of(step)
         self._directory = self._data.directory
         self._logs = StepLogs(self._directory, step.name)
-        self._artifacts = StepArtifacts(step)
+        self._artifacts = StepArtifacts(run.pipeline, step)
+        self._logger = get_run_logger()
+        self._logged = time.monotonic()
         self._progress = Progress(0)
         self._started_at = datetime.now(timezone.utc)
         self._warnings: list[str] = []
@@ -57,7 +63,9 @@ class StepReporter:
         """
         total = plan.mini_batches
         reused = total - plan.work.mini_batches
-        self._logs.job(f"planned {total} mini-batches for {slots}")
+        planned = f"planned {total} mini-batches for {slots}"
+        self._logs.job(planned)
+        self._logger.info(planned)
         for note in plan.notes:
             self.noted(note)
         if self._run.resumes:
@@ -71,6 +79,7 @@ class StepReporter:
     def noted(self, text: str) -> None:
         """Report a remark, e.g. that there are fewer nodes than asked for."""
         self._logs.job(text)
+        self._logger.info(text)
         self._run.observer.noted(self._step.name, text)
 
     def warned(self, text: str) -> None:
@@ -87,6 +96,10 @@ class StepReporter:
         """Report how far the step is."""
         self._run.observer.step_progressed(self._step.name, self._progress)
         self._logs.progress(str(self._progress))
+        now = time.monotonic()
+        if now - self._logged >= LOG_SECONDS:
+            self._logged = now
+            self._logger.info(str(self._progress))
         self._artifacts.show_progress(self._progress)
 
     def joining(self, text: str) -> None:
@@ -141,7 +154,7 @@ class StepReporter:
         )
 
     def _show(self, metrics: Mapping[str, float]) -> None:
-        show_metrics(self._step.name, metrics)
+        show_metrics(self._run.pipeline, self._step.name, metrics)
         problem = log_to_mlflow(f"{self._run.directory.root.name}/{self._step.name}", metrics)
         if problem is not None:
             self._logs.job(problem)
