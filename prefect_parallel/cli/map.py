@@ -46,6 +46,8 @@ def _settings(options: MapOptions) -> dict[str, Any]:
     settings = dict(map(_setting, options.set_ or ()))
     if options.mini_batch_size is not None:
         settings["mini_batch_size"] = options.mini_batch_size
+    if options.task_run_seconds is not None:
+        settings["task_run_seconds"] = options.task_run_seconds
     return settings
 
 

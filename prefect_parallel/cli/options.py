@@ -74,6 +74,8 @@ class MapOptions:
         name: Name of the run and its directory. Defaults to the function's name and the time.
         resume: Resume the run of this name: only what is missing or has changed is run.
         mini_batch_size: Number of rows, files or items of a mini-batch, or bytes: 10kb, 4mb.
+        task_run_seconds: How long a task run should take. Neighbouring mini-batches share one if
+            they are shorter. 0: each has its own.
         set_: Another setting of a parallel step, e.g. timeout=600. Repeatable.
     """
 
@@ -82,6 +84,7 @@ class MapOptions:
     name: str | None = None
     resume: str | None = None
     mini_batch_size: int | str | None = None
+    task_run_seconds: float | None = None
     set_: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None
     output_dir: OutputDir = "runs"
 

@@ -125,7 +125,7 @@ def _handle(job: PipelineJob, options: RunOptions, flow_run: FlowRun) -> RunHand
 
 
 def _run(resolved: ResolvedJob, options: RunOptions, handle: RunHandle, observer: Observer) -> Run:
-    computes = Computes.of(resolved)
+    computes = Computes.of(resolved, options.computes)
     if options.strict:
         computes.refuse_missing()
     return Run(

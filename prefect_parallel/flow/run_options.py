@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prefect_parallel.blocks import Compute
 from prefect_parallel.data import NO_DATASTORES, Datastores
 from prefect_parallel.flow.nodes.groups import MAX_TASK_RUNS, TASK_RUN_SECONDS
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
@@ -29,6 +31,7 @@ class RunOptions:
         name: The name of the run directory; None: the pipeline's title and the time.
         resumes: Whether the run of that name is continued.
         datastores: Definitions of `azureml:` names.
+        computes: Computes by the names that steps give; others are looked up as blocks.
         strict: Whether a compute without a block is an error.
         max_task_runs: Maximum number of task runs of a step.
         task_run_seconds: How long a task run is meant to take.
@@ -39,6 +42,7 @@ class RunOptions:
     name: str | None = None
     resumes: bool = False
     datastores: Datastores = NO_DATASTORES
+    computes: Mapping[str, Compute] = field(default_factory=dict)
     strict: bool = False
     max_task_runs: int = MAX_TASK_RUNS
     task_run_seconds: float = TASK_RUN_SECONDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -71,11 +71,8 @@ class Call:
             return self._result(state, directory)
 
     def _run(self, job: PipelineJob, handle: RunHandle) -> State[Any]:
-        options = RunOptions(
-            output_dir=self.options.output_dir,
-            name=handle.directory.root.name,
-            resumes=handle.resumes,
-        )
+        name = handle.directory.root.name
+        options = replace(self.options, name=name, resumes=handle.resumes)
         if FlowRunContext.get() is not None:
             return cast(State[Any], flow_of(job, options, Observer())(return_state=True))
         with quiet(), display() as shown, prefect_server(shown):

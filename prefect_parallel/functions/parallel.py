@@ -8,7 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from prefect_parallel.functions.settings import DEFAULTS, Settings, check_settings
+from prefect_parallel.functions.settings import (
+    DEFAULTS,
+    Settings,
+    check_settings,
+    run_options,
+)
 from prefect_parallel.functions.target import Target
 
 if TYPE_CHECKING:
@@ -70,6 +75,7 @@ class ParallelFunction:
             output_dir=Path(output_dir) if isinstance(output_dir, os.PathLike) else output_dir,
             name=resume or name,
             resumes=resume is not None,
+            **run_options(self.settings),
         )
         return Call(self.target, self.settings, data, written, options).run()
 
@@ -146,11 +152,14 @@ def parallel(function: Any = None, /, **settings: Unpack[Settings]) -> Any:
 
     Args:
         function: The function or class. Without it, `parallel` returns a decorator.
-        settings: Settings of a parallel step by their names, as in YAML.
+        settings: Settings of a parallel step by their names, as in YAML; `compute`, the name of a
+            Compute block, a `Compute` or a Dask client; and `task_run_seconds`.
 
     Raises:
         InvalidSettings: A setting is not known, or a value is not allowed.
         InvalidFunction: It is a generator or async function, or takes no argument.
+        InvalidCompute: `compute` is something else.
+        NoCluster: The Dask client is closed, or its workers are threads of this process.
 
     Example:
         ```python

@@ -5,12 +5,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from prefect_parallel.document import document_of
 from prefect_parallel.errors import InvalidFile, Problem, advice_for
 from prefect_parallel.job.settings.parallel_settings import SETTINGS, Setting
-from prefect_parallel.yaml_schema import Diagnostics
+from prefect_parallel.yaml_schema import Diagnostics, Scalar
+
+if TYPE_CHECKING:
+    from prefect_parallel.flow.nodes.cluster import GivenCompute
 
 
 class InvalidSettings(InvalidFile):
@@ -41,7 +44,8 @@ class Settings(TypedDict, total=False):
     profiling_module: Literal["cProfile"]
     prefetch: bool
     environment_variables: Mapping[str, str]
-    compute: str
+    compute: GivenCompute
+    task_run_seconds: float
 
 
 DEFAULTS: Settings = {"append_row_dataframe_header": True}
@@ -50,12 +54,22 @@ DEFAULTS: Settings = {"append_row_dataframe_header": True}
 STEP_KEYS = ("environment_variables", "compute")
 """Those that are keys of a step without being declared as settings."""
 
+RUN_OPTIONS = ("task_run_seconds",)
+"""Those that are options of the run."""
+
+COMPUTE = "given-in-python"
+"""What a step calls a compute that is not given by its name."""
+
+TASK_RUN_SECONDS = Scalar("a number of seconds, 0 or more", (int, float), lambda value: value >= 0)
+
 
 def check_settings(settings: Settings) -> None:
     """Check settings as those of a YAML file are checked.
 
     Raises:
         InvalidSettings: A setting is not known, or a value is not allowed.
+        InvalidCompute: The compute is no name, `Compute` or Dask client.
+        NoCluster: The Dask client is closed, or its workers are threads.
     """
     found = Diagnostics(document_of({}, Path()))
     for name, value in settings.items():
@@ -64,11 +78,14 @@ def check_settings(settings: Settings) -> None:
             schema = declared.key or declared.argument
             assert schema is not None
             schema.read(_written(declared, value), (name,), found)
+        elif name in RUN_OPTIONS:
+            TASK_RUN_SECONDS.read(value, (name,), found)
         elif name not in STEP_KEYS:
             advice = advice_for(name, Settings.__annotations__)
             found.problems.append(Problem("unknown setting", key=name, **advice))
     if found.problems:
         raise InvalidSettings(found.problems)
+    run_options(settings)
 
 
 def step_keys(settings: Settings) -> dict[str, Any]:
@@ -76,12 +93,28 @@ def step_keys(settings: Settings) -> dict[str, Any]:
     keys: dict[str, Any] = {}
     for name, value in settings.items():
         declared = SETTINGS.get(name)
-        if declared is None:
+        if name == "compute":
+            keys[name] = value if isinstance(value, str) else COMPUTE
+        elif name in STEP_KEYS:
             keys[name] = value
-        elif declared.key is not None:
+        elif declared is not None and declared.key is not None:
             group = keys if declared.group is None else keys.setdefault(declared.group, {})
             group[name] = _written(declared, value)
     return keys
+
+
+def run_options(settings: Settings) -> dict[str, Any]:
+    """The settings that are options of a run, as arguments of `RunOptions`."""
+    options: dict[str, Any] = {}
+    if "task_run_seconds" in settings:
+        options["task_run_seconds"] = settings["task_run_seconds"]
+    compute = settings.get("compute")
+    if compute is not None and not isinstance(compute, str):
+        # Imported here: most functions run on this machine, and Dask takes long to import.
+        from prefect_parallel.flow.nodes.cluster import compute_of
+
+        options["computes"] = {COMPUTE: compute_of(compute)}
+    return options
 
 
 def program_arguments(settings: Settings) -> str:

@@ -9,16 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pytest
+from dask.distributed import Client, LocalCluster
 from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterName,
+    FlowRunFilterParentFlowRunId,
+)
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 
 from prefect_parallel import ParallelFailed, parallel
+from prefect_parallel.blocks import Compute
+from prefect_parallel.errors import PrefectParallelError
 from tests.e2e.conftest import COMMAND
+from tests.waiting import wait_until
 
 SALES = pd.DataFrame({"shop": ["a", "b"] * 500, "price": range(1000)})
 FACTOR = 3
@@ -47,6 +56,14 @@ def fragile(rows: list[dict[str, Any]], context: Any) -> list[Any]:
     if context.mini_batch_index == 1:
         raise ValueError("one bad batch")
     return [row["price"] for row in rows]
+
+
+@parallel(mini_batch_size=25, max_concurrency_per_instance=2)
+def node(rows: pd.DataFrame) -> list[int]:
+    """The process of the Dask worker, which starts the one that starts entry processes."""
+    spawner = psutil.Process().parent()
+    assert spawner is not None
+    return [spawner.ppid()] * len(rows)
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -126,6 +143,24 @@ def test_above_its_thresholds_it_fails_and_is_resumed(folder: Path) -> None:
     assert lenient.mini_batches["failed"] == 1
     prices = list(lenient)
     assert len(prices) == lenient.items["succeeded"] < 1000
+
+
+@pytest.mark.parametrize("as_compute", [False, True])
+def test_a_call_runs_on_the_cluster_that_it_is_given(folder: Path, *, as_compute: bool) -> None:
+    cluster = LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0")
+    with cluster, Client(cluster, set_as_default=False) as client:
+        given = Compute(address=cluster.scheduler_address) if as_compute else client
+        there = node.with_options(compute=given, task_run_seconds=0)
+        assert set(there(SALES, name="there")) == {cluster.workers[0].pid}
+        assert client.status == "running"
+    step = FlowRunFilter(name=FlowRunFilterName(any_=["node"]))
+    with get_client(sync_client=True) as api:
+        alone = {"aggregate", *(f"mini-batch-{number}" for number in range(40))}
+        # The server gets the task runs by and by.
+        wait_until(lambda: {run.name for run in api.read_task_runs(flow_run_filter=step)} == alone)
+
+    with pytest.raises(PrefectParallelError, match="the Dask client is closed"):
+        node.with_options(compute=client)
 
 
 def test_the_command_maps_a_function_of_a_file(folder: Path) -> None:

@@ -20,7 +20,9 @@ from prefect_parallel.data import MiniBatchContext
 from prefect_parallel.entry.function_file import FunctionHeader, load_entry
 from prefect_parallel.entry.script import InvalidEntryScript
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.functions.settings import RUN_OPTIONS, STEP_KEYS, Settings
 from prefect_parallel.functions.target import LARGE_BYTES, CannotPickle, LargeFunction, Target
+from prefect_parallel.job.settings.parallel_settings import SETTINGS
 
 LOCK = threading.Lock()
 
@@ -193,6 +195,8 @@ class WithoutCall:
         (3, {}, "found a int"),
         (len, {"mini_batch_siz": 3}, "mini_batch_siz: unknown setting"),
         (len, {"mini_batch_siz": 3}, "did you mean mini_batch_size?"),
+        (len, {"task_run_seconds": -1}, "task_run_seconds: found the number -1"),
+        (len, {"compute": 8}, "compute: found a int"),
         (len, {"timeout": 0}, r"timeout: found the number 0\n    allowed: "),
         (len, {"allowed_failed_percent": 101}, "allowed_failed_percent: found the number 101"),
         (len, {"mini_batch_size": "10 parsecs"}, "mini_batch_size: found '10 parsecs'"),
@@ -201,6 +205,10 @@ class WithoutCall:
 def test_what_is_refused(function: Any, settings: Any, message: str) -> None:
     with pytest.raises(PrefectParallelError, match=message):
         parallel(function, **settings)
+
+
+def test_all_settings_of_a_step_are_settings_of_a_function() -> None:
+    assert set(Settings.__annotations__) == {*SETTINGS, *STEP_KEYS, *RUN_OPTIONS}
 
 
 class Model:

@@ -6,17 +6,24 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, TypeAlias
 
 from distributed import Client, Security
 
 from prefect_parallel.blocks import Compute
-from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.errors import InvalidCall, PrefectParallelError
 from prefect_parallel.flow.nodes.dedicated_cluster import DedicatedCluster
 from prefect_parallel.flow.nodes.local_nodes import LocalNodes
-from prefect_parallel.flow.nodes.node_group import NodeGroup
+from prefect_parallel.flow.nodes.node_group import CONNECTED, NodeGroup
 from prefect_parallel.flow.nodes.node_lease import NodeRequest
 from prefect_parallel.flow.nodes.shared_cluster import SharedCluster
+
+GivenCompute: TypeAlias = str | Compute | Client
+"""A compute in Python: the name of a block, a compute, or the client of a Dask cluster."""
+
+
+class InvalidCompute(InvalidCall):
+    """Something else was given for a compute."""
 
 
 class NoCluster(PrefectParallelError):
@@ -88,6 +95,41 @@ def cluster_of(compute: Compute, request: NodeRequest) -> ExistingCluster | NewC
     arguments = {"n_workers": request.nodes, **compute.cluster_kwargs}
     adapt_arguments = _limits(compute.adapt_kwargs, request.nodes)
     return NewCluster(compute.cluster_class, cluster_class, arguments, adapt_arguments, request)
+
+
+def compute_of(given: Compute | Client) -> Compute:
+    """A compute, or the one whose nodes are workers of a client's cluster.
+
+    Raises:
+        InvalidCompute: It is neither.
+        NoCluster: The client is closed, or its workers are threads of this process.
+    """
+    if isinstance(given, Compute):
+        return given
+    if not isinstance(given, Client):
+        allowed = "the name of a Compute block, a Compute, or a dask.distributed.Client"
+        raise InvalidCompute(f"compute: found a {type(given).__name__}", allowed=allowed)
+    return _compute_of_client(given)
+
+
+def _compute_of_client(client: Client) -> Compute:
+    if client.scheduler is None or client.status != CONNECTED:
+        raise NoCluster("the Dask client is closed", hint="use one that is connected")
+    address = str(client.scheduler.address)
+    if address.startswith("inproc:"):
+        raise NoCluster(
+            f"the workers of {address} are threads of this process, and cannot be nodes",
+            hint="create the client with processes=True",
+        )
+    if not address.startswith("tls:"):
+        return Compute(address=address)
+    security = client.security
+    return Compute(
+        address=address,
+        tls_ca=security.tls_ca_file,
+        tls_cert=security.tls_client_cert,
+        tls_key=security.tls_client_key,
+    )
 
 
 def _connect(stack: ExitStack, cluster: Any, **arguments: Any) -> Client:

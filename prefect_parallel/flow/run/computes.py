@@ -1,4 +1,4 @@
-"""The Compute blocks that the steps of a job name."""
+"""The computes that the steps of a job name."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Computes:
     missing: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, job: ResolvedJob) -> Computes:
-        """Look up the computes of a pipeline. Without any, no server is asked.
+    def of(cls, job: ResolvedJob, known: Mapping[str, Compute]) -> Computes:
+        """Look up the computes of a pipeline. No server is asked for those that are known.
 
         Raises:
             ServerUnreachable: The server with the blocks does not answer.
@@ -41,7 +41,7 @@ class Computes:
             if isinstance(step, ParallelStep) and step.compute is not None
         ]
         looked_up = {
-            name: find_compute(_last_part(name))
+            name: known.get(name) or find_compute(_last_part(name))
             for name in dict.fromkeys(names)
             if name not in NO_BLOCKS
         }
