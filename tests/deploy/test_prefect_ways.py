@@ -52,7 +52,7 @@ def test_the_flows_are_deployed_by_prefects_command(api: Api, local: str) -> Non
     assert weekly["parameter_openapi_schema"]["properties"]["holdout_weeks"]["type"] == "integer"
 
     run = api.post(f"deployments/{nightly['id']}/create_flow_run")["id"]
-    worker = ["prefect", "worker", "start", "--work-pool", local, "--run-once"]
+    worker = ["prefect", "worker", "start", "--pool", local, "--run-once"]
     clone.program(*worker)
     completed(api, run)
     [output] = (repository / "runs").glob("*/steps/batch_prediction/outputs/job_output_file")
