@@ -24,8 +24,8 @@ def did_you_mean(word: str, known: Collection[str]) -> str | None:
 
 
 def counted(count: int, noun: str) -> str:
-    """E.g. `1 node`, `3 nodes`, `2 mini-batches`."""
-    ending = "es" if noun.endswith("ch") else "s"
+    """E.g. `1 node`, `3 nodes`, `2 mini-batches`, `2 processes`."""
+    ending = "es" if noun.endswith(("ch", "ss")) else "s"
     return f"{count} {noun}{'' if count == 1 else ending}"
 
 

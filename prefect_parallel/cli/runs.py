@@ -44,19 +44,22 @@ def list_runs(folder: Path) -> None:
         console.print(f"no runs in {folder}")
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
-    for title in ("run", "status", "started", "time", "mini-batches", "items"):
+    table.add_column("run", overflow="fold")
+    for title in ("status", "started", "time", "mini-batches", "items"):
         table.add_column(title, no_wrap=True)
     for row in sorted(rows, key=lambda row: row.started_at):
         started = datetime.fromtimestamp(row.started_at)
         table.add_row(
             Text(row.name),
             Text(row.status, STYLES.get(row.status, "")),
-            f"{started:%Y-%m-%d %H:%M:%S}",
+            f"{started:%Y-%m-%d %H:%M}",
             duration(row.seconds),
             row.mini_batches,
             row.items,
         )
-    console.print(table, width=None if console.is_terminal else 1_000, soft_wrap=False)
+    if not console.is_terminal:
+        console.width = 1_000  # One line for each run, for grep and awk.
+    console.print(table, soft_wrap=False)
 
 
 def _row(run: RunDirectory) -> _Row:
@@ -82,4 +85,4 @@ def _row(run: RunDirectory) -> _Row:
 
 
 def _succeeded(counts: Mapping[str, int]) -> str:
-    return f"{counts['succeeded']:,} of {counts['total']:,}" if counts else ""
+    return f"{counts['succeeded']:,}/{counts['total']:,}" if counts else ""

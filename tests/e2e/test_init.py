@@ -38,7 +38,7 @@ def test_the_starter_runs_at_once_and_the_run_is_listed(tmp_path: Path, server: 
     assert json.loads(lines[0]) == {"text": "fox.txt", "words": 7}
     assert len(lines) == 5
     assert "monday" in command(tmp_path, "runs")
-    assert row(tmp_path) == ["Completed", "3 of 3", "5 of 5"]
+    assert row(tmp_path) == ["Completed", "3/3", "5/5"]
     with hold(run):
         assert row(tmp_path)[0] == "Running"
     run.result.unlink()

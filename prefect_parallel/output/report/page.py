@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from prefect_parallel.errors import counted
 from prefect_parallel.output.duration import duration
 from prefect_parallel.output.report.charts import (
     FAILED,
@@ -138,7 +139,11 @@ def _facts(step: StepLog) -> list[tuple[str, str]]:
         ("items", f"{items.get('succeeded', 0):,} of {items.get('total', 0):,} succeeded"),
         ("took", duration(seconds)),
         ("speed", f"{items.get('succeeded', 0) / max(seconds, 0.001):,.1f} items/s"),
-        ("ran on", f"{result.get('nodes', 0)} nodes, {result.get('processes', 0)} processes"),
+        (
+            "ran on",
+            f"{counted(result.get('nodes', 0), 'node')},"
+            f" {counted(result.get('processes', 0), 'process')}",
+        ),
         ("started", _readable(str(result.get("started_at", "")))),
         ("thresholds", _thresholds(result.get("thresholds") or {})),
     ]
