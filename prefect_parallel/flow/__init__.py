@@ -1,6 +1,6 @@
 """From a pipeline job to runs of it: the part that knows Prefect and Dask.
 
-`compile` makes a pipeline's flow (`pipeline_flow`, `parameters`, `prefect_names`), which runs as
+`compile` makes a pipeline's flow (`deployable_flow`, `parameters`, `prefect_names`), which runs as
 `run_options` say. `pipeline_run` is the life of a run, `observer` is told how it goes, and
 `preflight` finds what cannot go well.
 

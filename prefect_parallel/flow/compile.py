@@ -7,24 +7,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
+from prefect_parallel.flow.deployable_flow import DeployableFlow
 from prefect_parallel.flow.nodes.groups import MAX_TASK_RUNS, TASK_RUN_SECONDS
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.parameters import give_parameters
-from prefect_parallel.flow.pipeline_flow import PipelineFlow
 from prefect_parallel.flow.pipeline_run import PipelineRun
 from prefect_parallel.flow.prefect_names import prefect_name
 from prefect_parallel.flow.run.computes import Computes
 from prefect_parallel.flow.run.environments import Choice, environments
+from prefect_parallel.flow.run.pipeline_result import PipelineResult
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
 from prefect_parallel.flow.run_options import (
     DEFAULT_OUTPUT_DIR,
     RunOptions,
-    default_run_name,
     title,
 )
 from prefect_parallel.flow.server.block_datastores import with_blocks
@@ -45,7 +44,7 @@ def compile_pipeline(
     max_task_runs: int = MAX_TASK_RUNS,
     task_run_seconds: float = TASK_RUN_SECONDS,
     environment: Choice = "this",
-) -> PipelineFlow:
+) -> DeployableFlow[PipelineResult]:
     """Compile a pipeline job into a Prefect flow.
 
     Calling the flow runs the pipeline, leaves a run directory and returns a `PipelineResult`, or
@@ -95,7 +94,9 @@ def compile_pipeline(
     return flow_of(job, options, observer or Observer())
 
 
-def flow_of(job: PipelineJob, options: RunOptions, observer: Observer) -> PipelineFlow:
+def flow_of(
+    job: PipelineJob, options: RunOptions, observer: Observer
+) -> DeployableFlow[PipelineResult]:
     """The flow of a pipeline; Prefect calls it with the pipeline's inputs."""
     options = replace(options, datastores=with_blocks(options.datastores))
 
@@ -105,23 +106,17 @@ def flow_of(job: PipelineJob, options: RunOptions, observer: Observer) -> Pipeli
         flow_run = context.flow_run
         assert flow_run is not None
         resolved = resolve(job, values)
-        run = _run(resolved, options, _handle(job, options, flow_run), observer)
+        run = _run(resolved, options, options.handle_of(flow_run, title(job)), observer)
         return PipelineRun(job, values, resolved, run, flow_run.id).run()
 
     give_parameters(run_pipeline, job.description, job.parameters)
-    return PipelineFlow(
+    return DeployableFlow(
         run_pipeline,
         name=prefect_name(title(job)),
         description=job.description,
         flow_run_name=options.name,
         persist_result=False,
     )
-
-
-def _handle(job: PipelineJob, options: RunOptions, flow_run: FlowRun) -> RunHandle:
-    # The last digits, because the first ones are the time.
-    default = f"{default_run_name(title(job), flow_run.start_time)}-{str(flow_run.id)[-8:]}"
-    return options.handle(options.name or default, retried=flow_run.run_count > 1)
 
 
 def _run(resolved: ResolvedJob, options: RunOptions, handle: RunHandle, observer: Observer) -> Run:

@@ -17,6 +17,8 @@ from prefect_parallel.flow.run_directories.runs import Runs
 from prefect_parallel.job import PipelineJob
 
 if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
+
     from prefect_parallel.flow.run.environments import Choice
 
 DEFAULT_OUTPUT_DIR = "runs"
@@ -60,6 +62,20 @@ class RunOptions:
         """
         runs = Runs.at(self.output_dir, self.datastores)
         return runs.handle(name, resumes=self.resumes or (retried and runs.has(name)))
+
+    def handle_of(self, flow_run: FlowRun, title: str) -> RunHandle:
+        """The run of a flow run: of the name that was given, else of one that its retries share.
+
+        Args:
+            title: The title of the pipeline, with which that name begins.
+
+        Raises:
+            InvalidInput: The output directory is in a datastore that is not known.
+            UnusableRunDirectory: Remote storage has such a run, or if it is resumed has not.
+        """
+        # The last digits, because the first ones are the time.
+        default = f"{default_run_name(title, flow_run.start_time)}-{str(flow_run.id)[-8:]}"
+        return self.handle(self.name or default, retried=flow_run.run_count > 1)
 
     def new_handle(self, title: str) -> RunHandle:
         """The run of the name that was given, else of a free one, which is taken at once.

@@ -60,7 +60,10 @@ class Call:
             ParallelFailed: It has failed, or was canceled.
             PrefectParallelError: The data, the output or the run directory cannot be used.
         """
-        handle = self.options.new_handle(self.target.step_name)
+        return self.run_in(self.options.new_handle(self.target.step_name))
+
+    def run_in(self, handle: RunHandle) -> ParallelResult:
+        """Run it in a run directory; raises as `run`."""
         directory = handle.directory
         with handle.discarded_if_empty(), _inputs_discarded_unless_run(directory):
             if self.output is not None:

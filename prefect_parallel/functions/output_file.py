@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +32,16 @@ class OutputFile:
     overwrite: bool
 
     @classmethod
-    def at(cls, output: str | Path, *, overwrite: bool) -> OutputFile:
-        """The output of a call, checked before anything runs.
+    def of(cls, output: str | os.PathLike[str] | None, *, overwrite: bool) -> OutputFile | None:
+        """The output of a call, checked before anything runs; None if none is given.
 
         Raises:
             InvalidOutput: It exists, or its name has no extension.
             InvalidInput: It is in a datastore that is not known.
         """
-        place = Location.parse(str(output))
+        if output is None:
+            return None
+        place = Location.parse(os.fspath(output))
         if not place.is_remote:
             place = Location.parse(str(Path(output).expanduser().absolute()))
         found = cls(place, overwrite)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from prefect_parallel.functions.settings import (
@@ -19,6 +18,7 @@ from prefect_parallel.functions.target import Target
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from prefect_parallel.flow.deployable_flow import DeployableFlow
     from prefect_parallel.functions.result import ParallelResult
 
 
@@ -70,9 +70,9 @@ class ParallelFunction:
         from prefect_parallel.functions.call import Call
         from prefect_parallel.functions.output_file import OutputFile
 
-        written = None if output is None else OutputFile.at(os.fspath(output), overwrite=overwrite)
+        written = OutputFile.of(output, overwrite=overwrite)
         options = RunOptions(
-            output_dir=Path(output_dir) if isinstance(output_dir, os.PathLike) else output_dir,
+            output_dir=os.fspath(output_dir),
             name=resume or name,
             resumes=resume is not None,
             **run_options(self.settings),
@@ -82,6 +82,49 @@ class ParallelFunction:
     async def aio(self, data: Any, **options: Any) -> ParallelResult:
         """Like a call, without blocking the event loop; arguments as for a call."""
         return await asyncio.to_thread(self, data, **options)
+
+    def as_flow(
+        self,
+        data: Any,
+        *,
+        output: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        output_dir: str | os.PathLike[str] = "runs",
+        **flow_options: Any,
+    ) -> DeployableFlow[ParallelResult]:
+        """A Prefect flow that calls the function, to be served, deployed and scheduled.
+
+        Its parameters are `data`, `output` and `overwrite`, with these values as defaults. A
+        retry of its flow run runs only what is missing. Prefect loads a served or deployed flow
+        by file and name: assign it at the top level of a file.
+
+        Args:
+            data: As for a call, but not a DataFrame, table or generator.
+            output: As for a call.
+            overwrite: As for a call.
+            output_dir: As for a call.
+            flow_options: Arguments of `prefect.flow`: `name`, `retries`, `retry_delay_seconds`,
+                `flow_run_name`, `on_failure`, `on_completion` and so on.
+
+        Raises:
+            InvalidFlowData: The data is in memory, and cannot be a parameter of a flow.
+
+        Example:
+            ```python
+            nightly = score.as_flow(
+                "sales/*.parquet", output="scores.parquet", overwrite=True, retries=2
+            )
+
+            if __name__ == "__main__":
+                nightly.serve(cron="0 3 * * *", tags=["scores"])
+            ```
+        """
+        from prefect_parallel.flow.run_options import RunOptions
+        from prefect_parallel.functions.as_flow import flow_of_function
+
+        options = RunOptions(output_dir=os.fspath(output_dir), **run_options(self.settings))
+        parameters = data, None if output is None else os.fspath(output), overwrite
+        return flow_of_function(self.target, self.settings, options, parameters, flow_options)
 
     def debug(self, data: Any, *, mini_batch: int = 0, pdb: bool = True) -> Any:
         """Run one mini-batch in this process; an exception starts the debugger, and is raised.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from prefect_parallel import compile_pipeline
-from prefect_parallel.flow.pipeline_flow import NotAtTopLevel
+from prefect_parallel.flow.deployable_flow import NotAtTopLevel
 from tests.deploy.conftest import Api, started
 from tests.e2e.conftest import write_pipeline
 from tests.waiting import wait_until
@@ -23,7 +23,7 @@ IRIS = ROOT / "examples" / "iris_batch_prediction"
 def completed(api: Api, run: str) -> Any:
     def ended() -> Any:
         found = api.get(f"flow_runs/{run}")
-        assert found["state"]["type"] not in ("FAILED", "CRASHED"), found["state"]
+        assert found["state"]["type"] not in ("FAILED", "CRASHED"), found["state"]["message"]
         return found["state"]["type"] == "COMPLETED" and found
 
     return wait_until(ended)
@@ -77,6 +77,60 @@ if __name__ == "__main__":
         assert [each["schedule"]["cron"] for each in made["schedules"]] == ["30 2 * * *"]
         completed(api, api.post(f"deployments/{made['id']}/create_flow_run")["id"])
     assert list((api.folder / "my runs").glob("*/steps/batch_prediction/outputs/job_output_file"))
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_a_function_is_served_and_deployed(api: Api, local: str, *, served: bool) -> None:
+    project = api.folder / f"project {served}"
+    elsewhere = api.folder / f"elsewhere {served}"
+    project.mkdir()
+    elsewhere.mkdir()
+    (project / "rate.py").write_text("RATE = 2\n")
+    (project / "job.py").write_text(
+        """
+import pandas as pd
+from rate import RATE
+from prefect_parallel import parallel
+
+
+@parallel(mini_batch_size=2)
+def double(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows * RATE
+
+
+nightly = double.as_flow("numbers.csv", output="doubled.csv", name="nightly")
+
+if __name__ == "__main__":
+    nightly.serve("job", tags=["a tag"])
+"""
+    )
+    (project / "numbers.csv").write_text("n\n1\n2\n3\n")
+    here, there = (Api(api.url, folder, api.variables) for folder in (project, elsewhere))
+
+    def run() -> str:
+        made = wait_until(lambda: api.find_deployment("nightly", "job"))
+        assert set(made["parameter_openapi_schema"]["properties"]) == {
+            "data",
+            "output",
+            "overwrite",
+        }
+        parameters = {"output": f"{served}.csv"}
+        return api.post(f"deployments/{made['id']}/create_flow_run", parameters=parameters)["id"]
+
+    if served:
+        with started(here, [sys.executable, "job.py"], {}):
+            completed(api, run())
+    else:
+        deploy = f"""
+from prefect import flow
+flow.from_source({str(project)!r}, "job.py:nightly").deploy("job", work_pool_name={local!r})
+"""
+        there.program(sys.executable, "-c", deploy)
+        flow_run = run()
+        there.program("prefect", "worker", "start", "--pool", local, "--run-once")
+        completed(api, flow_run)
+        assert not list(elsewhere.iterdir())
+    assert (project / f"{served}.csv").read_text().split() == ["n", "2", "4", "6"]
 
 
 def test_a_termination_that_reschedules_is_no_cancellation(api: Api, local: str) -> None:

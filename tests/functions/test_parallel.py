@@ -58,6 +58,22 @@ def fragile(rows: list[dict[str, Any]], context: Any) -> list[Any]:
     return [row["price"] for row in rows]
 
 
+@parallel(
+    mini_batch_size=250,
+    max_concurrency_per_instance=1,
+    max_retries=0,
+    mini_batch_error_threshold=0,
+    task_run_seconds=0,
+)
+def falters(rows: pd.DataFrame, context: Any) -> list[int]:
+    with Path("calls").open("a") as calls:
+        calls.write(f"{context.mini_batch_index}\n")
+    if context.mini_batch_index == 1 and not Path("tried").exists():
+        Path("tried").touch()
+        raise ValueError("not yet")
+    return rows.price.tolist()
+
+
 @parallel(mini_batch_size=25, max_concurrency_per_instance=2)
 def node(rows: pd.DataFrame) -> list[int]:
     """The process of the Dask worker, which starts the one that starts entry processes."""
@@ -143,6 +159,25 @@ def test_above_its_thresholds_it_fails_and_is_resumed(folder: Path) -> None:
     assert lenient.mini_batches["failed"] == 1
     prices = list(lenient)
     assert len(prices) == lenient.items["succeeded"] < 1000
+
+
+def test_a_retried_flow_of_a_function_runs_only_what_is_missing(folder: Path) -> None:
+    ended: list[str] = []
+
+    def on_completion(flow: Any, flow_run: Any, state: Any) -> None:
+        ended.append(flow_run.name)
+
+    options = {"retries": 1, "flow_run_name": "tonight", "on_completion": [on_completion]}
+    SALES.to_csv("sales.csv", index=False)
+    result = falters.as_flow("sales.csv", output="prices.jsonl", **options)()
+
+    assert ended == ["tonight"]
+    assert list(result) == list(range(1000))
+    assert result.output == folder / "prices.jsonl"
+    assert sorted(Path("calls").read_text().split()) == ["0", "1", "1", "2", "3"]
+    assert list(Path("runs").iterdir()) == [result.run_directory]
+    with pytest.raises(PrefectParallelError, match="found a DataFrame"):
+        falters.as_flow(SALES)
 
 
 @pytest.mark.parametrize("as_compute", [False, True])

@@ -1,10 +1,10 @@
-"""The flow of a pipeline, which Prefect can load again from the file that it is assigned in."""
+"""A flow without a function of the user, which Prefect loads from the file it is assigned in."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect.context import FlowRunContext
 from prefect.flows import Flow
@@ -12,7 +12,6 @@ from prefect.logging import get_logger
 
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.observer import Observer
-from prefect_parallel.flow.run.pipeline_result import PipelineResult
 from prefect_parallel.flow.server.heartbeats import own_heartbeats
 from prefect_parallel.flow.server.server import prefect_server
 
@@ -20,16 +19,19 @@ if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
 
 
+Result = TypeVar("Result")
+
+
 class NotAtTopLevel(PrefectParallelError):
     """A flow cannot be deployed because it is not assigned at the top level of a file."""
 
 
-class PipelineFlow(Flow[..., PipelineResult]):
-    """A flow that is compiled from a pipeline.
+class DeployableFlow(Flow[..., Result]):
+    """A flow that is compiled from a pipeline, or made of a parallel function.
 
-    Prefect loads a deployed flow by the file and the name of its function. The function of a
-    compiled flow is in this package; the user's file, and the name that the flow has there, are
-    known only after the file has been run.
+    Prefect loads a deployed flow by the file and the name of its function. The function of this
+    flow is in this package; the user's file, and the name that the flow has there, are known only
+    after the file has been run.
     """
 
     def __call__(self, *args: Any, **options: Any) -> Any:
@@ -61,6 +63,8 @@ class PipelineFlow(Flow[..., PipelineResult]):
         return await super().ato_deployment(*args, **options)
 
     def _take_name(self) -> None:
+        if self._storage is not None:
+            return  # Made by `from_source`, which was given file and name.
         for module in list(sys.modules.values()):
             for name, value in list(getattr(module, "__dict__", {}).items()):
                 if value is self and getattr(module, "__file__", None):
@@ -69,7 +73,7 @@ class PipelineFlow(Flow[..., PipelineResult]):
                     return
         raise NotAtTopLevel(
             f"the flow {self.name!r} cannot be deployed: workers load flows by file and name",
-            hint='assign it at the top level of a file: `iris = compile_pipeline("job.yml")`',
+            hint="assign it at the top level of a file: `nightly = ...`",
         )
 
 
