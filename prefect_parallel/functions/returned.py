@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from prefect_parallel.flow.run.step_data import aggregated_output
 from prefect_parallel.job import ParallelStep, load_pipeline, resolve
 from prefect_parallel.layout import RunDirectory
-from prefect_parallel.output.formats import Parts, Text, format_for
-from prefect_parallel.output.formats.output_format import common_columns
+from prefect_parallel.output.formats import Text, format_for
+from prefect_parallel.output.totals import count
 
 BATCH_ROWS = 10_000
 
@@ -44,8 +44,8 @@ class Returned:
         file = aggregated_output(step, directory)
         assert file is not None
         is_text = isinstance(format_for(file.name), Text)
-        parts = Parts(directory, len(list(directory.parts.iterdir())))
-        columns = common_columns(parts) if is_text else None
+        totals = count(directory, len(list(directory.parts.iterdir())))
+        columns = totals.returns.common_columns() if is_text else None
         return cls(file, columns, step.append_row_dataframe_header)
 
     def __iter__(self) -> Iterator[Any]:

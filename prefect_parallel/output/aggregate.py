@@ -7,12 +7,16 @@ from pathlib import Path
 
 from prefect_parallel.output.atomic_write import atomic_write, remove_leftovers
 from prefect_parallel.output.formats import OutputFormat, Parts
+from prefect_parallel.output.returns import Returns
 
 
-def aggregate(parts: Parts, target: Path, format_: OutputFormat, *, header: bool) -> None:
+def aggregate(
+    parts: Parts, returns: Returns, target: Path, format_: OutputFormat, *, header: bool
+) -> None:
     """Join the parts into one file, in the order of the mini-batches.
 
     Args:
+        returns: What the mini-batches of these parts returned.
         target: The aggregated output; it appears whole, or not at all.
         header: Whether column names come first, where the format has such a line.
 
@@ -22,6 +26,6 @@ def aggregate(parts: Parts, target: Path, format_: OutputFormat, *, header: bool
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(target)
     with atomic_write(target) as file:
-        format_.join(parts, file, header=header)
+        format_.join(parts, file, columns=returns.common_columns(), header=header)
         file.flush()
         os.fsync(file.fileno())

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.part import Record, read_record
+from prefect_parallel.output.returns import Returns
 from prefect_parallel.output.root_cause import root_cause
 
 KEPT = 20
@@ -24,6 +25,7 @@ class Totals:
         uneven_rows: Number of rows that have fewer or more cells than their header.
         first_uneven_row: Where the first of them is.
         written_as_null: Column -> number of returned values that the output's format lacks.
+        returns: Kinds and columns of what the mini-batches returned.
         first_failure: The failed mini-batch that ended first.
         causes: Root cause -> number of mini-batches that failed with it.
         examples: Root cause -> one of these mini-batches.
@@ -41,6 +43,7 @@ class Totals:
     uneven_rows: int = 0
     first_uneven_row: str = ""
     written_as_null: Counter[str] = field(default_factory=Counter)
+    returns: Returns = field(default_factory=Returns)
     processes: set[tuple[str, str]] = field(default_factory=set)
     first_failure: Record | None = None
     causes: Counter[str] = field(default_factory=Counter)
@@ -71,6 +74,7 @@ class Totals:
         self.uneven_rows += record.uneven_rows
         self.first_uneven_row = self.first_uneven_row or record.first_uneven_row
         self.written_as_null.update(record.written_as_null)
+        self.returns.add(record)
         self.processes.add((record.node, record.process))
         if record.error is not None:
             self.failed += 1

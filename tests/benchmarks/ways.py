@@ -27,6 +27,7 @@ from prefect_parallel.entry.pool import EntryPool
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.aggregate import aggregate
 from prefect_parallel.output.formats import Parts, format_for
+from prefect_parallel.output.totals import count
 from tests.benchmarks.scoring import COLUMNS, write_pipeline
 
 
@@ -185,7 +186,8 @@ def run_entry_processes(
     pool.close()
     assert all(record.error is None for record in records), records[0].error
     parts = Parts(directory, len(mini_batches))
-    aggregate(parts, folder / output, format_for(output), header=False)
+    returns = count(directory, len(mini_batches)).returns
+    aggregate(parts, returns, folder / output, format_for(output), header=False)
 
 
 def whole_run(work: Work) -> None:

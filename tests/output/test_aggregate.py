@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.aggregate import aggregate
-from prefect_parallel.output.formats import MixedReturns, Parts, format_for
+from prefect_parallel.output.formats import Parts, format_for
 from prefect_parallel.output.formats.parquet import Parquet
 from prefect_parallel.output.part import BrokenPart, Record, read_record, write_part
+from prefect_parallel.output.returns import MixedReturns
 from prefect_parallel.output.totals import count
 
 Returned = pd.DataFrame | list[Any]
@@ -42,6 +43,12 @@ def commit(directory: StepDirectory, index: int, returned: Returned, name: str) 
     write_part(directory.part(index), record, encoded.payload)
 
 
+def join(parts: Parts, target: Path, name: str, *, header: bool = False) -> None:
+    """Count the parts and join them, as a step does."""
+    returns = count(parts.directory, parts.mini_batches).returns
+    aggregate(parts, returns, target, format_for(name), header=header)
+
+
 def joined(folder: Path, name: str, values: Sequence[Returned], *, header: bool = False) -> Path:
     directory = StepDirectory(folder / "step")
     directory.parts.mkdir(parents=True, exist_ok=True)
@@ -49,7 +56,7 @@ def joined(folder: Path, name: str, values: Sequence[Returned], *, header: bool 
     for index, value in reversed(list(enumerate(values))):
         commit(directory, index, value, name)
     target = folder / "outputs" / name
-    aggregate(Parts(directory, len(values)), target, format_for(name), header=header)
+    join(Parts(directory, len(values)), target, name, header=header)
     assert [path.name for path in target.parent.iterdir()] == [name]
     return target
 
@@ -104,6 +111,17 @@ def test_parquet_has_a_row_group_for_each_so_many_bytes(
     assert pq.ParquetFile(target).num_row_groups == 3
 
 
+def test_parquet_of_many_parts_is_one_row_group_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Parquet, "COMBINED", 2)
+    rows = [{"a": number, "b": f"category {number}"} for number in range(5)]
+    frames = [pd.DataFrame([row]).astype({"b": "category"}) for row in rows]
+    target = joined(tmp_path, "out.parquet", frames)
+    assert pq.read_table(target).to_pylist() == rows
+    assert pq.ParquetFile(target).num_row_groups == 1
+
+
 def test_json_lines_of_what_json_has_no_form_for(tmp_path: Path) -> None:
     elements = [np.int64(3), np.array([1.5, 2]), datetime.date(2024, 1, 2), Path("a")]
     target = joined(tmp_path, "out.jsonl", [elements])
@@ -133,7 +151,7 @@ def test_an_output_that_cannot_be_joined_leaves_the_older_one(tmp_path: Path) ->
     directory = StepDirectory(tmp_path / "step")
     write_part(directory.part(1), Record(1, 1, 1, 1, kind="list"), b"not Parquet")
     with pytest.raises(pa.ArrowInvalid):
-        aggregate(Parts(directory, 2), target, format_for(target.name), header=False)
+        join(Parts(directory, 2), target, target.name)
     assert [path.name for path in target.parent.iterdir()] == [target.name]
     assert target.read_bytes() == before
 
@@ -147,7 +165,7 @@ def test_a_failed_mini_batch_leaves_no_gap_and_is_counted(tmp_path: Path) -> Non
     write_part(directory.part(2), short, b"c\n")
     # Nobody knows how many items it has: it counts as one.
     write_part(directory.part(3), Record(3, 1, None, 0, error="not loaded", started_at=6.0))
-    aggregate(Parts(directory, 4), tmp_path / "out", format_for("out"), header=False)
+    join(Parts(directory, 4), tmp_path / "out", "out")
     assert (tmp_path / "out").read_text() == "a\nb\nc\n"
     totals = count(directory, 4)
     assert (totals.succeeded, totals.failed, totals.retried) == (1, 3, 2)
@@ -160,8 +178,10 @@ def test_a_part_is_replaced_whole_and_a_broken_one_is_noticed(tmp_path: Path) ->
     path = tmp_path / "000000.part"
     assert read_record(path) is None
     write_part(path, Record(0, 1, 5, 0, error="x"), b"")
-    write_part(path, Record(0, 2, 5, 5, kind="DataFrame", columns=("a", "b")), b"1,2\n")
-    assert read_record(path) == Record(0, 2, 5, 5, kind="DataFrame", columns=("a", "b"))
+    # A file name that is not UTF-8.
+    record = Record(0, 2, 5, 5, kind="DataFrame", columns=("a", "b"), inputs="b\udc80.png")
+    write_part(path, record, b"1,2\n")
+    assert read_record(path) == record
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     path.write_bytes(b"not a record\n")
     with pytest.raises(BrokenPart, match=path.name):

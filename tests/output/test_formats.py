@@ -20,15 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefect_parallel.layout import StepDirectory
-from prefect_parallel.output.aggregate import aggregate
-from prefect_parallel.output.formats import (
-    MixedReturns,
-    Parts,
-    UnencodableReturn,
-    format_for,
-)
+from prefect_parallel.output.formats import Parts, UnencodableReturn
+from prefect_parallel.output.returns import MixedReturns
 from prefect_parallel.output.totals import count
-from tests.output.test_aggregate import commit, joined
+from tests.output.test_aggregate import commit, join, joined
 
 UTC = datetime.timezone.utc
 DAY = datetime.date(2024, 5, 6)
@@ -483,7 +478,7 @@ def test_joining_parquet_takes_time_in_proportion_to_the_parts(tmp_path: Path) -
 
     def seconds(parts: int) -> float:
         before = time.process_time()
-        aggregate(Parts(directory, parts), tmp_path / "out", format_for("x.parquet"), header=False)
+        join(Parts(directory, parts), tmp_path / "out", "x.parquet")
         return time.process_time() - before
 
     seconds(100)
@@ -511,12 +506,8 @@ def test_joining_tells_how_far_it_is_and_leaves_nothing_when_stopped(
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        aggregate(
-            Parts(StepDirectory(tmp_path / "step"), 3, on_part),
-            target,
-            format_for(name),
-            header=False,
-        )
-    assert told[0] == "comparing parts 1/3"
-    assert told[-3:] == ["joining parts 1/3", "joining parts 2/3", "joining parts 3/3"]
+        join(Parts(StepDirectory(tmp_path / "step"), 3, on_part), target, name)
+    # Only Parquet has to know the types of all parts before it writes the first.
+    passes = ["comparing", "joining"] if name == "out.parquet" else ["joining"]
+    assert told == [f"{doing} parts {number}/3" for doing in passes for number in (1, 2, 3)]
     assert list(target.parent.iterdir()) == []

@@ -32,7 +32,8 @@ from prefect_parallel.flow.steps.step_reporter import StepReporter
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.output.aggregate import aggregate
 from prefect_parallel.output.formats import Parts, format_for
-from prefect_parallel.output.totals import count
+from prefect_parallel.output.returns import Returns
+from prefect_parallel.output.totals import Totals, count
 
 CANCEL_GRACE_SECONDS = 5.0
 """Time that running mini-batches have to finish when a run is canceled."""
@@ -93,7 +94,7 @@ class _ParallelStep:
                 self._map(plan, progress)
             totals = count(self._directory, plan.mini_batches)
             check_totals(self._thresholds, totals, plan.mini_batches)
-            self._aggregate(plan)
+            self._aggregate(totals)
             return self._reporter.completed(totals)
         except StepCanceled as error:
             return self._reporter.stopped("Canceled", str(error))
@@ -148,11 +149,11 @@ class _ParallelStep:
                     nodes.close(grace=grace, canceled=canceled)
         self._refuse_if_canceled()
 
-    def _aggregate(self, plan: StepPlan) -> None:
+    def _aggregate(self, totals: Totals) -> None:
         if self._output is not None and not self._output.exists():
-            parts = Parts(self._directory, plan.mini_batches, self._on_part)
+            parts = Parts(self._directory, totals.mini_batches, self._on_part)
             header = self._step.append_row_dataframe_header
-            aggregate_output(parts, self._output, header=header)
+            aggregate_output(parts, totals.returns, self._output, header=header)
 
     def _on_part(self, doing: str) -> None:
         self._refuse_if_canceled()
@@ -164,6 +165,6 @@ class _ParallelStep:
 
 
 @task(name="aggregate", task_run_name="aggregate", cache_policy=NO_CACHE, persist_result=False)
-def aggregate_output(parts: Parts, target: Path, *, header: bool) -> None:
+def aggregate_output(parts: Parts, returns: Returns, target: Path, *, header: bool) -> None:
     """Join the parts of a step into its aggregated output."""
-    aggregate(parts, target, format_for(target.name), header=header)
+    aggregate(parts, returns, target, format_for(target.name), header=header)

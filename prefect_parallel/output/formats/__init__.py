@@ -12,7 +12,6 @@ from pathlib import PurePath
 from prefect_parallel.output.formats.json_lines import JsonLines
 from prefect_parallel.output.formats.output_format import (
     Encoded,
-    MixedReturns,
     OutputFormat,
     Parts,
     UnencodableReturn,

@@ -15,7 +15,6 @@ from prefect_parallel.output.formats.output_format import (
     OutputFormat,
     Parts,
     UnencodableReturn,
-    common_columns,
     unique_names,
 )
 
@@ -50,8 +49,9 @@ class JsonLines(OutputFormat):
     def encode_elements(self, elements: Sequence[Any]) -> Encoded:
         return _encoded(elements, Counter())
 
-    def join(self, parts: Parts, target: BinaryIO, *, header: bool) -> None:
-        columns = common_columns(parts)
+    def join(
+        self, parts: Parts, target: BinaryIO, *, columns: tuple[str, ...] | None, header: bool
+    ) -> None:
         for record, payload in parts.iterate("joining"):
             if record.columns == columns:
                 shutil.copyfileobj(payload, target)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import io
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from prefect_parallel.output.formats.arrow_columns import WAY_OUT, array_of, columns_of, common_type
 from prefect_parallel.output.formats.output_format import (
     Encoded,
-    MixedReturns,
     OutputFormat,
     Parts,
     UnencodableReturn,
-    common_columns,
-    named,
     unique_names,
 )
+from prefect_parallel.output.returns import MiniBatches, MixedReturns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
 
 _ROWS = b"rows"
 """How many rows a part has, in the metadata of its schema, if it has no column to count them by."""
+
+_THREADED = 1024 * 1024
+"""Size of a part, in bytes, from which Arrow's threads save more time than they cost."""
 
 _ONLY_NULLS = b"only_nulls"
 """In the metadata of a column that has no value in a part: it fits into every other type."""
@@ -33,6 +35,9 @@ class Parquet(OutputFormat):
     """One table; a list of dicts gives a column for each key, another list the column `value`."""
 
     ROW_GROUP_BYTES = 64 * 1024 * 1024
+
+    COMBINED = 1_000
+    """How many tables of parts are combined at a time: a small table takes kilobytes in memory."""
 
     def encode_frame(self, frame: pd.DataFrame) -> Encoded:
         import pyarrow as pa
@@ -66,7 +71,9 @@ class Parquet(OutputFormat):
             raise UnencodableReturn(f"run() returned what Parquet cannot hold: {error}") from error
         return Encoded(buffer.getvalue())
 
-    def join(self, parts: Parts, target: BinaryIO, *, header: bool) -> None:
+    def join(
+        self, parts: Parts, target: BinaryIO, *, columns: tuple[str, ...] | None, header: bool
+    ) -> None:
         """Write one table; a column's type is the narrowest that holds it in every part.
 
         Row groups are filled up, since a row group for each mini-batch would make a poor file.
@@ -74,17 +81,20 @@ class Parquet(OutputFormat):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        common_columns(parts)
         schema = _common_schema(parts)
         with pq.ParquetWriter(target, schema) as writer:
             waiting: list[pa.Table] = []
             size = 0
             for record, payload in parts.iterate("joining"):
-                waiting.append(_conform(pq.read_table(_blob(payload)), schema, record.index))
+                blob = _blob(payload)
+                table = pq.ParquetFile(blob).read(use_threads=blob.size() >= _THREADED)
+                waiting.append(_conform(table, schema, record.index))
                 size += waiting[-1].nbytes
                 if size >= self.ROW_GROUP_BYTES:
                     writer.write_table(pa.concat_tables(waiting))
                     waiting, size = [], 0
+                elif len(waiting) == self.COMBINED:
+                    waiting = [pa.concat_tables(waiting).combine_chunks()]
             if waiting:
                 writer.write_table(pa.concat_tables(waiting))
 
@@ -121,17 +131,17 @@ def _common_schema(parts: Parts) -> pa.Schema:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    indexes_of: dict[tuple[pa.Schema, tuple[bool, ...]], list[int]] = {}
+    mini_batches_of = defaultdict[tuple[pa.Schema, tuple[bool, ...]], MiniBatches](MiniBatches)
     rows = 0
     for record, payload in parts.iterate("comparing"):
         schema = pq.read_schema(_blob(payload))
         rows += int((schema.metadata or {}).get(_ROWS, 0))
         only_nulls = tuple(_ONLY_NULLS in (field.metadata or {}) for field in schema)
-        indexes_of.setdefault((schema.remove_metadata(), only_nulls), []).append(record.index)
-    columns: dict[str, _Column] = {}
-    for (schema, only_nulls), indexes in indexes_of.items():
+        mini_batches_of[schema.remove_metadata(), only_nulls].add(record.index)
+    columns = defaultdict[str, _Column](_Column)
+    for (schema, only_nulls), mini_batches in mini_batches_of.items():
         for field, has_only_nulls in zip(schema, only_nulls, strict=True):
-            columns.setdefault(field.name, _Column()).add(field.type, indexes, has_only_nulls)
+            columns[field.name].add(field.type, mini_batches, has_only_nulls)
     if rows and not columns:
         raise MixedReturns(
             f"run() returned {rows} rows without any column, which Parquet cannot hold"
@@ -143,21 +153,21 @@ class _Column:
     """The types that a column has in different parts."""
 
     def __init__(self) -> None:
-        self._types: dict[pa.DataType, list[int]] = {}
+        self._types = defaultdict[Any, MiniBatches](MiniBatches)
         self._types_of_nulls: list[pa.DataType] = []
 
-    def add(self, type_: pa.DataType, indexes: Sequence[int], only_nulls: bool) -> None:
+    def add(self, type_: pa.DataType, mini_batches: MiniBatches, only_nulls: bool) -> None:
         if only_nulls:
             self._types_of_nulls.append(type_)
         else:
-            self._types.setdefault(type_, []).extend(indexes)
+            self._types[type_].update(mini_batches)
 
     def common_type(self, name: str) -> pa.DataType:
         """A type that holds the values of all parts."""
         common = common_type(self._types or self._types_of_nulls[:1])
         if common is not None:
             return common
-        found = [f"  {type_} in {named(sorted(at))}" for type_, at in self._types.items()]
+        found = [f"  {type_} in {mini_batches}" for type_, mini_batches in self._types.items()]
         raise MixedReturns(
             "\n".join([f"column {name!r} has types that do not fit into one column:", *found]),
             hint=WAY_OUT,

@@ -16,9 +16,8 @@ from prefect_parallel.output.formats.output_format import (
     OutputFormat,
     Parts,
     UnencodableReturn,
-    common_columns,
-    numbered,
 )
+from prefect_parallel.output.returns import numbered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,8 +40,9 @@ class Text(OutputFormat):
         lines = (str(element).replace("\n", r"\n").replace("\r", r"\r") for element in elements)
         return Encoded(_encoded("".join(f"{line}\n" for line in lines)))
 
-    def join(self, parts: Parts, target: BinaryIO, *, header: bool) -> None:
-        columns = common_columns(parts)
+    def join(
+        self, parts: Parts, target: BinaryIO, *, columns: tuple[str, ...] | None, header: bool
+    ) -> None:
         if header and columns is not None:
             target.write(_csv_line(columns))
         with _cells_of_any_size():
