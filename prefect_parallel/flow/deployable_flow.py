@@ -63,8 +63,6 @@ class DeployableFlow(Flow[..., Result]):
         return await super().ato_deployment(*args, **options)
 
     def _take_name(self) -> None:
-        if self._storage is not None:
-            return  # Made by `from_source`, which was given file and name.
         for module in list(sys.modules.values()):
             for name, value in list(getattr(module, "__dict__", {}).items()):
                 if value is self and getattr(module, "__file__", None):
