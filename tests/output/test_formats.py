@@ -323,12 +323,22 @@ def test_a_column_without_any_value_fits_every_type(
 
 
 def test_categories_of_many_parts(tmp_path: Path) -> None:
-    frames = [
-        pd.DataFrame({"a": pd.Categorical([f"{part}-{n}" for n in range(100)])})
-        for part in range(3)
-    ]
-    found = pd.read_parquet(joined(tmp_path, "out.parquet", frames))
-    assert found["a"].tolist() == [f"{part}-{n}" for part in range(3) for n in range(100)]
+    """Each part has few, with indexes of one byte; together they need more."""
+    frames = []
+    for part in range(3):
+        texts = pd.Categorical([f"{part}-{n}" for n in range(100)])
+        plain = pa.DictionaryArray.from_pandas(texts)
+        nested = {
+            "struct": pa.StructArray.from_arrays([plain], ["x"]),
+            "list": pa.ListArray.from_arrays(pa.array(range(101), pa.int32()), plain),
+        }
+        arrays = {name: pd.arrays.ArrowExtensionArray(array) for name, array in nested.items()}
+        frames.append(pd.DataFrame({"plain": texts, **arrays}))
+    found = pq.read_table(joined(tmp_path, "out.parquet", frames))
+    wanted = [f"{part}-{n}" for part in range(3) for n in range(100)]
+    assert found["plain"].to_pylist() == wanted
+    assert found["struct"].to_pylist() == [{"x": text} for text in wanted]
+    assert found["list"].to_pylist() == [[text] for text in wanted]
 
 
 @pytest.mark.parametrize(

@@ -160,8 +160,19 @@ def _comparable(type_: pa.DataType) -> pa.DataType:
     """A categorical of each part has its own categories: together they may be many."""
     import pyarrow as pa
 
-    if pa.types.is_dictionary(type_):
+    pt = pa.types
+    if pt.is_dictionary(type_):
         return pa.dictionary(pa.int32(), type_.value_type, type_.ordered)
+    if pt.is_struct(type_):
+        return pa.struct([field.with_type(_comparable(field.type)) for field in type_])
+    if pt.is_map(type_):
+        return pa.map_(_comparable(type_.key_type), _comparable(type_.item_type))
+    if pt.is_fixed_size_list(type_):
+        return pa.list_(_comparable(type_.value_type), type_.list_size)
+    if pt.is_list(type_):
+        return pa.list_(_comparable(type_.value_type))
+    if pt.is_large_list(type_):
+        return pa.large_list(_comparable(type_.value_type))
     return type_
 
 
