@@ -166,21 +166,15 @@ def debug(
     """
     from prefect_parallel.cli.datastores import known_datastores
     from prefect_parallel.cli.debug import debug_mini_batch
-    from prefect_parallel.cli.earlier_run import earlier_run
-    from prefect_parallel.layout import RunDirectory
 
-    known = known_datastores(datastores)
-    is_file = Path(pipeline).is_file() or pipeline.endswith((".yml", ".yaml"))
-    run = run if is_file else pipeline
-    directory = None if run is None else earlier_run(output_dir, run, known)
-    file = RunDirectory(directory).job_file if directory and not is_file else Path(pipeline)
     succeeded = debug_mini_batch(
-        file,
+        pipeline,
         set_ or [],
         step=step,
         mini_batch=mini_batch,
-        run=directory,
-        datastores=known,
+        run=run,
+        output_dir=output_dir,
+        datastores=known_datastores(datastores),
         use_pdb=pdb,
     )
     return COMPLETED if succeeded else FAILED

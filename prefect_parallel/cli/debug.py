@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from prefect_parallel.cli.console import plain_console
+from prefect_parallel.cli.earlier_run import earlier_run
 from prefect_parallel.data import Datastores
 from prefect_parallel.debugged_mini_batch import CannotDebug, DebuggedMiniBatch
 from prefect_parallel.entry.script import script_traceback
@@ -21,20 +22,22 @@ from prefect_parallel.layout import RunDirectory
 
 
 def debug_mini_batch(
-    file: Path,
+    pipeline: str,
     overrides: Sequence[str],
     *,
     step: str | None,
     mini_batch: int,
-    run: Path | None,
+    run: str | None,
+    output_dir: str,
     datastores: Datastores,
     use_pdb: bool,
 ) -> bool:
     """Call `init` and `run` with one mini-batch; True if they raised no exception.
 
     Args:
+        pipeline: YAML file of a pipeline, or the name of a run.
         step: Name of the step; None: the only parallel step.
-        run: Run directory that outputs of earlier steps are read from.
+        run: With a file, the name of the run that outputs of earlier steps are read from.
         use_pdb: Whether an exception starts the debugger.
 
     Raises:
@@ -42,10 +45,15 @@ def debug_mini_batch(
         InvalidInput: The input cannot be split, or has no such mini-batch.
     """
     console = plain_console(stderr=True)
+    is_file = Path(pipeline).is_file() or pipeline.endswith((".yml", ".yaml"))
+    name = run if is_file else pipeline
+    root = None if name is None else earlier_run(output_dir, name, datastores).absolute()
+    earlier = None if root is None else RunDirectory(root)
+    file = earlier.job_file if earlier and not is_file else Path(pipeline)
     found = _step(file, overrides, step)
     scratch = RunDirectory(Path(tempfile.mkdtemp(prefix="prefect-parallel-debug-")))
     ours = StepData(found, scratch, datastores)
-    theirs = None if run is None else StepData(found, RunDirectory(run.absolute()), datastores)
+    theirs = None if earlier is None else StepData(found, earlier, datastores)
     debugged = DebuggedMiniBatch.of(ours, mini_batch, run=theirs)
     for warning in Environments().prepare([found], Observer()):
         console.print(f"warning: {warning}; debugging in this one")
