@@ -47,7 +47,7 @@ def test_a_compute_without_a_block(tmp_path: Path, server: str) -> None:
 def test_no_server_is_asked_about_a_pipeline_that_names_no_compute(tmp_path: Path) -> None:
     it = write_pipeline(tmp_path, "", SCRIPT)
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
-        assert Computes.of(resolve(load_pipeline(it.file))) == Computes()
+        assert Computes.of(resolve(load_pipeline(it.file)), {}) == Computes()
 
 
 @pytest.mark.parametrize(
