@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prefect_parallel.blocks import Compute
 from prefect_parallel.data import NO_DATASTORES, Datastores
 from prefect_parallel.flow.nodes.groups import MAX_TASK_RUNS, TASK_RUN_SECONDS
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
@@ -19,6 +18,7 @@ from prefect_parallel.job import PipelineJob
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
+    from prefect_parallel.blocks import Compute
     from prefect_parallel.flow.run.environments import Choice
 
 DEFAULT_OUTPUT_DIR = "runs"
