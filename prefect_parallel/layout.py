@@ -17,7 +17,7 @@ FROM_NODES = "from_nodes"
 """The folder of `StepDirectory.from_nodes`."""
 
 FUNCTION_SUFFIX = ".function"
-"""The suffix of pickled functions, which stand in for entry scripts."""
+"""The suffix of a pickled function, which is run in place of an entry script."""
 
 
 def cache_folder(kind: str) -> Path:

@@ -16,6 +16,7 @@ from prefect_parallel.cli.console import ignored_keys, plain_console, print_titl
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID_ERRORS
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.run_options import RunOptions, title
+from prefect_parallel.functions.quiet import QUIET_VARIABLES
 from prefect_parallel.job import load_pipeline, resolve
 
 
@@ -107,10 +108,7 @@ def _exit_at_once(error: PrefectParallelError) -> None:
 def _quieten_prefect_and_dask() -> None:
     """Keep their logs off the terminal, also in workers. Logs in the Prefect UI are unaffected."""
     # Prefect prints a notice about its telemetry on the terminal unless telemetry is off.
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
-    # Otherwise events and logs that cannot be sent to the server are reported on the terminal.
-    os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
+    for name, value in {"DO_NOT_TRACK": "1", **QUIET_VARIABLES}.items():
+        os.environ.setdefault(name, value)
     logging.raiseExceptions = False
     logging.getLogger("distributed").setLevel(logging.CRITICAL)

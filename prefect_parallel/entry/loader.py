@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prefect_parallel.data import MiniBatch, Reader
@@ -25,11 +26,15 @@ class Loader:
     """Loads mini-batches. It holds at most one that was loaded ahead."""
 
     def __init__(self, open_reader: Callable[[], Reader]) -> None:
+        self._open_reader = open_reader
         self._reader = open_reader()
-        # A reader has the notes of its last mini-batch: each thread needs its own.
-        self._reader_ahead = open_reader()
         self._thread = ThreadPoolExecutor(1, "prefetch")
         self._ahead: tuple[MiniBatch, Future[Loaded]] | None = None
+
+    @cached_property
+    def _reader_ahead(self) -> Reader:
+        """A reader has the notes of its last mini-batch: each thread needs its own."""
+        return self._open_reader()
 
     def load(self, mini_batch: MiniBatch) -> Loaded:
         """Load a mini-batch, or wait for it if it is loaded ahead.

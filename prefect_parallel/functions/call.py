@@ -83,6 +83,7 @@ class Call:
             return cast(State[Any], flow_of(job, options, shown)(return_state=True))
 
     def _result(self, state: State[Any], directory: RunDirectory) -> ParallelResult:
+        # Without _sync, it returns a coroutine in an async flow.
         failure = state.result(raise_on_failure=False, _sync=True)  # type: ignore[call-overload]
         if isinstance(failure, Exception) and not isinstance(failure, PipelineFailed):
             raise failure

@@ -90,7 +90,7 @@ class _Digest:
             return module.__name__
         used = sorted(filter(None, map(_module_of, vars(module).values())))
         others = [self.of(sys.modules[name]) for name in dict.fromkeys(used) if name in sys.modules]
-        return module.__name__, _sha(Path(file).read_text()), others
+        return module.__name__, hashlib.sha256(Path(file).read_bytes()).hexdigest(), others
 
 
 def _module_of(value: Any) -> str | None:

@@ -21,7 +21,7 @@ def is_installed(module: str) -> bool:
     file = _file(module)
     if file is None:
         return module in sys.modules and module != "__main__"
-    return file.startswith((*_SITE, str(Path(__file__).parents[1])))
+    return file.startswith(tuple(f"{folder}/" for folder in (*_SITE, Path(__file__).parents[1])))
 
 
 def modules_by_value() -> Iterator[ModuleType]:

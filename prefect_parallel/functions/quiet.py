@@ -7,21 +7,22 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prefect.logging.handlers import PrefectConsoleHandler
-
-_VARIABLES = {
+QUIET_VARIABLES = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "DASK_LOGGING__DISTRIBUTED": "critical",
     "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
 }
-"""For nodes, which are processes of their own."""
+"""What Prefect and Dask read when they are imported, here or in nodes.
+
+Without the last, events and logs that cannot be sent to the server are reported on the terminal.
+"""
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Raise the level of the console's handlers; logs in the Prefect UI are unaffected."""
     before = {handler: handler.level for handler in _console_handlers()}
-    variables = {name: value for name, value in _VARIABLES.items() if name not in os.environ}
+    variables = {name: value for name, value in QUIET_VARIABLES.items() if name not in os.environ}
     os.environ.update(variables)
     for handler in before:
         handler.setLevel(logging.CRITICAL)
@@ -35,6 +36,8 @@ def quiet() -> Iterator[None]:
 
 
 def _console_handlers() -> Iterator[logging.Handler]:
+    from prefect.logging.handlers import PrefectConsoleHandler
+
     loggers = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
     for logger in loggers:
         for handler in logger.handlers:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.run.step_result import Place
 from prefect_parallel.layout import RunDirectory
-from prefect_parallel.output.job_result import JobResult, Status
+from prefect_parallel.output.job_result import JobResult, Status, succeeded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +82,7 @@ class ParallelResult:
     def failed(self) -> list[dict[str, Any]]:
         """The failed mini-batches: index, inputs, error, traceback, and how to run it again."""
         step = RunDirectory(self.run_directory).step(self.name)
-        with step.failed_mini_batches.open() as lines:
+        with step.failed_mini_batches.open(encoding="utf-8") as lines:
             return [json.loads(line) for line in lines]
 
     def to_pandas(self) -> pd.DataFrame:
@@ -110,8 +110,8 @@ class ParallelResult:
         """A table, for notebooks."""
         rows = {
             "result": self.reason,
-            "mini-batches": _succeeded(self.mini_batches),
-            "items": _succeeded(self.items),
+            "mini-batches": f"{succeeded(self.mini_batches)} succeeded",
+            "items": f"{succeeded(self.items)} succeeded",
             "output": self.output or "none",
             "run": self.run_directory,
         }
@@ -143,7 +143,3 @@ class ParallelFailed(PrefectParallelError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.result,)
-
-
-def _succeeded(counts: Mapping[str, int]) -> str:
-    return f"{counts['succeeded']:,} of {counts['total']:,} succeeded"

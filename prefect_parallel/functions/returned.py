@@ -43,9 +43,10 @@ class Returned:
         directory = run.step(name)
         file = aggregated_output(step, directory)
         assert file is not None
-        is_text = isinstance(format_for(file.name), Text)
-        totals = count(directory, len(list(directory.parts.iterdir())))
-        columns = totals.returns.common_columns() if is_text else None
+        columns = None
+        if isinstance(format_for(file.name), Text):
+            totals = count(directory, len(list(directory.parts.iterdir())))
+            columns = totals.returns.common_columns()
         return cls(file, columns, step.append_row_dataframe_header)
 
     def __iter__(self) -> Iterator[Any]:

@@ -68,7 +68,7 @@ def check_settings(settings: Settings) -> None:
 
     Raises:
         InvalidSettings: A setting is not known, or a value is not allowed.
-        InvalidCompute: The compute is no name, `Compute` or Dask client.
+        InvalidCompute: The compute is neither a name nor a `Compute` nor a Dask client.
         NoCluster: The Dask client is closed, or its workers are threads.
     """
     found = Diagnostics(document_of({}, Path()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,11 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(str, _Dumper.represent_text)
 
 Status = Literal["Completed", "Failed", "Canceled"]
+
+
+def succeeded(counts: Mapping[str, int]) -> str:
+    """E.g. `3 of 4`; empty for a command step, which counts nothing."""
+    return f"{counts['succeeded']:,} of {counts['total']:,}" if counts else ""
 
 
 @dataclass(frozen=True)

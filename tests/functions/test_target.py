@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 from prefect.flows import load_flow_from_entrypoint
 
+import prefect_parallel
 from prefect_parallel import parallel
 from prefect_parallel.data import MiniBatchContext
 from prefect_parallel.entry.function_file import FunctionHeader, load_entry
 from prefect_parallel.entry.script import InvalidEntryScript
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.functions.modules import modules_by_value
 from prefect_parallel.functions.settings import RUN_OPTIONS, STEP_KEYS, Settings
 from prefect_parallel.functions.target import LARGE_BYTES, CannotPickle, LargeFunction, Target
 from prefect_parallel.job.settings.parallel_settings import SETTINGS
@@ -112,9 +114,19 @@ def test_a_module_that_a_used_module_uses_counts(
     assert fingerprint("ONE = 1") == fingerprint("ONE = 1") != fingerprint("ONE = 10")
 
 
+def test_a_folder_that_is_named_like_this_package_is_not_part_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = ModuleType("own_jobs")
+    module.__file__ = f"{Path(prefect_parallel.__file__).parent}_jobs/own_jobs.py"
+    monkeypatch.setitem(sys.modules, "own_jobs", module)
+    assert module in modules_by_value()
+
+
 FLOW = """
 import own_helper
 from prefect import flow
+import prefect_parallel
 from prefect_parallel import parallel
 
 def helper(row):

@@ -9,7 +9,7 @@ from typing import Any
 
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.run.step_result import Place, StepResult
-from prefect_parallel.output.job_result import Status
+from prefect_parallel.output.job_result import Status, succeeded
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,13 +73,9 @@ def _row(name: str, step: StepResult) -> str:
     cells = (
         name,
         step.status,
-        _succeeded(step.mini_batches),
-        _succeeded(step.items),
+        succeeded(step.mini_batches),
+        succeeded(step.items),
         step.reason,
         "" if step.output is None else str(step.output),
     )
     return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
-
-
-def _succeeded(counts: Mapping[str, int]) -> str:
-    return f"{counts['succeeded']:,} of {counts['total']:,}" if counts else ""

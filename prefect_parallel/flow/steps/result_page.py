@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prefect_parallel.flow.run.pipeline_result import PipelineResult
 from prefect_parallel.flow.run.step_result import Failures
-from prefect_parallel.output.job_result import JobResult
+from prefect_parallel.output.job_result import JobResult, succeeded
 from prefect_parallel.output.part import Record
 from prefect_parallel.output.totals import Totals
 
@@ -56,8 +56,8 @@ def pipeline_page(reason: str, result: PipelineResult, links: Mapping[str, str |
             (
                 f"[{_text(name)}]({links[name]})" if links.get(name) else _text(name),
                 step.status,
-                _succeeded(step.mini_batches),
-                _succeeded(step.items),
+                succeeded(step.mini_batches),
+                succeeded(step.items),
                 _code(str(step.output or "")),
             )
             for name, step in result.steps.items()
@@ -70,10 +70,6 @@ def pipeline_page(reason: str, result: PipelineResult, links: Mapping[str, str |
     if outputs:
         sections.append(_table(("output of the pipeline", "place"), outputs))
     return "\n\n".join([*sections, _table(("files", "place"), places)])
-
-
-def _succeeded(counts: Mapping[str, int]) -> str:
-    return f"{counts['succeeded']:,} of {counts['total']:,}" if counts else ""
 
 
 def _counts(result: JobResult) -> str:
