@@ -184,9 +184,9 @@ def parallel(
 def parallel(function: Any = None, /, **settings: Unpack[Settings]) -> Any:
     """Make a function, or a class, run over data in many processes.
 
-    The function gets a mini-batch: a DataFrame or, if its first argument is annotated so, a
-    `pyarrow.Table`, of a table; a list of paths of files; or a list of items. It returns a
-    DataFrame or a list, with a row or an element for each item. It may take a
+    The function gets a mini-batch: of a table, a DataFrame or, if its first argument is annotated
+    so, a `pyarrow.Table` or a `list` of dicts; a list of paths of files; or a list of items. It
+    returns a DataFrame or a list, with a row or an element for each item. It may take a
     `MiniBatchContext` as a second argument.
 
     A class loads a model once in each process: in `__init__`, then `init()` if there is one.

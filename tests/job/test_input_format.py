@@ -36,16 +36,16 @@ def test_other_properties_are_for_people(folder: Folder) -> None:
     assert not folder.load().ignored
 
 
-def test_a_step_inherits_the_properties_of_its_component(folder: Folder) -> None:
+def _of_component(folder: Folder, properties: str) -> ParallelStep:
     folder.add(
         "component.yml",
-        """\
+        f"""\
         type: parallel
         inputs:
-          files: {type: uri_folder, mode: direct}
-        input_data: ${{inputs.files}}
-        properties: {input_format: json_lines}
-        task: {type: run_function, code: ./code, entry_script: entry.py, environment: azureml:a:1}
+          files: {{type: uri_folder, mode: direct}}
+        input_data: ${{{{inputs.files}}}}
+        properties: {properties}
+        task: {{type: run_function, code: ./code, entry_script: entry.py, environment: azureml:a:1}}
         """,
     )
     folder.text = """\
@@ -55,7 +55,20 @@ jobs:
 """
     step = resolve(folder.load()).steps["first"]
     assert isinstance(step, ParallelStep)
+    return step
+
+
+def test_a_step_inherits_the_properties_of_its_component(folder: Folder) -> None:
+    step = _of_component(folder, "{input_format: json_lines}")
     assert (step.input_format, step.origins["input_format"]) == ("json_lines", "component")
+
+
+@pytest.mark.parametrize(
+    ("value", "found"), [("[csv]", "a list"), ("{a: 1}", "a mapping"), ("5", "the number 5")]
+)
+def test_the_format_of_a_component_is_text(folder: Folder, value: str, found: str) -> None:
+    with pytest.raises(InvalidPipeline, match=f"input_format: found {found}\n.*csv, tsv, parquet"):
+        _of_component(folder, f"{{input_format: {value}}}")
 
 
 @pytest.mark.parametrize(

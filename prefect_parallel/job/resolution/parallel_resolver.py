@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from prefect_parallel.data.mltable.input_formats import INPUT_FORMATS
+from prefect_parallel.document import shown
 from prefect_parallel.errors import advice_for, did_you_mean
 from prefect_parallel.job.files.locations import kind_of
 from prefect_parallel.job.resolution.effective_settings import Effective, effective_settings
@@ -136,7 +137,10 @@ class ParallelResolver(StepResolver):
             return at
         source = self.inputs[input_name]
         assert isinstance(source, (Data, OutputOf)), "checked by _input_name"
-        if value not in INPUT_FORMATS:
+        if not isinstance(value, str):
+            # A component's properties may be anything; those of a step are text.
+            self.add(at, f"found {shown(value)}", ", ".join(INPUT_FORMATS))
+        elif value not in INPUT_FORMATS:
             self.add(at, f"found {value!r}", **advice_for(value, INPUT_FORMATS))
         elif source.type == "mltable":
             hint = "leave it out, since the MLTable file says how to read the files"
