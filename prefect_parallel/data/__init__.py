@@ -6,7 +6,7 @@ the reader that loads them, in any process. Importing this imports neither panda
 The packages in their order; each imports only what is to its left:
 
     mini_batch <- locations <- mltable, columns <- transformations <- formats <- reading <- planning
-        <- describe, load
+        <- spool <- describe, load
 
 | package | what is in it |
 | --- | --- |

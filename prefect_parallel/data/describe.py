@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_parallel.data.locations.datastores import NO_DATASTORES, Datastores
-from prefect_parallel.data.locations.listing import find_files, has_wildcards, visible_files
+from prefect_parallel.data.locations.listing import (
+    HIDDEN_IN_TABLES,
+    find_files,
+    has_wildcards,
+    visible_files,
+)
 from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.mini_batch import File
 from prefect_parallel.data.mltable.input_formats import (
@@ -104,10 +109,10 @@ def describe_data(
         ```
     """
     described = _describe(data, spool, kind, datastores)
-    if kind not in (None, described.kind):
+    if kind is not None and kind != described.kind:
         raise InvalidInput(
-            f"{_shown(data)}: the input is {_NOUNS[described.kind]}, not {_NOUNS[kind or 'files']}",
-            hint=_HINTS.get(kind or "files"),
+            f"{_shown(data)}: the input is {_NOUNS[described.kind]}, not {_NOUNS[kind]}",
+            hint=_HINTS.get(kind),
         )
     return described
 
@@ -200,11 +205,13 @@ def _is_path(element: Any) -> bool:
         return True
     if not isinstance(element, str):
         return False
-    if element.startswith("azureml:") or format_of(element) or os.path.exists(element):  # noqa: PTH110
+    if element.startswith("azureml:") or format_of(element):
+        return True
+    if os.path.exists(element):  # noqa: PTH110 - Path.exists() fails for a long text
         return True
     if not _is_glob(element) or "://" in element or "\0" in element:
         return False
-    return any(True for _ in glob.iglob(element, recursive=True))  # noqa: PTH207
+    return any(True for _ in glob.iglob(element, recursive=True))  # noqa: PTH207 - Path.glob() refuses absolute patterns
 
 
 def _of_path(text: str, kind: Kind | None, datastores: Datastores) -> InputDescription:
@@ -223,7 +230,7 @@ def _of_path(text: str, kind: Kind | None, datastores: Datastores) -> InputDescr
         return _of_uri("uri_folder", place, None)
     if place.join("_delta_log").is_folder():
         return _of_uri("uri_folder", place, "delta")
-    names = (file.path for file in visible_files(place, (".", "_")))
+    names = (file.path for file in visible_files(place, HIDDEN_IN_TABLES))
     return _of_uri("uri_folder", place, _common_format(names, text))
 
 
@@ -270,7 +277,7 @@ def _files(text: str, place: Location) -> Iterable[File]:
         if place.join("_delta_log").is_folder():
             raise InvalidInput(f"{text}: a Delta table in a list", hint="give it alone")
         if place.is_folder():
-            rows = list(visible_files(place, (".", "_")))
+            rows = list(visible_files(place, HIDDEN_IN_TABLES))
             return rows if all(format_of(file.path) for file in rows) else visible_files(place)
         if not place.exists():
             raise InvalidInput(f"{text}: no such file or folder")

@@ -33,20 +33,20 @@ def spool_frame(data: pd.DataFrame | pa.Table, spool: Path) -> tuple[Path, str]:
     import pyarrow.parquet as pq
 
     is_arrow = isinstance(data, pa.Table)
-    names = list(data.column_names if is_arrow else data.columns)
-    number = next((name for name in names if not isinstance(name, str)), None)
-    if number is not None:
-        raise InvalidInput(
-            f"the DataFrame has a column named {number!r}",
-            allowed="names that are strings",
-            hint="frame.columns = frame.columns.astype(str)",
-        )
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise InvalidInput(
-            f"the {type(data).__name__} has two columns named {twice!r}",
-            hint="rename one of them",
-        )
+    seen: set[str] = set()
+    for name in data.column_names if is_arrow else data.columns:
+        if not isinstance(name, str):
+            raise InvalidInput(
+                f"the DataFrame has a column named {name!r}",
+                allowed="names that are strings",
+                hint="frame.columns = frame.columns.astype(str)",
+            )
+        if name in seen:
+            raise InvalidInput(
+                f"the {type(data).__name__} has two columns named {name!r}",
+                hint="rename one of them",
+            )
+        seen.add(name)
     try:
         table = data if is_arrow else pa.Table.from_pandas(data, preserve_index=False)
         rows = max(1, len(table) * _GROUP_BYTES // max(table.nbytes, 1))
@@ -63,14 +63,18 @@ def spool_items(items: Iterable[Any], spool: Path) -> Path:
     """Writes items as JSON lines, as they come.
 
     Raises:
-        EmptyInput: There are none.
-        InvalidInput: One is not JSON.
+        EmptyInput: The iterable is empty.
+        InvalidInput: An item is not JSON, or cannot be written as such.
     """
     index = -1
     with _spooled(spool, "items.jsonl") as (path, file):
         for index, item in enumerate(items):
-            _check_json(item, index)
-            file.write(json.dumps(item).encode() + b"\n")
+            try:
+                _check_json(item, index)
+                line = json.dumps(item)
+            except (ValueError, RecursionError) as error:
+                raise InvalidInput(f"item {index} cannot be written as JSON: {error}") from error
+            file.write(line.encode() + b"\n")
         if index < 0:
             raise EmptyInput("the iterable has no items")
     return path
@@ -120,7 +124,7 @@ def _check_json(value: Any, index: int) -> None:
     """Checks that JSON keeps a value as it is.
 
     Raises:
-        InvalidInput: It does not, or a part of it.
+        InvalidInput: The value, or a part of it, is not JSON.
     """
     of_type = type(value)
     if value is None or of_type in (bool, int, float, str):

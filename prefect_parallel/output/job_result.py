@@ -45,7 +45,7 @@ class JobResult:
         uneven_rows: Number of rows of the input with fewer or more cells than their header.
         values_written_as_null: Number of returned values that the output's format lacks, such as
             infinite numbers in JSON.
-        warnings: What did not go as it was meant to, such as nodes that were left out, and why.
+        warnings: Warnings of the step, e.g. about nodes that were left out, with the reason.
         thresholds: The thresholds of the step.
         duration_seconds: Time from `started_at` to `ended_at`.
         started_at: Start of the step, ISO 8601, UTC.

@@ -75,7 +75,7 @@ class Returns:
 
 
 def numbered(columns: Iterable[str]) -> list[tuple[str, int]]:
-    """Each name with the number of equal ones before it: names may be there twice."""
+    """Each name with the number of equal ones before it: names may repeat."""
     seen: dict[str, int] = {}
     found = []
     for name in columns:

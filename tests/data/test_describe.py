@@ -146,6 +146,8 @@ def test_other_files_are_paths(spool: Path) -> None:
         ([(1, 2)], "item 0 .* a tuple"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "DataFrame has two columns named 'a'"),
         (pd.DataFrame([[1, 2]]), "column named 0\n.*\n.*astype"),
+        (pd.DataFrame([[1]], columns=[None]), "column named None"),
+        ([1, 10**5000], "item 1 cannot be written as JSON: .*4300 digits"),
         (pd.DataFrame({"a": [1, "x"]}), "cannot be written as Parquet"),
         (pa.table([[1], [2]], names=["a", "a"]), "Table has two columns named 'a'"),
     ],
@@ -262,3 +264,18 @@ def test_a_parquet_file_where_text_is_expected(spool: Path) -> None:
     assert frame["PAR1"].tolist() == [1]
     with pytest.raises(InvalidInput, match=r"b\.csv"):
         batches(InputDescription("table", "uri_file", "direct", "b.csv", "parquet"))
+
+
+def test_dtypes_are_those_of_the_first_file_that_can_be_read(spool: Path) -> None:
+    frame = pd.DataFrame({"n": pd.Series([1, None], dtype="Int64")})
+    Path("frames").mkdir()
+    Path("frames/a.parquet").write_bytes(b"broken")
+    frame.to_parquet("frames/b.parquet")
+    planned = plan(
+        "frames", type="uri_folder", mode="direct", split=BySize(), input_format="pandas"
+    )
+    reader = open_reader(planned.reader)
+    broken, whole = planned.mini_batches
+    pd.testing.assert_frame_equal(reader.read(whole), frame)
+    with pytest.raises(UnreadableMiniBatch):
+        reader.read(broken)

@@ -170,8 +170,8 @@ class Delimited(TableFormat):
         """The records of a piece in UTF-8.
 
         Raises:
-            UnreadableMiniBatch: The file cannot be read, or could not when it was planned: nobody
-                knows where its header ends.
+            UnreadableMiniBatch: The file cannot be read, or could not when it was planned:
+                where its header ends is unknown.
         """
         with self._open(piece.file) as file:
             if piece.stop is None:

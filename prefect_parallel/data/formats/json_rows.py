@@ -99,7 +99,7 @@ def parse_rows(data: bytes) -> list[dict[str, Any]] | None:
 
 
 def _has_long_integer(data: bytes) -> bool:
-    """Whether 19 digits may begin a number."""
+    """Whether a number may begin with 19 digits."""
     codes = np.frombuffer(data, np.uint8)
     run = codes - ord("0") < 10
     for step in (1, 2, 4, 8, 3):  # Runs of 2, 4, 8, 16, 19 digits.
@@ -113,7 +113,7 @@ def _key_count(rows: list[dict[str, Any]], max_objects: int) -> int:
 
     Args:
         rows: The rows.
-        max_objects: No more objects are in them; if so many are found, the search ends.
+        max_objects: Upper bound of the number of objects; the search ends when it is reached.
     """
     count = 0
     level: Iterable[Any] = rows
@@ -161,7 +161,8 @@ def parse(data: bytes, types: Mapping[str, pa.DataType], floats: frozenset[str])
 def _object_lines(data: bytes) -> int:
     """The number of lines that are not empty if each begins with {, otherwise 0.
 
-    Then no line continues a flat object, nor is null, on which Arrow can crash.
+    With that, no line continues an object of the line before, and none is null, which can crash
+    Arrow.
     """
     codes = np.frombuffer(data, np.uint8)
     starts = np.append(0, np.flatnonzero(codes == ord("\n")) + 1)

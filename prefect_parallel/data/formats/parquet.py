@@ -69,9 +69,11 @@ class Parquet(TableFormat):
     def infer(
         self, files: Iterable[File], preview: Preview, transformed: Iterable[tuple[Piece, RowBatch]]
     ) -> Facts:
-        if not self._pandas_dtypes or not preview.pieces:
+        # The first file that can be read.
+        first = next(iter(transformed), None) if self._pandas_dtypes else None
+        if first is None:
             return {}
-        with self._open(preview.pieces[0].file) as file:
+        with self._open(first[0].file) as file:
             metadata = (file.schema_arrow.metadata or {}).get(b"pandas")
         return {"pandas": metadata.decode()} if metadata else {}
 

@@ -21,6 +21,9 @@ Matchers = Sequence["re.Pattern[str] | None"]
 _ANY_FOLDERS = "**"
 EVERY_FILE = (_ANY_FOLDERS, "*")
 
+HIDDEN_IN_TABLES = (".", "_")
+"""How names start that are left out of a folder that is a table."""
+
 
 def has_wildcards(text: str) -> bool:
     return any(mark in text for mark in "*?[")

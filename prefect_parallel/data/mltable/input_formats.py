@@ -42,7 +42,7 @@ _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
 def format_of(name: str) -> str | None:
-    """The format of a table by the name of a file; None: the file is no table."""
+    """The format of a table by the name of a file; None if it is not a table file."""
     return next((SUFFIXES[end] for end in SUFFIXES if name.lower().endswith(end)), None)
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from prefect_parallel.data.locations.listing import (
     EVERY_FILE,
+    HIDDEN_IN_TABLES,
     compile_pattern,
     find_files,
     has_wildcards,
@@ -102,8 +103,8 @@ class MLTable:
         """The table of a file or folder without an MLTable file.
 
         Args:
-            location: The file, or the folder, of which names that start with `.` or `_` are left
-                out.
+            location: The file, or the folder; names in it that start with `.` or `_` are left out,
+                except in a Delta table.
             name: One of `INPUT_FORMATS`, but not `ITEMS`.
         """
         read = INPUT_FORMATS[name]
@@ -165,7 +166,7 @@ class MLTable:
             what = "is a file" if location.exists() else "does not exist"
             raise self._wrong(entry, f"{what}, not a folder")
         if entry.kind == "visible":
-            return visible_files(location, (".", "_"))
+            return visible_files(location, HIDDEN_IN_TABLES)
         return find_files(location, EVERY_FILE)
 
     def _matches(self, entry: PathEntry) -> Iterator[File]:

@@ -97,6 +97,8 @@ def make_plan(
     work_folder: str | None = None,
 ) -> Plan:
     """Like `plan`, but an empty input is a plan without mini-batches."""
+    if type != "mltable":
+        _check_type(place, type)
     if type == "mltable":
         table = MLTable.load(place)
         if table.read_transformation:
@@ -108,30 +110,28 @@ def make_plan(
     elif input_format == ITEMS:
         made = _plan_items(place, type, split)
     else:
-        _check_type(place, type)
         made = _plan_table(MLTable.of_format(place, input_format), split, work_folder)
     note = split.note(made.kind) if isinstance(split, BySize) else None
     return replace(made, notes=(*made.notes, note)) if note else made
 
 
-def _check_type(place: Location, type: str) -> None:  # noqa: A002
+def _check_type(place: Location, input_type: str) -> None:
     is_folder = place.is_folder()
     if not is_folder and not place.exists():
         raise InvalidInput(f"{place.path}: no such file or folder")
-    if is_folder != (type == "uri_folder"):
+    if is_folder != (input_type == "uri_folder"):
         is_, other = ("folder", "uri_folder") if is_folder else ("file", "uri_file")
         raise InvalidInput(f"{place.path}: is a {is_}", hint=f"its type is {other}")
 
 
-def _plan_uri(place: Location, type: str, split: BySize | ByKeys, *, fetch: bool) -> Plan:  # noqa: A002
+def _plan_uri(place: Location, input_type: str, split: BySize | ByKeys, *, fetch: bool) -> Plan:
     """Plans a file, or the files of a folder."""
-    _check_type(place, type)
     if isinstance(split, ByKeys):
         raise InvalidInput(
-            f"{place.path}: partition_keys need columns, and a {type} gives none",
+            f"{place.path}: partition_keys need columns, and a {input_type} gives none",
             hint="an MLTable's extract_columns_from_partition_format takes them from paths",
         )
-    if type == "uri_folder":
+    if input_type == "uri_folder":
         return _plan_files(visible_files(place), split.files, fetch)
     if split.unit:
         counts = "rows" if split.rows else "bytes"
@@ -145,14 +145,13 @@ def _plan_uri(place: Location, type: str, split: BySize | ByKeys, *, fetch: bool
     return _plan_files(iter([place.file()]), split.files, fetch)
 
 
-def _plan_items(place: Location, type: str, split: BySize | ByKeys) -> Plan:  # noqa: A002
-    _check_type(place, type)
+def _plan_items(place: Location, input_type: str, split: BySize | ByKeys) -> Plan:
     if isinstance(split, ByKeys):
         raise InvalidInput(f"{place.path}: partition_keys need columns, and items have none")
 
     from prefect_parallel.data.planning.item_plan import item_batches
 
-    files = visible_files(place) if type == "uri_folder" else iter([place.file()])
+    files = visible_files(place) if input_type == "uri_folder" else iter([place.file()])
     return Plan("items", {"kind": "items"}, item_batches(files, split, place.datastores))
 
 

@@ -14,7 +14,7 @@ Kind: TypeAlias = Literal["table", "files", "items"]
 # Python converts at most 4,300 digits to a number.
 _SIZE = re.compile(r"([0-9]{1,4000})(?:([kKmMgG][bB])| +([rR][oO][wW][sS]?))?")
 _UNITS = {"": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3, "rows": 1}
-# A table's mini-batches of fewer bytes are probably meant to have so many rows.
+# Below this, a number without a unit was probably meant as a number of rows.
 _SMALL_BYTES = 10 * 1024
 
 
@@ -39,9 +39,9 @@ class Size(int):
 
     @classmethod
     def parse(cls, text: str) -> Size | None:
-        """Parses `"10"`, `"10kb"`, `"2GB"` or `"1000 rows"`; None for other texts.
+        """Parses `"10"`, `"10kb"`, `"2GB"` or `"1000 rows"`; None for other texts, and `"0 rows"`.
 
-        1 kb is 1024 bytes. `"0 rows"` is no size.
+        1 kb is 1024 bytes.
         """
         match = _SIZE.fullmatch(text)
         if match is None:

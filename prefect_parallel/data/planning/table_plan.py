@@ -78,7 +78,8 @@ class TablePlan:
     def row_pieces(self, rows: int) -> Iterator[Piece]:
         """Yields pieces of exactly `rows` rows, the last one of each file of fewer.
 
-        Rows are counted after `skip`, `take` and `take_random_sample`, and before `filter`.
+        Rows are counted after `skip`, `take` and `take_random_sample`, and before `filter`. A piece
+        has fewer if the random sample keeps fewer of 16 million rows.
 
         Raises:
             InvalidInput: A transformation counts rows, and a piece cannot be read.

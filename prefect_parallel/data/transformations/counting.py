@@ -11,7 +11,8 @@ import pyarrow as pa
 from prefect_parallel.data.columns.row_batch import RowBatch
 
 _ROWS_AT_A_TIME = 64 * 1024
-# Of which fewer than the wanted rows are drawn with a very small probability.
+# Rows searched for one piece, at most. If `probability` is so small that fewer of them are kept
+# than wanted, the piece has fewer rows.
 _MOST_ROWS = 256 * _ROWS_AT_A_TIME
 
 

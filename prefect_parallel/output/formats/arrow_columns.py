@@ -62,7 +62,7 @@ def array_of(name: str, values: Sequence[Any]) -> pa.Array[Any]:
 def common_type(types: Iterable[pa.DataType]) -> pa.DataType | None:
     """A type that holds the values of all types; None if they would become something else.
 
-    Values that do not fit into it, as a large integer into a double, are found by the cast.
+    Values that do not fit into it, such as a large integer into a double, are found by the cast.
     """
     import pyarrow as pa
 
@@ -157,7 +157,7 @@ def _lists(name: str, values: Sequence[Sequence[Any]]) -> pa.Array[Any]:
 
 
 def _comparable(type_: pa.DataType) -> pa.DataType:
-    """A categorical of each part has its own categories: together they may be many."""
+    """The type with 32-bit indexes: together, the parts of a categorical may have many values."""
     import pyarrow as pa
 
     pt = pa.types

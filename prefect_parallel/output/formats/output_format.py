@@ -88,7 +88,7 @@ class OutputFormat(ABC):
 
 
 def unique_names(names: Iterable[Any]) -> list[str]:
-    """The texts of columns or keys, for formats in which each can be there once.
+    """The texts of columns or keys, for formats in which names must be unique.
 
     Raises:
         UnencodableReturn: Two are the same.

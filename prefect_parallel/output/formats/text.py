@@ -59,7 +59,7 @@ def _encoded(text: str) -> bytes:
     """UTF-8; names of files may hold bytes that are no text, which come out as they were.
 
     Raises:
-        UnencodableReturn: There is half of a character, which no file name holds.
+        UnencodableReturn: It has a lone surrogate that does not stand for a byte of a file name.
     """
     try:
         return text.encode(errors="surrogateescape")

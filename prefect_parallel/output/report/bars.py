@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from prefect_parallel.output.duration import duration
 from prefect_parallel.output.run_log import Span
@@ -22,8 +22,8 @@ class Bar:
         start: In seconds.
         end: In seconds.
         kind: Index of its color.
-        span: What it stands for; of several, the first.
-        shared: The number of each kind and their time, if it stands for several.
+        span: The startup or attempt that the bar shows; the first one if it shows several.
+        shared: Tooltip of a bar that shows several: the count of each kind, and their total time.
         top: Where the bar begins in the height of the lane, from 0 to 1.
         bottom: Where it ends.
     """
@@ -79,11 +79,10 @@ def _one_bar(run: Sequence[Bar], names: Mapping[int, str]) -> Iterator[Bar]:
     busy = sum(bar.end - bar.start for bar in run)
     lane, start, end = run[0].lane, run[0].start, run[-1].end
     top = 0.0
-    ordered = sorted(run, key=lambda bar: bar.kind)
-    counts = {kind: len(list(bars)) for kind, bars in groupby(ordered, lambda bar: bar.kind)}
-    text = "\n".join(f"{count:,} x {names[kind]}" for kind, count in counts.items())
+    counts = sorted(Counter(bar.kind for bar in run).items())
+    text = "\n".join(f"{count:,} x {names[kind]}" for kind, count in counts)
     text += f"\nbusy for {duration(busy)}"
-    for kind, count in counts.items():
+    for kind, count in counts:
         bottom = top + count / len(run)
         yield Bar(lane, start, end, kind, run[0].span, text, top, bottom)
         top = bottom

@@ -77,8 +77,13 @@ class _Kinds:
     def __init__(self, colors: Mapping[str, str], palette: Sequence[str]) -> None:
         self._of_color = {color: index for index, color in enumerate(palette)}
         self._colors = colors
-        self._of_error: dict[str | None, int] = {None: 0}
-        self.names = {0: "succeeded", 1: "starting", self._of_color[OTHER]: "other causes"}
+        succeeded, self.starting = self._of_color[SUCCEEDED], self._of_color[STARTING]
+        self._of_error: dict[str | None, int] = {None: succeeded}
+        self.names = {
+            succeeded: "succeeded",
+            self.starting: "starting",
+            self._of_color[OTHER]: "other causes",
+        }
         self.names |= {
             self._of_color[color]: cause for cause, color in colors.items() if color != OTHER
         }
@@ -94,7 +99,7 @@ class _Kinds:
 def _timeline(
     step: StepLog, kinds: _Kinds, zero: float, length: float
 ) -> tuple[list[str], list[Bar], float]:
-    """Names of lanes, bars, and how short those are that share a bar, in seconds; 0 for none."""
+    """The lanes' names, the bars, and the maximum seconds of a shared bar; 0 if none is shared."""
     lane_of = lanes((*step.startups, *step.attempts))
     names = list(dict.fromkeys(lane_of.values()))
     index_of = {name: index for index, name in enumerate(names)}
@@ -105,7 +110,7 @@ def _timeline(
         return Bar(lane, start, start + each.seconds, kind, each)
 
     bars = apart(
-        [bar(each, 1) for each in step.startups]
+        [bar(each, kinds.starting) for each in step.startups]
         + [bar(each, kinds.of(each)) for each in step.attempts]
     )
     if len(bars) <= MAX_BARS:
@@ -193,7 +198,7 @@ def _durations(attempts: Sequence[Attempt], kinds: _Kinds) -> dict[str, Any] | N
         edges = [high * index / DURATION_BINS for index in range(DURATION_BINS + 1)]
     counts: dict[int, list[int]] = {}
     for taken, attempt in zip(seconds, attempts, strict=True):
-        share = log(taken / low) / log(ratio) if wide else taken / high
-        index = min(max(int(share * DURATION_BINS), 0), DURATION_BINS - 1)
+        position = log(taken / low) / log(ratio) if wide else taken / high
+        index = min(max(int(position * DURATION_BINS), 0), DURATION_BINS - 1)
         counts.setdefault(kinds.of(attempt), [0] * DURATION_BINS)[index] += 1
     return {"logarithmic": wide, "edges": edges, "counts": dict(sorted(counts.items()))}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from prefect_parallel.errors import counted
 from prefect_parallel.output.duration import duration
@@ -49,15 +47,9 @@ class _StepView:
 
     @property
     def shared_bars(self) -> str:
-        """How short attempts are that may share a bar; empty if none do."""
+        """Maximum length of a shared bar; empty if no bar is shared."""
         seconds = self.charts["joined"] if self.charts else 0
         return duration(seconds) if seconds else ""
-
-    @property
-    def data(self) -> Markup:
-        r"""JSON for a `<script>` element: `<` is `\u003c`, so that it has no end tag."""
-        text = json.dumps(self.charts, separators=(",", ":"), ensure_ascii=False)
-        return Markup(text.replace("<", "\\u003c"))  # noqa: S704
 
     @property
     def status(self) -> str:
@@ -77,10 +69,12 @@ def page_of(run: RunLog) -> str:
         lstrip_blocks=True,
     )
 
-    def ours(*names: str) -> Markup:
-        """Files of this package, which are not escaped."""
-        texts = ((here / name).read_text(encoding="utf-8") for name in names)
-        return Markup("\n".join(texts))  # noqa: S704
+    # Of the filter `tojson`, whose text may stand in a `<script>` element.
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
+
+    def ours(*names: str) -> str:
+        """Files of this package."""
+        return "\n".join((here / name).read_text(encoding="utf-8") for name in names)
 
     steps = [_view(run, step) for step in run.steps]
     jobs = run.job.get("jobs")
