@@ -17,8 +17,6 @@ from prefect_parallel.entry.script import install_azureml_user
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
 from prefect_parallel.flow.run.major_input import major_input, split_input
 from prefect_parallel.flow.run.step_data import StepData
-from prefect_parallel.flow.server.placeholders import look_up
-from prefect_parallel.flow.server.server import prefect_server
 from prefect_parallel.job import OutputOf, ParallelStep
 from prefect_parallel.layout import StepDirectory
 
@@ -76,8 +74,8 @@ class DebuggedMiniBatch:
     def environment(self) -> Iterator[None]:
         """Make this process like an entry process, with the code itself instead of a snapshot."""
         before = dict(os.environ), Path.cwd(), list(sys.path), sys.argv
-        self._enter()
         try:
+            self._enter()
             yield
         finally:
             os.environ.clear()
@@ -147,5 +145,9 @@ def _looked_up(step: ParallelStep) -> dict[str, str]:
     """Environment variables whose values a Prefect server has."""
     if not step.environment_templates:
         return {}
+    # Imported here, since Prefect takes seconds to import.
+    from prefect_parallel.flow.server.placeholders import look_up
+    from prefect_parallel.flow.server.server import prefect_server
+
     with prefect_server():
         return look_up(step.environment_templates)

@@ -45,7 +45,7 @@ class Display(Observer):
             known.add(cause)
 
     def step_ended(self, step: str, end: StepResult) -> None:
-        """Print why a step failed at once: the server may take long to note it."""
+        """Print at once why a step failed: the server may record it much later."""
         self._ended.append((step, end))
         if end.status == "Failed":
             self.say(Text.assemble((f"{step}: failed", STYLES["Failed"]), f"  {end.reason}"))

@@ -79,8 +79,7 @@ class PipelineRun:
             if self._run.canceled.is_set():
                 raise  # The second one, which waits for nothing.
             self._interrupt(interruption)
-        is_termination = isinstance(self._interruption, TerminationSignal)
-        if self._interruption is not None and is_termination and is_supervised(self._flow_run):
+        if isinstance(self._interruption, TerminationSignal) and is_supervised(self._flow_run):
             # Prefect knows whether it is a cancellation, a crash, or a reschedule.
             raise self._interruption
         return self._end()

@@ -10,6 +10,7 @@ from prefect.context import FlowRunContext
 from prefect_parallel.errors import InvalidCall
 from prefect_parallel.flow.deployable_flow import DeployableFlow
 from prefect_parallel.flow.run_options import RunOptions
+from prefect_parallel.flow.server.heartbeats import heartbeats
 from prefect_parallel.functions.call import Call
 from prefect_parallel.functions.output_file import OutputFile
 from prefect_parallel.functions.result import ParallelResult
@@ -56,10 +57,11 @@ def flow_of_function(
         context = FlowRunContext.get()
         assert context is not None
         assert context.flow_run is not None
-        handle = options.handle_of(context.flow_run, target.step_name)
-        handle.refuse_unusable()
-        written = OutputFile.of(output, overwrite=overwrite)
-        return Call(target, settings, data, written, options).run_in(handle)
+        with heartbeats(context.flow_run.id):
+            handle = options.handle_of(context.flow_run, target.step_name)
+            handle.refuse_unusable()
+            written = OutputFile.of(output, overwrite=overwrite)
+            return Call(target, settings, data, written, options).run_in(handle)
 
     defaults = {
         "name": target.step_name,

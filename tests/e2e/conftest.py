@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import httpx
 import psutil
 import pytest
 import yaml
@@ -136,6 +138,14 @@ def newest_runs(server: str) -> tuple[FlowRun, FlowRun, list[TaskRun]]:
         # The server records the states of task runs with a delay.
         wait_until(recorded, seconds=10)
         return pipeline, step, found
+
+
+def heartbeats(server: str, flow_run: UUID) -> int:
+    """The number of heartbeats of a flow run, by which a server notices that it has crashed."""
+    resource = {"id": [f"prefect.flow-run.{flow_run}"]}
+    events = {"event": {"name": ["prefect.flow-run.heartbeat"]}, "resource": resource}
+    found = httpx.post(f"{server}/events/filter", json={"filter": events}).json()
+    return int(found["total"])
 
 
 def nodes_of(driver: int) -> list[psutil.Process]:

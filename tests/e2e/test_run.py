@@ -11,12 +11,11 @@ import subprocess
 import time
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
 
-from tests.e2e.conftest import COMMAND, Pipeline, newest_runs
+from tests.e2e.conftest import COMMAND, Pipeline, heartbeats, newest_runs
 from tests.waiting import wait_until
 from tools.reference.run_directory import log_files, run_files, step_files
 
@@ -26,14 +25,6 @@ ECHO = """
     def run(mini_batch): return [os.path.basename(path) for path in mini_batch]
     def shutdown(): print("shutdown", os.getpid())
 """
-
-
-def heartbeats(server: str, flow_run: UUID) -> int:
-    """The number of heartbeats of a flow run, by which a server notices that it has crashed."""
-    resource = {"id": [f"prefect.flow-run.{flow_run}"]}
-    events = {"event": {"name": ["prefect.flow-run.heartbeat"]}, "resource": resource}
-    found = httpx.post(f"{server}/events/filter", json={"filter": events}).json()
-    return int(found["total"])
 
 
 def is_told_of(path: str) -> bool:

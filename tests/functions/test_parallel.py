@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect_parallel import ParallelFailed, parallel
 from prefect_parallel.blocks import Compute
 from prefect_parallel.errors import PrefectParallelError
-from tests.e2e.conftest import COMMAND
+from tests.e2e.conftest import COMMAND, heartbeats
 from tests.waiting import wait_until
 
 SALES = pd.DataFrame({"shop": ["a", "b"] * 500, "price": range(1000)})
@@ -180,6 +181,20 @@ def test_a_retried_flow_of_a_function_runs_only_what_is_missing(folder: Path) ->
         falters.as_flow(SALES)
 
 
+def test_a_flow_of_a_function_sends_heartbeats(folder: Path, server: str) -> None:
+    Path("nightly.py").write_text(
+        "from prefect_parallel import parallel\n"
+        "parallel(lambda numbers: numbers).as_flow([1, 2], flow_run_name='beating')()\n"
+    )
+    environment = {**os.environ, "PREFECT_API_URL": server}
+    subprocess.run([sys.executable, "nightly.py"], env=environment, check=True, timeout=240)
+
+    named = FlowRunFilter(name=FlowRunFilterName(any_=["beating"]))
+    with get_client(sync_client=True) as api:
+        (run,) = api.read_flow_runs(flow_run_filter=named)
+    wait_until(lambda: heartbeats(server, run.id) == 1)
+
+
 @pytest.mark.parametrize("as_compute", [False, True])
 def test_a_call_runs_on_the_cluster_that_it_is_given(folder: Path, *, as_compute: bool) -> None:
     cluster = LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0")
@@ -191,7 +206,7 @@ def test_a_call_runs_on_the_cluster_that_it_is_given(folder: Path, *, as_compute
     step = FlowRunFilter(name=FlowRunFilterName(any_=["node"]))
     with get_client(sync_client=True) as api:
         alone = {"aggregate", *(f"mini-batch-{number}" for number in range(40))}
-        # The server gets the task runs by and by.
+        # The server records task runs with a delay.
         wait_until(lambda: {run.name for run in api.read_task_runs(flow_run_filter=step)} == alone)
 
     with pytest.raises(PrefectParallelError, match="the Dask client is closed"):

@@ -15,7 +15,8 @@ class AttemptEvent(NamedTuple):
         mini_batch: Index of the mini-batch.
         final: Whether no other attempt follows.
         error: The cause, in one line; None if the mini-batch succeeded.
-        seconds: Duration, without the start of its process.
+        seconds: Duration, without the start of its process; None if the result of an earlier
+            attempt was found.
         extent: Size of the mini-batch's data, as `MiniBatch.extent`.
     """
 
@@ -24,11 +25,13 @@ class AttemptEvent(NamedTuple):
     succeeded: int
     failed_items: int
     error: str | None
-    seconds: float
+    seconds: float | None
     extent: int
 
     @classmethod
-    def of(cls, record: Record, *, last_attempt: bool, seconds: float, extent: int) -> AttemptEvent:
+    def of(
+        cls, record: Record, *, last_attempt: bool, seconds: float | None, extent: int
+    ) -> AttemptEvent:
         return cls(
             mini_batch=record.index,
             final=last_attempt or record.error is None,

@@ -68,7 +68,7 @@ class Group:
     """
 
     mini_batches: list[MiniBatch]
-    limit: float | None = None
+    limit: float | None
 
 
 class Groups:
@@ -114,7 +114,7 @@ class Groups:
     def __next__(self) -> Group:
         if not self._left:
             raise StopIteration
-        wanted, fewest = self._wanted(), self._fewest()
+        wanted, fewest = self._least()
         work = 0.0
         mini_batches: list[MiniBatch] = []
         for mini_batch in self._next_source():
@@ -156,22 +156,17 @@ class Groups:
         """Whether groups may be smaller than is needed to keep within their maximum number."""
         return self._work.mini_batches <= self._max or self._budget > self._max / 2
 
-    def _fewest(self) -> int:
-        """The least number of mini-batches of the next group."""
-        if self._seconds_each is None and self._is_ample:
-            return 1
-        return math.ceil(self._left / max(self._budget, 1))
-
-    def _wanted(self) -> float:
-        """The work of the next group."""
+    def _least(self) -> tuple[float, int]:
+        """The least work, and the least number of mini-batches, of the next group."""
         each = self._seconds_each
         if each is None and self._is_ample:
-            return 0.0
+            return 0.0, 1
         largest = self._seconds / each if each else 0.0
         if self._work.mini_batches > self._max:
             # Twice the mean, because groups towards the end are smaller.
             largest = max(largest, 2 * self._work.mini_batches / self._max)
-        return max(min(largest, self._work_left / (2 * self._slots)), SMALLEST_SHARE * largest)
+        work = max(min(largest, self._work_left / (2 * self._slots)), SMALLEST_SHARE * largest)
+        return work, math.ceil(self._left / max(self._budget, 1))
 
     def _limit(self, work: float) -> float | None:
         each = self._seconds_each

@@ -111,7 +111,9 @@ class Node:
                 record,
                 last_attempt=attempt > retries,
                 # The start of a process delays only the first of its mini-batches.
-                seconds=max(time.time() - max(began_at, record.started_at), 0.0),
+                seconds=None
+                if record == earlier
+                else max(time.time() - max(began_at, record.started_at), 0.0),
                 extent=mini_batch.extent,
             )
         )

@@ -47,9 +47,9 @@ class NodeGroup(Protocol):
 
     Attributes:
         client: Connected to the scheduler of their cluster.
-        memberships: The address of each worker that was made a node, and a number that is another
-            one each time: Dask neither gives a new node the tasks for which there was none, nor
-            starts those that a worker got when it was no node.
+        memberships: The address of each worker that was made a node, and a number that changes each
+            time it joins: Dask does not give a new node the tasks that were waiting for one, and
+            does not start those that a worker got before it was a node.
     """
 
     client: Client

@@ -40,7 +40,8 @@ FIRST_LOOK_SECONDS = 0.2
 """How often it looks until there are nodes."""
 
 PATIENCE_SECONDS = 10.0
-"""How long a step waits for all the nodes that it wants, once there is one."""
+"""How long a step waits for all the nodes that it wants, once there is one; and how long it goes on
+while all workers are refused."""
 
 JOIN_SECONDS = 600.0
 """How long a worker may take to become a node. It may have to download the step's code."""
@@ -172,12 +173,13 @@ class SharedCluster(NodeGroup):
 
     def _look_again(self) -> None:
         while not self._closed.wait(LOOK_SECONDS):
-            with suppress(OSError):  # The next look may succeed.
-                try:
-                    self._look()
-                    self._refused_since = None
-                except NodeRefused:
-                    self._refused_since = self._refused_since or time.monotonic()
+            try:
+                self._look()
+                self._refused_since = None
+            except NodeRefused:
+                self._refused_since = self._refused_since or time.monotonic()
+            except OSError:
+                pass  # The next look may succeed.
 
     def _look(self) -> None:
         """Forget the nodes that are gone, and let other workers take their places.

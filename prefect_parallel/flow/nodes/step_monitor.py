@@ -104,7 +104,8 @@ class StepMonitor:
             self._progressed = time.monotonic()
             for attempt in event:
                 self._progress.add(attempt)
-                task_runs.groups.measure(attempt.extent, attempt.seconds)
+                if attempt.seconds is not None:
+                    task_runs.groups.measure(attempt.extent, attempt.seconds)
             check_thresholds(self._thresholds, self._progress)
         elif isinstance(event, NodeUnusable) and event.address not in self._left_out:
             # Each of its slots reports it.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
-from prefect.context import FlowRunContext, SettingsContext, get_settings_context
+from prefect.context import FlowRunContext, SettingsContext
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES
 from prefect.states import Crashed
@@ -28,11 +27,9 @@ PATIENCE_SECONDS = 30.0
 POLL_SECONDS = 1.0
 
 
-@contextmanager
-def asking_once() -> Iterator[None]:
+def asking_once() -> SettingsContext:
     """Do not retry requests. By default Prefect retries for a minute if a server is unreachable."""
-    with with_settings("client", max_retries=0):
-        yield
+    return with_settings("client", max_retries=0)
 
 
 def ask_once_if_away(patience: float = PATIENCE_SECONDS) -> None:
@@ -57,9 +54,7 @@ def ask_once_if_away(patience: float = PATIENCE_SECONDS) -> None:
         else:
             return
     # Never left: what follows in this context is Prefect's end of the flow run.
-    before = get_settings_context()
-    once = before.settings.copy_with_update(updates={PREFECT_CLIENT_MAX_RETRIES: 0})
-    SettingsContext(profile=before.profile, settings=once).__enter__()
+    asking_once().__enter__()
 
 
 def is_supervised(flow_run: UUID) -> bool:

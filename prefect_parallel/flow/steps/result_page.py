@@ -64,8 +64,10 @@ def pipeline_page(reason: str, result: PipelineResult, links: Mapping[str, str |
         ],
     )
     outputs = [(_text(name), _code(str(place))) for name, place in result.outputs.items()]
-    places = [("run directory", _code(str(result.run_directory)))]
-    places.append(("report", _code(str(result.report))))
+    places = [
+        ("run directory", _code(str(result.run_directory))),
+        ("report", _code(str(result.report))),
+    ]
     sections = [f"**{result.status}**: {_text(reason)}", steps]
     if outputs:
         sections.append(_table(("output of the pipeline", "place"), outputs))

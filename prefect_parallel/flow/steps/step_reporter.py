@@ -86,7 +86,7 @@ class StepReporter:
         """Report that the step does not run as it was meant to; its result says so, too."""
         self._warnings.append(text)
         self._logs.job(f"warning: {text}")
-        get_run_logger().warning(text)
+        self._logger.warning(text)
         self._run.observer.warned(f"{self._step.name}: {text}")
 
     def waiting(self, what: str) -> None:
@@ -202,8 +202,7 @@ class StepReporter:
         """Where the user finds a log; empty if it is gone, e.g. with the node that had it."""
         if not log.exists():
             return ""
-        mirror = self._run.mirror
-        return f" (full traceback: {log if mirror is None else mirror.url_of(log)})"
+        return f" (full traceback: {self._run.place_of(log)})"
 
     def _debug_command(self, mini_batch: int) -> str:
         datastores = self._run.datastores.file
