@@ -75,7 +75,7 @@ class Display(Observer):
     def results(self) -> None:
         """Print the result of each step that has ended."""
         for step, end in self._ended:
-            self.say(Text.assemble((end.status, STYLES[end.status]), f"  {step}: {end.reason}"))
+            self.say(Text.assemble(_verdict(end), f"  {step}: {end.reason}"))
             for failures in end.failures[:CAUSES]:
                 self.say(f"  failed  {failures.count} x {failures}")
                 self.say(f"          reproduce: {failures.repeat}")
@@ -186,6 +186,13 @@ def display() -> Iterator[Display]:
     ]
     with Bars(*columns, console=console, transient=True) as bars:
         yield LiveDisplay(console, bars)
+
+
+def _verdict(end: StepResult) -> tuple[str, str]:
+    """The status of a step and its style, e.g. `Completed, 3 of 20 files are missing ...`."""
+    if end.missing:
+        return f"{end.status}, {end.missing}", "yellow"
+    return end.status, STYLES[end.status]
 
 
 def _counts(progress: Progress) -> str:

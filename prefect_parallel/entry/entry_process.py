@@ -16,6 +16,7 @@ from prefect_parallel.entry.messages import one_line, validate_message
 from prefect_parallel.entry.process_resources import ProcessResources
 from prefect_parallel.entry.protocol import Channel, ProtocolError
 from prefect_parallel.entry.spawner import Exit, Spawner
+from prefect_parallel.entry.stacks import STACKS_SIGNAL, written_stacks
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.output.part import BrokenPart, Record
 
@@ -201,8 +202,7 @@ class EntryProcess:
     def _ask(self, request: dict[str, Any], phase: _Phase) -> dict[str, Any] | Failure:
         """Send a request to a process that is ready, and wait for the first answer."""
         # What it wrote before has nothing to do with the request.
-        removed = self._resources.removed(self._stderr)
-        self._stderr_start = self._stderr.stat().st_size + removed
+        self._stderr_start = self._stderr_end()
         return self._send(request, phase)
 
     def _send(self, request: dict[str, Any], phase: _Phase) -> dict[str, Any] | Failure:
@@ -220,9 +220,7 @@ class EntryProcess:
                 return self._died(phase, items)
             message = validate_message(message, (*phase.answers, "failed"))
         except TimeoutError:
-            exit_ = self.end()
-            error = f"{phase.doing} took longer than {phase.limit}"
-            return Failure(error if exit_.left_behind is None else f"{error}; {exit_}", items=items)
+            return self._took_too_long(phase, items)
         except ProtocolError as error:
             self.end()
             return Failure(_invalid_message(error), items=items)
@@ -248,6 +246,20 @@ class EntryProcess:
             return Failure(_invalid_message("the record of another attempt"))
         return record
 
+    def _took_too_long(self, phase: _Phase, items: int | None) -> Failure:
+        start = self._stderr_end()
+        try:
+            self._spawner.send_signal(self._pid, STACKS_SIGNAL)
+            stacks = written_stacks(lambda: self._written_stderr(start))
+        except OSError:
+            # The spawner was closed, which has ended the process.
+            stacks = ""
+        exit_ = self.end()
+        error = f"{phase.doing} took longer than {phase.limit}"
+        if exit_.left_behind is not None:
+            error = f"{error}; {exit_}"
+        return Failure(error, f"stacks at that moment:\n{stacks}" if stacks else "", items)
+
     def _died(self, phase: _Phase, items: int | None) -> Failure:
         exit_ = self.end(EXIT_SECONDS)
         error = f"the process ended during {phase.doing}: {exit_}"
@@ -255,10 +267,7 @@ class EntryProcess:
 
     def _with_stderr(self, failure: Failure) -> Failure:
         """The failure with what the process has written to standard error in this phase."""
-        with self._stderr.open("rb") as file:
-            start = self._stderr_start - self._resources.removed(self._stderr)
-            file.seek(max(start, self._stderr.stat().st_size - STDERR_BYTES, 0))
-            output = file.read().decode(errors="replace").strip()
+        output = self._written_stderr(self._stderr_start)
         lines = [line for line in map(str.strip, output.splitlines()) if line]
         if not lines:
             return failure
@@ -267,6 +276,17 @@ class EntryProcess:
         error = one_line(f"{failure.error}; stderr: {(fatal or lines)[-1]}")
         traceback = f"{failure.traceback}\nstandard error:\n{output}".strip()
         return Failure(error, traceback, failure.items)
+
+    def _stderr_end(self) -> int:
+        """Number of bytes that the process has written to standard error."""
+        return self._stderr.stat().st_size + self._resources.removed(self._stderr)
+
+    def _written_stderr(self, start: int) -> str:
+        """What the process has written to standard error from a byte on, at most the last part."""
+        with self._stderr.open("rb") as file:
+            start -= self._resources.removed(self._stderr)
+            file.seek(max(start, self._stderr.stat().st_size - STDERR_BYTES, 0))
+            return file.read().decode(errors="replace").strip()
 
 
 def _invalid_message(what: object) -> str:

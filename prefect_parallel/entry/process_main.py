@@ -43,6 +43,7 @@ from prefect_parallel.entry.script import (
     install_azureml_user,
     script_traceback,
 )
+from prefect_parallel.entry.stacks import write_stacks_on_signal
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.output.formats import Encoded, OutputFormat, format_for
 from prefect_parallel.output.part import Record, write_part
@@ -56,6 +57,7 @@ def main(descriptor: int) -> None:
     """Serve the node that is connected to a socket."""
     die_with_parent(os.getppid())
     become_subreaper()
+    write_stacks_on_signal()
     channel = Channel(socket.socket(fileno=descriptor))
     start = channel.receive()
     if start is None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prefect_parallel.entry.memory_limit import memory_limit
 from prefect_parallel.entry.protocol import Channel
 
 
@@ -43,7 +44,11 @@ class Exit:
             name = signal.Signals(-self.status).name
         except ValueError:
             name = str(-self.status)
-        return f"signal {name}, peak memory {self.peak_memory / 1024**2:.0f} MB"
+        text = f"signal {name}, peak memory {self.peak_memory / 1024**2:,.0f} MB"
+        if self.status != -signal.SIGKILL:
+            return text
+        # The kernel kills a process if there is not enough memory.
+        return f"{text}; the memory limit of this node is {memory_limit() / 1024**2:,.0f} MB"
 
 
 class Spawner:
@@ -103,6 +108,10 @@ class Spawner:
         if "error" in answer:
             raise OSError(answer["error"])
         return int(answer["pid"])
+
+    def send_signal(self, pid: int, number: signal.Signals) -> None:
+        """Send a signal to a process, if it is still running."""
+        self._ask({"do": "signal", "pid": pid, "number": int(number)})
 
     def end(self, pid: int, *, patience: float = 0, grace: float = 0) -> Exit:
         """End a process, which may have ended by itself, and its descendants.

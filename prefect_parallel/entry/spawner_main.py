@@ -78,6 +78,11 @@ class _Children:
     def poll(self, pid: int) -> dict[str, int]:
         return {} if pid in self._running else self.end(pid)
 
+    def send_signal(self, pid: int, number: int) -> dict[str, int]:
+        if pid in self._running:
+            os.kill(pid, number)
+        return {}
+
     def end_all(self) -> None:
         for pid in list(self._running):
             self.end(pid)
@@ -170,6 +175,8 @@ def _serve(connection: socket.socket, channel: Channel, children: _Children) -> 
             os.close(descriptor)
     elif request["do"] == "poll":
         answer = children.poll(request["pid"])
+    elif request["do"] == "signal":
+        answer = children.send_signal(request["pid"], request["number"])
     else:
         answer = children.end(request["pid"], patience=request["patience"], grace=request["grace"])
     try:

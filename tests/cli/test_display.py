@@ -5,11 +5,27 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from prefect.states import Completed
 from rich.console import Console
 
 from prefect_parallel.display import PlainDisplay
 from prefect_parallel.flow.run.step_result import Failures, StepResult
+
+
+@pytest.mark.parametrize("missing", ["", "3 of 20 files are missing from the output"])
+def test_a_step_that_completed_with_failures_is_yellow(missing: str) -> None:
+    printed = io.StringIO()
+    display = PlainDisplay(Console(file=printed, width=200, force_terminal=True, highlight=False))
+    run = Path("runs/run")
+    end = StepResult(
+        status="Completed", reason="why", run_directory=run, report=run, missing=missing
+    )
+    display.step_ended("step", end)
+    display.results()
+    yellow, green = "\x1b[33mCompleted, ", "\x1b[32mCompleted\x1b[0m"
+    expected = f"{yellow}{missing}\x1b[0m" if missing else green
+    assert printed.getvalue() == f"{expected}  step: why\n"
 
 
 def test_the_summary_says_how_many_root_causes_it_leaves_out() -> None:

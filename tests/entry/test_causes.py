@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
 import pytest
 
+from prefect_parallel.entry.memory_limit import memory_limit
 from prefect_parallel.entry.messages import MAX_ERROR_CHARACTERS
 from prefect_parallel.entry.pool import InitKeepsFailing
 from prefect_parallel.output.root_cause import root_cause
@@ -99,6 +102,73 @@ def test_what_a_mini_batch_wrote_to_stderr_is_not_why_shutdown_dies(node: NodeFa
     assert told.endswith(
         "outside any mini-batch: the process ended during shutdown(): exit code 3\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("call", "frames"),
+    [
+        ("time.sleep(60)", ['script.py", line 5 in run\n    time.sleep(60)']),
+        # The interpreter's lock is never released.
+        ("ctypes.PyDLL(None).sleep(60)", ["ctypes.PyDLL(None).sleep(60)"]),
+        ("helper.join()", ["in wait\n", "in helper_waits\n    def helper_waits(): thr"]),
+    ],
+)
+def test_a_timeout_is_logged_with_the_stacks_of_all_threads(
+    node: NodeFactory, call: str, frames: list[str]
+) -> None:
+    started = node(
+        f"""
+        import ctypes, threading, time
+        def run(mini_batch):
+            helper.start()
+            {call}
+        def helper_waits(): threading.Event().wait()
+        helper = threading.Thread(target=helper_waits, daemon=True)
+        """,
+        mini_batches=1,
+        timeout=0.5,
+    )
+    record = started.pool.run(started.mini_batches[0], 1)
+    assert record.error == "run() took longer than retry_settings.timeout: 0.5 s"
+    assert record.traceback_file is not None
+    log = (started.directory.root / record.traceback_file).read_text()
+    assert "stacks at that moment:\nThread 0x" in log or "moment:\nCurrent thread 0x" in log
+    assert [frame for frame in frames if frame not in log] == []
+    assert log.partition("stacks")[2] in f"stacks{started.pool.take_traceback(record)}\n"
+
+
+def test_a_process_that_the_kernel_killed_is_told_with_its_memory_and_the_limit(
+    node: NodeFactory,
+) -> None:
+    error = error_of(node, "import os\ndef run(mini_batch): os.kill(os.getpid(), 9)")
+    limit = f"{memory_limit() / 1024**2:,.0f} MB"
+    assert re.fullmatch(
+        r"the process ended during run\(\): signal SIGKILL, peak memory \d+ MB;"
+        rf" the memory limit of this node is {limit}",
+        error,
+    )
+
+
+@pytest.mark.parametrize(
+    ("groups", "file"),
+    [
+        ("0::/pod/app", "pod/app/memory.max"),
+        ("0::/pod/app", "memory.max"),
+        ("2:cpu:/pod\n3:memory:/pod", "memory/pod/memory.limit_in_bytes"),
+        ("2:cpu,memory:/seen/from/outside", "memory/memory.limit_in_bytes"),
+    ],
+)
+def test_the_memory_limit_is_that_of_the_control_groups(
+    tmp_path: Path, groups: str, file: str
+) -> None:
+    for name, text in {
+        "proc/self/cgroup": groups,
+        "sys/fs/cgroup/pod/memory.max": "max",
+        f"sys/fs/cgroup/{file}": "123456",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    assert memory_limit(tmp_path) == 123456
 
 
 def test_a_crash_in_native_code_is_told_with_its_cause(node: NodeFactory) -> None:

@@ -44,6 +44,8 @@ class StepResult:
         mini_batches: Number of mini-batches: total, succeeded, failed, retried. Empty for a
             command step.
         items: Number of rows or files: total, succeeded, failed. Empty for a command step.
+        missing: What a completed step left out, e.g. `3 of 20 files are missing from the output`;
+            empty if nothing.
         failures: Failed mini-batches by cause, the most frequent first.
         output: The aggregated output, else the folder of outputs; None if there is neither, or
             the step did not complete.
@@ -60,6 +62,7 @@ class StepResult:
     report: Place
     mini_batches: Mapping[str, int] = field(default_factory=dict)
     items: Mapping[str, int] = field(default_factory=dict)
+    missing: str = ""
     failures: tuple[Failures, ...] = ()
     output: Place | None = None
     outputs: Mapping[str, Place] = field(default_factory=dict)

@@ -149,6 +149,7 @@ class StepReporter:
             self._run.step_result(self._step, status, result.reason, self._directory.job_result),
             mini_batches=result.mini_batches,
             items=result.items,
+            missing=self._missing(result),
             failures=failures,
             metrics_for_parent=metrics if self._step.push_metrics_to_parent else {},
         )
@@ -191,6 +192,15 @@ class StepReporter:
             )
             for cause, count in totals.causes.most_common()
         )
+
+    def _missing(self, result: JobResult) -> str:
+        """E.g. `3 of 20 files are missing from the output`, if the step completed without them."""
+        failed, total = result.items["failed"], result.items["total"]
+        if result.status != "Completed" or not failed:
+            return ""
+        unit = self._progress.unit if total > 1 else self._progress.unit.removesuffix("s")
+        what = "missing from the output" if result.output else "not processed"
+        return f"{failed:,} of {total:,} {unit} {'is' if failed == 1 else 'are'} {what}"
 
     def _with_traceback_file(self, reason: str, totals: Totals) -> str:
         first = totals.first_failure
