@@ -109,6 +109,10 @@ class StepDirectory:
         """When each entry process of a node was started, and how long its `init` took."""
         return self._nodes / node / "startup.csv"
 
+    def process_ends(self, node: str) -> Path:
+        """When each entry process of a node ended, the most memory that it used, and why."""
+        return self._nodes / node / "ends.csv"
+
     def nodes(self) -> list[str]:
         """The nodes that have logs of processes or resources, sorted."""
         folders = (*self._nodes.glob("*"), *self._perf.glob("*"))

@@ -44,6 +44,8 @@ class EntryConfig:
         resource_monitor_interval: Seconds between two samples of resource usage; 0 for none.
         profiles: Whether `init` and `run` are profiled.
         prefetch: Whether a process loads its next mini-batch while `run` works on this one.
+        max_mini_batches_per_process: Number of mini-batches after which a process is replaced.
+        max_process_memory: Limit of a process's resident memory in bytes.
         fingerprint: Digest of everything except the mini-batch that determines what `run` returns,
             such as code and arguments.
     """
@@ -70,6 +72,8 @@ class EntryConfig:
     resource_monitor_interval: float
     profiles: bool
     prefetch: bool
+    max_mini_batches_per_process: int | None
+    max_process_memory: int | None
     fingerprint: str
 
     @property

@@ -100,6 +100,7 @@ class EntryProcess:
         self.name = name
         self._exit: Exit | None = None
         self.loads_ahead: MiniBatch | None = None
+        self.attempts = 0
         self._config = config
         self._spawner = spawner
         self._resources = resources
@@ -131,10 +132,16 @@ class EntryProcess:
         if failure is not None:
             self.end()
             raise InitFailed(name, failure)
+        resources.memory.initialized(name.process)
 
     @property
     def alive(self) -> bool:
         return self._exit is None
+
+    @property
+    def peak_memory(self) -> int:
+        """The most resident memory that it used, in bytes; 0 while it is alive."""
+        return self._exit.peak_memory if self._exit else 0
 
     def attempt(
         self,
@@ -162,6 +169,7 @@ class EntryProcess:
             "following": following and following.to_json(),
         }
         self.loads_ahead = following
+        self.attempts += 1
         message = self._ask(request, loading)
         if not isinstance(message, Failure) and message["event"] == "loaded":
             items = message["items"]
@@ -261,8 +269,11 @@ class EntryProcess:
         return Failure(error, f"stacks at that moment:\n{stacks}" if stacks else "", items)
 
     def _died(self, phase: _Phase, items: int | None) -> Failure:
+        exceeded = self._resources.memory.exceeded_by(self.name.process)
         exit_ = self.end(EXIT_SECONDS)
         error = f"the process ended during {phase.doing}: {exit_}"
+        if exceeded is not None:
+            error = f"out of memory during {phase.doing}: {exceeded}"
         return self._with_stderr(Failure(error, items=items))
 
     def _with_stderr(self, failure: Failure) -> Failure:

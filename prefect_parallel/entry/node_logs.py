@@ -6,17 +6,18 @@ import csv
 import io
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import ProcessName
-from prefect_parallel.entry.entry_process import Failure
+from prefect_parallel.entry.entry_process import EntryProcess, Failure
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.part import Record
 from prefect_parallel.output.timestamps import format_timestamp
 
 STARTUP_COLUMNS = ("started_at", "process", "seconds", "error")
+END_COLUMNS = ("ended_at", "process", "mini_batches", "peak_memory_bytes", "reason")
 
 ATTEMPTS_HEADER = "started_at\tmini_batch\tattempt\titems\tsucceeded\tseconds\tresult\n"
 
@@ -34,7 +35,7 @@ class NodeLogs:
         self._directory = directory
         self._removed = removed
         self._offsets: dict[ProcessName, int] = {}
-        self._startup_lock = threading.Lock()
+        self._table_lock = threading.Lock()
         self._tracebacks: dict[tuple[int, int], str] = {}
 
     def read_new_stdout(self, name: ProcessName, limit: int) -> str:
@@ -86,11 +87,20 @@ class NodeLogs:
         """Log the start of a process, which has just ended, with the error if it failed."""
         seconds = f"{time.time() - started_at:.6f}"
         row = (format_timestamp(started_at, "microseconds"), name.process, seconds, error)
-        path = self._directory.startup(name.node)
-        with self._startup_lock:
+        self._append_row(self._directory.startup(name.node), STARTUP_COLUMNS, row)
+
+    def ended(self, process: EntryProcess, reason: str = "") -> None:
+        """Log the end of a process, with the reason unless it is the end of the step."""
+        name, peak = process.name, process.peak_memory
+        row = (format_timestamp(time.time(), "microseconds"), name.process)
+        path = self._directory.process_ends(name.node)
+        self._append_row(path, END_COLUMNS, (*row, str(process.attempts), str(peak), reason))
+
+    def _append_row(self, path: Path, columns: Sequence[str], row: Sequence[str]) -> None:
+        with self._table_lock:
             text = io.StringIO()
             csv.writer(text, lineterminator="\n").writerows(
-                [row] if path.exists() else [STARTUP_COLUMNS, row]
+                [row] if path.exists() else [columns, row]
             )
             _append(path, text.getvalue())
 

@@ -48,7 +48,7 @@ class EntryPool:
     """Runs mini-batches on a node, in one entry process per slot. Thread-safe.
 
     A process is started when a slot first needs one, is reused for further mini-batches, and is
-    replaced when it dies or has to be ended.
+    replaced when it dies, has to be ended, or has reached a limit.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class EntryPool:
             self._changed.wait_for(lambda: self._busy == 0, timeout=grace)
             idle, self._idle = self._idle, []
         self._resources.stop_sampling()
-        closing = [threading.Thread(target=self._shut_down, args=[process]) for process in idle]
+        closing = [threading.Thread(target=self._end_idle, args=[process]) for process in idle]
         for thread in closing:
             thread.start()
         for thread in closing:
@@ -157,6 +157,8 @@ class EntryPool:
             self._logs.attempt(error.name, record)
             return record
         started_at = time.time()
+        if self._is_last_of(process):
+            following = None
         result = process.attempt(mini_batch, attempt, self._note_run, following)
         if isinstance(result, Failure):
             # A process that was stopped because the step has ended has not failed.
@@ -165,10 +167,30 @@ class EntryPool:
         elif result.error is not None:
             self._logs.error(process.name, mini_batch, attempt, Failure(result.error))
         self._logs.attempt(process.name, result)
-        with self._changed:
-            if process.alive:
-                self._idle.append(process)
+        self._keep_or_replace(process, result)
         return result
+
+    def _keep_or_replace(self, process: EntryProcess, result: Record) -> None:
+        """Keep a process for another mini-batch, or end it; another is started when needed."""
+        reason = self._reason_to_replace(process) if process.alive else result.error
+        with self._changed:
+            if self._closed or reason is None:
+                if process.alive:
+                    self._idle.append(process)
+                return
+        if process.alive:
+            self._shut_down(process)
+        self._logs.ended(process, reason)
+
+    def _reason_to_replace(self, process: EntryProcess) -> str | None:
+        limit = self._config.max_mini_batches_per_process
+        if limit is not None and process.attempts >= limit:
+            return f"replaced (max_mini_batches_per_process: {limit})"
+        return self._resources.memory.outgrown_by(process.name.process)
+
+    def _is_last_of(self, process: EntryProcess) -> bool:
+        """Whether the next mini-batch of a process is its last one."""
+        return process.attempts + 1 == self._config.max_mini_batches_per_process
 
     def _to_load_ahead(self, following: MiniBatch | None) -> MiniBatch | None:
         if following is None or not self._config.prefetch:
@@ -231,6 +253,10 @@ class EntryPool:
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise PoolClosed("the step has ended")
+
+    def _end_idle(self, process: EntryProcess) -> None:
+        self._shut_down(process)
+        self._logs.ended(process)
 
     def _shut_down(self, process: EntryProcess) -> None:
         failure = process.shut_down()

@@ -1,4 +1,4 @@
-"""Resources of a node's entry processes: interpreter, variables, GPU, monitoring and log cap."""
+"""Resources of a node's entry processes: interpreter, variables, GPU, memory, monitor, log cap."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ from prefect_parallel.entry.gpus import Gpus, devices_of_this_node
 from prefect_parallel.entry.interpreter import Interpreter
 from prefect_parallel.entry.log_cap import LogCap
 from prefect_parallel.entry.monitor import ResourceMonitor
+from prefect_parallel.entry.process_memory import ProcessMemory
 
 VariableLookup: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, str]]
 """Maps environment variables given as templates to their values."""
 
 
 class ProcessResources:
-    """Provides each entry process with what it runs on, and watches what it uses. Thread-safe."""
+    """Provides each entry process with what it runs on, and watches what it uses. Thread-safe.
+
+    Attributes:
+        memory: Of the processes, with its limit.
+    """
 
     def __init__(self, config: EntryConfig, node: str, look_up: VariableLookup) -> None:
         directory = config.directory
@@ -31,6 +36,7 @@ class ProcessResources:
         self._gpus = Gpus(devices_of_this_node(), config.gpus)
         self._monitor = ResourceMonitor(directory.perf(node), config.resource_monitor_interval)
         self._log_cap = LogCap(directory.job_log)
+        self.memory = ProcessMemory(config.max_process_memory)
 
     def get_ready(self) -> Interpreter:
         """The interpreter for processes. The first call builds it and looks up variables.
@@ -59,6 +65,7 @@ class ProcessResources:
         logs = name.logs(self._directory)
         self._log_cap.watch((logs.stdout, logs.stderr, logs.entry_script_log))
         self._monitor.watch(name.process, pid)
+        self.memory.watch(name.process, pid)
 
     def removed(self, log: Path) -> int:
         """Number of bytes that were removed from a log of a process, because it was too large."""
@@ -67,6 +74,7 @@ class ProcessResources:
     def ended(self, name: ProcessName) -> None:
         """Called when a process has ended or could not be started."""
         self._gpus.release(name.process)
+        self.memory.forget(name.process)
 
     def stop_sampling(self) -> None:
         """Take a last sample while processes are still alive."""
@@ -75,3 +83,4 @@ class ProcessResources:
     def close(self) -> None:
         """Called when all processes have ended."""
         self._log_cap.close()
+        self.memory.close()

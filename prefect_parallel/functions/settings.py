@@ -43,6 +43,8 @@ class Settings(TypedDict, total=False):
     push_metrics_to_parent: bool
     profiling_module: Literal["cProfile"]
     prefetch: bool
+    max_mini_batches_per_process: int
+    max_process_memory: str
     environment_variables: Mapping[str, str]
     compute: GivenCompute
     task_run_seconds: float

@@ -67,6 +67,22 @@ class Attempt(Span):
 
 
 @dataclass(frozen=True)
+class ProcessEnd:
+    """The end of an entry process.
+
+    Attributes:
+        peak_memory: The most resident memory that it used, in bytes.
+        reason: Empty at the end of the step.
+    """
+
+    node: str
+    process: str
+    mini_batches: int
+    peak_memory: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class ScriptError:
     """A failure outside any mini-batch: the import, `init` or `shutdown`."""
 
@@ -94,6 +110,7 @@ class StepLog:
         result: `job_result.txt`; empty if there is none yet, and for a command step.
         attempts: In the order in which they started.
         startups: The starts of entry processes.
+        ends: Their ends, as far as the node saw them.
         failed: The lines of `failed_mini_batches.jsonl` by mini-batch.
         script_errors: In the order in which they happened in each process.
         usage: The samples of each node.
@@ -104,6 +121,7 @@ class StepLog:
     result: dict[str, Any]
     attempts: list[Attempt]
     startups: list[Startup]
+    ends: list[ProcessEnd]
     failed: dict[int, dict[str, Any]]
     script_errors: list[ScriptError]
     usage: dict[str, list[Sample]]
@@ -183,6 +201,7 @@ def read_step(name: str, directory: StepDirectory) -> StepLog:
         result=_yaml(directory.job_result),
         attempts=sorted(attempts, key=lambda attempt: attempt.started_at),
         startups=[each for node in nodes for each in _startups(directory.startup(node), node)],
+        ends=[each for node in nodes for each in _ends(directory.process_ends(node), node)],
         failed=_failed(directory.failed_mini_batches),
         script_errors=script_errors,
         usage={node: list(_samples(directory.perf(node).node)) for node in nodes},
@@ -260,6 +279,20 @@ def _startups(path: Path, node: str) -> Iterator[Startup]:
                 error=row["error"] or None,
             )
         except (KeyError, ValueError, TypeError, AttributeError):
+            continue
+
+
+def _ends(path: Path, node: str) -> Iterator[ProcessEnd]:
+    for row in _rows(path):
+        try:
+            yield ProcessEnd(
+                node=node,
+                process=row["process"],
+                mini_batches=int(row["mini_batches"]),
+                peak_memory=int(row["peak_memory_bytes"]),
+                reason=row["reason"],
+            )
+        except (KeyError, ValueError, TypeError):
             continue
 
 

@@ -28,6 +28,7 @@ FILES = {
     "sys/job.txt": "planning, progress, decisions",
     "sys/node/<node>/<process>.txt": "attempts, one per line: items, times, result",
     "sys/node/<node>/startup.csv": "start of each entry process, with its imports and init()",
+    "sys/node/<node>/ends.csv": "end of each entry process, with its peak memory",
     "sys/perf/<node>/node_resource_usage.csv": "CPU and memory of the node",
     "sys/perf/<node>/processes_resource_usage.csv": "CPU and memory of each entry process",
     "sys/perf/<node>/<process>.prof": "profile, for pstats or snakeviz",

@@ -97,6 +97,7 @@ def test_a_run_leaves_what_is_promised_and_shows_in_the_ui(pipeline: Any, server
         "user/entry_script_log/node-0/process000.log.txt",
         "sys/node/node-0/process000.txt",
         "sys/node/node-0/startup.csv",
+        "sys/node/node-0/ends.csv",
         "sys/perf/node-0/node_resource_usage.csv",
         "sys/perf/node-0/processes_resource_usage.csv",
         "sys/job.txt",

@@ -75,6 +75,8 @@ def node(tmp_path: Path) -> Iterator[NodeFactory]:
             "fingerprint": "",
             "profiles": False,
             "prefetch": False,
+            "max_mini_batches_per_process": None,
+            "max_process_memory": None,
         }
         pool = EntryPool(EntryConfig(**{**defaults, **settings}), "node-0")
         pools.append(pool)

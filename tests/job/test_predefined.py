@@ -15,6 +15,7 @@ from prefect_parallel.job.settings.program_arguments import (
 )
 from prefect_parallel.yaml_schema import Refused
 
+OURS = [each.name for each in SETTINGS.values() if each.argument and each.is_own]
 DEFAULTS = {each.name: each.default for each in SETTINGS.values() if each.argument}
 
 
@@ -43,6 +44,8 @@ def parse(text: str) -> dict[str, object]:
         ("--append_row_dataframe_header True", "append_row_dataframe_header", True),
         ("--metrics_name_prefix ''", "metrics_name_prefix", ""),
         ("--push_metrics_to_parent TRUE", "push_metrics_to_parent", True),
+        ("--max_mini_batches_per_process 7", "max_mini_batches_per_process", 7),
+        ("--max_process_memory 2gb", "max_process_memory", 2 * 1024**3),
         ("--profiling_module cProfile", "profiling_module", "cProfile"),
         ("--x 1 --error_threshold 5 --y --error_threshold 6 z", "error_threshold", 6),
         ("-- --error_threshold 5", "error_threshold", -1),
@@ -54,12 +57,17 @@ def test_values(text: str, name: str, value: object) -> None:
     assert parse(text)[name] == value
 
 
-@given(st.sampled_from(list(DEFAULTS)), st.integers(0, 40))
+@pytest.mark.parametrize("name", OURS)
+def test_arguments_that_azure_lacks_have_no_abbreviations(name: str) -> None:
+    assert parse(f"--{name[:-1]} nonsense") == DEFAULTS
+
+
+@given(st.sampled_from([name for name in DEFAULTS if name not in OURS]), st.integers(0, 40))
 def test_any_prefix_from_ten_letters_on(name: str, length: int) -> None:
     prefix = name[: max(length, 1)]
     value = {"copy_logs_to_parent": "True", "append_row_dataframe_header": "True"}.get(name)
     value = value or {"profiling_module": "cProfile", "push_metrics_to_parent": "True"}.get(name)
-    value = value or {"prefetch": "True"}.get(name, "7")
+    value = value or "7"
     parsed = parse(f"--{prefix} {value}")
     assert (parsed != DEFAULTS) == (len(prefix) >= MIN_PREFIX or prefix == name)
 
@@ -85,6 +93,10 @@ def test_any_prefix_from_ten_letters_on(name: str, length: int) -> None:
         "--copy_logs_to_parent 1",
         "--append_row_dataframe_header",
         "--profiling_module profile",
+        "--max_mini_batches_per_process 0",
+        "--max_process_memory 2",
+        "--max_process_memory 0gb",
+        "--max_process_memory '2 rows'",
     ],
 )
 def test_wrong_values(text: str) -> None:

@@ -9,8 +9,8 @@ from tools.reference.markdown import code, document, fenced, table
 _INTRO = f"""\
 In [`task.program_arguments`](pipeline.md#task) of a parallel step, these arguments configure the
 step. The script gets them as well, so parse with `parse_known_args`. An unambiguous prefix of at
-least {MIN_PREFIX} letters is enough; `--name=value` is the same as `--name value`. Arguments after
-a bare `--` are only for the script."""
+least {MIN_PREFIX} letters is enough for those that Azure has; `--name=value` is the same as
+`--name value`. Arguments after a bare `--` are only for the script."""
 
 _EXAMPLE = """\
 program_arguments: >-

@@ -153,6 +153,8 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
         resource_monitor_interval=step.resource_monitor_interval,
         profiles=step.profiling_module is not None,
         prefetch=step.prefetch,
+        max_mini_batches_per_process=step.max_mini_batches_per_process,
+        max_process_memory=step.max_process_memory,
         fingerprint=of_json(
             {
                 "code": _code_fingerprint(directory.code, step.entry_script),

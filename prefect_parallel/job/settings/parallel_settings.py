@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any
 
+from prefect_parallel.job.format.amount_validators import MemoryValidator
 from prefect_parallel.job.format.model import Key
 from prefect_parallel.job.format.types import LOGGING_LEVELS, MAX_TIMEOUT, TIMEOUT
 from prefect_parallel.job.format.validators import (
@@ -55,6 +56,8 @@ class Setting:
         at_top: Whether a component, and a step by one, may also give it outside its group.
         argument: What its predefined program argument must be; None if there is none. The
             argument wins over the key.
+        is_own: Whether Azure lacks the program argument. It then has no abbreviations, which may be
+            arguments of a script.
         examples: Values that it may have.
         old_name: Its name in `ParallelRunConfig` of Azure's SDK v1, for hints.
         name: The name of its key, program argument and field.
@@ -67,6 +70,7 @@ class Setting:
     inherit: Inherit = Inherit.IF_NOT_GIVEN
     at_top: bool = False
     argument: Validator | None = None
+    is_own: bool = False
     examples: tuple[Any, ...] = ()
     old_name: str = ""
     name: str = ""
@@ -209,6 +213,19 @@ class ParallelSettings:
         " this one. It then holds two mini-batches in memory.",
         default=False,
         argument=TrueOrFalseValidator(),
+        is_own=True,
+    )
+    max_mini_batches_per_process: int | None = setting(
+        "Number of mini-batches after which an entry process is replaced; `shutdown` is called.",
+        argument=IntegerValidator(1, bindable=False),
+        is_own=True,
+    )
+    max_process_memory: int | None = setting(
+        "Limit of the resident memory of an entry process, without its children. A process that has"
+        " used 80% of what `init` leaves of it is replaced before its next mini-batch, after"
+        " `shutdown`; one that exceeds it is killed, and its attempt fails as out of memory.",
+        argument=MemoryValidator(),
+        is_own=True,
     )
 
 

@@ -96,5 +96,5 @@ def _predefined(argument: str) -> str | None:
     name = argument[2:]
     if name in _VALIDATORS:
         return name
-    matches = [full for full in _VALIDATORS if full.startswith(name)]
+    matches = [full for full in _VALIDATORS if full.startswith(name) and not SETTINGS[full].is_own]
     return matches[0] if len(name) >= MIN_PREFIX and len(matches) == 1 else None

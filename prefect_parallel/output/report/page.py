@@ -20,7 +20,10 @@ from prefect_parallel.output.report.charts import (
     colors_of,
 )
 from prefect_parallel.output.report.failures import Cause, causes
-from prefect_parallel.output.run_log import RunLog, StepLog
+from prefect_parallel.output.run_log import ProcessEnd, RunLog, StepLog
+
+PROCESSES_SHOWN = 10
+"""Number of processes shown by memory."""
 
 CAUSES_SHOWN = 25
 """Maximum number of root causes shown; the rarest others are only counted."""
@@ -44,6 +47,11 @@ class _StepView:
         others = [("other causes", OTHER)] if len(self.colors) > len(FAILED) else []
         starts = [("start of a process", STARTING)] if self.log.startups else []
         return [("succeeded", SUCCEEDED), *titles[: len(FAILED)], *others, *starts]
+
+    @property
+    def largest_processes(self) -> list[ProcessEnd]:
+        """The processes that used the most memory."""
+        return sorted(self.log.ends, key=lambda end: -end.peak_memory)[:PROCESSES_SHOWN]
 
     @property
     def shared_bars(self) -> str:
