@@ -6,6 +6,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
+
+from tests.e2e.conftest import heartbeats
+from tests.waiting import wait_until
 
 PIPELINE = """
 type: pipeline
@@ -47,3 +51,25 @@ def test_flows_in_two_threads_share_a_server_until_the_last_has_ended(tmp_path: 
     )
     assert ended.stdout.split() == ["Completed", "Completed", "None"], ended.stderr
     assert ended.stderr.count("waiting for a Prefect server for this run") == 1, ended.stderr
+
+
+DELIVERING = """
+import asyncio, os, sys
+from prefect.events import emit_event
+from prefect_parallel.flow.server.delivery import deliver_events_and_logs
+
+async def main():
+    resource = {"prefect.resource.id": f"prefect.flow-run.{sys.argv[1]}"}
+    emit_event("prefect.flow-run.heartbeat", resource=resource)
+    deliver_events_and_logs()
+    os._exit(0)
+
+asyncio.run(main())
+"""
+
+
+def test_events_are_delivered_before_the_end_of_a_process_with_an_event_loop(server: str) -> None:
+    run, environment = uuid4(), {**os.environ, "PREFECT_API_URL": server}
+    command = [sys.executable, "-c", DELIVERING, str(run)]
+    subprocess.run(command, env=environment, check=True, timeout=60)
+    wait_until(lambda: heartbeats(server, run) == 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 
@@ -14,5 +16,12 @@ def deliver_events_and_logs() -> None:
 
     Called before the process or its server ends.
     """
+    # In a thread that has no event loop, unlike that of a notebook: there, Prefect would not wait.
+    thread = Thread(target=_drain)
+    thread.start()
+    thread.join()
+
+
+def _drain() -> None:
     EventsWorker.drain_all(timeout=DELIVERY_SECONDS, at_exit=False)
     APILogWorker.drain_all(timeout=DELIVERY_SECONDS, at_exit=False)
