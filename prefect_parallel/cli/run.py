@@ -46,7 +46,7 @@ def run_pipeline(
     from prefect.client.schemas.objects import State
     from prefect.settings import PREFECT_API_URL
 
-    from prefect_parallel.display import display
+    from prefect_parallel.display import open_display
     from prefect_parallel.flow.compile import flow_of
     from prefect_parallel.flow.nodes.fork_server import ForkServer
     from prefect_parallel.flow.preflight import check_inputs
@@ -61,7 +61,7 @@ def run_pipeline(
     with (
         ExitStack() as with_exit,
         handle.discarded_if_empty(),
-        display() as shown,
+        open_display() as shown,
         prefect_server(shown),
     ):
         refuse_server_away()

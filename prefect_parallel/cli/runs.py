@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from prefect_parallel.cli.console import plain_console
-from prefect_parallel.display import STYLES
+from prefect_parallel.display.display import STYLES
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.run_directories.lock import held_since
 from prefect_parallel.layout import RunDirectory

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 
 from prefect_parallel.data import describe_data
-from prefect_parallel.display import display
+from prefect_parallel.display import open_display
 from prefect_parallel.document import document_of
 from prefect_parallel.errors import InvalidInput
 from prefect_parallel.flow.compile import flow_of
@@ -78,7 +78,7 @@ class Call:
         options = replace(self.options, name=name, resumes=handle.resumes)
         if FlowRunContext.get() is not None:
             return cast(State[Any], flow_of(job, options, Observer())(return_state=True))
-        with quiet(), display() as shown, prefect_server(shown):
+        with quiet(), open_display() as shown, prefect_server(shown):
             refuse_server_away()
             return cast(State[Any], flow_of(job, options, shown)(return_state=True))
 

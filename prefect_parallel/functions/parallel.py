@@ -14,6 +14,7 @@ from prefect_parallel.functions.settings import (
     run_options,
 )
 from prefect_parallel.functions.target import Target
+from prefect_parallel.functions.traceback_cut import cut_tracebacks
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -36,6 +37,7 @@ class ParallelFunction:
         self.__name__ = target.name
         self.__doc__ = target.definition.__doc__
 
+    @cut_tracebacks
     def __call__(
         self,
         data: Any,
@@ -83,6 +85,7 @@ class ParallelFunction:
         """Like a call, without blocking the event loop; arguments as for a call."""
         return await asyncio.to_thread(self, data, **options)
 
+    @cut_tracebacks
     def as_flow(
         self,
         data: Any,
@@ -126,6 +129,7 @@ class ParallelFunction:
         parameters = data, None if output is None else os.fspath(output), overwrite
         return flow_of_function(self.target, self.settings, options, parameters, flow_options)
 
+    @cut_tracebacks
     def debug(self, data: Any, *, mini_batch: int = 0, pdb: bool = True) -> Any:
         """Run one mini-batch in this process; an exception starts the debugger, and is raised.
 
@@ -144,6 +148,7 @@ class ParallelFunction:
 
         return debug(self.target, self.settings, data, mini_batch, use_pdb=pdb)
 
+    @cut_tracebacks
     def with_options(self, **settings: Unpack[Settings]) -> ParallelFunction:
         """The same function with other settings.
 
@@ -181,6 +186,7 @@ def parallel(
 ) -> Callable[[Callable[..., Any]], Any]: ...
 
 
+@cut_tracebacks
 def parallel(function: Any = None, /, **settings: Unpack[Settings]) -> Any:
     """Make a function, or a class, run over data in many processes.
 

@@ -108,15 +108,18 @@ class ParallelResult:
 
     def _repr_html_(self) -> str:
         """A table, for notebooks."""
+        is_plain = self.status == "Completed" and not self.mini_batches["failed"]
         rows = {
-            "result": self.reason,
+            **({} if is_plain else {"reason": self.reason}),
             "mini-batches": f"{succeeded(self.mini_batches)} succeeded",
             "items": f"{succeeded(self.items)} succeeded",
             "output": self.output or "none",
             "run": self.run_directory,
+            "report": self.report,
         }
+        th, td = '<th style="text-align:left;white-space:nowrap">', '<td style="text-align:left">'
         cells = "".join(
-            f"<tr><th>{name}</th><td>{escape(str(value))}</td></tr>" for name, value in rows.items()
+            f"<tr>{th}{name}</th>{td}{escape(str(value))}</td></tr>" for name, value in rows.items()
         )
         return f"<b>{escape(self.name)}: {self.status}</b><table><tbody>{cells}</tbody></table>"
 

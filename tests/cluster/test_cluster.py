@@ -230,7 +230,7 @@ def test_a_step_that_fails_and_one_that_is_canceled(
     compute = Compute(address=cluster.address)
     job = write_job(hidden, server, s3, compute, script, files=200, mini_batch_error_threshold=0)
     said = job.run(expect=1)
-    assert "1 mini-batches failed, more than mini_batch_error_threshold: 0" in said
+    assert "1 mini-batch failed, more than mini_batch_error_threshold: 0" in said
     assert job.result["status"] == "Failed"
     assert job.result["mini_batches"]["failed"] == 1
     assert "two is no good" in (job.step / job.traceback_file).read_text()

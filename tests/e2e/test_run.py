@@ -240,7 +240,7 @@ def test_scripts_that_hang_crash_print_and_fork(pipeline: Any, server: str) -> N
     ("keys", "reason"),
     [
         ({"mini_batch_error_threshold": 1}, "2 mini-batches failed, more than mini_batch_error"),
-        ({"error_threshold": 0}, "1 items failed, more than error_threshold: 0"),
+        ({"error_threshold": 0}, "1 item failed, more than error_threshold: 0"),
         (
             {"arguments": "--allowed_failed_percent 10"},
             "2 of 12 mini-batches failed, more than allowed_failed_percent: 10",

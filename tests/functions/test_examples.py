@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, ClassVar
 
 import nbformat
 import pandas as pd
@@ -45,13 +46,28 @@ def test_call_an_api(tmp_path: Path, server: str) -> None:
     assert [json.loads(line)["square"] for line in lines] == [n**2 for n in range(100)]
 
 
+class _Client(NotebookClient):
+    """Also keeps what the updates of an output have replaced."""
+
+    updates: ClassVar[list[str]] = []
+
+    def process_message(self, msg: Any, cell: Any, cell_index: int) -> Any:
+        if msg["msg_type"] == "update_display_data":
+            self.updates.append(msg["content"]["data"]["text/plain"])
+        return super().process_message(msg, cell, cell_index)
+
+
 def test_notebook_function(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", server)
     file = EXAMPLES / "notebook_function" / "notebook_function.ipynb"
     notebook = nbformat.read(file, as_version=4)
-    NotebookClient(notebook, timeout=480, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    (shown,) = [each for each in notebook.cells[3].outputs if each.output_type == "execute_result"]
-    assert "<b>score: Completed</b>" in shown.data["text/html"]
-    assert "10,000 of 10,000 succeeded" in shown.data["text/html"]
+    _Client(notebook, timeout=480, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    # Nothing else, such as logs of Prefect.
+    progress, result = (each.data["text/html"] for each in notebook.cells[3].outputs)
+    assert any("0/10 mini-batches" in update for update in _Client.updates)
+    assert "width:100.0%" in progress
+    assert "Completed: 10 of 10 mini-batches succeeded" in progress
+    assert "<b>score: Completed</b>" in result
+    assert "10,000 of 10,000 succeeded" in result
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     assert scores.total.iloc[-1] == pytest.approx(10_000 * 2 * 1.19)

@@ -215,8 +215,10 @@ class WithoutCall:
     ],
 )
 def test_what_is_refused(function: Any, settings: Any, message: str) -> None:
-    with pytest.raises(PrefectParallelError, match=message):
+    with pytest.raises(PrefectParallelError, match=message) as refused:
         parallel(function, **settings)
+    # Its last frame is the first one in this package.
+    assert len(refused.traceback) == 2
 
 
 def test_all_settings_of_a_step_are_settings_of_a_function() -> None:

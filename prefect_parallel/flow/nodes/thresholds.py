@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from prefect_parallel.errors import counted
 from prefect_parallel.job import ParallelStep
 
 
@@ -27,11 +28,12 @@ class Thresholds:
         """A sentence about the threshold that is exceeded; None if none is."""
         if 0 <= self.mini_batch_error_threshold < failed:
             return (
-                f"{failed} mini-batches failed, more than"
+                f"{counted(failed, 'mini-batch')} failed, more than"
                 f" mini_batch_error_threshold: {self.mini_batch_error_threshold}"
             )
         if 0 <= self.error_threshold < failed_items:
-            return f"{failed_items} items failed, more than error_threshold: {self.error_threshold}"
+            items = counted(failed_items, "item")
+            return f"{items} failed, more than error_threshold: {self.error_threshold}"
         if failed * 100 > self.allowed_failed_percent * mini_batches:
             return (
                 f"{failed} of {mini_batches} mini-batches failed, more than"
