@@ -57,6 +57,9 @@ def run(
     strict: Strict = False,
     max_task_runs: Annotated[int, Parameter(validator=Number(gte=1))] = MAX_TASK_RUNS,
     task_run_seconds: Annotated[float, Parameter(validator=Number(gte=0))] = TASK_RUN_SECONDS,
+    first: int | None = None,
+    sample: int | None = None,
+    only: str | None = None,
     environment: EnvironmentMode = "this",
     verbose: Flag = False,
 ) -> int:
@@ -70,10 +73,14 @@ def run(
         max_task_runs: Maximum number of Prefect task runs of a step.
         task_run_seconds: How long a task run should take. Neighbouring mini-batches share one if
             they are shorter. 0: each has its own, up to --max-task-runs.
+        first: Try the first mini-batches of each parallel step. --resume runs the others.
+        sample: Try so many mini-batches of each parallel step, spread evenly over its input.
+        only: Run only these mini-batches of each parallel step, e.g. 3,17-20.
         verbose: Show the logs of Prefect and Dask, too.
     """
     from prefect_parallel.cli.datastores import known_datastores
     from prefect_parallel.cli.run import run_pipeline
+    from prefect_parallel.flow.run.selection import Selection
     from prefect_parallel.flow.run_options import RunOptions
 
     options = RunOptions(
@@ -84,6 +91,7 @@ def run(
         strict=strict,
         max_task_runs=max_task_runs,
         task_run_seconds=task_run_seconds,
+        selection=Selection(first, sample, only),
         environment=environment,
     )
     return run_pipeline(file, set_ or [], options, verbose=verbose)

@@ -34,6 +34,9 @@ def map_function(name: str, data: str, options: MapOptions) -> None:
         overwrite=options.overwrite,
         name=options.name,
         resume=options.resume,
+        first=options.first,
+        sample=options.sample,
+        only=options.only,
         output_dir=options.output_dir,
     )
     console = plain_console()

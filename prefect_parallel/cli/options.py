@@ -76,6 +76,9 @@ class MapOptions:
         mini_batch_size: Number of rows, files or items of a mini-batch, or bytes: 10kb, 4mb.
         task_run_seconds: How long a task run should take. Neighbouring mini-batches share one if
             they are shorter. 0: each has its own.
+        first: Try the first mini-batches. --resume runs the others.
+        sample: Try so many mini-batches, spread evenly over the data.
+        only: Run only these mini-batches, e.g. 3,17-20.
         set_: Another setting of a parallel step, e.g. timeout=600. Repeatable.
     """
 
@@ -85,6 +88,9 @@ class MapOptions:
     resume: str | None = None
     mini_batch_size: int | str | None = None
     task_run_seconds: float | None = None
+    first: int | None = None
+    sample: int | None = None
+    only: str | None = None
     set_: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None
     output_dir: OutputDir = "runs"
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
 from prefect_parallel.flow.nodes.groups import MAX_TASK_RUNS, TASK_RUN_SECONDS
+from prefect_parallel.flow.run.selection import ALL, Selection
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
 from prefect_parallel.flow.run_directories.runs import Runs
 from prefect_parallel.job import PipelineJob
@@ -37,6 +38,7 @@ class RunOptions:
         strict: Whether a compute without a block is an error.
         max_task_runs: Maximum number of task runs of a step.
         task_run_seconds: How long a task run is meant to take.
+        selection: Which mini-batches of each parallel step run.
         environment: Which Python steps run on.
     """
 
@@ -48,6 +50,7 @@ class RunOptions:
     strict: bool = False
     max_task_runs: int = MAX_TASK_RUNS
     task_run_seconds: float = TASK_RUN_SECONDS
+    selection: Selection = ALL
     environment: Choice = "this"
 
     def handle(self, name: str, *, retried: bool = False) -> RunHandle:

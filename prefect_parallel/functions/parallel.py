@@ -46,6 +46,9 @@ class ParallelFunction:
         overwrite: bool = False,
         name: str | None = None,
         resume: str | None = None,
+        first: int | None = None,
+        sample: int | None = None,
+        only: str | None = None,
         output_dir: str | os.PathLike[str] = "runs",
     ) -> ParallelResult:
         """Run the function over data, and wait for it to end.
@@ -60,14 +63,19 @@ class ParallelFunction:
             overwrite: Whether the output may replace a file.
             name: Name of the run directory. Defaults to the function's name and the time.
             resume: Resume the run of this name: only what is missing or has changed is run.
+            first: Try so many mini-batches from the beginning; `resume` runs the others.
+            sample: Try so many mini-batches, spread evenly over the data.
+            only: Run only the mini-batches with these indexes, e.g. `3,17-20`.
             output_dir: The folder of run directories, or its URL.
 
         Raises:
+            InvalidCall: More than one of `first`, `sample` and `only` is given, or is not allowed.
             ParallelFailed: More has failed than the thresholds allow, or the run was canceled.
             CannotPickle: The function refers to something that cannot be sent to a process.
             InvalidInput: The data is missing, empty, or cannot be split.
             InvalidOutput: The output exists, or its name has no extension.
         """
+        from prefect_parallel.flow.run.selection import Selection
         from prefect_parallel.flow.run_options import RunOptions
         from prefect_parallel.functions.call import Call
         from prefect_parallel.functions.output_file import OutputFile
@@ -77,6 +85,7 @@ class ParallelFunction:
             output_dir=os.fspath(output_dir),
             name=resume or name,
             resumes=resume is not None,
+            selection=Selection(first, sample, only),
             **run_options(self.settings),
         )
         return Call(self.target, self.settings, data, written, options).run()

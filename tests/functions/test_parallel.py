@@ -156,6 +156,9 @@ def test_above_its_thresholds_it_fails_and_is_resumed(folder: Path) -> None:
     assert debugged.returncode == 1
     assert f'File "{__file__}"' in debugged.stderr
 
+    trial = fragile(SALES, name="trial", only="0,2-3")
+    assert trial.mini_batches == {"total": 3, "succeeded": 3, "failed": 0, "retried": 0}
+
     lenient = fragile(SALES, output="prices.jsonl", resume="run")
     assert lenient.mini_batches["failed"] == 1
     prices = list(lenient)

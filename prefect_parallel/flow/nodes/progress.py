@@ -12,9 +12,19 @@ from prefect_parallel.output.root_cause import root_cause
 class Progress:
     """Counts of one step. An event may arrive late, or twice."""
 
-    def __init__(self, mini_batches: int, unit: str = "items", *, reused: int = 0) -> None:
-        """Start counting items; `reused` mini-batches have parts of an earlier run."""
-        self.mini_batches = mini_batches
+    def __init__(
+        self, planned: int, unit: str = "items", *, reused: int = 0, left_out: int = 0
+    ) -> None:
+        """Start counting items.
+
+        Args:
+            planned: Number of mini-batches of the input.
+            unit: What an item is.
+            reused: Number of those that have parts of an earlier run.
+            left_out: Number of those that are not selected and have none.
+        """
+        self.planned = planned
+        self.mini_batches = planned - left_out
         self.unit = unit
         self.reused = reused
         self.done = reused
@@ -25,7 +35,7 @@ class Progress:
         self.first_error: str | None = None
         self.causes: Counter[str] = Counter()
         # A byte for each mini-batch: there may be millions.
-        self._final = bytearray(mini_batches)
+        self._final = bytearray(planned)
 
     def add(self, event: AttemptEvent) -> None:
         """Count an attempt, if it is the last one of its mini-batch."""

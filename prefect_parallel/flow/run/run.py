@@ -17,6 +17,7 @@ from prefect_parallel.data import Datastores, Location
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.computes import Computes
 from prefect_parallel.flow.run.environments import Environments
+from prefect_parallel.flow.run.selection import Selection
 from prefect_parallel.flow.run.step_data import StepData, aggregated_output
 from prefect_parallel.flow.run.step_result import Place, StepResult
 from prefect_parallel.flow.run.step_starts import StepStarts
@@ -55,6 +56,7 @@ class Run:
         mirror: The directory's copy on remote storage; None: there is none.
         max_task_runs: Maximum number of task runs of a step.
         task_run_seconds: How long a task run is meant to take.
+        selection: Which mini-batches of each parallel step run.
         starts: Whose turn it is to start.
         canceled: Set when the run is canceled; steps stop then.
         ended: The results of the steps that have ended.
@@ -70,6 +72,7 @@ class Run:
     environments: Environments
     max_task_runs: int
     task_run_seconds: float
+    selection: Selection
     starts: StepStarts = field(default_factory=StepStarts)
     canceled: threading.Event = field(default_factory=threading.Event)
     ended: dict[str, StepResult] = field(default_factory=dict)

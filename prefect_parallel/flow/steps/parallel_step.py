@@ -89,12 +89,13 @@ class _ParallelStep:
             progress = self._reporter.planned(
                 plan, f"{counted(self._nodes, 'node')} x {counted(self._slots, 'slot')}"
             )
-            if plan.work.mini_batches:
+            if not plan.is_output_current:
                 self._discard_output()
+            if plan.work.mini_batches:
                 self._map(plan, progress)
-            totals = count(self._directory, plan.mini_batches)
+            totals = count(self._directory, plan.planned)
             check_totals(self._thresholds, totals, plan.mini_batches)
-            self._aggregate(totals)
+            self._aggregate(plan, totals)
             return self._reporter.completed(totals)
         except StepCanceled as error:
             return self._reporter.stopped("Canceled", str(error))
@@ -109,7 +110,7 @@ class _ParallelStep:
             shutil.rmtree(self._directory.fetched, ignore_errors=True)
 
     def _discard_output(self) -> None:
-        """Delete the aggregated output of an earlier run, which is about to be out of date."""
+        """Delete the aggregated output of an earlier run, which is out of date."""
         if self._output is not None:
             self._output.unlink(missing_ok=True)
 
@@ -149,9 +150,9 @@ class _ParallelStep:
                     nodes.close(grace=grace, canceled=canceled)
         self._refuse_if_canceled()
 
-    def _aggregate(self, totals: Totals) -> None:
+    def _aggregate(self, plan: StepPlan, totals: Totals) -> None:
         if self._output is not None and not self._output.exists():
-            parts = Parts(self._directory, totals.mini_batches, self._on_part)
+            parts = Parts(self._directory, plan.planned, self._on_part)
             header = self._step.append_row_dataframe_header
             aggregate_output(parts, totals.returns, self._output, header=header)
 

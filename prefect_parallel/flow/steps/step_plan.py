@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pathlib import Path
 from prefect_parallel.data import MiniBatch, Plan
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.entry.function_file import FunctionHeader
+from prefect_parallel.errors import InvalidInput
 from prefect_parallel.flow.nodes.groups import Work
 from prefect_parallel.flow.nodes.step_monitor import StepCanceled
 from prefect_parallel.flow.run.major_input import major_input, split_input
@@ -31,6 +33,11 @@ from prefect_parallel.output.formats import format_for
 from prefect_parallel.output.part import read_record
 
 NOT_RUN = "did not run before"
+FAILED = "failed before"
+OTHER_SETTINGS = "ran with other code, arguments, inputs or another environment"
+OTHER_DATA = "have other data"
+REASONS = (None, NOT_RUN, FAILED, OTHER_SETTINGS, OTHER_DATA)
+"""Why a mini-batch runs; None: its part holds."""
 
 
 @dataclass(frozen=True)
@@ -41,25 +48,31 @@ class StepPlan:
         unit: What an item is: `files`, `rows` or `items`.
         config: What a node must know.
         notes: Remarks of the planner, one sentence each.
-        work: The mini-batches without a valid part.
+        planned: The number of mini-batches of the input.
+        work: The selected mini-batches without a valid part.
         reasons: Why they have none: reason -> number of mini-batches.
+        left_out: The number of mini-batches without a valid part that are not selected.
+        is_output_current: Whether the output of an earlier run still holds.
     """
 
     unit: str
     config: EntryConfig
     notes: tuple[str, ...]
+    planned: int
     work: Work
     reasons: Counter[str]
+    left_out: int
+    is_output_current: bool
     _file: Path
     _is_to_do: bytearray
 
     @property
     def mini_batches(self) -> int:
-        """The number of mini-batches, including those that are done."""
-        return len(self._is_to_do)
+        """The number of mini-batches in the output, including those that are done."""
+        return self.planned - self.left_out
 
     def to_do(self) -> Iterator[MiniBatch]:
-        """The mini-batches without a valid part, read from the plan file one at a time."""
+        """The mini-batches that are to run, read from the plan file one at a time."""
         with self._file.open("rb") as lines:
             for line in itertools.compress(lines, self._is_to_do):
                 yield MiniBatch.from_json(json.loads(line)["mini_batch"])
@@ -86,9 +99,8 @@ def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
 
 def _write_plan(planned: Plan, config: EntryConfig, run: Run, directory: StepDirectory) -> StepPlan:
     """Write the plan file, and compare each mini-batch with the part it may have."""
-    work = Work()
-    reasons: Counter[str] = Counter()
-    is_to_do = bytearray()
+    # There may be millions: a byte for the reason of each, and 8 for its extent.
+    reasons, extents = bytearray(), array("q")
     with atomic_write(directory.plan) as file:
         for mini_batch in planned.mini_batches:
             if run.canceled.is_set():
@@ -98,12 +110,36 @@ def _write_plan(planned: Plan, config: EntryConfig, run: Run, directory: StepDir
             file.write(f'{{"fingerprint": "{data}", "mini_batch": {descriptor}}}\n'.encode())
             part = directory.part(mini_batch.index)
             reason = _reason_to_run(part, data, config.fingerprint) if run.resumes else NOT_RUN
-            is_to_do.append(reason is not None)
-            if reason is not None:
-                work.add(mini_batch)
-                reasons[reason] += 1
-    unit = "rows" if planned.kind == "table" else planned.kind
-    return StepPlan(unit, config, planned.notes, work, reasons, directory.plan, is_to_do)
+            reasons.append(REASONS.index(reason))
+            extents.append(mini_batch.extent)
+    count = len(reasons)
+    selected = run.selection.indexes(count)
+    if not selected:
+        raise InvalidInput(
+            f"{run.selection} selects no mini-batch; there are {count:,}, with indexes from 0"
+        )
+    is_to_do = bytearray(reason > 0 and index in selected for index, reason in enumerate(reasons))
+    to_do, missing = sum(is_to_do), count - reasons.count(0)
+    return StepPlan(
+        unit="rows" if planned.kind == "table" else planned.kind,
+        config=config,
+        notes=planned.notes,
+        planned=count,
+        work=Work(to_do, sum(itertools.compress(extents, is_to_do))),
+        reasons=Counter(str(REASONS[each]) for each in itertools.compress(reasons, is_to_do)),
+        left_out=missing - to_do,
+        is_output_current=missing == 0 and not _delete_parts_from(directory, count),
+        _file=directory.plan,
+        _is_to_do=is_to_do,
+    )
+
+
+def _delete_parts_from(directory: StepDirectory, count: int) -> bool:
+    """Delete the parts of mini-batches that the input no longer has; whether there were any."""
+    stale = [part for part in directory.parts.glob("*.part") if int(part.stem) >= count]
+    for part in stale:
+        part.unlink()
+    return bool(stale)
 
 
 def _reason_to_run(part: Path, data: str, settings: str) -> str | None:
@@ -116,10 +152,8 @@ def _reason_to_run(part: Path, data: str, settings: str) -> str | None:
     # It would be counted until the mini-batch has run.
     part.unlink()
     if record.error is not None:
-        return "failed before"
-    if record.settings != settings:
-        return "ran with other code, arguments, inputs or another environment"
-    return "have other data"
+        return FAILED
+    return OTHER_DATA if record.settings == settings else OTHER_SETTINGS
 
 
 def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryConfig:

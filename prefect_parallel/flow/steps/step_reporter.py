@@ -71,7 +71,13 @@ class StepReporter:
         if self._run.resumes:
             why = ", ".join(f"{count} {reason}" for reason, count in plan.reasons.items())
             self.noted(f"{reused} of {total} mini-batches are reused" + (why and f"; {why}"))
-        self._progress = Progress(total, plan.unit, reused=reused)
+        if plan.left_out:
+            self.warned(
+                f"this is a trial: {plan.left_out:,} of {plan.planned:,} mini-batches are left out"
+                f" ({self._run.selection}), and missing from the output; to run them, too, resume"
+                " the run without that option"
+            )
+        self._progress = Progress(plan.planned, plan.unit, reused=reused, left_out=plan.left_out)
         self._run.observer.step_started(self._step.name, self._progress, slots)
         self._artifacts.show_settings()
         return self._progress
@@ -111,7 +117,7 @@ class StepReporter:
 
     def stopped(self, status: Status, reason: str) -> StepResult:
         """Report that the step was canceled or failed."""
-        return self._end(status, reason, count(self._directory, self._progress.mini_batches))
+        return self._end(status, reason, count(self._directory, self._progress.planned))
 
     def broke_off(self, error: Exception) -> StepResult:
         """Report an unexpected exception, with its traceback in the step's log."""
@@ -163,7 +169,7 @@ class StepReporter:
     def _write(self, result: JobResult, totals: Totals) -> None:
         self._logs.progress(str(self._progress), last=True)
         any_failed = totals.failed > 0
-        looked_at = records(self._directory, self._progress.mini_batches) if any_failed else ()
+        looked_at = records(self._directory, self._progress.planned) if any_failed else ()
         self._logs.failed_mini_batches(looked_at, self._debug_command)
         for column, values in totals.values_set_to_null.items():
             self._logs.job(f"column {column}: {values} values did not fit its type and became null")
