@@ -6,6 +6,8 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,14 @@ import psutil
 import pyarrow as pa
 import pytest
 from dask.distributed import Client, LocalCluster
-from prefect import flow
+from prefect import flow, tags
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterName,
     FlowRunFilterParentFlowRunId,
+    TaskRunFilter,
+    TaskRunFilterName,
 )
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
@@ -81,6 +85,13 @@ def node(rows: pd.DataFrame) -> list[int]:
     spawner = psutil.Process().parent()
     assert spawner is not None
     return [spawner.ppid()] * len(rows)
+
+
+@parallel(mini_batch_size=1, max_concurrency_per_instance=2, task_run_seconds=0, compute="licensed")
+def timed(items: list[int]) -> list[tuple[float, float]]:
+    started = time.time()
+    time.sleep(0.3)
+    return [(started, time.time())]
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -211,9 +222,31 @@ def test_a_call_runs_on_the_cluster_that_it_is_given(folder: Path, *, as_compute
         alone = {"aggregate", *(f"mini-batch-{number}" for number in range(40))}
         # The server records task runs with a delay.
         wait_until(lambda: {run.name for run in api.read_task_runs(flow_run_filter=step)} == alone)
+        # A tag costs a request for each task run, and there is no limit.
+        assert not any(run.tags for run in api.read_task_runs(flow_run_filter=step))
 
     with pytest.raises(PrefectParallelError, match="the Dask client is closed"):
         node.with_options(compute=client)
+
+
+def test_a_concurrency_limit_of_a_compute_applies_to_mini_batches(folder: Path) -> None:
+    Compute().save("licensed", overwrite=True)
+    limits = {"compute:licensed": 1, "step:timed": 9, "by-hand": 9}
+    with get_client(sync_client=True) as api:
+        for tag, limit in limits.items():
+            api.create_concurrency_limit(tag, limit)
+        with tags("by-hand"):
+            times = sorted(timed(range(3)))
+        assert all(ended <= started for (_, ended), (started, _) in pairwise(times))
+
+        step = FlowRunFilter(name=FlowRunFilterName(any_=["timed"]))
+        task = TaskRunFilter(name=TaskRunFilterName(like_="mini-batch"))
+
+        def found() -> list[set[str]]:
+            runs = api.read_task_runs(flow_run_filter=step, task_run_filter=task)
+            return [set(run.tags) for run in runs]
+
+        wait_until(lambda: found() == [set(limits)] * 3)
 
 
 def test_the_command_maps_a_function_of_a_file(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from queue import SimpleQueue
@@ -54,10 +54,12 @@ class Nodes:
         self._events = events
         self._task_runs: TaskRuns | None = None
 
-    def task_runs(self, groups: Groups, *, slots: int, retries: int) -> TaskRuns:
+    def task_runs(
+        self, groups: Groups, *, slots: int, retries: int, tags: Collection[str]
+    ) -> TaskRuns:
         """The task runs over groups of mini-batches; each end of one is an event."""
         window = WINDOW_PER_SLOT * slots
-        task = process_mini_batches.with_options(retries=retries)
+        task = process_mini_batches.with_options(retries=retries, tags=tags)
         self._task_runs = TaskRuns(self._group, self._events, self._key, task, groups, window)
         return self._task_runs
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from prefect_parallel.blocks import Compute
 from prefect_parallel.blocks.lookup import find_compute, saved_block_names
+from prefect_parallel.blocks.names import block_name
 from prefect_parallel.errors import UnknownCompute, did_you_mean
 from prefect_parallel.job import ParallelStep, ResolvedJob
 
@@ -22,10 +23,12 @@ class Computes:
 
     Attributes:
         found: The computes, by the names that steps give.
+        blocks: Names of the blocks of those that were looked up, by the names that steps give.
         missing: Names without a block.
     """
 
     found: Mapping[str, Compute] = field(default_factory=dict)
+    blocks: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
 
     @classmethod
@@ -45,13 +48,19 @@ class Computes:
             for name in dict.fromkeys(names)
             if name not in NO_BLOCKS
         }
+        found = {name: compute for name, compute in looked_up.items() if compute is not None}
         return cls(
-            {name: compute for name, compute in looked_up.items() if compute is not None},
-            tuple(name for name, compute in looked_up.items() if compute is None),
+            found,
+            {name: block_name(_last_part(name)) for name in found if name not in known},
+            tuple(name for name in looked_up if name not in found),
         )
 
     def place_of(self, step: ParallelStep) -> Compute:
         return self.found.get(step.compute or "", THIS_MACHINE)
+
+    def block_of(self, step: ParallelStep) -> str | None:
+        """The name of the step's Compute block, if it has one."""
+        return self.blocks.get(step.compute or "")
 
     @property
     def warning(self) -> str | None:

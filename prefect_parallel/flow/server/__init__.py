@@ -1,6 +1,7 @@
 """The Prefect server: `server` finds or starts one, the other modules ask it.
 
 `flow_run` reads and tags the run's own flow run, `placeholders` looks up secrets and variables of a
-pipeline, `block_datastores` its datastores and data assets; `delivery` sends what is still queued,
-`heartbeats` that the run goes on. `settings` changes Prefect's for a while.
+pipeline, `block_datastores` its datastores and data assets, `concurrency_limits` those of tags;
+`delivery` sends what is still queued, `heartbeats` that the run goes on. `settings` changes
+Prefect's for a while.
 """

@@ -20,9 +20,11 @@ from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.nodes.step_monitor import Limits, StepCanceled, StepMonitor, check_totals
 from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
 from prefect_parallel.flow.nodes.thresholds import Thresholds
+from prefect_parallel.flow.prefect_names import task_run_tags
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_data import aggregated_output
 from prefect_parallel.flow.run.step_result import StepResult
+from prefect_parallel.flow.server.concurrency_limits import limited
 from prefect_parallel.flow.steps.run_store_exchange import (
     collect_earlier_results,
     run_store_exchange,
@@ -140,6 +142,9 @@ class _ParallelStep:
                     ),
                     slots=slots,
                     retries=self._step.max_retries,
+                    tags=limited(
+                        task_run_tags(self._step.name, self._run.computes.block_of(self._step))
+                    ),
                 )
                 try:
                     monitor.until_done(task_runs, self._reporter.progressed, self._reporter.warned)
