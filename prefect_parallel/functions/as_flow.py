@@ -60,7 +60,7 @@ def flow_of_function(
         with heartbeats(context.flow_run.id):
             handle = options.handle_of(context.flow_run, target.step_name)
             handle.refuse_unusable()
-            written = OutputFile.of(output, overwrite=overwrite)
+            written = OutputFile.of(output, overwrite=overwrite, datastores=options.datastores)
             return Call(target, settings, data, written, options).run_in(handle)
 
     defaults = {

@@ -12,7 +12,7 @@ from typing import Any, cast
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 
-from prefect_parallel.data import describe_data
+from prefect_parallel.data import Datastores, describe_data
 from prefect_parallel.display import open_display
 from prefect_parallel.document import document_of
 from prefect_parallel.errors import InvalidInput
@@ -69,7 +69,9 @@ class Call:
             if self.output is not None:
                 self.output.refuse_existing(unless_of=directory)
             run = RunDirectory(directory.root.absolute())
-            job = pipeline_of(self.target, self.settings, self.data, run, suffix=self._suffix)
+            job = pipeline_of(
+                self.target, self.settings, self.data, run, self._suffix, self.options.datastores
+            )
             state = self._run(job, handle)
             return self._result(state, directory)
 
@@ -102,7 +104,12 @@ class Call:
 
 
 def pipeline_of(
-    target: Target, settings: Settings, data: Any, run: RunDirectory, *, suffix: str
+    target: Target,
+    settings: Settings,
+    data: Any,
+    run: RunDirectory,
+    suffix: str,
+    datastores: Datastores,
 ) -> PipelineJob:
     """The pipeline of a call; its function and data in memory are written to the run directory.
 
@@ -112,11 +119,12 @@ def pipeline_of(
         data: The data.
         run: The run directory.
         suffix: The extension of the output.
+        datastores: Definitions of `azureml:` names.
     """
     name = target.step_name
     function = run.inputs / f"{name}{FUNCTION_SUFFIX}"
     target.write(function)
-    described = describe_data(data, run.inputs / "data")
+    described = describe_data(data, run.inputs / "data", datastores=datastores)
     if target.wanted in ("DataFrame", "Table") and described.kind != "table":
         raise InvalidInput(
             f"{name} takes a {target.wanted}, and the data is a list of {described.kind}",

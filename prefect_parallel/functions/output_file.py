@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from prefect_parallel.data import Location
+from prefect_parallel.data import Datastores, Location
 from prefect_parallel.errors import InvalidCall
 from prefect_parallel.layout import RunDirectory
 
@@ -32,7 +32,9 @@ class OutputFile:
     overwrite: bool
 
     @classmethod
-    def of(cls, output: str | os.PathLike[str] | None, *, overwrite: bool) -> OutputFile | None:
+    def of(
+        cls, output: str | os.PathLike[str] | None, *, overwrite: bool, datastores: Datastores
+    ) -> OutputFile | None:
         """The output of a call, checked before anything runs; None if none is given.
 
         Raises:
@@ -41,7 +43,7 @@ class OutputFile:
         """
         if output is None:
             return None
-        place = Location.parse(os.fspath(output))
+        place = Location.parse(os.fspath(output), datastores=datastores)
         if not place.is_remote:
             place = Location.parse(str(Path(output).expanduser().absolute()))
         found = cls(place, overwrite)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from prefect_parallel.flow.deployable_flow import DeployableFlow
+    from prefect_parallel.flow.run_options import RunOptions
     from prefect_parallel.functions.result import ParallelResult
 
 
@@ -76,18 +77,16 @@ class ParallelFunction:
             InvalidOutput: The output exists, or its name has no extension.
         """
         from prefect_parallel.flow.run.selection import Selection
-        from prefect_parallel.flow.run_options import RunOptions
         from prefect_parallel.functions.call import Call
         from prefect_parallel.functions.output_file import OutputFile
 
-        written = OutputFile.of(output, overwrite=overwrite)
-        options = RunOptions(
+        options = self._run_options(
             output_dir=os.fspath(output_dir),
             name=resume or name,
             resumes=resume is not None,
             selection=Selection(first, sample, only),
-            **run_options(self.settings),
         )
+        written = OutputFile.of(output, overwrite=overwrite, datastores=options.datastores)
         return Call(self.target, self.settings, data, written, options).run()
 
     async def aio(self, data: Any, **options: Any) -> ParallelResult:
@@ -131,10 +130,9 @@ class ParallelFunction:
                 nightly.serve(cron="0 3 * * *", tags=["scores"])
             ```
         """
-        from prefect_parallel.flow.run_options import RunOptions
         from prefect_parallel.functions.as_flow import flow_of_function
 
-        options = RunOptions(output_dir=os.fspath(output_dir), **run_options(self.settings))
+        options = self._run_options(output_dir=os.fspath(output_dir))
         parameters = data, None if output is None else os.fspath(output), overwrite
         return flow_of_function(self.target, self.settings, options, parameters, flow_options)
 
@@ -166,6 +164,14 @@ class ParallelFunction:
         """
         check_settings(settings)
         return type(self)(self.target, {**self.settings, **settings})
+
+    def _run_options(self, **given: Any) -> RunOptions:
+        from prefect_parallel.data import NO_DATASTORES
+        from prefect_parallel.flow.run_options import RunOptions
+        from prefect_parallel.flow.server.block_datastores import with_blocks
+
+        known = with_blocks(NO_DATASTORES)
+        return RunOptions(datastores=known, **given, **run_options(self.settings))
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pandas as pd
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
-from prefect_parallel.blocks import Compute
+from prefect_parallel import ParallelFailed, parallel
+from prefect_parallel.blocks import Compute, Datastore
 from tests.cluster.conftest import SECRET, Cluster, write_job
 from tests.cluster.network import network
 from tests.e2e.conftest import COMMAND, write_pipeline
@@ -212,6 +215,31 @@ def test_a_step_reads_what_an_earlier_one_left_in_the_store(
     job.change(after_a_command)
     job.run()
     assert job.output == "1\n2\n3\n"
+
+
+def test_a_function_over_data_that_is_only_in_the_drivers_memory_or_on_its_disk(
+    hidden: Path, server: str, s3: Store, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, name = hidden / uuid4().hex, f"it-{uuid4().hex}"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    Datastore(url=s3.url, storage_options=dict(s3.options)).save(name)
+    s3.write("urls/a.csv", b"number\n4\n")
+    (folder / "here").mkdir(parents=True)
+    (folder / "here" / "b.csv").write_text("number\n5\n")
+    where = {"output_dir": f"azureml://datastores/{name}/paths/runs"}
+    with temporary_settings({PREFECT_API_URL: server}):
+        twice = parallel(
+            lambda items: [2 * item for item in items],
+            compute=Compute(address=cluster.address),
+            mini_batch_size=2,
+        )
+        column = parallel(lambda rows: rows.number.tolist(), compute=twice.settings["compute"])
+        assert list(twice([1, 2, 3], **where)) == [2, 4, 6]
+        assert list(column(pd.DataFrame({"number": [1, 2]}), **where)) == [1, 2]
+        remote = f"azureml://datastores/{name}/paths/urls/a.csv"
+        assert list(column([remote], **where)) == [4]
+        with pytest.raises(ParallelFailed, match=r"does not see the input .*/here"):
+            column([remote, str(folder / "here" / "b.csv")], **where)
 
 
 def test_a_step_that_fails_and_one_that_is_canceled(

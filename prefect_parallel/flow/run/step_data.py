@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from prefect_parallel.data import Datastores, FileCache, Location
 from prefect_parallel.data.locations.listing import files_at
+from prefect_parallel.data.mltable.mltable import MLTable
 from prefect_parallel.job import CommandStep, Data, OutputOf, ParallelStep
 from prefect_parallel.job.syntax.expressions import find
 from prefect_parallel.layout import RunDirectory, StepDirectory
@@ -27,8 +28,8 @@ class StepData:
     Attributes:
         run: The run's directory.
         datastores: Definitions of `azureml:` names of data.
-        store: The run's copy, from which nodes that do not see the directory read outputs of
-            earlier steps; None: they read the directory.
+        store: The run's copy, from which nodes that do not see the directory read what is in it:
+            outputs of earlier steps, and data that was in memory. None: they read the directory.
     """
 
     step: ParallelStep | CommandStep
@@ -71,9 +72,20 @@ class StepData:
         return [place for place in places if place.is_remote]
 
     def local_inputs(self) -> list[str]:
-        """The step's inputs that are local paths, which its nodes have to see."""
-        places = [self.place(source) for _, source in self._sources()]
-        return [place.path for place in places if not place.is_remote]
+        """The local paths that nodes have to see, if they read the rest from the store."""
+        if self.store is None:
+            return []
+        paths: list[str] = []
+        for _, source in self._sources():
+            place = self.place(source)
+            if isinstance(source, Data) and not place.is_remote and self._is_own(source):
+                # A list of paths.
+                table = MLTable.load(place)
+                listed = [table.entry_location(entry).parent for entry in table.entries]
+                paths += dict.fromkeys(each.path for each in listed if not each.is_remote)
+            elif not place.is_remote:
+                paths.append(place.path)
+        return paths
 
     def fingerprints(self, *, but: str | None = None) -> dict[str, str]:
         """The fingerprints of the inputs by their names, one of which may be left out.
@@ -97,12 +109,15 @@ class StepData:
 
     def location(self, source: Source) -> str:
         """Where data is, as a local path, URL or `azureml:` name."""
-        if isinstance(source, Data):
+        if isinstance(source, OutputOf):
+            path = self.run.step(source.step).output(source.output)
+        elif self._is_own(source) and source.type != "mltable":
+            path = Path(source.location)
+        else:
             return source.location
-        output = self.run.step(source.step).output(source.output)
         if self.store is None:
-            return str(output)
-        return self.store.join(output.relative_to(self.run.root).as_posix()).path
+            return str(path)
+        return self.store.join(path.relative_to(self.run.root).as_posix()).path
 
     def place(self, source: Source) -> Location:
         """Where data is, after `azureml:` names are looked up.
@@ -111,6 +126,10 @@ class StepData:
             InvalidInput: An `azureml:` name is not known.
         """
         return Location.parse(self.location(source), datastores=self.datastores)
+
+    def _is_own(self, source: Data) -> bool:
+        """Whether the run was called with data that it has written itself."""
+        return Path(source.location).is_relative_to(self.run.inputs)
 
     def _sources(self) -> Iterator[tuple[str, Source]]:
         """The inputs that are data."""
