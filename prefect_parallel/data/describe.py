@@ -22,7 +22,6 @@ from prefect_parallel.data.mini_batch import File
 from prefect_parallel.data.mltable.input_formats import (
     INPUT_FORMATS,
     ITEMS,
-    SUFFIXES,
     format_of,
     is_compressed_table,
 )
@@ -64,7 +63,6 @@ def describe_data(
     data: str | os.PathLike[str] | pd.DataFrame | pa.Table | Iterable[Any],
     spool: Path,
     *,
-    kind: Kind | None = None,
     datastores: Datastores = NO_DATASTORES,
 ) -> InputDescription:
     """Describes data as the major input of a parallel step.
@@ -93,13 +91,12 @@ def describe_data(
         data: The data.
         spool: A folder for what is only in memory, and for lists of files. All processes that read
             mini-batches must see it. It is made if it is needed.
-        kind: What `run` should get; None: as above. With `files`, tables are lists of paths, too.
         datastores: Definitions of `azureml:` names.
 
     Raises:
-        InvalidInput: The data does not exist, has several formats, is compressed, cannot be what
-            `kind` says, or has items that are not JSON or columns with the same name.
-        EmptyInput: An iterable has no items.
+        InvalidInput: The data does not exist, has several formats, is compressed, or has items
+            that are not JSON or columns with the same name.
+        EmptyInput: An iterable has no items, or a DataFrame no rows.
 
     Example:
         ```python
@@ -108,29 +105,6 @@ def describe_data(
         plan(data.path, type=data.type, mode=data.mode, split=split)
         ```
     """
-    described = _describe(data, spool, kind, datastores)
-    if kind is not None and kind != described.kind:
-        raise InvalidInput(
-            f"{_shown(data)}: the input is {_NOUNS[described.kind]}, not {_NOUNS[kind]}",
-            hint=_HINTS.get(kind),
-        )
-    return described
-
-
-_NOUNS: Mapping[Kind, str] = {
-    "table": "a table",
-    "files": "a list of files",
-    "items": "a list of items",
-}
-_HINTS: Mapping[Kind, str] = {
-    "table": f"the names of the files of a table end with {', '.join(SUFFIXES)}",
-    "items": "a JSON lines file of items is described by an iterable of them",
-}
-
-
-def _describe(
-    data: Any, spool: Path, kind: Kind | None, datastores: Datastores
-) -> InputDescription:
     if _is_instance(data, "pandas", "DataFrame") or _is_instance(data, "pyarrow", "Table"):
         path, input_format = spool_frame(data, spool)
         return InputDescription("table", "uri_file", "direct", str(path), input_format)
@@ -138,8 +112,8 @@ def _describe(
         if not (text := os.fspath(data)):
             raise InvalidInput("the path is empty", hint="write . for the current folder")
         if _is_glob(text):
-            return _of_list([text], spool, kind, datastores)
-        return _of_path(text, kind, datastores)
+            return _of_list([text], spool, datastores)
+        return _of_path(text, datastores)
     if isinstance(data, (bytes, Mapping)) or not isinstance(data, Iterable):
         raise InvalidInput(
             f"found {_shown(data)}",
@@ -147,10 +121,9 @@ def _describe(
             " of JSON values",
             hint="write a list with the one item" if isinstance(data, Mapping) else None,
         )
-    if kind != "items":
-        paths, data = _paths(data, kind)
-        if paths:
-            return _of_list(paths, spool, kind, datastores)
+    paths, data = _paths(data)
+    if paths:
+        return _of_list(paths, spool, datastores)
     path = spool_items(data, spool)
     return InputDescription("items", "uri_file", "direct", str(path), ITEMS)
 
@@ -173,11 +146,11 @@ def _is_glob(text: str) -> bool:
     return has_wildcards(text) and not is_web and not os.path.lexists(text)
 
 
-def _paths(data: Iterable[Any], kind: Kind | None) -> tuple[list[str], Iterable[Any]]:
+def _paths(data: Iterable[Any]) -> tuple[list[str], Iterable[Any]]:
     """The elements if they are paths, else none, and the iterable without anything taken from it.
 
     Raises:
-        InvalidInput: Only some elements are paths, or they must be and are not.
+        InvalidInput: Only some elements are paths.
     """
     if not isinstance(data, Sequence):
         # E.g. the result of `Path.glob`.
@@ -187,15 +160,15 @@ def _paths(data: Iterable[Any], kind: Kind | None) -> tuple[list[str], Iterable[
         if not head or not isinstance(head[0], os.PathLike):
             return [], data
         data = list(data)
-    found = [isinstance(each, (str, os.PathLike)) if kind else _is_path(each) for each in data]
+    found = [_is_path(each) for each in data]
     if all(found):
         return [os.fspath(each) for each in data], data
-    if any(found) or kind:
+    if any(found):
         at = found.index(False)
         raise InvalidInput(
             f"element {at} of the list, {_shown(data[at])}, is not an existing path or a glob that"
             " matches one",
-            hint=None if kind else "others are paths: iter([...]) makes all elements items",
+            hint="others are paths: iter([...]) makes all elements items",
         )
     return [], data
 
@@ -214,20 +187,17 @@ def _is_path(element: Any) -> bool:
     return any(True for _ in glob.iglob(element, recursive=True))  # noqa: PTH207 - Path.glob() refuses absolute patterns
 
 
-def _of_path(text: str, kind: Kind | None, datastores: Datastores) -> InputDescription:
+def _of_path(text: str, datastores: Datastores) -> InputDescription:
     """A file or folder."""
     place = Location.parse(text, datastores=datastores)
     if not place.is_folder():
         if not place.exists():
             raise InvalidInput(f"{text}: no such file or folder")
-        of_file = None if kind == "files" else _common_format([place.path], text)
-        return _of_uri("uri_file", place, of_file)
+        return _of_uri("uri_file", place, _common_format([place.path], text))
     if place.holds_mltable():
         if MLTable.load(place).read_transformation is not None:
             return InputDescription("table", "mltable", "direct", place.path)
         return InputDescription("files", "mltable", "eval_mount", place.path)
-    if kind == "files":
-        return _of_uri("uri_folder", place, None)
     if place.join("_delta_log").is_folder():
         return _of_uri("uri_folder", place, "delta")
     names = (file.path for file in visible_files(place, HIDDEN_IN_TABLES))
@@ -240,9 +210,7 @@ def _of_uri(type_: str, place: Location, input_format: str | None) -> InputDescr
     return InputDescription("table", type_, "direct", place.path, input_format)
 
 
-def _of_list(
-    texts: Sequence[str], spool: Path, kind: Kind | None, datastores: Datastores
-) -> InputDescription:
+def _of_list(texts: Sequence[str], spool: Path, datastores: Datastores) -> InputDescription:
     """A list of paths and globs: an MLTable file."""
     entries: list[Mapping[str, str]] = []
     names: list[str] = []
@@ -259,7 +227,7 @@ def _of_list(
         else:
             entries.extend(map(_file_entry, visible))
     shown = texts[0] if len(texts) == 1 else "the list of paths"
-    input_format = None if kind == "files" else _common_format(names, shown)
+    input_format = _common_format(names, shown)
     read = INPUT_FORMATS[input_format] if input_format else None
     path = str(spool_mltable(entries, read, spool))
     if read is None:

@@ -27,11 +27,14 @@ def spool_frame(data: pd.DataFrame | pa.Table, spool: Path) -> tuple[Path, str]:
         The file, and its input format.
 
     Raises:
+        EmptyInput: It has no rows.
         InvalidInput: Two columns have the same name, or a column cannot be written as Parquet.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if not len(data):
+        raise EmptyInput(f"the {type(data).__name__} has no rows")
     is_arrow = isinstance(data, pa.Table)
     seen: set[str] = set()
     for name in data.column_names if is_arrow else data.columns:
@@ -138,7 +141,9 @@ def _check_json(value: Any, index: int) -> None:
                 raise _not_json(index, f"a dict with the key {key!r}", "make its keys strings")
             _check_json(element, index)
     else:
-        raise _not_json(index, f"a {of_type.__name__}", _HINTS.get(of_type.__module__))
+        raise _not_json(
+            index, f"a value of type {of_type.__name__}", _HINTS.get(of_type.__module__)
+        )
 
 
 _HINTS: Mapping[str, str] = {

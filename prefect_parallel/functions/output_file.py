@@ -14,6 +14,21 @@ from prefect_parallel.data import Datastores, Location
 from prefect_parallel.errors import InvalidCall
 from prefect_parallel.layout import RunDirectory
 
+NOT_TEXT = {
+    ".arrow",
+    ".avro",
+    ".feather",
+    ".h5",
+    ".json",
+    ".npy",
+    ".npz",
+    ".orc",
+    ".pickle",
+    ".pkl",
+}
+NOT_TEXT |= {".bz2", ".gz", ".tsv", ".xls", ".xlsx", ".xz", ".zip", ".zst"}
+"""Extensions of formats that are not written; with any other, the output is text."""
+
 
 class InvalidOutput(InvalidCall):
     """The output of a call exists already, or its name does not tell its format."""
@@ -38,7 +53,7 @@ class OutputFile:
         """The output of a call, checked before anything runs; None if none is given.
 
         Raises:
-            InvalidOutput: It exists, or its name has no extension.
+            InvalidOutput: It is a folder, or its extension is missing or of another format.
             InvalidInput: It is in a datastore that is not known.
         """
         if output is None:
@@ -47,9 +62,11 @@ class OutputFile:
         if not place.is_remote:
             place = Location.parse(str(Path(output).expanduser().absolute()))
         found = cls(place, overwrite)
-        if not found.suffix:
+        if not found.suffix or found.suffix in NOT_TEXT:
             raise InvalidOutput(
-                f"the output {output} has no extension, which decides its format",
+                f"the output {output} has "
+                + (f"the extension {found.suffix}" if found.suffix else "no extension")
+                + ", which decides its format",
                 allowed=".parquet, .jsonl, .csv, or .txt for lines of text",
             )
         if place.is_folder():

@@ -48,6 +48,7 @@ TWICE = pd.DataFrame([[1, 2]], columns=["a", "a"])
             "takes a DataFrame, and the data is a list",
         ),
         (score, [1], {"output": "scores"}, PrefectParallelError, "scores has no extension"),
+        (score, [1], {"output": "a.xlsx"}, PrefectParallelError, "has the extension .xlsx, which"),
         (score, [1], {"output": "data.csv"}, PrefectParallelError, "data.csv exists already"),
         (score, [1], {"output": "folder.d"}, PrefectParallelError, "folder.d is a folder"),
         (score, [1], {"resume": "monday"}, PrefectParallelError, "not a run directory"),
