@@ -165,8 +165,13 @@ class _Worker:
         if self._format is not None and count > 0:
             encoded, columns = _encode(self._format, returned, kind)
             payload = encoded.payload
-            lost = dict(encoded.set_to_null)
-            record = dataclasses.replace(record, kind=kind, columns=columns, written_as_null=lost)
+            record = dataclasses.replace(
+                record,
+                kind=kind,
+                columns=columns,
+                schema=encoded.schema,
+                written_as_null=dict(encoded.set_to_null),
+            )
         write_part(self._config.directory.part(mini_batch.index), record, payload)
         return record
 

@@ -23,9 +23,10 @@ def aggregate(
     Raises:
         MixedReturns: Some parts do not fit together.
     """
+    returns.check()
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(target)
     with atomic_write(target) as file:
-        format_.join(parts, file, columns=returns.common_columns(), header=header)
+        format_.join(parts, returns, file, header=header)
         file.flush()
         os.fsync(file.fileno())

@@ -16,6 +16,9 @@ from typing import Any, BinaryIO
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.output.atomic_write import atomic_write
 
+PART_FORMAT = 2
+"""Of the files of parts; those of another one, of another version, are not used again."""
+
 
 class BrokenPart(PrefectParallelError):
     """A part file does not begin with a record."""
@@ -32,6 +35,8 @@ class Record:
         data: Fingerprint of the mini-batch's descriptor.
         settings: Fingerprint of everything else that decides the result, such as the code.
         kind: `list` or `DataFrame`; None for a failed attempt, or if only counts are kept.
+        columns: Names of the columns of a DataFrame; None for a list.
+        schema: Names and types of the columns, as Parquet has them; None for other formats.
         error: The error in one line; None if the mini-batch succeeded.
         traceback_file: The log file with the full traceback.
         values_set_to_null: Column -> number of values that did not fit its type.
@@ -51,6 +56,7 @@ class Record:
     settings: str = ""
     kind: str | None = None
     columns: tuple[str, ...] | None = None
+    schema: str | None = None
     error: str | None = None
     traceback_file: str | None = None
     values_set_to_null: dict[str, int] = field(default_factory=dict)
@@ -115,7 +121,7 @@ _NONE = type(None)
 _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("index", "attempt", "succeeded", "uneven_rows"), (int,)),
     **dict.fromkeys(("data", "settings", "inputs", "node", "process", "first_uneven_row"), (str,)),
-    **dict.fromkeys(("kind", "error", "traceback_file"), (str, _NONE)),
+    **dict.fromkeys(("kind", "schema", "error", "traceback_file"), (str, _NONE)),
     **dict.fromkeys(("started_at", "seconds"), (float, int)),
     "items": (int, _NONE),
     "columns": (tuple, _NONE),

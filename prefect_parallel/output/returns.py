@@ -1,66 +1,46 @@
-"""What `run` returned, over all mini-batches of a step: lists, or DataFrames with which columns."""
+"""What `run` returned, over all mini-batches of a step, and whether it fits into one file."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.output.formats.common_schema import CommonSchema
+from prefect_parallel.output.formats.output_format import numbered
+from prefect_parallel.output.mixed_returns import MiniBatches, MixedReturns
 from prefect_parallel.output.part import Record
 
-NAMED = 5
-"""How many mini-batches of each kind an error names."""
-
-
-class MixedReturns(PrefectParallelError):
-    """Mini-batches returned values that cannot go into one file."""
-
-
-class MiniBatches:
-    """Mini-batches for a message, e.g. `mini-batches 0, 2, 3`: few are named, the rest counted."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._lowest: list[int] = []
-
-    def add(self, index: int) -> None:
-        """Add a mini-batch with a higher index than all before it."""
-        self._count += 1
-        if len(self._lowest) < NAMED:
-            self._lowest.append(index)
-
-    def update(self, others: MiniBatches) -> None:
-        self._count += others._count
-        self._lowest = sorted(self._lowest + others._lowest)[:NAMED]
-
-    def __str__(self) -> str:
-        if self._count == 1:
-            return f"mini-batch {self._lowest[0]}"
-        more = self._count - len(self._lowest)
-        shown = ", ".join(map(str, self._lowest))
-        return f"mini-batches {shown}{f' and {more:,} more' if more > 0 else ''}"
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Returns:
-    """The kinds and the columns of what `run` returned."""
+    """The kinds, columns and types that the mini-batches added so far returned."""
 
     def __init__(self) -> None:
         self._kinds = defaultdict[str, MiniBatches](MiniBatches)
         self._columns: dict[tuple[str, ...], None] = {}
+        self._schema = CommonSchema()
 
     def add(self, record: Record) -> None:
-        """Add a mini-batch with a higher index than all before it."""
-        if record.kind is None:
-            return
-        self._kinds[record.kind].add(record.index)
+        """Add a mini-batch."""
+        if record.kind is not None:
+            self.add_types(record.index, record.kind, record.schema)
         if record.columns is not None:
             self._columns[record.columns] = None
 
-    def common_columns(self) -> tuple[str, ...] | None:
-        """The union of the columns of all DataFrames; None if the mini-batches returned lists.
+    def add_types(self, mini_batch: int, kind: str, schema: str | None) -> None:
+        """Add a mini-batch of which only this is known, to `check` it."""
+        self._kinds[kind].add(mini_batch)
+        if schema is not None:
+            self._schema.add(mini_batch, schema)
+
+    def check(self) -> None:
+        """Check that one file can hold what was returned so far.
 
         Raises:
-            MixedReturns: Some mini-batches returned lists, and others DataFrames.
+            MixedReturns: Some mini-batches returned lists, and others DataFrames, or a column has
+                types that do not fit together.
         """
         if len(self._kinds) > 1:
             lines = [f"  {indexes}: a {kind}" for kind, indexes in self._kinds.items()]
@@ -68,17 +48,19 @@ class Returns:
                 "\n".join(["run() returned values that cannot go into one file:", *lines]),
                 hint="return the same kind from every call",
             )
+        self._schema.check()
+
+    def common_columns(self) -> tuple[str, ...] | None:
+        """The union of the columns of all DataFrames; None if the mini-batches returned lists."""
         if not self._columns:
             return None
         each = dict.fromkeys(each for columns in self._columns for each in numbered(columns))
         return tuple(name for name, _ in each)
 
+    def common_schema(self) -> pa.Schema:
+        """All columns, each with a type that holds it in every part.
 
-def numbered(columns: Iterable[str]) -> list[tuple[str, int]]:
-    """Each name with the number of equal ones before it: names may repeat."""
-    seen: dict[str, int] = {}
-    found = []
-    for name in columns:
-        found.append((name, seen.get(name, 0)))
-        seen[name] = found[-1][1] + 1
-    return found
+        Raises:
+            MixedReturns: There are rows, but no column.
+        """
+        return self._schema.to_arrow()

@@ -30,25 +30,53 @@ def writes(pipeline: Any, name: str, returned: str, **keys: Any) -> tuple[Pipeli
     return it, it.step / "outputs" / "out" / name
 
 
-def test_parts_that_do_not_fit_fail_the_step_and_are_kept(pipeline: Any) -> None:
-    returned = '{"a": number} if number < 3 else {"b": 0.5, "a": "text"}'
-    it, output = writes(pipeline, "out.parquet", returned)
-    said = it.run(expect=1)
-    assert "column 'a' has types that do not fit into one column:" in said
-    reason = it.result["reason"]
-    assert it.result["status"] == "Failed"
-    assert "int64 in mini-batches 0, 1, 2\n" in reason
-    assert "string in mini-batch 3\n" in reason
-    assert "let append_row_to name a .jsonl file" in reason
-    lines = (it.step / "logs" / "job_result.txt").read_text().splitlines()
-    assert "    int64 in mini-batches 0, 1, 2" in lines
-    assert not output.exists()
-    assert len(list((it.step / "parts").iterdir())) == 4
+def test_parts_that_do_not_fit_stop_the_step_and_are_kept(pipeline: Any) -> None:
+    """Mini-batch 0 fits when it is tried again; mini-batch 1 does not; the last one never ends."""
+    script = """
+        import os, time
+        def init(): pass
+        def run(mini_batch):
+            number = int(os.path.basename(mini_batch[0])[:3]) // 2
+            rows = [{"b": 0.5, "a": number if number != 1 else "text"}] * 2
+            if number == 0 and not os.path.exists("../again"):
+                open("../again", "w").close()
+                rows = [{"a": "text"}]
+            elif number == 2 and "jsonl" not in OUTPUT:
+                time.sleep(600)
+            return rows
+    """
+    retries = {"max_retries": 1, "timeout": 300}
+    it = pipeline(script.replace("OUTPUT", 'os.environ["OUTPUT"]'), files=6, retry_settings=retries)
+    it.change("jobs.step.mini_batch_size", "2")
+    it.change("jobs.step.outputs.out.type", "uri_folder")
 
-    it.change("jobs.step.task.append_row_to", "${{outputs.out}}/out.jsonl")
+    def writes(name: str) -> Path:
+        it.change("jobs.step.task.append_row_to", f"${{{{outputs.out}}}}/{name}")
+        it.change("jobs.step.environment_variables", {"OUTPUT": name})
+        return it.step / "outputs" / "out" / name
+
+    output = writes("out.parquet")
+    for resume in ((), ("--resume", "run")):
+        said = it.run(*resume, expect=1)
+        assert "column 'a' has types that do not fit into one column:" in said
+        reason = it.result["reason"]
+        assert it.result["status"] == "Failed"
+        assert "int64 in mini-batch 0\n" in reason
+        assert "string in mini-batch 1\n" in reason
+        assert "let append_row_to name a .jsonl file" in reason
+        lines = (it.step / "logs" / "job_result.txt").read_text().splitlines()
+        assert "    string in mini-batch 1" in lines
+        assert not output.exists()
+        assert sorted(part.name[:6] for part in (it.step / "parts").iterdir()) == [
+            "000000",
+            "000001",
+        ]
+        assert it.result["mini_batches"]["failed"] == 0
+
+    output = writes("out.jsonl")
     it.run("--resume", "run")
-    rows = [json.loads(line) for line in (output.parent / "out.jsonl").open()]
-    assert rows == [{"a": 0}, {"a": 1}, {"a": 2}, {"b": 0.5, "a": "text"}]
+    rows = [json.loads(line) for line in output.open()]
+    assert [row["a"] for row in rows] == [0, 0, "text", "text", 2, 2]
 
 
 def test_an_exception_of_ours_is_in_the_result_too(pipeline: Any) -> None:

@@ -22,8 +22,8 @@ from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.aggregate import aggregate
 from prefect_parallel.output.formats import Parts, format_for
 from prefect_parallel.output.formats.parquet import Parquet
+from prefect_parallel.output.mixed_returns import MixedReturns
 from prefect_parallel.output.part import BrokenPart, Record, read_record, write_part
-from prefect_parallel.output.returns import MixedReturns
 from prefect_parallel.output.totals import count
 
 Returned = pd.DataFrame | list[Any]
@@ -37,9 +37,14 @@ def commit(directory: StepDirectory, index: int, returned: Returned, name: str) 
     else:
         kind, columns = "list", None
         encoded = format_.encode_elements(returned)
-    lost = dict(encoded.set_to_null)
     count = len(returned)
-    record = Record(index, 1, count, count, kind=kind, columns=columns, written_as_null=lost)
+    record = Record(
+        *(index, 1, count, count),
+        kind=kind,
+        columns=columns,
+        schema=encoded.schema,
+        written_as_null=dict(encoded.set_to_null),
+    )
     write_part(directory.part(index), record, encoded.payload)
 
 
@@ -142,7 +147,7 @@ def test_lists_and_frames_do_not_mix(tmp_path: Path, name: str) -> None:
     with pytest.raises(MixedReturns) as caught:
         joined(tmp_path, name, values)
     assert "  mini-batches 0, 2: a list\n  mini-batch 1: a DataFrame" in str(caught.value)
-    assert not list((tmp_path / "outputs").iterdir())
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_an_output_that_cannot_be_joined_leaves_the_older_one(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ class EventBatcher:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._events: list[AttemptEvent] = []
+        self._returned = set[tuple[str, str | None]]()
         self._is_due = False
         self._sent_at = 0.0
 
@@ -61,6 +62,14 @@ class EventBatcher:
             # As text, which takes little of the Dask scheduler's memory: it keeps the last thousand
             # messages of a topic.
             self._worker.log_event(self._topic, {"attempts": json.dumps(events)})
+
+    def report_returned(self, mini_batch: int, kind: str, schema: str | None) -> None:
+        """Report what a mini-batch returned, as `Returned`, unless another returned the like."""
+        with self._lock:
+            if (kind, schema) in self._returned:
+                return
+            self._returned.add((kind, schema))
+        self._worker.log_event(self._topic, {"returned": [mini_batch, kind, schema]})
 
     def report_first_run(self) -> None:
         """Report that `run` is called for the first time."""

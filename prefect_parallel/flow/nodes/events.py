@@ -44,6 +44,19 @@ class AttemptEvent(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Returned:
+    """The first mini-batch of a node that returned a kind of result, or columns of some types.
+
+    Attributes:
+        kind: As those of its `Record`, like the others.
+    """
+
+    mini_batch: int
+    kind: str
+    schema: str | None
+
+
+@dataclass(frozen=True)
 class RunStarted:
     """A node has called `run` for the first time."""
 
@@ -97,6 +110,12 @@ class TaskRunEnded:
 
 
 StepEvent: TypeAlias = (
-    list[AttemptEvent] | RunStarted | GivenBack | NodeUnusable | TaskRunBroken | TaskRunEnded
+    list[AttemptEvent]
+    | Returned
+    | RunStarted
+    | GivenBack
+    | NodeUnusable
+    | TaskRunBroken
+    | TaskRunEnded
 )
 """What nodes report to the driver, and what Dask does."""

@@ -106,17 +106,18 @@ class Node:
         except OSError as error:
             self._events.report_broken(os_error_text(error, self._folder.config.directory.root))
             raise
-        self._events.add(
-            AttemptEvent.of(
-                record,
-                last_attempt=attempt > retries,
-                # The start of a process delays only the first of its mini-batches.
-                seconds=None
-                if record == earlier
-                else max(time.time() - max(began_at, record.started_at), 0.0),
-                extent=mini_batch.extent,
-            )
+        event = AttemptEvent.of(
+            record,
+            last_attempt=attempt > retries,
+            # The start of a process delays only the first of its mini-batches.
+            seconds=None
+            if record == earlier
+            else max(time.time() - max(began_at, record.started_at), 0.0),
+            extent=mini_batch.extent,
         )
+        if event.final and record.kind is not None:
+            self._events.report_returned(record.index, record.kind, record.schema)
+        self._events.add(event)
         return record
 
     def has_run(self, mini_batch: int) -> bool:

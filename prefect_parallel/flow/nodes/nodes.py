@@ -21,6 +21,7 @@ from prefect_parallel.flow.nodes.events import (
     AttemptEvent,
     GivenBack,
     NodeUnusable,
+    Returned,
     RunStarted,
     StepEvent,
     TaskRunBroken,
@@ -112,6 +113,8 @@ def open_nodes(
 def _step_event(message: dict[str, Any]) -> StepEvent:
     if "attempts" in message:
         return [AttemptEvent(*each) for each in json.loads(message["attempts"])]
+    if "returned" in message:
+        return Returned(*message["returned"])
     if "given_back" in message:
         return GivenBack(*message["given_back"])
     if "unusable" in message:

@@ -13,6 +13,7 @@ from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.nodes.events import (
     GivenBack,
     NodeUnusable,
+    Returned,
     RunStarted,
     StepEvent,
     TaskRunBroken,
@@ -22,6 +23,7 @@ from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.nodes.task_runs import TaskRuns
 from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.job import ParallelStep
+from prefect_parallel.output.returns import Returns
 from prefect_parallel.output.totals import Totals
 
 TICK_SECONDS = 0.5
@@ -64,10 +66,16 @@ class StepMonitor:
     """Processes the events of one step until all of its task runs have ended."""
 
     def __init__(
-        self, progress: Progress, thresholds: Thresholds, limits: Limits, canceled: Event
+        self,
+        progress: Progress,
+        returns: Returns,
+        thresholds: Thresholds,
+        limits: Limits,
+        canceled: Event,
     ) -> None:
         self.events: queue.SimpleQueue[StepEvent] = queue.SimpleQueue()
         self._progress = progress
+        self._returns = returns
         self._thresholds = thresholds
         self._limits = limits
         self._canceled = canceled
@@ -87,6 +95,7 @@ class StepMonitor:
 
         Raises:
             StepFailed: The step can no longer succeed; task runs may still be running.
+            MixedReturns: One file cannot hold what mini-batches returned; likewise.
             StepCanceled: The run was canceled; task runs may still be running.
             NodesGone: No node can run the rest.
         """
@@ -107,6 +116,9 @@ class StepMonitor:
                 if attempt.seconds is not None:
                     task_runs.groups.measure(attempt.extent, attempt.seconds)
             check_thresholds(self._thresholds, self._progress)
+        elif isinstance(event, Returned):
+            self._returns.add_types(event.mini_batch, event.kind, event.schema)
+            self._returns.check()
         elif isinstance(event, NodeUnusable) and event.address not in self._left_out:
             # Each of its slots reports it.
             self._left_out.add(event.address)

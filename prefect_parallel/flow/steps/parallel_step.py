@@ -93,6 +93,7 @@ class _ParallelStep:
             )
             if not plan.is_output_current:
                 self._discard_output()
+            plan.returns.check()
             if plan.work.mini_batches:
                 self._map(plan, progress)
             totals = count(self._directory, plan.planned)
@@ -121,6 +122,7 @@ class _ParallelStep:
 
         Raises:
             StepFailed: The step cannot succeed any more.
+            MixedReturns: One file cannot hold what mini-batches returned.
             StepCanceled: The run was canceled.
         """
         limits = Limits.of(self._step)
@@ -130,7 +132,9 @@ class _ParallelStep:
             fewer = assemble_nodes(limits.first_task_creation_timeout, self._run.canceled)
             if fewer is not None:
                 self._reporter.noted(fewer)
-            monitor = StepMonitor(progress, self._thresholds, limits, self._run.canceled)
+            monitor = StepMonitor(
+                progress, plan.returns, self._thresholds, limits, self._run.canceled
+            )
             with open_nodes(plan.config, access, monitor.events, wanted=self._nodes) as nodes:
                 task_runs = nodes.task_runs(
                     Groups(

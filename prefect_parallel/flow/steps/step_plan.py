@@ -30,7 +30,8 @@ from prefect_parallel.layout import FUNCTION_SUFFIX, StepDirectory
 from prefect_parallel.output.atomic_write import atomic_write
 from prefect_parallel.output.fingerprint import of_code, of_json, of_text
 from prefect_parallel.output.formats import format_for
-from prefect_parallel.output.part import read_record
+from prefect_parallel.output.part import PART_FORMAT, Record, read_record
+from prefect_parallel.output.returns import Returns
 
 NOT_RUN = "did not run before"
 FAILED = "failed before"
@@ -50,6 +51,7 @@ class StepPlan:
         notes: Remarks of the planner, one sentence each.
         planned: The number of mini-batches of the input.
         work: The selected mini-batches without a valid part.
+        returns: What the mini-batches with one returned.
         reasons: Why they have none: reason -> number of mini-batches.
         left_out: The number of mini-batches without a valid part that are not selected.
         is_output_current: Whether the output of an earlier run still holds.
@@ -60,6 +62,7 @@ class StepPlan:
     notes: tuple[str, ...]
     planned: int
     work: Work
+    returns: Returns
     reasons: Counter[str]
     left_out: int
     is_output_current: bool
@@ -100,7 +103,7 @@ def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
 def _write_plan(planned: Plan, config: EntryConfig, run: Run, directory: StepDirectory) -> StepPlan:
     """Write the plan file, and compare each mini-batch with the part it may have."""
     # There may be millions: a byte for the reason of each, and 8 for its extent.
-    reasons, extents = bytearray(), array("q")
+    reasons, extents, returns = bytearray(), array("q"), Returns()
     with atomic_write(directory.plan) as file:
         for mini_batch in planned.mini_batches:
             if run.canceled.is_set():
@@ -109,7 +112,13 @@ def _write_plan(planned: Plan, config: EntryConfig, run: Run, directory: StepDir
             data = of_text(descriptor)
             file.write(f'{{"fingerprint": "{data}", "mini_batch": {descriptor}}}\n'.encode())
             part = directory.part(mini_batch.index)
-            reason = _reason_to_run(part, data, config.fingerprint) if run.resumes else NOT_RUN
+            record = read_record(part) if run.resumes else None
+            reason = _reason_to_run(record, data, config.fingerprint)
+            if record is not None and reason is None:
+                returns.add(record)
+            elif record is not None:
+                # It would be counted until the mini-batch has run.
+                part.unlink()
             reasons.append(REASONS.index(reason))
             extents.append(mini_batch.extent)
     count = len(reasons)
@@ -126,6 +135,7 @@ def _write_plan(planned: Plan, config: EntryConfig, run: Run, directory: StepDir
         notes=planned.notes,
         planned=count,
         work=Work(to_do, sum(itertools.compress(extents, is_to_do))),
+        returns=returns,
         reasons=Counter(str(REASONS[each]) for each in itertools.compress(reasons, is_to_do)),
         left_out=missing - to_do,
         is_output_current=missing == 0 and not _delete_parts_from(directory, count),
@@ -142,15 +152,12 @@ def _delete_parts_from(directory: StepDirectory, count: int) -> bool:
     return bool(stale)
 
 
-def _reason_to_run(part: Path, data: str, settings: str) -> str | None:
-    """Why a part does not hold for a mini-batch; such a part is deleted. None: it does."""
-    record = read_record(part)
+def _reason_to_run(record: Record | None, data: str, settings: str) -> str | None:
+    """Why the record of a part does not hold for a mini-batch; None: it does."""
     if record is None:
         return NOT_RUN
     if record.holds_for(data, settings):
         return None
-    # It would be counted until the mini-batch has run.
-    part.unlink()
     if record.error is not None:
         return FAILED
     return OTHER_DATA if record.settings == settings else OTHER_SETTINGS
@@ -201,6 +208,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
                 "side_inputs": data.fingerprints(but=step.input_name),
                 "format": None if output is None else type(format_for(output.name)).__name__,
                 "checks_item_count": checks_item_count,
+                "part_format": PART_FORMAT,
             }
         ),
     )

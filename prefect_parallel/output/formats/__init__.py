@@ -22,7 +22,6 @@ from prefect_parallel.output.formats.text import Text
 __all__ = [
     "Encoded",
     "JsonLines",
-    "MixedReturns",
     "OutputFormat",
     "Parquet",
     "Parts",

@@ -21,6 +21,8 @@ from prefect_parallel.output.formats.output_format import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from prefect_parallel.output.returns import Returns
+
 _ESCAPED = r'["\\\x00-\x1f]'
 """What JSON writes in another way inside a text."""
 
@@ -49,10 +51,9 @@ class JsonLines(OutputFormat):
     def encode_elements(self, elements: Sequence[Any]) -> Encoded:
         return _encoded(elements, Counter())
 
-    def join(
-        self, parts: Parts, target: BinaryIO, *, columns: tuple[str, ...] | None, header: bool
-    ) -> None:
-        for record, payload in parts.iterate("joining"):
+    def join(self, parts: Parts, returns: Returns, target: BinaryIO, *, header: bool) -> None:
+        columns = returns.common_columns()
+        for record, payload in parts.iterate():
             if record.columns == columns:
                 shutil.copyfileobj(payload, target)
                 continue

@@ -14,6 +14,8 @@ from prefect_parallel.output.part import Record, open_part
 if TYPE_CHECKING:
     import pandas as pd
 
+    from prefect_parallel.output.returns import Returns
+
 
 class UnencodableReturn(PrefectParallelError):
     """`run` returned values that the format of the aggregated output cannot hold."""
@@ -25,10 +27,12 @@ class Encoded(NamedTuple):
     Attributes:
         payload: The bytes of the part.
         set_to_null: Column -> how many of its values the format lacks, which became null.
+        schema: The types of the columns, as `Record.schema`; None if the format has no types.
     """
 
     payload: bytes
     set_to_null: Mapping[str, int] = {}
+    schema: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,10 @@ class Parts:
     mini_batches: int
     on_part: Callable[[str], None] = field(default=lambda _: None)
 
-    def iterate(self, doing: str) -> Iterator[tuple[Record, BinaryIO]]:
-        """Open one part after the other, at the first byte of its payload.
-
-        `doing` is what is done with them, for `on_part`.
-        """
+    def iterate(self) -> Iterator[tuple[Record, BinaryIO]]:
+        """Open one part after the other, at the first byte of its payload."""
         for index in range(self.mini_batches):
-            self.on_part(f"{doing} parts {index + 1:,}/{self.mini_batches:,}")
+            self.on_part(f"joining parts {index + 1:,}/{self.mini_batches:,}")
             part = open_part(self.directory.part(index))
             if part is None:
                 continue
@@ -70,9 +71,7 @@ class OutputFormat(ABC):
         """Encode a list or tuple; `UnencodableReturn` if the format cannot hold it."""
 
     @abstractmethod
-    def join(
-        self, parts: Parts, target: BinaryIO, *, columns: tuple[str, ...] | None, header: bool
-    ) -> None:
+    def join(self, parts: Parts, returns: Returns, target: BinaryIO, *, header: bool) -> None:
         """Write all parts to the aggregated output.
 
         Parts of DataFrames get the union of all columns, in the order in which these first appear,
@@ -80,7 +79,7 @@ class OutputFormat(ABC):
         such a line.
 
         Args:
-            columns: The names of this union; None if the parts are lists.
+            returns: What the mini-batches of these parts returned; checked before.
 
         Raises:
             MixedReturns: Some parts do not fit together.
@@ -104,3 +103,13 @@ def unique_names(names: Iterable[Any]) -> list[str]:
             )
         texts[str(name)] = name
     return list(texts)
+
+
+def numbered(columns: Iterable[str]) -> list[tuple[str, int]]:
+    """Each name with the number of equal ones before it: names may repeat."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in columns:
+        found.append((name, seen.get(name, 0)))
+        seen[name] = found[-1][1] + 1
+    return found

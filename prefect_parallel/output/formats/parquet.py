@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from prefect_parallel.output.formats.arrow_columns import WAY_OUT, array_of, columns_of, common_type
+from prefect_parallel.output.formats.arrow_columns import WAY_OUT, array_of, columns_of
+from prefect_parallel.output.formats.common_schema import schema_text
 from prefect_parallel.output.formats.output_format import (
     Encoded,
     OutputFormat,
@@ -15,20 +15,19 @@ from prefect_parallel.output.formats.output_format import (
     UnencodableReturn,
     unique_names,
 )
-from prefect_parallel.output.returns import MiniBatches, MixedReturns
+from prefect_parallel.output.mixed_returns import MixedReturns
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+    from prefect_parallel.output.returns import Returns
 
 _ROWS = b"rows"
 """How many rows a part has, in the metadata of its schema, if it has no column to count them by."""
 
 _THREADED = 1024 * 1024
 """Size of a part, in bytes, from which Arrow's threads save more time than they cost."""
-
-_ONLY_NULLS = b"only_nulls"
-"""In the metadata of a column that has no value in a part: it fits into every other type."""
 
 
 class Parquet(OutputFormat):
@@ -59,21 +58,16 @@ class Parquet(OutputFormat):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        fields = [
-            field.with_metadata({_ONLY_NULLS: b""}) if column.null_count == rows else field
-            for field, column in zip(table.schema, table.columns, strict=True)
-        ]
-        metadata = None if fields else {_ROWS: str(rows)}
+        if not table.columns:
+            table = table.replace_schema_metadata({_ROWS: str(rows)})
         buffer = io.BytesIO()
         try:
-            pq.write_table(table.cast(pa.schema(fields, metadata)), buffer)
+            pq.write_table(table, buffer)
         except pa.ArrowException as error:
             raise UnencodableReturn(f"run() returned what Parquet cannot hold: {error}") from error
-        return Encoded(buffer.getvalue())
+        return Encoded(buffer.getvalue(), schema=schema_text(table))
 
-    def join(
-        self, parts: Parts, target: BinaryIO, *, columns: tuple[str, ...] | None, header: bool
-    ) -> None:
+    def join(self, parts: Parts, returns: Returns, target: BinaryIO, *, header: bool) -> None:
         """Write one table; a column's type is the narrowest that holds it in every part.
 
         Row groups are filled up, since a row group for each mini-batch would make a poor file.
@@ -81,11 +75,11 @@ class Parquet(OutputFormat):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        schema = _common_schema(parts)
+        schema = returns.common_schema()
         with pq.ParquetWriter(target, schema) as writer:
             waiting: list[pa.Table] = []
             size = 0
-            for record, payload in parts.iterate("joining"):
+            for record, payload in parts.iterate():
                 blob = _blob(payload)
                 table = pq.ParquetFile(blob).read(use_threads=blob.size() >= _THREADED)
                 waiting.append(_conform(table, schema, record.index))
@@ -124,54 +118,6 @@ def _blob(payload: BinaryIO) -> pa.BufferReader:
 
     with pa.memory_map(payload.name) as file:
         return pa.BufferReader(file.read_buffer().slice(payload.tell()))
-
-
-def _common_schema(parts: Parts) -> pa.Schema:
-    """All columns, each with a type that holds it in every part."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    mini_batches_of = defaultdict[tuple[pa.Schema, tuple[bool, ...]], MiniBatches](MiniBatches)
-    rows = 0
-    for record, payload in parts.iterate("comparing"):
-        schema = pq.read_schema(_blob(payload))
-        rows += int((schema.metadata or {}).get(_ROWS, 0))
-        only_nulls = tuple(_ONLY_NULLS in (field.metadata or {}) for field in schema)
-        mini_batches_of[schema.remove_metadata(), only_nulls].add(record.index)
-    columns = defaultdict[str, _Column](_Column)
-    for (schema, only_nulls), mini_batches in mini_batches_of.items():
-        for field, has_only_nulls in zip(schema, only_nulls, strict=True):
-            columns[field.name].add(field.type, mini_batches, has_only_nulls)
-    if rows and not columns:
-        raise MixedReturns(
-            f"run() returned {rows} rows without any column, which Parquet cannot hold"
-        )
-    return pa.schema([(name, column.common_type(name)) for name, column in columns.items()])
-
-
-class _Column:
-    """The types that a column has in different parts."""
-
-    def __init__(self) -> None:
-        self._types = defaultdict[Any, MiniBatches](MiniBatches)
-        self._types_of_nulls: list[pa.DataType] = []
-
-    def add(self, type_: pa.DataType, mini_batches: MiniBatches, only_nulls: bool) -> None:
-        if only_nulls:
-            self._types_of_nulls.append(type_)
-        else:
-            self._types[type_].update(mini_batches)
-
-    def common_type(self, name: str) -> pa.DataType:
-        """A type that holds the values of all parts."""
-        common = common_type(self._types or self._types_of_nulls[:1])
-        if common is not None:
-            return common
-        found = [f"  {type_} in {mini_batches}" for type_, mini_batches in self._types.items()]
-        raise MixedReturns(
-            "\n".join([f"column {name!r} has types that do not fit into one column:", *found]),
-            hint=WAY_OUT,
-        )
 
 
 def _conform(table: pa.Table, schema: pa.Schema, index: int) -> pa.Table:

@@ -16,11 +16,13 @@ from prefect_parallel.output.formats.output_format import (
     OutputFormat,
     Parts,
     UnencodableReturn,
+    numbered,
 )
-from prefect_parallel.output.returns import numbered
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from prefect_parallel.output.returns import Returns
 
 
 class Text(OutputFormat):
@@ -40,13 +42,12 @@ class Text(OutputFormat):
         lines = (str(element).replace("\n", r"\n").replace("\r", r"\r") for element in elements)
         return Encoded(_encoded("".join(f"{line}\n" for line in lines)))
 
-    def join(
-        self, parts: Parts, target: BinaryIO, *, columns: tuple[str, ...] | None, header: bool
-    ) -> None:
+    def join(self, parts: Parts, returns: Returns, target: BinaryIO, *, header: bool) -> None:
+        columns = returns.common_columns()
         if header and columns is not None:
             target.write(_csv_line(columns))
         with _cells_of_any_size():
-            for record, payload in parts.iterate("joining"):
+            for record, payload in parts.iterate():
                 if record.columns == columns:
                     shutil.copyfileobj(payload, target)
                 else:
