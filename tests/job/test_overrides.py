@@ -39,7 +39,9 @@ def test_without_partition_keys_the_size_counts(folder: Folder) -> None:
 
 
 def test_inputs_of_the_pipeline_keep_their_types(folder: Folder) -> None:
-    job = folder.load("inputs.rows=8", "inputs.share=1", "inputs.label=12", "inputs.new=1.5")
+    job = folder.load(
+        *("inputs.rows=8", "inputs.share=1", "inputs.label=12", "inputs.new=1.5", "inputs.deep=NO")
+    )
     assert {parameter.name: parameter.default for parameter in job.parameters} == {
         "rows": 8,
         "share": 1,
@@ -89,9 +91,17 @@ def test_what_was_set_is_in_the_yaml(folder: Folder) -> None:
         ("jobs.first.retry_settings={a: ", "invalid YAML"),
         ("jobs.first.retry_settings={timout: 5}", "did you mean timeout?"),
         ("jobs.first.task.environment=x", "write azureml:x"),
+        ("inputs.rows=nan", "inputs.rows: found 'nan'\n    allowed: a value of type number"),
+        ("inputs.share=abc", "inputs.share: found 'abc'\n    allowed: a value of type number"),
+        ("inputs.share=", "inputs.share: found ''\n    allowed: a value of type number"),
+        ("inputs.deep=3", "inputs.deep: found 3\n    allowed: a value of type boolean"),
+        ("jobs.first.inputs.n=x", "jobs.first.inputs.n: found 'x'"),
+        ("jobs.first.inputs.m.value=x", "jobs.first.inputs.m.value: found 'x'"),
     ],
 )
 def test_mistakes_name_the_argument(folder: Folder, override: str, words: str) -> None:
+    label = "label: ${{parent.inputs.label}}"
+    folder.replace(label, f"{label}\n      n: 1\n      m: {{value: 1}}")
     problem = folder.problem(override)
     assert problem.file == f"--set {override}"
     assert words in str(problem)

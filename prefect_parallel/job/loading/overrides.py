@@ -7,7 +7,10 @@ from typing import Any
 
 from prefect_parallel.document import Document, Items, KeyPath, Section, Typed, dotted
 from prefect_parallel.errors import InvalidPipeline, Problem, did_you_mean
+from prefect_parallel.job.models.io_models import as_type
 from prefect_parallel.yaml_file import MAX_DEPTH, parse_document
+from prefect_parallel.yaml_scalar import parse_scalar
+from prefect_parallel.yaml_schema import Refused
 
 MAX_DIGITS = 10
 """Maximum number of digits of an index in a list."""
@@ -17,7 +20,8 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> None:
     """Put each `a.b.c=value` into the document.
 
     A value that begins with `{` or `[` is YAML, any other one is text. Where the document has
-    text, it stays text; elsewhere, its key decides its type.
+    text, it stays text; an input that is a number or a boolean stays one, unless it becomes an
+    expression; elsewhere, its key decides its type.
 
     Raises:
         InvalidPipeline: An override is malformed, or its key does not exist.
@@ -108,7 +112,19 @@ def _value(old: Any, path: KeyPath, text: str, document: Document, name: str) ->
         raise InvalidPipeline(
             [Problem("not a single value, but data", name, key=dotted(path), hint=hint)]
         )
+    if isinstance(old, (bool, int, float)) and _is_input(path) and "${{" not in text:
+        try:
+            return as_type(parse_scalar(text), "boolean" if isinstance(old, bool) else "number")
+        except Refused as refused:
+            problem = Problem(refused.found, name, key=dotted(path), allowed=refused.allowed)
+            raise InvalidPipeline([problem]) from refused
     return text if type(old) is str else Typed(text)
+
+
+def _is_input(path: KeyPath) -> bool:
+    """Whether a value is an input of the pipeline or of a step, also written `{value: X}`."""
+    *parents, _ = path[:-1] if path[-1] == "value" else path
+    return parents == ["inputs"] or (len(parents) == 3 and parents[::2] == ["jobs", "inputs"])
 
 
 def _child(node: Section | Items, key: str) -> Any:
