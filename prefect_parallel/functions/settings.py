@@ -79,7 +79,8 @@ def check_settings(settings: Settings) -> None:
         if declared is not None:
             schema = declared.key or declared.argument
             assert schema is not None
-            schema.read(_written(declared, value), (name,), found)
+            written = document_of({name: _written(declared, value)}, Path()).data[name]
+            schema.read(written, (name,), found)
         elif name in RUN_OPTIONS:
             TASK_RUN_SECONDS.read(value, (name,), found)
         elif name not in STEP_KEYS:

@@ -7,24 +7,28 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import pytest
 from prefect.flows import load_flow_from_entrypoint
 
 import prefect_parallel
 from prefect_parallel import parallel
-from prefect_parallel.data import MiniBatchContext
+from prefect_parallel.data import NO_DATASTORES, MiniBatchContext
 from prefect_parallel.entry.function_file import FunctionHeader, load_entry
 from prefect_parallel.entry.script import InvalidEntryScript
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.functions.call import pipeline_of
 from prefect_parallel.functions.modules import modules_by_value
 from prefect_parallel.functions.settings import RUN_OPTIONS, STEP_KEYS, Settings
 from prefect_parallel.functions.target import LARGE_BYTES, CannotPickle, LargeFunction, Target
+from prefect_parallel.job import ParallelStep, resolve
 from prefect_parallel.job.settings.parallel_settings import SETTINGS
+from prefect_parallel.layout import RunDirectory
 
 LOCK = threading.Lock()
 
@@ -219,6 +223,17 @@ def test_what_is_refused(function: Any, settings: Any, message: str) -> None:
         parallel(function, **settings)
     # Its last frame is the first one in this package.
     assert len(refused.traceback) == 2
+
+
+@pytest.mark.parametrize("keys", [["store"], ("store", "brand")])
+def test_partition_keys_reach_the_step(tmp_path: Path, keys: Sequence[str]) -> None:
+    function = parallel(Model, partition_keys=keys)("name")
+    frame = pd.DataFrame({"store": [1], "brand": [2]})
+    run = RunDirectory(tmp_path / "run")
+    job = pipeline_of(function.target, function.settings, frame, run, ".csv", NO_DATASTORES)
+    (step,) = resolve(job).steps.values()
+    assert isinstance(step, ParallelStep)
+    assert list(step.partition_keys) == list(keys)
 
 
 def test_all_settings_of_a_step_are_settings_of_a_function() -> None:
