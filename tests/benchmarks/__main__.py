@@ -42,10 +42,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small data, one round")
     parser.add_argument("--only", nargs="+", metavar="TITLE", help="some of the tables")
     options = parser.parse_args()
+    benchmarks = QUICK if options.quick else BENCHMARKS
+    if unknown := set(options.only or ()) - set(benchmarks):
+        parser.error(
+            f"--only: no table {', '.join(sorted(unknown))}; there are {'; '.join(benchmarks)}"
+        )
     # Some containers forbid bytecode, and each process would compile all that it imports.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     print(_machine())
-    for title, command in (QUICK if options.quick else BENCHMARKS).items():
+    for title, command in benchmarks.items():
         if options.only is None or title in options.only:
             print(f"\n## {title}\n", flush=True)
             module, *arguments = shlex.split(command)

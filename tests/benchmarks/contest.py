@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import psutil
 
-from tests.benchmarks.measure import table
-
-SAMPLE_SECONDS = 0.05
+from tests.benchmarks.measure import SAMPLE_SECONDS, table
 
 
 @dataclass(frozen=True)
@@ -111,15 +106,3 @@ def print_results(title: str, unit: str, amount: float, best: Mapping[str, Measu
         for way, it in best.items()
     ]
     print(f"\n{title}\n\n{table(head, rows)}", flush=True)
-
-
-@contextmanager
-def warm_server_of_prefect() -> Iterator[None]:
-    """A Prefect server, with a home of its own, that children find by `PREFECT_API_URL`."""
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["PREFECT_HOME"] = home
-        os.environ.pop("PREFECT_API_URL", None)
-        from prefect_parallel.flow.server.server import prefect_server
-
-        with prefect_server():
-            yield

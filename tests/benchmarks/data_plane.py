@@ -15,7 +15,8 @@ import importlib.util
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks.contest import compete, print_results, report, warm_server_of_prefect
+from tests.benchmarks.contest import compete, print_results, report
+from tests.benchmarks.measure import warm_server
 
 FOLDER = Path(tempfile.gettempdir(), "data_plane")
 
@@ -41,7 +42,7 @@ def main() -> None:
     ways = options.ways or [
         name for name in WAYS if name != "Ray Data" or importlib.util.find_spec("ray")
     ]
-    with warm_server_of_prefect():
+    with tempfile.TemporaryDirectory() as home, warm_server(Path(home)):
         for format_ in options.formats:
             make(options.folder, format_, options.megabytes)
             commands = {way: _command(way, format_, options) for way in ways}

@@ -22,7 +22,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.benchmarks.contest import compete, print_results, report, warm_server_of_prefect
+from tests.benchmarks.contest import compete, print_results, report
+from tests.benchmarks.measure import warm_server
 
 PIXELS = 128
 SLOTS = 2
@@ -88,18 +89,22 @@ def bare(images: Images) -> None:
         for number, batch in enumerate(images.batches())
     ]
     with multiprocessing.get_context("spawn").Pool(SLOTS) as pool:
-        pool.starmap(_describe, tasks, chunksize=1)
+        pool.starmap(_write_lines, tasks, chunksize=1)
     with (images.work / "colors").open("wb") as joined:
         for _, _, part in tasks:
             joined.write(part.read_bytes())
 
 
-def _describe(code: Path, batch: list[str], part: Path) -> None:
+def _write_lines(code: Path, batch: list[str], part: Path) -> None:
+    part.write_text(_lines(code, batch))
+
+
+def _lines(code: Path, batch: list[str]) -> str:
     if str(code) not in sys.path:
         sys.path.insert(0, str(code))
     from describe_images import run
 
-    part.write_text("".join(f"{line}\n" for line in run(batch)))
+    return "".join(f"{line}\n" for line in run(batch))
 
 
 def entry_processes(images: Images) -> None:
@@ -158,20 +163,22 @@ def dask_map(images: Images) -> None:
     (images.work / "colors").write_text("".join(parts))
 
 
-def _lines(code: Path, batch: list[str]) -> str:
-    if str(code) not in sys.path:
-        sys.path.insert(0, str(code))
-    from describe_images import run
-
-    return "".join(f"{line}\n" for line in run(batch))
-
-
 WAYS: dict[str, Callable[[Images], None]] = {
     "bare limit": bare,
     "entry processes": entry_processes,
     "prefect-parallel run": whole_run,
     "Dask client.map": dask_map,
 }
+
+
+def refuse_other_output(images: Images, way: str) -> None:
+    """Check that a way has written the bytes that the first one did, a line for each image."""
+    colors = (images.work / "colors").read_bytes()
+    expected = images.folder / "colors"
+    if not expected.exists():
+        assert len(set(colors.splitlines())) == len(list(images.data.rglob("*.jpg"))), way
+        expected.write_bytes(colors)
+    assert colors == expected.read_bytes(), f"{way}: the output differs from {expected}"
 
 
 def main() -> None:
@@ -188,13 +195,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=folder) as work:
             images = Images(folder, size, Path(work))
             report(lambda: WAYS[options.one](images))
-            lines = (images.work / "colors").read_text().splitlines()
-            assert len(lines) == options.images == len(set(lines)), options.one
+            refuse_other_output(images, options.one)
         return
     make(folder, options.images)
     shared = ["--images", str(options.images), "--mini-batch-size", str(size)]
     commands = {way: ["-m", __spec__.name, "--one", way, *shared] for way in options.ways}
-    with warm_server_of_prefect():
+    with tempfile.TemporaryDirectory() as home, warm_server(Path(home)):
         best = compete(commands, options.repeat)
     title = f"{options.images:,} JPEGs of {PIXELS} x {PIXELS} pixels, {size} in a mini-batch"
     print_results(title, "images", options.images, best)

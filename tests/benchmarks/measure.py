@@ -73,19 +73,24 @@ def measure(
 
 @contextmanager
 def warm_server(home: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """A Prefect server with a database of its own: its URL, and its process."""
+    """A Prefect server with a database of its own: its URL, and its process.
+
+    Processes that are started within find it by `PREFECT_API_URL`.
+    """
     os.environ["PREFECT_HOME"] = str(home)
-    os.environ["PREFECT_LOGGING_LEVEL"] = "ERROR"
+    # Logs go to the server, as usual, but not into what a command prints.
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     os.environ["DO_NOT_TRACK"] = "1"
     os.environ.pop("PREFECT_API_URL", None)
 
+    from prefect_parallel.flow.server import server_process
     from prefect_parallel.flow.server.server import prefect_server
 
     with prefect_server() as url:
         (process,) = (
             child
             for child in psutil.Process().children(recursive=True)
-            if "prefect.server.api.server:create_app" in child.cmdline()
+            if server_process.__name__ in child.cmdline()
         )
         yield url, process
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import tempfile
 import textwrap
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from prefect_parallel.data import BySize, plan
@@ -58,8 +57,8 @@ def seconds(load: float, run: float, prefetch: bool) -> float:
         )
         made = plan(str(root / "table"), type="mltable", mode="direct", split=BySize.parse("1kb"))
         arguments = (str(load), str(run))
-        config = entry_config(root / "step", root / "code", "script.py", arguments, made.reader)
-        config = replace(config, prefetch=prefetch)
+        step, code = root / "step", root / "code"
+        config = entry_config(step, code, "script.py", arguments, made.reader, prefetch=prefetch)
         pool = EntryPool(config, "node-0")
         first, *others = made.mini_batches
         pool.run(first, 1)

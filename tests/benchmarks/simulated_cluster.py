@@ -81,6 +81,8 @@ class _Run:
         command = [sys.executable, "-m", "prefect_parallel.cli", "run", "pipeline.yml"]
         options = ["--name", "run", "--set", f"jobs.step.mini_batch_size={together}"]
         options += ["--set", f"jobs.step.resources.instance_count={nodes}"]
+        # By default short mini-batches share a task run.
+        options += ["--task-run-seconds", "0", "--max-task-runs", f"{files}"]
         before = _settled(server)
         environment = {"PREFECT_API_URL": url}
         self.usage = measure([*command, *options], folder=folder, environment=environment)

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +120,17 @@ def _read_range(work: Work, start: int, stop: int) -> pd.DataFrame:
 
 
 def entry_config(
-    step: Path, code: Path, entry_script: str, arguments: tuple[str, ...], reader: dict[str, Any]
+    step: Path,
+    code: Path,
+    entry_script: str,
+    arguments: tuple[str, ...],
+    reader: dict[str, Any],
+    *,
+    output_file: str | None = None,
+    slots: int = 1,
+    prefetch: bool = False,
 ) -> EntryConfig:
-    """The configuration of a node with one slot that only counts what is returned."""
+    """The configuration of a node, by default with one slot that only counts what is returned."""
     return EntryConfig(
         step_directory=str(step),
         code=str(code),
@@ -136,16 +144,18 @@ def entry_config(
         reader=reader,
         datastores={},
         fetch=(),
-        output_file=None,
+        output_file=output_file,
         checks_item_count=True,
-        slots=1,
+        slots=slots,
         gpus=None,
         timeout=60,
         task_overhead_timeout=60,
         first_task_creation_timeout=60,
         resource_monitor_interval=0,
         profiles=False,
-        prefetch=False,
+        prefetch=prefetch,
+        max_mini_batches_per_process=None,
+        max_process_memory=None,
         fingerprint="",
     )
 
@@ -177,8 +187,9 @@ def run_entry_processes(
     """Run the mini-batches of a plan in a pool, and join their parts to `output` in the folder."""
     directory = StepDirectory(folder)
     directory.parts.mkdir(parents=True)
-    config = entry_config(folder, code, script, arguments, made.reader)
-    config = replace(config, output_file=output, slots=slots)
+    config = entry_config(
+        folder, code, script, arguments, made.reader, output_file=output, slots=slots
+    )
     pool = EntryPool(config, "node-0")
     mini_batches = list(made.mini_batches)
     with ThreadPoolExecutor(slots) as threads:
