@@ -1,4 +1,4 @@
-"""What `NodeTaskRunner` uses of Prefect beyond its documented interface, checked on import.
+"""What `NodeTaskRunner` uses of Prefect beyond its documented interface, and checks of it.
 
 docs/contributing.md has a table of these names.
 """
@@ -36,15 +36,24 @@ def check_prefect() -> None:
     """Check that what is used is there. Additions of a newer Prefect are no reason to refuse it.
 
     Raises:
-        UnknownPrefect: A parameter, or a part of a serialized context, is missing.
+        UnknownPrefect: A parameter is missing.
     """
     for function, parameters in CALLED.items():
         found = inspect.signature(function).parameters
         if missing := [name for name in parameters if name not in found]:
             raise _unknown(f"{function.__qualname__} does not take {', '.join(missing)}")
-    found_parts = context.serialize_context()
-    if missing := [name for name in SERIALIZED if name not in found_parts]:
+
+
+def serialized_context() -> dict[str, Any]:
+    """The current context, serialized. It has all settings: 0.1 s.
+
+    Raises:
+        UnknownPrefect: A part that is used is missing.
+    """
+    found: dict[str, Any] = context.serialize_context()
+    if missing := [name for name in SERIALIZED if name not in found]:
         raise _unknown(f"a serialized context has no {', '.join(missing)}")
+    return found
 
 
 def _unknown(what: str) -> UnknownPrefect:

@@ -19,12 +19,7 @@ from uuid import UUID, uuid4
 from distributed import Reschedule, Worker, get_worker
 from distributed.protocol.pickle import dumps, loads
 from prefect.client.schemas.objects import State
-from prefect.context import (
-    SettingsContext,
-    SyncClientContext,
-    hydrated_context,
-    serialize_context,
-)
+from prefect.context import SettingsContext, SyncClientContext, hydrated_context
 from prefect.flows import Flow
 from prefect.task_engine import run_task_sync
 from prefect.task_runners import TaskRunner
@@ -32,7 +27,7 @@ from prefect.tasks import Task
 from prefect_dask.task_runners import PrefectDaskFuture
 
 from prefect_parallel.flow.nodes.node_group import NodeGroup, StepPlugin
-from prefect_parallel.flow.nodes.prefect_compat import check_prefect
+from prefect_parallel.flow.nodes.prefect_compat import check_prefect, serialized_context
 
 check_prefect()
 
@@ -187,7 +182,7 @@ def _portable_context() -> dict[str, Any]:
 
     The flow run is driven here, and what its function closes over need not be picklable.
     """
-    context = serialize_context()
+    context = serialized_context()
     flow: Flow[..., Any] = context["flow_run_context"]["flow"]
     context["flow_run_context"]["flow"] = Flow(
         _driven_elsewhere,
