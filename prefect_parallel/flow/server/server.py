@@ -17,7 +17,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
-import prefect
 import psutil
 from prefect.client.orchestration import get_client
 from prefect.settings import (
@@ -30,6 +29,7 @@ from prefect.settings import (
 from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.errors import PrefectParallelError, ServerUnreachable
 from prefect_parallel.flow.observer import Observer
+from prefect_parallel.flow.server import server_process
 from prefect_parallel.flow.server.delivery import deliver_events_and_logs
 from prefect_parallel.flow.server.flow_run import asking_once
 
@@ -138,11 +138,7 @@ def _started(observer: Observer) -> Iterator[str]:
 
 def server_command(port: int) -> list[str]:
     """The command that runs a server on this machine, in the foreground."""
-    return [
-        *(sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"),
-        *("--app-dir", str(prefect.__module_path__.parent)),
-        *("--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"),
-    ]
+    return [sys.executable, "-m", server_process.__name__, str(port)]
 
 
 def _environment(url: str) -> dict[str, str]:
