@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,10 +48,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.parent.name in SHORT)
 
 
+def copy_database(home: Path, other: Path) -> None:
+    """Copy the database of a Prefect home; making one takes a server ten seconds of CPU."""
+    with (
+        contextlib.closing(sqlite3.connect(home / "prefect.db")) as source,
+        contextlib.closing(sqlite3.connect(other / "prefect.db")) as target,
+    ):
+        source.backup(target)
+
+
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
     """The URL of the API of a real Prefect server, which flows and commands of the test use."""
     from prefect_parallel.flow.server.server import prefect_server
 
-    with prefect_server() as url:
-        yield url
+    home, folder = Path(_HOME.name), tmp_path_factory.getbasetemp()
+    shared = folder if worker_id == "master" else folder.parent
+    with contextlib.ExitStack() as stack:
+        with (shared / "prefect.lock").open("w") as lock:
+            # The first worker of the session makes the database, and the others copy it.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if (shared / "prefect.db").exists():
+                copy_database(shared, home)
+            else:
+                stack.enter_context(prefect_server())
+                copy_database(home, shared)
+        yield stack.enter_context(prefect_server())

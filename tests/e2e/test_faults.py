@@ -8,7 +8,6 @@ import os
 import shlex
 import shutil
 import signal
-import sqlite3
 import subprocess
 import threading
 import time
@@ -25,6 +24,7 @@ from prefect.states import Cancelling
 from prefect_parallel import compile_pipeline
 from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.flow.server.server import server_command, wait_until_healthy
+from tests.conftest import copy_database
 from tests.e2e.conftest import COMMAND, Pipeline, nodes_of
 from tests.remote.conftest import free_port
 from tests.waiting import wait_until
@@ -478,7 +478,7 @@ class OwnServer:
     def __init__(self, folder: Path) -> None:
         self._home = folder / "home"
         self._home.mkdir()
-        _copy_database(Path(os.environ["PREFECT_HOME"]), self._home)
+        copy_database(Path(os.environ["PREFECT_HOME"]), self._home)
         self._log = folder / "server.log"
         self._port = free_port()
         self._servers = Spawner()
@@ -500,15 +500,6 @@ class OwnServer:
 
     def close(self) -> None:
         self._servers.close()
-
-
-def _copy_database(home: Path, other: Path) -> None:
-    """Making one takes a server ten seconds of CPU."""
-    with (
-        contextlib.closing(sqlite3.connect(home / "prefect.db")) as source,
-        contextlib.closing(sqlite3.connect(other / "prefect.db")) as target,
-    ):
-        source.backup(target)
 
 
 @pytest.fixture
