@@ -2,5 +2,6 @@
 
 `computes` says where steps run, `environments` (`unmet_requirements`) on which Python. `step_data`
 (`major_input`) is what a step reads and writes, `step_result` how it ended, `pipeline_result` how
-all of them did. `step_starts` lets steps start one after another.
+all of them did. `selection` chooses the mini-batches of a trial, and `step_starts` lets steps start
+one after another.
 """
