@@ -223,6 +223,10 @@ class RunDirectory:
         except OSError as error:
             raise UnusableRunDirectory(f"cannot make {self.root}: {error.strerror}") from error
 
+    def function(self, step: str) -> Path:
+        """The pickled function of a step, which has it instead of an entry script."""
+        return self.inputs / f"{step}{FUNCTION_SUFFIX}"
+
     def step(self, name: str) -> StepDirectory:
         return StepDirectory(self._steps / name)
 

@@ -166,7 +166,7 @@ def debug(
     Example: prefect-parallel debug monday --mini-batch 17
 
     Args:
-        pipeline: YAML file of a pipeline, or the name of a run.
+        pipeline: YAML file of a pipeline, or the name or directory of a run.
         mini_batch: Index of the mini-batch, as in failed_mini_batches.jsonl.
         step: Name of the parallel step. Required if there are several.
         run: With a file, the name of the run that outputs of earlier steps are read from.

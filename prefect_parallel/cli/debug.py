@@ -35,7 +35,7 @@ def debug_mini_batch(
     """Call `init` and `run` with one mini-batch; True if they raised no exception.
 
     Args:
-        pipeline: YAML file of a pipeline, or the name of a run.
+        pipeline: YAML file of a pipeline, or the name or directory of a run.
         step: Name of the step; None: the only parallel step.
         run: With a file, the name of the run that outputs of earlier steps are read from.
         use_pdb: Whether an exception starts the debugger.

@@ -18,8 +18,9 @@ from prefect.exceptions import TerminationSignal
 from prefect.flows import Flow
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled
+from prefect.utilities.engine import link_state_to_flow_run_result
 
-from prefect_parallel.errors import PrefectParallelError, os_error_text
+from prefect_parallel.errors import PrefectParallelError, counted, os_error_text
 from prefect_parallel.flow.prefect_names import prefect_tags
 from prefect_parallel.flow.run.pipeline_result import PipelineFailed, PipelineResult
 from prefect_parallel.flow.run.run import Run
@@ -67,6 +68,7 @@ class PipelineRun:
         self._run = run
         self._flow_run = flow_run
         self._flow_runs: dict[str, UUID | None] = {}
+        self._flows: dict[str, Flow[[], None]] = {}
         self._server_is_away = False
         self._interruption: BaseException | None = None
         self._started_at = datetime.now(timezone.utc)
@@ -208,6 +210,7 @@ class PipelineRun:
             flow = parallel_step_flow(step, self._run)
         else:
             flow = command_step_flow(step, self._run)
+        self._flows[name] = flow
         # The context has the pipeline's flow run, the parent of the step's.
         context = contextvars.copy_context()
         return threads.submit(context.run, self._run_step, name, flow)
@@ -216,7 +219,10 @@ class PipelineRun:
         with self._run.starts.turn(name, self._run.observer):
             if self._run.canceled.is_set():
                 return Cancelled(message="the run was canceled before the step started")
-            state = _run_flow(flow)
+            state = _run_flow(flow, [self._flows[each] for each in self._resolved.graph[name]])
+            # For the arrows in Prefect's graph of the run. Not the result: parts of a dataclass are
+            # linked, too, and results have equal ones.
+            link_state_to_flow_run_result(state, flow)
         try:
             self._upload(name)
         except UploadFailed as error:
@@ -278,7 +284,7 @@ class PipelineRun:
             return "Failed", "; ".join(failed)
         if self._run.canceled.is_set():
             return "Canceled", "the run was canceled"
-        return "Completed", f"all {len(ended)} steps completed"
+        return "Completed", f"{counted(len(ended), 'step')} completed"
 
     def _result(self, status: Status) -> PipelineResult:
         run, steps = self._run, self._resolved.steps
@@ -298,7 +304,7 @@ class PipelineRun:
         )
 
 
-def _run_flow(flow: Flow[[], None]) -> State[None]:
+def _run_flow(flow: Flow[[], None], after: list[Flow[[], None]]) -> State[None]:
     # The pipeline's run has a heartbeat in the same process. Ending one takes up to a second.
     with with_settings("flows", heartbeat_frequency=None):
-        return flow(return_state=True)
+        return flow(return_state=True, wait_for=after)

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
+from prefect.utilities.engine import link_state_to_flow_run_result
 
 from prefect_parallel.data import Datastores, describe_data
 from prefect_parallel.display import open_display
@@ -29,7 +30,7 @@ from prefect_parallel.functions.settings import Settings, program_arguments, ste
 from prefect_parallel.functions.target import Target
 from prefect_parallel.job import PipelineJob
 from prefect_parallel.job.loading.load import job_from
-from prefect_parallel.layout import FUNCTION_SUFFIX, RunDirectory
+from prefect_parallel.layout import RunDirectory
 
 OUTPUT = "output"
 """The output of the step in the run directory, a folder."""
@@ -94,6 +95,8 @@ class Call:
             self.output.publish(written / f"{self.target.step_name}{self._suffix}", directory)
         output = None if self.output is None else self.output.shown
         result = ParallelResult.of(directory.root, self.target.step_name, output)
+        # Tasks of the caller's flow that are given the result depend on this flow run, for Prefect.
+        link_state_to_flow_run_result(state, result)
         if result.status != "Completed":
             raise ParallelFailed(result)
         return result
@@ -122,7 +125,7 @@ def pipeline_of(
         datastores: Definitions of `azureml:` names.
     """
     name = target.step_name
-    function = run.inputs / f"{name}{FUNCTION_SUFFIX}"
+    function = run.function(name)
     target.write(function)
     described = describe_data(data, run.inputs / "data", datastores=datastores)
     if target.wanted in ("DataFrame", "Table") and described.kind != "table":

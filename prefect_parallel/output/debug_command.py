@@ -11,8 +11,8 @@ def debug_command(
     run: RunDirectory, step: str, mini_batch: int, datastores: str | None = None
 ) -> str:
     """The shell command that runs a mini-batch again under the debugger, from any folder."""
-    root = run.root.absolute()
-    command = ["prefect-parallel", "debug", str(root / run.job_file.name), "--step", step]
+    command = ["prefect-parallel", "debug", str(run.root.absolute())]
+    if not run.function(step).exists():
+        command += ["--step", step]  # The run of a function has no other step.
     command += ["--mini-batch", str(mini_batch)]
-    command += ["--run", root.name, "--output-dir", str(root.parent)]
     return shlex.join([*command, *(["--datastores", datastores] if datastores else [])])

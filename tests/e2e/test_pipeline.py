@@ -7,16 +7,16 @@ import pickle
 import textwrap
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
-from prefect import flow, task
+from prefect import flow, runtime, task
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from prefect_parallel import PipelineFailed, PipelineResult, compile_pipeline
+from prefect_parallel import PipelineFailed, PipelineResult, compile_pipeline, parallel
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.step_result import StepResult
 from tests.waiting import wait_until
@@ -314,34 +314,65 @@ def test_a_flow_returns_its_result_or_raises_with_it(pipeline: Any) -> None:
     assert (failed.steps["after"].status, failed.steps["after"].output) == ("Failed", None)
 
 
-def test_a_task_that_takes_the_result_depends_on_the_run(tmp_path: Path, server: str) -> None:
-    file = tmp_path / "pipeline.yml"
-    file.write_text(
-        "{type: pipeline, jobs: {say: {command: 'true', environment: 'azureml:any:1'}}}"
-    )
+def graph_of(server: str, run: object, nodes: int) -> dict[str, list[str]]:
+    """The nodes of Prefect's graph of a flow run, and those that each has an arrow from."""
+    url = f"{server}/flow_runs/{run}/graph-v2"
+    wait_until(lambda: len(httpx.get(url).json()["nodes"]) == nodes)
+    found = dict(httpx.get(url).json()["nodes"])
+    return {
+        node["label"].rpartition(" / ")[2]: [found[each["id"]]["label"] for each in node["parents"]]
+        for node in found.values()
+    }
 
-    @task
-    def use(result: PipelineResult) -> str:
-        return result.status
 
-    with temporary_settings({PREFECT_API_URL: server}):
-        inner = compile_pipeline(file, output_dir=tmp_path / "runs")
+def test_the_graph_has_arrows_between_steps_and_to_tasks_that_take_a_result(
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pipeline.yml").write_text("""
+        type: pipeline
+        jobs:
+          make:
+            command: echo 1 > ${{outputs.out}}
+            outputs: {out: {type: uri_file}}
+            environment: azureml:any:1
+          other:
+            command: "true"
+            environment: azureml:any:1
+          read:
+            command: cat ${{inputs.made}}
+            inputs: {made: "${{parent.jobs.make.outputs.out}}"}
+            environment: azureml:any:1
+    """)
 
-        @flow
-        def outer() -> UUID:
-            assert use(inner()) == "Completed"
-            context = FlowRunContext.get()
-            assert context is not None
-            assert context.flow_run is not None
-            return context.flow_run.id
+    @parallel
+    def copied(items: list[int]) -> list[int]:
+        return items
 
-        run = outer()
-        graph = f"{server}/flow_runs/{run}/graph-v2"
-        wait_until(lambda: len(httpx.get(graph).json()["nodes"]) == 2)
-    nodes = dict(httpx.get(graph).json()["nodes"])
-    (subflow,) = (key for key, node in nodes.items() if node["kind"] == "flow-run")
-    (task_run,) = (node for node in nodes.values() if node["kind"] == "task-run")
-    assert [parent["id"] for parent in task_run["parents"]] == [subflow]
+    run_ids: list[object] = []
+
+    @task(task_run_name="use-{name}")
+    def use(result: Any, name: str) -> None: ...
+
+    @flow
+    def outer() -> None:
+        run_ids.append(runtime.flow_run.id)
+        # Two of each: equal parts of their results are not taken for each other.
+        pipelines = [compile_pipeline("pipeline.yml", name=name)() for name in ("p1", "p2")]
+        calls = [copied([1], name=name) for name in ("c1", "c2")]
+        use(pipelines[0], "pipeline")
+        use(calls[0], "call")
+        use(calls[0].output, "output")
+
+    with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as api:
+        outer()
+        named = FlowRunFilter(name=FlowRunFilterName(any_=["p1"]))
+        (pipeline,) = api.read_flow_runs(flow_run_filter=named)
+
+    graph = graph_of(server, run_ids[0], 7)
+    assert graph["use-pipeline"] == ["pipeline / p1"]
+    assert graph["use-call"] == graph["use-output"] == ["copied / c1"]
+    assert graph_of(server, pipeline.id, 3) == {"make": [], "other": [], "read": ["make / make"]}
 
 
 def test_an_input_that_an_earlier_step_leaves_empty(pipeline: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -156,14 +157,17 @@ def test_above_its_thresholds_it_fails_and_is_resumed(folder: Path) -> None:
     assert (result.status, result.output) == ("Failed", None)
     assert [failed["mini_batch"] for failed in result.failed] == [1]
     assert not (folder / "prices.jsonl").exists()
-    traceback = folder / "runs/run/steps/fragile" / result.failed[0]["traceback_file"]
+    run = folder / "runs/run"
+    traceback = run / "steps/fragile" / result.failed[0]["traceback_file"]
     assert f'File "{__file__}"' in traceback.read_text()
     assert 'raise ValueError("one bad batch")' in traceback.read_text()
 
     with pytest.raises(ValueError, match="one bad batch"):
         fragile.debug(SALES, mini_batch=1, pdb=False)
     assert fragile.debug(SALES, mini_batch=0)[:3] == [0, 1, 2]
-    debugged = command("debug", "run", "--mini-batch", "1", "--no-pdb")
+    repeat = shlex.split(result.failed[0]["repeat"])
+    assert repeat == ["prefect-parallel", "debug", str(run), "--mini-batch", "1"]
+    debugged = command(*repeat[1:], "--no-pdb")
     assert debugged.returncode == 1
     assert f'File "{__file__}"' in debugged.stderr
 
@@ -236,7 +240,7 @@ def test_a_concurrency_limit_of_a_compute_applies_to_mini_batches(folder: Path) 
         for tag, limit in limits.items():
             api.create_concurrency_limit(tag, limit)
         with tags("by-hand"):
-            times = sorted(timed(range(3)))
+            times = sorted(timed(range(2)))
         assert all(ended <= started for (_, ended), (started, _) in pairwise(times))
 
         step = FlowRunFilter(name=FlowRunFilterName(any_=["timed"]))
@@ -246,7 +250,7 @@ def test_a_concurrency_limit_of_a_compute_applies_to_mini_batches(folder: Path) 
             runs = api.read_task_runs(flow_run_filter=step, task_run_filter=task)
             return [set(run.tags) for run in runs]
 
-        wait_until(lambda: found() == [set(limits)] * 3)
+        wait_until(lambda: found() == [set(limits)] * 2)
 
 
 def test_the_command_maps_a_function_of_a_file(folder: Path) -> None:

@@ -84,10 +84,7 @@ def test_failures_are_grouped_by_root_cause(tmp_path: Path) -> None:
     assert (bad.attempts, bad.failed, bad.recovered) == (20, list(range(0, 30, 3)), 0)
     assert bad.where == "mini-batch 0, attempt 1 (file 0.csv), on node-0 process000"
     assert bad.traceback == 'Traceback\n  File "script.py", line 0\nValueError'
-    assert bad.debug == (
-        f"prefect-parallel debug '{tmp_path}/a run/job.yml' --step score --mini-batch 0"
-        f" --run 'a run' --output-dir {tmp_path}"
-    )
+    assert bad.debug == (f"prefect-parallel debug '{tmp_path}/a run' --step score --mini-batch 0")
     died = found["the process ended during run(): exit code 3"]
     assert (died.attempts, died.failed, died.recovered) == (1, [], 1)
     goodbye = found["OSError: cannot say goodbye"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -12,7 +11,6 @@ from prefect_parallel.flow.run.step_result import Place, StepResult
 from prefect_parallel.output.job_result import Status, succeeded
 
 
-@dataclass(frozen=True, repr=False)
 class PipelineResult:
     """The result of a pipeline, which a flow of `compile_pipeline` returns.
 
@@ -32,12 +30,24 @@ class PipelineResult:
         ```
     """
 
-    name: str
-    status: Status
-    outputs: Mapping[str, Place]
-    steps: Mapping[str, StepResult]
-    run_directory: Place
-    report: Place
+    # Not a dataclass: Prefect finds what a task depends on by the identity of objects, also of the
+    # fields of dataclasses, and two results may have the same object as name or status.
+    def __init__(
+        self,
+        *,
+        name: str,
+        status: Status,
+        outputs: Mapping[str, Place],
+        steps: Mapping[str, StepResult],
+        run_directory: Place,
+        report: Place,
+    ) -> None:
+        self.name = name
+        self.status = status
+        self.outputs = outputs
+        self.steps = steps
+        self.run_directory = run_directory
+        self.report = report
 
     def __repr__(self) -> str:
         steps = ", ".join(f"{name}: {step.status}" for name, step in self.steps.items())
