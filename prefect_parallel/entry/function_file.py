@@ -61,6 +61,15 @@ class FunctionHeader:
             return cls(**json.loads(opened.readline()))
 
 
+def describe_entry(code: Path, entry_script: str) -> str:
+    """What messages call a pickled function or an entry script, e.g. `the class Scorer`."""
+    file = code / entry_script
+    if file.suffix != FUNCTION_SUFFIX:
+        return "the entry script"
+    header = FunctionHeader.of(file)
+    return f"the {'class' if header.is_class else 'function'} {header.name}"
+
+
 def load_entry(code: Path, entry_script: str) -> Script:
     """Load a pickled function or an entry script.
 

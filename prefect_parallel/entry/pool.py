@@ -6,11 +6,13 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.entry_process import EntryProcess, Failure, InitFailed
+from prefect_parallel.entry.function_file import describe_entry
 from prefect_parallel.entry.node_logs import NodeLogs
 from prefect_parallel.entry.process_resources import ProcessResources, VariableLookup
 from prefect_parallel.entry.spawner import Spawner
@@ -242,9 +244,10 @@ class EntryPool:
             self._init_failures += 1
             failures = self._init_failures
         if failures >= INIT_FAILURES_PER_SLOT * self._config.slots:
+            entry = describe_entry(Path(self._config.code), self._config.entry_script)
             raise InitKeepsFailing(
-                f"the entry script failed before its first mini-batch, {failures} times on"
-                f" {self._node}: {error}",
+                f"{entry} failed before its first mini-batch, {failures} times on {self._node}:"
+                f" {error}",
                 self._node,
                 error.failure.traceback,
                 file,

@@ -201,7 +201,7 @@ def test_a_pipeline_in_python_without_a_server_and_with_an_empty_prefect_home(
     monkeypatch.delenv("DASK_LOGGING__DISTRIBUTED")
     clone = clone_with("pipeline_in_python", tmp_path)
     said = bash(clone, None, *commands_of("pipeline_in_python"))
-    assert "all 3 steps completed" in said
+    assert "3 steps completed" in said
     assert "distributed" not in said, "Dask tells of its workers"
     steps = steps_of_run_in(clone)
     comparison = (steps / "comparing/outputs/comparison/comparison.csv").read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+from prefect_parallel.errors import counted
 from prefect_parallel.flow.nodes.events import AttemptEvent
 from prefect_parallel.output.root_cause import root_cause
 
@@ -67,4 +68,5 @@ class Progress:
         return elapsed / done_now * (self.mini_batches - self.done)
 
     def __str__(self) -> str:
-        return f"{self.done} of {self.mini_batches} mini-batches done, {self.failed} failed"
+        of = counted(self.mini_batches, "mini-batch")
+        return f"{self.done} of {of} done, {self.failed} failed"

@@ -174,8 +174,7 @@ def check_totals(thresholds: Thresholds, totals: Totals, mini_batches: int) -> N
         raise StepFailed(f"{exceeded}; the first failed with {totals.first_failure.error}")
     if totals.failed == mini_batches and not totals.succeeded_items and totals.first_failure:
         raise StepFailed(
-            f"none of {mini_batches} mini-batches succeeded; the first failed with"
-            f" {totals.first_failure.error}"
+            f"no mini-batch succeeded; the first failed with {totals.first_failure.error}"
         )
     if totals.mini_batches < mini_batches:
         raise StepFailed(

@@ -63,7 +63,7 @@ class StepReporter:
         """
         total = plan.mini_batches
         reused = total - plan.work.mini_batches
-        planned = f"planned {total} mini-batches for {slots}"
+        planned = f"planned {counted(total, 'mini-batch')} for {slots}"
         self._logs.job(planned)
         self._logger.info(planned)
         for note in plan.notes:
@@ -227,9 +227,9 @@ class StepReporter:
 
 def _completed(totals: Totals) -> str:
     if totals.failed == 0:
-        return f"{totals.mini_batches} of {totals.mini_batches} mini-batches succeeded"
+        return f"{totals.mini_batches} of {counted(totals.mini_batches, 'mini-batch')} succeeded"
     text = (
-        f"{totals.failed} of {totals.mini_batches} mini-batches failed and were ignored,"
+        f"{totals.failed} of {counted(totals.mini_batches, 'mini-batch')} failed and were ignored,"
         " within the thresholds"
     )
     first = totals.first_failure
