@@ -1,4 +1,4 @@
-"""Thumbnails of a folder of pictures, four at a time: python examples/thumbnails/thumbnails.py."""
+"""Thumbnails of a folder of pictures, on all cores: python examples/thumbnails/thumbnails.py."""
 
 from pathlib import Path
 

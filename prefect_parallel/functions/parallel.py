@@ -74,7 +74,7 @@ class ParallelFunction:
             ParallelFailed: More has failed than the thresholds allow, or the run was canceled.
             CannotPickle: The function refers to something that cannot be sent to a process.
             InvalidInput: The data is missing, empty, or cannot be split.
-            InvalidOutput: The output exists, or its name has no extension.
+            InvalidOutput: The output exists, or its extension is missing or of another format.
         """
         from prefect_parallel.flow.run.selection import Selection
         from prefect_parallel.functions.call import Call

@@ -14,6 +14,9 @@ import pandas as pd
 import pytest
 from nbclient import NotebookClient
 from PIL import Image
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -39,11 +42,17 @@ def test_thumbnails(tmp_path: Path, server: str) -> None:
 
 
 def test_call_an_api(tmp_path: Path, server: str) -> None:
-    said = run("call_an_api", tmp_path, server)
-    assert "100 answers" in said
+    # So slow to recover that it counts the requests, and so large that nothing waits.
+    counting = GlobalConcurrencyLimitCreate(name="toy-api", limit=1000, slot_decay_per_second=0.001)
+    with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
+        client.create_global_concurrency_limit(counting)
+        said = run("call_an_api", tmp_path, server)
+        asked = client.read_global_concurrency_limit_by_name("toy-api").active_slots
+    assert "50 answers" in said
     assert " 0 refusals" not in said
+    assert asked > 50
     lines = (tmp_path / "squares.jsonl").read_text().splitlines()
-    assert [json.loads(line)["square"] for line in lines] == [n**2 for n in range(100)]
+    assert [json.loads(line)["square"] for line in lines] == [n**2 for n in range(50)]
 
 
 class _Client(NotebookClient):
