@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prefect_parallel.data import load_files, load_table
+    from prefect_parallel.entry.retry_after import RetryAfter
     from prefect_parallel.flow.compile import compile_pipeline
     from prefect_parallel.flow.run.pipeline_result import PipelineFailed, PipelineResult
     from prefect_parallel.functions.parallel import parallel
@@ -34,6 +35,7 @@ __all__ = [
     "ParallelResult",
     "PipelineFailed",
     "PipelineResult",
+    "RetryAfter",
     "RunFunction",
     "command",
     "compile_pipeline",
@@ -48,6 +50,7 @@ __all__ = [
 _HOMES = {
     "PipelineFailed": "prefect_parallel.flow.run.pipeline_result",
     "PipelineResult": "prefect_parallel.flow.run.pipeline_result",
+    "RetryAfter": "prefect_parallel.entry.retry_after",
     "compile_pipeline": "prefect_parallel.flow.compile",
     "load_files": "prefect_parallel.data",
     "load_pipeline": "prefect_parallel.job",

@@ -44,11 +44,13 @@ class Failure:
         error: The error in one line.
         traceback: The full traceback, or what else is known.
         items: Number of items in the mini-batch; None if it was not loaded.
+        retry_after: Seconds that the script asks to wait before the next attempt.
     """
 
     error: str
     traceback: str = ""
     items: int | None = None
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True)
@@ -233,7 +235,7 @@ class EntryProcess:
             self.end()
             return Failure(_invalid_message(error), items=items)
         if message["event"] == "failed":
-            failure = Failure(message["error"], message["traceback"], items)
+            failure = Failure(message["error"], message["traceback"], items, message["retry_after"])
             # argparse and others print why they exit.
             return self._with_stderr(failure) if _EXITED.fullmatch(failure.error) else failure
         return message

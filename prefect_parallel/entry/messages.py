@@ -43,6 +43,7 @@ def validate_message(message: dict[str, Any], expected: Collection[str]) -> dict
             **message,
             "error": one_line(message["error"]),
             "traceback": _as_text(message["traceback"]),
+            "retry_after": _seconds(message.get("retry_after")),
         }
     return message
 
@@ -51,6 +52,10 @@ def one_line(error: str) -> str:
     """An error as one line of at most `MAX_ERROR_CHARACTERS` characters."""
     line = " ".join(_as_text(error[: 10 * MAX_ERROR_CHARACTERS]).split())
     return line if len(line) <= MAX_ERROR_CHARACTERS else line[: MAX_ERROR_CHARACTERS - 1] + "…"
+
+
+def _seconds(value: object) -> float | None:
+    return value if type(value) is float and value >= 0 else None
 
 
 def _as_text(text: str) -> str:

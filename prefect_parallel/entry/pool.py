@@ -278,6 +278,7 @@ class EntryPool:
         record = dataclasses.replace(
             self._config.new_record(name, mini_batch, attempt),
             items=failure.items,
+            retry_after=failure.retry_after,
             started_at=started_at,
             seconds=time.time() - started_at,
         )

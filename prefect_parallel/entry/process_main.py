@@ -38,6 +38,7 @@ from prefect_parallel.entry.messages import (
 from prefect_parallel.entry.prctl import become_subreaper, die_with_parent
 from prefect_parallel.entry.profiling import profiled
 from prefect_parallel.entry.protocol import Channel
+from prefect_parallel.entry.retry_after import asked_seconds
 from prefect_parallel.entry.script import (
     Script,
     install_azureml_user,
@@ -208,7 +209,7 @@ def _encode(
     return format_.encode_frame(returned), tuple(str(column) for column in returned.columns)
 
 
-def _describe(error: BaseException) -> dict[str, str]:
+def _describe(error: BaseException) -> dict[str, Any]:
     """The error in one line, and the traceback from the script's first frame on."""
     message = str(error).strip().splitlines()
     if isinstance(error, PrefectParallelError):
@@ -217,7 +218,11 @@ def _describe(error: BaseException) -> dict[str, str]:
     else:
         line = ": ".join([type(error).__name__, *message[:1]])
         traceback = script_traceback(error)
-    return {"error": one_line(line), "traceback": traceback[:MAX_TRACEBACK_CHARACTERS]}
+    return {
+        "error": one_line(line),
+        "traceback": traceback[:MAX_TRACEBACK_CHARACTERS],
+        "retry_after": asked_seconds(error),
+    }
 
 
 if __name__ == "__main__":

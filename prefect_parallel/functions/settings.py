@@ -43,6 +43,9 @@ class Settings(TypedDict, total=False):
     push_metrics_to_parent: bool
     profiling_module: Literal["cProfile"]
     prefetch: bool
+    retry_delay_seconds: float | Sequence[float]
+    retry_backoff_factor: float
+    retry_jitter_factor: float
     max_mini_batches_per_process: int
     max_process_memory: str
     environment_variables: Mapping[str, str]
@@ -122,8 +125,12 @@ def run_options(settings: Settings) -> dict[str, Any]:
 
 def program_arguments(settings: Settings) -> str:
     """The settings that have no key, as program arguments."""
-    without_key = {name for name, each in SETTINGS.items() if each.key is None}
-    given = [(name, value) for name, value in settings.items() if name in without_key]
+    without_key = {name: each for name, each in SETTINGS.items() if each.key is None}
+    given = [
+        (name, _written(without_key[name], value))
+        for name, value in settings.items()
+        if name in without_key
+    ]
     return shlex.join(word for name, value in given for word in (f"--{name}", str(value)))
 
 

@@ -39,6 +39,7 @@ class Record:
         schema: Names and types of the columns, as Parquet has them; None for other formats.
         error: The error in one line; None if the mini-batch succeeded.
         traceback_file: The log file with the full traceback.
+        retry_after: Seconds that the script asks to wait before the next attempt.
         values_set_to_null: Column -> number of values that did not fit its type.
         uneven_rows: Number of rows that have fewer or more cells than their header.
         first_uneven_row: Where the first of them is.
@@ -59,6 +60,7 @@ class Record:
     schema: str | None = None
     error: str | None = None
     traceback_file: str | None = None
+    retry_after: float | None = None
     values_set_to_null: dict[str, int] = field(default_factory=dict)
     uneven_rows: int = 0
     first_uneven_row: str = ""
@@ -123,6 +125,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("data", "settings", "inputs", "node", "process", "first_uneven_row"), (str,)),
     **dict.fromkeys(("kind", "schema", "error", "traceback_file"), (str, _NONE)),
     **dict.fromkeys(("started_at", "seconds"), (float, int)),
+    "retry_after": (float, _NONE),
     "items": (int, _NONE),
     "columns": (tuple, _NONE),
     **dict.fromkeys(("values_set_to_null", "written_as_null"), (dict,)),

@@ -25,7 +25,7 @@ def page() -> str:
         (
             code(f"--{each.name}"),
             each.argument.allowed,
-            "" if each.default is None else code(each.default),
+            "" if each.default in (None, ()) else code(each.default),
             each.description,
         )
         for each in SETTINGS.values()

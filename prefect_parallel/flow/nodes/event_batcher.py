@@ -80,6 +80,11 @@ class EventBatcher:
         self.flush()
         self._worker.log_event(self._topic, {"given_back": [first, rest]})
 
+    def report_waiting(self, first: int, seconds: float) -> None:
+        """Report that a task run waits, as `RetryWaits`."""
+        self.flush()
+        self._worker.log_event(self._topic, {"waits": [first, seconds]})
+
     def report_unusable(self, node: str, reason: str) -> None:
         """Report that this node can run nothing."""
         message = {"node": node, "address": self._worker.address, "reason": reason}

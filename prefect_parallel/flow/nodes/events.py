@@ -75,6 +75,19 @@ class GivenBack:
 
 
 @dataclass(frozen=True)
+class RetryWaits:
+    """A task run waits for its retry, outside the slots.
+
+    Attributes:
+        first: Index of the first mini-batch of its group.
+        seconds: Maximum time that it waits.
+    """
+
+    first: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class NodeUnusable:
     """`init` keeps failing on a node; its task runs wait until the node is closed.
 
@@ -114,6 +127,7 @@ StepEvent: TypeAlias = (
     | Returned
     | RunStarted
     | GivenBack
+    | RetryWaits
     | NodeUnusable
     | TaskRunBroken
     | TaskRunEnded

@@ -27,6 +27,8 @@ from prefect_parallel.flow.nodes.event_batcher import EventBatcher
 from prefect_parallel.flow.nodes.events import AttemptEvent
 from prefect_parallel.flow.nodes.node_folder import NodeFolder, RunAccess, open_folder
 from prefect_parallel.flow.nodes.node_group import StepPlugin
+from prefect_parallel.flow.nodes.retry_delays import MAX_DELAY, RetryDelays
+from prefect_parallel.flow.nodes.slots import leave_slot, return_to_slot
 from prefect_parallel.flow.server.delivery import deliver_events_and_logs
 from prefect_parallel.flow.server.placeholders import look_up
 from prefect_parallel.output.fingerprint import of_json
@@ -49,8 +51,11 @@ class MiniBatchFailed(PrefectParallelError):
 class Node:
     """A node of one step: its folder, its entry processes, and what it reports to the driver."""
 
-    def __init__(self, folder: NodeFolder, pool: EntryPool, events: EventBatcher) -> None:
+    def __init__(
+        self, folder: NodeFolder, pool: EntryPool, events: EventBatcher, delays: RetryDelays
+    ) -> None:
         self.pool = pool
+        self._delays = delays
         self._folder = folder
         self._events = events
 
@@ -128,6 +133,26 @@ class Node:
         """Report what a task run does not run of its group; indices of mini-batches."""
         self._events.report_given_back(first, rest)
 
+    def prepare_wait(
+        self, running: Task[..., Any], first: int, attempt: int, failed: list[Record]
+    ) -> None:
+        """Have Prefect wait before it retries a task run, whose slot others use meanwhile.
+
+        Args:
+            running: The task, of this task run alone.
+            first: Index of its first mini-batch.
+            failed: The mini-batches that failed in this attempt.
+        """
+        delay = self._delays.after(attempt)
+        asked = min(max((each.retry_after or 0.0 for each in failed), default=0.0), MAX_DELAY)
+        jitter = self._delays.jitter if delay >= asked else 0.0
+        seconds = max(delay, asked)
+        running.retry_jitter_factor = jitter
+        running.retry_delay_seconds = [seconds] if seconds > 0 else []
+        if seconds > 0:
+            self._events.report_waiting(first, seconds * (1 + jitter))
+            leave_slot()
+
     def _earlier(self, mini_batch: int) -> Record | None:
         return read_record(self._folder.config.directory.part(mini_batch))
 
@@ -153,18 +178,25 @@ class NodePlugin(StepPlugin):
     """Makes a Dask worker a node of a step, and ends that again."""
 
     def __init__(
-        self, config: EntryConfig, access: RunAccess, key: str, seconds_between_events: float
+        self,
+        config: EntryConfig,
+        access: RunAccess,
+        key: str,
+        seconds_between_events: float,
+        delays: RetryDelays,
     ) -> None:
         """Make the plugin of one step.
 
         Args:
             key: Identifies the step among those that a worker may serve.
             seconds_between_events: How long the node keeps events before it sends them.
+            delays: How long retries wait.
         """
         self.name = key
         self._config = config
         self._access = access
         self._seconds_between_events = seconds_between_events
+        self._delays = delays
         self._node: Node | None = None
 
     @property
@@ -195,7 +227,7 @@ class NodePlugin(StepPlugin):
         folder = open_folder(self._config, self._access, name, Path(worker.local_directory))
         events = EventBatcher(worker, self.name, self._seconds_between_events)
         pool = EntryPool(folder.config, name, events.report_first_run, look_up)
-        return Node(folder, pool, events)
+        return Node(folder, pool, events, self._delays)
 
 
 def node_name(worker: Worker) -> str:
@@ -274,8 +306,9 @@ def _process(node: Node, descriptors: list[dict[str, Any]], limit: float | None)
     logger = get_run_logger()
     succeeded, failed = 0, list[Record]()
     printable, traceable = PRINTED_BYTES, TRACEBACK_CHARACTERS
-    alone = len(descriptors) == 1
+    alone, first = len(descriptors) == 1, descriptors[0]["index"]
     if attempt > 1:
+        return_to_slot()
         # What the first attempt gave back is run elsewhere.
         descriptors = [each for each in descriptors if node.has_run(each["index"])]
     started = time.monotonic()
@@ -287,7 +320,7 @@ def _process(node: Node, descriptors: list[dict[str, Any]], limit: float | None)
                 "Mini-batches take longer than expected: those from %s on are run in other task"
                 " runs", mini_batch.index,
             )  # fmt: skip
-            node.give_back(descriptors[0]["index"], mini_batch.index)
+            node.give_back(first, mini_batch.index)
             break
         following = mini_batches[number + 1] if number + 1 < len(mini_batches) else None
         record = node.run(mini_batch, attempt, retries=retries, alone=alone, following=following)
@@ -301,6 +334,8 @@ def _process(node: Node, descriptors: list[dict[str, Any]], limit: float | None)
             logger.log(logging.WARNING if attempt <= retries else logging.ERROR, text)
             traceable = max(traceable - len(text), 0)
     if failed:
+        if attempt <= retries:
+            node.prepare_wait(context.task, first, attempt, failed)
         raise MiniBatchFailed(
             "; ".join(f"mini-batch {each.index}: {each.error}" for each in failed)
         )

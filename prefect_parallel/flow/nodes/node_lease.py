@@ -9,10 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
-from distributed import Reschedule, Status, Worker, WorkerPlugin, get_worker, secede
+from distributed import Reschedule, Status, Worker, WorkerPlugin, get_worker
 
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.flow.nodes.node_group import StepPlugin
+from prefect_parallel.flow.nodes.slots import leave_slot
 
 RENEWAL_SECONDS = 1.0
 """How often the driver renews its leases."""
@@ -102,7 +103,7 @@ class NodeLease(WorkerPlugin):
         makes room for the next.
         """
         if self._slots > self._threads:
-            secede()
+            leave_slot(returns=False)
 
     async def _expire(self) -> None:
         while self._missed < MISSED_RENEWALS:

@@ -22,6 +22,7 @@ from prefect_parallel.flow.nodes.events import (
     GivenBack,
     NodeUnusable,
     Returned,
+    RetryWaits,
     RunStarted,
     StepEvent,
     TaskRunBroken,
@@ -30,6 +31,7 @@ from prefect_parallel.flow.nodes.groups import Groups
 from prefect_parallel.flow.nodes.node import NodePlugin, process_mini_batches
 from prefect_parallel.flow.nodes.node_folder import RunAccess
 from prefect_parallel.flow.nodes.node_group import CONNECTED, NodeGroup
+from prefect_parallel.flow.nodes.retry_delays import RetryDelays
 from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
 from prefect_parallel.flow.nodes.task_runs import TaskRuns
 
@@ -87,7 +89,12 @@ class Nodes:
 
 @contextmanager
 def open_nodes(
-    config: EntryConfig, access: RunAccess, events: SimpleQueue[StepEvent], *, wanted: int
+    config: EntryConfig,
+    access: RunAccess,
+    events: SimpleQueue[StepEvent],
+    *,
+    wanted: int,
+    delays: RetryDelays,
 ) -> Iterator[Nodes]:
     """Give each node the entry pool of a step, and close the pools in the end.
 
@@ -101,7 +108,7 @@ def open_nodes(
     nodes = Nodes(group, key, events)
     group.client.subscribe_topic(key, lambda event: events.put(_step_event(event[1])))
     try:
-        group.register(NodePlugin(config, access, key, seconds_between(wanted)))
+        group.register(NodePlugin(config, access, key, seconds_between(wanted), delays))
         yield nodes
     finally:
         nodes.cancel()
@@ -117,6 +124,8 @@ def _step_event(message: dict[str, Any]) -> StepEvent:
         return Returned(*message["returned"])
     if "given_back" in message:
         return GivenBack(*message["given_back"])
+    if "waits" in message:
+        return RetryWaits(*message["waits"])
     if "unusable" in message:
         return NodeUnusable(**message["unusable"])
     return TaskRunBroken(message["broken"]) if "broken" in message else RunStarted()

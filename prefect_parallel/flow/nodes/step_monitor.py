@@ -14,6 +14,7 @@ from prefect_parallel.flow.nodes.events import (
     GivenBack,
     NodeUnusable,
     Returned,
+    RetryWaits,
     RunStarted,
     StepEvent,
     TaskRunBroken,
@@ -129,6 +130,10 @@ class StepMonitor:
             raise StepFailed(event.reason)
         elif isinstance(event, GivenBack):
             task_runs.take_back(event)
+        elif isinstance(event, RetryWaits):
+            # Waiting is not silence.
+            self._progressed = max(self._progressed, time.monotonic() + event.seconds)
+            task_runs.note_waiting(event)
         elif isinstance(event, TaskRunEnded):
             task_runs.note_end(event)
 

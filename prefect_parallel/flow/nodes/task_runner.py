@@ -11,6 +11,7 @@ import contextvars
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from copy import copy
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, cast
@@ -149,7 +150,8 @@ class _TaskContext:
         self._variables.run(self._enter, context, settings)
 
     def run(self, task_run_id: UUID, parameters: dict[str, Any]) -> State[Any]:
-        run = partial(run_task_sync, self._task, task_run_id, parameters=parameters)
+        # A copy, because a task run decides how long its own retries wait.
+        run = partial(run_task_sync, copy(self._task), task_run_id, parameters=parameters)
         return cast("State[Any]", self._variables.copy().run(run, return_type="state"))
 
     def leave(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from contextlib import suppress
 from dataclasses import replace
 from queue import SimpleQueue
@@ -13,11 +14,21 @@ from distributed import Future
 from prefect.tasks import Task
 from prefect_dask.task_runners import PrefectDaskFuture
 
-from prefect_parallel.flow.nodes.events import GivenBack, StepEvent, TaskRunBroken, TaskRunEnded
+from prefect_parallel.flow.nodes.events import (
+    GivenBack,
+    RetryWaits,
+    StepEvent,
+    TaskRunBroken,
+    TaskRunEnded,
+)
 from prefect_parallel.flow.nodes.groups import Group, Groups
 from prefect_parallel.flow.nodes.node_group import CONNECTED, NodeGroup, NodesGone
 
 SCHEDULER_GONE = "the Dask scheduler is gone; when it is back, continue with --resume"
+
+
+MAX_WAITING = 100
+"""Number of waiting task runs that do not count in the window: each is a thread of a node."""
 
 
 class TaskRuns:
@@ -70,6 +81,8 @@ class TaskRuns:
         self._scheduler = nodes.client.scheduler_info()["id"]
         self._in_flight: dict[object, tuple[Future[Any], Group]] = {}
         self._lost: list[Group] = []
+        # Index of the first mini-batch -> when the wait of its task run ends.
+        self._waiting: dict[int, float] = {}
 
     def refill(self) -> bool:
         """Submit what the window has room for; False if all have ended.
@@ -83,7 +96,10 @@ class TaskRuns:
             return True
         while self._lost:
             self._submit(self._lost.pop())
-        room = 0 if self._is_canceled else max(self._window - len(self._in_flight), 0)
+        now = time.monotonic()
+        self._waiting = {first: end for first, end in self._waiting.items() if end > now}
+        window = self._window + min(len(self._waiting), MAX_WAITING)
+        room = 0 if self._is_canceled else max(window - len(self._in_flight), 0)
         for group in itertools.islice(self.groups, room):
             self._submit(group)
         return bool(self._in_flight)
@@ -102,6 +118,10 @@ class TaskRuns:
                 kept = [each for each in mini_batches if each.index < event.rest]
                 self._in_flight[key] = future, replace(group, mini_batches=kept)
                 self.groups.put_back(mini_batches[len(kept) :])
+
+    def note_waiting(self, event: RetryWaits) -> None:
+        """Submit another task run in place of one that waits for its retry."""
+        self._waiting[event.first] = time.monotonic() + event.seconds
 
     def leave_out(self, address: str) -> bool:
         """As `NodeGroup.leave_out`. Other nodes run what the node had."""

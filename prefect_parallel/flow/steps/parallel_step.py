@@ -17,6 +17,7 @@ from prefect_parallel.flow.nodes.groups import Groups
 from prefect_parallel.flow.nodes.node_lease import NodeRequest
 from prefect_parallel.flow.nodes.nodes import assemble_nodes, open_nodes
 from prefect_parallel.flow.nodes.progress import Progress
+from prefect_parallel.flow.nodes.retry_delays import RetryDelays
 from prefect_parallel.flow.nodes.step_monitor import Limits, StepCanceled, StepMonitor, check_totals
 from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
 from prefect_parallel.flow.nodes.thresholds import Thresholds
@@ -135,7 +136,13 @@ class _ParallelStep:
             monitor = StepMonitor(
                 progress, plan.returns, self._thresholds, limits, self._run.canceled
             )
-            with open_nodes(plan.config, access, monitor.events, wanted=self._nodes) as nodes:
+            with open_nodes(
+                plan.config,
+                access,
+                monitor.events,
+                wanted=self._nodes,
+                delays=RetryDelays.of(self._step),
+            ) as nodes:
                 task_runs = nodes.task_runs(
                     Groups(
                         plan.to_do(),

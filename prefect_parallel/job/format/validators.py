@@ -127,7 +127,7 @@ class IntegerValidator(Validator):
 
 @dataclass(frozen=True)
 class NumberValidator(Validator):
-    """A number within limits, as text; with `above`, `low` itself is not allowed.
+    """A number within limits, quoted or not; with `above`, `low` itself is not allowed.
 
     `what` names it in messages, e.g. "seconds".
     """
@@ -138,8 +138,9 @@ class NumberValidator(Validator):
     above: bool = False
 
     def check(self, value: Any) -> float:
-        if isinstance(value, str) and _NUMBER.fullmatch(value):
-            number = int(value) if _DIGITS.fullmatch(value) else float(value)
+        text = str(value) if type(value) in (int, float) else value
+        if isinstance(text, str) and _NUMBER.fullmatch(text):
+            number = int(text) if _DIGITS.fullmatch(text) else float(text)
             if self.low <= number <= self.high and not (self.above and number == self.low):
                 return number
         raise self.refused(value)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any
 
-from prefect_parallel.job.format.amount_validators import MemoryValidator
+from prefect_parallel.job.format.amount_validators import DelaysValidator, MemoryValidator
 from prefect_parallel.job.format.model import Key
 from prefect_parallel.job.format.types import LOGGING_LEVELS, MAX_TIMEOUT, TIMEOUT
 from prefect_parallel.job.format.validators import (
@@ -213,6 +213,25 @@ class ParallelSettings:
         " this one. It then holds two mini-batches in memory.",
         default=False,
         argument=TrueOrFalseValidator(),
+        is_own=True,
+    )
+    retry_delay_seconds: tuple[float, ...] = setting(
+        "Seconds to wait before a retry; several, such as `10,60`, are those of the first, second,"
+        " ... retry, and the last one counts for all others. The slot is free meanwhile.",
+        default=(),
+        argument=DelaysValidator(),
+        is_own=True,
+    )
+    retry_backoff_factor: float = setting(
+        "Factor by which each further retry waits longer.",
+        default=1,
+        argument=NumberValidator(1, 1000, "a factor"),
+        is_own=True,
+    )
+    retry_jitter_factor: float = setting(
+        "Random share by which a delay varies, as in Prefect, so that retries do not meet.",
+        default=0,
+        argument=NumberValidator(0, 10, "a factor"),
         is_own=True,
     )
     max_mini_batches_per_process: int | None = setting(

@@ -1,0 +1,58 @@
+"""Retries that wait."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from tests.e2e.conftest import Pipeline
+
+SCRIPT = """
+    import os, time
+    from prefect_parallel import RetryAfter
+
+    def run(mini_batch):
+        name = os.path.basename(mini_batch[0])
+        print(name, time.time())
+        first = not os.path.exists(mini_batch[0] + ".tried")
+        open(mini_batch[0] + ".tried", "w").close()
+        if first and name == "000.txt":
+            raise ValueError("not yet")
+        if first and name == "001.txt":
+            raise RetryAfter(16)
+        return [name]
+"""
+
+
+def test_others_run_in_the_slot_while_a_retry_waits(pipeline: Any) -> None:
+    it: Pipeline = pipeline(
+        SCRIPT,
+        arguments="--retry_delay_seconds 10,600",
+        max_concurrency_per_instance=1,
+        retry_settings={"max_retries": 2, "timeout": 30},
+    )
+    it.run()
+    assert it.output.read_text() == "000.txt\n001.txt\n002.txt\n003.txt\n"
+    said = [line.split() for line in it.said().splitlines()]
+    assert [name[:3] for name, _ in said] == ["000", "001", "002", "003", "000", "001"]
+    first, asking, *_, again, asked_for = [float(moment) for _, moment in said]
+    assert again - first >= 10
+    assert asked_for - asking >= 16
+    # The slot that was left is taken again, and no other.
+    assert it.result["processes"] == 1
+    assert it.result["mini_batches"]["retried"] == 2
+
+
+def test_a_run_is_canceled_while_a_retry_waits(pipeline: Any) -> None:
+    it: Pipeline = pipeline(
+        SCRIPT,
+        arguments="--retry_delay_seconds 600 --retry_jitter_factor 0.1",
+        retry_settings={"max_retries": 1, "timeout": 30},
+    )
+    process = it.start()
+    it.wait_for("003.txt", 1)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    assert it.result["status"] == "Canceled"
+    assert it.left_over() == []
