@@ -139,14 +139,23 @@ def validate(
 
 
 @app.command
-def plan(file: File, *, set_: Overrides = None, datastores: DatastoresFile = None) -> None:
-    """Show the steps of a pipeline and how their inputs are split. Runs nothing.
+def plan(
+    file: File,
+    *,
+    set_: Overrides = None,
+    datastores: DatastoresFile = None,
+    output_dir: OutputDir = "runs",
+) -> None:
+    """Show the steps of a pipeline, how their inputs are split, and how long they take.
+
+    Runs nothing. The time is estimated from the latest run of the pipeline in the output directory.
 
     Example: prefect-parallel plan pipeline.yml --set jobs.score.mini_batch_size=1mb
     """
     from prefect_parallel.cli.plan import plan_pipeline
+    from prefect_parallel.flow.run_directories.runs import Runs
 
-    plan_pipeline(file, set_ or [], datastores)
+    plan_pipeline(file, set_ or [], datastores, Runs.at(output_dir).folder)
 
 
 @app.command

@@ -9,16 +9,25 @@ from pathlib import Path
 
 from prefect_parallel.cli.console import ignored_keys, plain_console, print_titled
 from prefect_parallel.cli.datastores import known_datastores
+from prefect_parallel.cli.estimate import estimate
 from prefect_parallel.data import BySize, Datastores, MiniBatch
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.errors import counted
+from prefect_parallel.flow.nodes.groups import Work
 from prefect_parallel.flow.run.major_input import major_input, split_input
 from prefect_parallel.flow.run.unmet_requirements import unmet_requirements
 from prefect_parallel.job import CommandStep, Data, ParallelStep, load_pipeline, resolve
 
+UNKNOWN_TIME = "unknown; try a few mini-batches: prefect-parallel run --sample 5"
 
-def plan_pipeline(file: Path, overrides: Sequence[str], datastores: Path | None) -> None:
+
+def plan_pipeline(
+    file: Path, overrides: Sequence[str], datastores: Path | None, runs: Path
+) -> None:
     """Print the steps in the order in which they would run, and how the input of each is split.
+
+    Args:
+        runs: Folder of earlier runs, from which the time is estimated.
 
     Raises:
         InvalidPipeline: The pipeline has mistakes.
@@ -34,9 +43,13 @@ def plan_pipeline(file: Path, overrides: Sequence[str], datastores: Path | None)
         order = f", after {after}" if after else ""
         kind = "parallel" if isinstance(step, ParallelStep) else "command"
         console.print(f"{number}. {step.name} ({kind}{order})")
-        lines = _parallel(step, known) if isinstance(step, ParallelStep) else _command(step)
+        work = Work()
+        lines = _parallel(step, known, work) if isinstance(step, ParallelStep) else _command(step)
         for title, text in lines:
             console.print(f"   {title:<12} {text}")
+        if isinstance(step, ParallelStep) and work.mini_batches:
+            time = estimate(runs, job.display_name, step.name, work, _slots(step))
+            console.print(f"   {'time':<12} {time or UNKNOWN_TIME}")
     for warning in resolved.warnings:
         print_titled(console, "warning ", "yellow", str(warning))
     if job.ignored:
@@ -47,19 +60,23 @@ def _command(step: CommandStep) -> Iterator[tuple[str, str]]:
     yield "command", step.command.strip()
 
 
-def _parallel(step: ParallelStep, datastores: Datastores) -> Iterator[tuple[str, str]]:
+def _slots(step: ParallelStep) -> int:
+    return step.instance_count * (step.max_concurrency_per_instance or default_slots())
+
+
+def _parallel(step: ParallelStep, datastores: Datastores, work: Work) -> Iterator[tuple[str, str]]:
+    """What is printed about a step; its mini-batches are added to the work."""
     source = major_input(step)
     if isinstance(source, Data):
         yield "input", source.location
-        yield from _split(step, source, datastores)
+        yield from _split(step, source, datastores, work)
     else:
         yield "input", f"output {source.output} of step {source.step}"
         yield "mini-batches", f"unknown until {source.step} has run"
-    slots = step.max_concurrency_per_instance or default_slots()
     if step.requirements is not None and (lines := unmet_requirements(step.requirements)):
         yield "environment", f"this interpreter does not meet {', '.join(lines)}"
     nodes = counted(step.instance_count, "node")
-    yield "slots", f"{step.instance_count * slots}: {nodes} x {slots}"
+    yield "slots", f"{_slots(step)}: {nodes} x {_slots(step) // step.instance_count}"
     yield "attempts", f"up to {1 + step.max_retries} per mini-batch, {step.timeout} s each"
     yield "thresholds", _thresholds(step)
     for name, value in step.settings.items():
@@ -67,10 +84,13 @@ def _parallel(step: ParallelStep, datastores: Datastores) -> Iterator[tuple[str,
             yield "", f"{name}: {value:g} s"
 
 
-def _split(step: ParallelStep, source: Data, datastores: Datastores) -> Iterator[tuple[str, str]]:
+def _split(
+    step: ParallelStep, source: Data, datastores: Datastores, work: Work
+) -> Iterator[tuple[str, str]]:
     planned = split_input(step, source.location, datastores)
     amounts, unit, known = array.array("q"), "", True
     for mini_batch in planned.mini_batches:
+        work.add(mini_batch)
         amount = _amount(mini_batch)
         amounts.append(amount or 0)
         unit, known = mini_batch.unit, known and amount is not None

@@ -157,7 +157,7 @@ def test_the_plan_shows_what_runs(parts: Folder, capsys: pytest.CaptureFixture[s
 """
     parts.add("parts/part.yml", COMPONENT.replace("partition_keys: [store]\n", ""))
     parts.load()
-    plan_pipeline(Path(parts.path / "pipeline.yml"), (), None)
+    plan_pipeline(Path(parts.path / "pipeline.yml"), (), None, parts.path / "runs")
     shown = " ".join(capsys.readouterr().out.split())
     assert "slots 15: 5 nodes x 3" in shown
     assert "attempts up to 3 per mini-batch, 30 s each" in shown

@@ -13,8 +13,8 @@ from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.nodes.events import (
     GivenBack,
     NodeUnusable,
-    Returned,
     RetryWaits,
+    Returned,
     RunStarted,
     StepEvent,
     TaskRunBroken,
