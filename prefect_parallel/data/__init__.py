@@ -30,6 +30,7 @@ from prefect_parallel.data.load import FileCollection, Table, load_files, load_t
 from prefect_parallel.data.locations.datastores import NO_DATASTORES, Asset, Datastore, Datastores
 from prefect_parallel.data.locations.file_cache import FileCache
 from prefect_parallel.data.locations.location import Location
+from prefect_parallel.data.locations.publish import publish
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.mini_batch_context import MiniBatchContext
 from prefect_parallel.data.planning.plan import Plan, plan
@@ -60,4 +61,5 @@ __all__ = [
     "load_table",
     "open_reader",
     "plan",
+    "publish",
 ]

@@ -18,6 +18,7 @@ from prefect_parallel.flow.pipeline_run import PipelineRun
 from prefect_parallel.flow.prefect_names import prefect_name
 from prefect_parallel.flow.run.computes import Computes
 from prefect_parallel.flow.run.environments import Choice, environments
+from prefect_parallel.flow.run.output_places import OutputPlaces
 from prefect_parallel.flow.run.pipeline_result import PipelineResult
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
@@ -129,6 +130,9 @@ def _run(resolved: ResolvedJob, options: RunOptions, handle: RunHandle, observer
         observer,
         resumes=handle.resumes,
         datastores=options.datastores,
+        output_places=OutputPlaces.of(
+            resolved, options.datastores, handle.directory.root.name, options.selection
+        ),
         mirror=handle.mirror,
         computes=computes,
         environments=environments(options.environment),

@@ -165,7 +165,8 @@ class PipelineRun:
         check_placeholders(self._job, steps)
         of_environments = self._run.environments.prepare(steps, self._run.observer)
         of_job = map(str, self._resolved.warnings)
-        for warning in (*of_job, self._run.computes.warning, *of_environments):
+        of_run = (self._run.computes.warning, self._run.output_places.warning)
+        for warning in (*of_job, *of_run, *of_environments):
             if warning is not None:
                 get_run_logger().warning(warning)
                 self._run.observer.warned(warning)

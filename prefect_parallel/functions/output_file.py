@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from prefect_parallel.data import Datastores, Location
 from prefect_parallel.errors import InvalidCall
@@ -104,21 +102,8 @@ class OutputFile:
             OSError: It cannot be written.
         """
         self.refuse_existing(unless_of=run)
-        if self.place.is_remote:
-            self.place.put(file)
-        else:
-            self._copy(file)
+        self.place.put(file)
         _record(run).write_text(self._stamp())
-
-    def _copy(self, file: Path) -> None:
-        target = Path(self.place.path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{uuid4().hex}")
-        try:
-            shutil.copyfile(file, temporary)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def _stamp(self) -> str:
         """What tells the file from another one at its place."""

@@ -50,15 +50,23 @@ class Pipeline:
         self.ends = Ends()
         self._server = server
 
-    def run(self, *overrides: str, resume: bool = False, **parameters: object) -> State[Any]:
+    def run(
+        self,
+        *overrides: str,
+        name: str = "run",
+        resume: bool = False,
+        datastores: Path | None = None,
+        **parameters: object,
+    ) -> State[Any]:
         with temporary_settings({PREFECT_API_URL: self._server}):
             compiled = compile_pipeline(
                 self.file,
                 overrides=overrides,
                 output_dir=self.folder / "runs",
-                name="run",
+                name=name,
                 resume=resume,
                 observer=self.ends,
+                datastores=datastores,
             )
             return compiled(**parameters, return_state=True)  # type: ignore[return-value,no-any-return]
 

@@ -342,7 +342,7 @@ def test_names_that_only_a_run_has_stay_in_an_outputs_path(folder: Folder) -> No
         'report: {path: "azureml://datastores/${{ default_datastore }}/paths/${{name}}/x"}',
     )
     output = resolve(folder.load()).steps["second"].outputs["report"]
-    assert output.path == "azureml://datastores/s/paths/${{name}}/x"
+    assert output.location == "azureml://datastores/s/paths/${{name}}/x"
 
 
 def test_values_within_text(folder: Folder) -> None:
@@ -449,7 +449,7 @@ def test_the_yaml_of_a_run_loads_from_anywhere(stamp: Folder, tmp_path: Path) ->
 def test_text_as_a_commands_output_is_its_path(folder: Folder) -> None:
     folder.replace("report: {type: uri_folder}", "report: ./reports")
     outputs = resolve(folder.load()).steps["second"].outputs
-    assert outputs["report"] == OutputSpec("uri_folder", "rw_mount", "./reports")
+    assert outputs["report"] == OutputSpec("uri_folder", "rw_mount", f"{folder.path}/reports")
     folder.replace("report: ./reports", "report: ${{parent.inputs.label}}")
     assert folder.problems()[0].key == "jobs.second.outputs.report"
 

@@ -35,6 +35,7 @@ def write_job(folder: Path, server: str, store: Store) -> Pipeline:
         "files": {"type": "uri_folder", "path": "azureml://datastores/store/paths/pictures"},
         "model": {"type": "uri_folder", "path": "azureml:model@latest"},
     }
+    step["outputs"]["out"]["path"] = "azureml://datastores/store/paths/published/${{name}}.txt"
     job["jobs"]["look"] = {
         "type": "command",
         "command": "cat ${{inputs.file}} > ${{outputs.copy}} && echo ${{inputs.uri}}",
@@ -84,9 +85,11 @@ def test_a_remote_run_is_resumed(tmp_path: Path, server: str, s3: Store) -> None
 
     said = run(it, "--output-dir", remote, "--name", "first")
     assert f"output  {remote}/first/steps/step/outputs/out" in said
-    found = {name: content for name, content in s3.files().items() if name.startswith("runs/")}
+    files = s3.files()
+    found = {name: content for name, content in files.items() if name.startswith("runs/")}
     step = "runs/first/steps/step"
     assert found[f"{step}/outputs/out"] == b"cats 1 v1\ncats 2 v1\ndogs 3 v1\ndogs 4 v1\n"
+    assert files["published/first.txt"] == found[f"{step}/outputs/out"]
     assert found["runs/first/steps/look/outputs/copy"] == b"read me"
     assert found["runs/first/steps/look/logs/std_log.txt"] == b"s3://some/where\n"
     assert b"Completed" in found[f"{step}/logs/job_result.txt"]

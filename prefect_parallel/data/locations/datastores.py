@@ -194,6 +194,11 @@ class Datastores:
 NO_DATASTORES = Datastores()
 
 
+def is_datastore_path(url: str) -> bool:
+    """Whether a URL is `azureml://datastores/<name>/paths/<path>`, or its long form."""
+    return _DATASTORE.fullmatch(url) is not None
+
+
 def without_workspace(url: str) -> str:
     """Shortens a datastore URL that names its workspace."""
     match = _DATASTORE.fullmatch(url)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
+from uuid import uuid4
 
 from prefect_parallel.data.locations.datastores import NO_DATASTORES, Datastores, without_workspace
 from prefect_parallel.data.locations.remote import RemoteFile, RemotePath
@@ -174,12 +176,25 @@ class Location:
         self.remote_path().fetch(str(target))
 
     def put(self, source: Path) -> None:
-        """Copies a local file to a remote place."""
-        self.remote_path().put(str(source))
+        """Copies a local file here; no reader sees half of it."""
+        if self.is_remote:
+            self.remote_path().put(str(source))
+            return
+        target = Path(self.path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{uuid4().hex}")
+        try:
+            shutil.copyfile(source, temporary)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Removes a remote file, if there is one."""
-        self.remote_path().remove()
+        """Removes a file, if there is one."""
+        if self.is_remote:
+            self.remote_path().remove()
+        else:
+            Path(self.path).unlink(missing_ok=True)
 
     def _kind(self) -> str | None:
         try:

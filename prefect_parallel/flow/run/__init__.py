@@ -1,7 +1,7 @@
 """What the steps of a run share (`run`), the data each reads and writes, and its result.
 
 `computes` says where steps run, `environments` (`unmet_requirements`) on which Python. `step_data`
-(`major_input`) is what a step reads and writes, `step_result` how it ended, `pipeline_result` how
-all of them did. `selection` chooses the mini-batches of a trial, and `step_starts` lets steps start
-one after another.
+(`major_input`) is what a step reads and writes, `output_places` where its outputs are published,
+`step_result` how it ended, `pipeline_result` how all of them did. `selection` chooses the
+mini-batches of a trial, and `step_starts` lets steps start one after another.
 """

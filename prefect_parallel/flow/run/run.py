@@ -17,6 +17,7 @@ from prefect_parallel.data import Datastores, Location
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.computes import Computes
 from prefect_parallel.flow.run.environments import Environments
+from prefect_parallel.flow.run.output_places import OutputPlaces
 from prefect_parallel.flow.run.selection import Selection
 from prefect_parallel.flow.run.step_data import StepData, aggregated_output
 from prefect_parallel.flow.run.step_result import Place, StepResult
@@ -53,6 +54,7 @@ class Run:
         directory: The run directory, with an absolute path.
         resumes: Whether an earlier run in this directory is continued.
         datastores: Definitions of `azureml:` names of data.
+        output_places: Where outputs are published.
         mirror: The directory's copy on remote storage; None: there is none.
         max_task_runs: Maximum number of task runs of a step.
         task_run_seconds: How long a task run is meant to take.
@@ -67,6 +69,7 @@ class Run:
     observer: Observer
     resumes: bool
     datastores: Datastores
+    output_places: OutputPlaces
     mirror: RunMirror | None
     computes: Computes
     environments: Environments

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect.flows import Flow
+from prefect.logging import get_run_logger
 
 from prefect_parallel.entry.spawner import Exit, Spawner
 from prefect_parallel.errors import PrefectParallelError, os_error_text
@@ -72,6 +73,7 @@ class _CommandStep:
             command = self._step.shell_command(self._data.values())
             fingerprint = self._fingerprint(command)
             if self._run.resumes and self._has_completed(fingerprint):
+                self._publish()
                 return self._result("Completed", "completed in an earlier run")
             self._clear()
             self._run.observer.command_started(self._step.name)
@@ -82,6 +84,7 @@ class _CommandStep:
                     f"the command ended with {exit_}; its last output:\n{_last_lines(self._log)}"
                 )
             self._directory.completed.write_text(fingerprint)
+            self._publish()
             return self._result("Completed", "the command succeeded")
         except CommandCanceled as error:
             return self._result("Canceled", str(error))
@@ -126,6 +129,11 @@ class _CommandStep:
             shutil.rmtree(directory.outputs)
         directory.logs.mkdir(parents=True, exist_ok=True)
         self._data.make_outputs()
+
+    def _publish(self) -> None:
+        for note in self._run.output_places.publish(self._step, self._directory):
+            get_run_logger().info(note)
+            self._run.observer.noted(self._step.name, note)
 
     def _fetch(self) -> None:
         for place in self._data.to_fetch():

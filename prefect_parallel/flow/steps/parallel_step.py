@@ -100,6 +100,8 @@ class _ParallelStep:
             totals = count(self._directory, plan.planned)
             check_totals(self._thresholds, totals, plan.mini_batches)
             self._aggregate(plan, totals)
+            for note in self._run.output_places.publish(self._step, self._directory):
+                self._reporter.noted(note)
             return self._reporter.completed(totals)
         except StepCanceled as error:
             return self._reporter.stopped("Canceled", str(error))

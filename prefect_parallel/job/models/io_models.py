@@ -93,7 +93,9 @@ class Output(Model):
         default=DEFAULT_OUTPUT_MODE,
     )
     path: Text | None = optional(
-        "Where Azure ML writes it; here, it is always in the run directory."
+        "Where it is copied when the step has succeeded: a local path, a URL, or"
+        " `azureml://datastores/NAME/paths/PATH`. It is also in the run directory.",
+        examples=["azureml://datastores/sales/paths/${{name}}/rows.csv"],
     )
     name: AssetName | None = ignored()
     version: LooseText | None = ignored()

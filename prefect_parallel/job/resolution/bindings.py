@@ -16,12 +16,12 @@ from prefect_parallel.job.models.io_models import (
     DEFAULT_INPUT_MODE,
     DataInput,
     DeclaredInput,
-    Output,
     as_type,
     limit_of,
 )
 from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
+from prefect_parallel.job.resolution.outputs import output_names
 from prefect_parallel.job.resolution.resolved import Data, Input, Literal, Missing, OutputOf
 from prefect_parallel.job.syntax.expressions import Expression, fill, find, malformed, whole
 from prefect_parallel.yaml_schema import Refused
@@ -275,19 +275,6 @@ class Bindings:
             self._add(path, message, hint=hint)
         mode = written.mode or component_mode or DEFAULT_INPUT_MODE
         return Data(written.type, mode, text, location, written.datastore)
-
-
-def output_names(job: PipelineJob, step: str) -> dict[str, str]:
-    """The outputs of a step and their types."""
-    component = job.components.get(step)
-    if component is not None:
-        return {name: declared.type for name, declared in component.model.outputs.items()}
-    types: dict[str, str] = {}
-    for name, value in job.jobs[step].outputs.items():
-        bound = whole(value) if isinstance(value, str) else None
-        own = job.outputs.get(bound.name) if bound else value
-        types[name] = (own.type if isinstance(own, Output) else None) or DEFAULT_DATA_TYPE
-    return types
 
 
 def _fits(value: Any, of_type: str) -> bool:

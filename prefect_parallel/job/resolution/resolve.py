@@ -12,22 +12,20 @@ from typing import Any
 
 from prefect_parallel.document import KeyPath
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.models.io_models import DEFAULT_DATA_TYPE, Output
 from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.job.models.steps import ParallelKeys
 from prefect_parallel.job.resolution.bindings import Bindings
 from prefect_parallel.job.resolution.command_resolver import CommandResolver
 from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
+from prefect_parallel.job.resolution.outputs import check_output_locations, pipeline_output
 from prefect_parallel.job.resolution.parallel_resolver import ParallelResolver
 from prefect_parallel.job.resolution.resolved import (
     CommandStep,
     Input,
     OutputOf,
-    OutputSpec,
     ParallelStep,
     ResolvedJob,
 )
-from prefect_parallel.job.resolution.step_resolver import output_mode
 
 
 def resolve(job: PipelineJob, values: Mapping[str, Any] | None = None) -> ResolvedJob:
@@ -71,6 +69,7 @@ def _resolve(
         step = resolver(job, name, bindings, inputs[name], diagnostics).resolve()
         if step is not None:
             steps[name] = step
+    check_output_locations(job, steps, graph, diagnostics)
     settings = job.settings
     return ResolvedJob(
         display_name=job.display_name or job.name or (job.path.stem if job.path else "pipeline"),
@@ -78,13 +77,7 @@ def _resolve(
         tags=job.tags,
         continue_on_step_failure=settings.continue_on_step_failure,
         default_datastore=(settings.default_datastore or "").removeprefix("azureml:") or None,
-        outputs={
-            name: OutputSpec(
-                output.type or DEFAULT_DATA_TYPE, output_mode(output.mode), output.path
-            )
-            for name, output in job.outputs.items()
-            if isinstance(output, Output)
-        },
+        outputs={name: pipeline_output(job, name) for name in job.outputs},
         steps=steps,
         graph=graph,
         warnings=tuple(diagnostics.warnings),

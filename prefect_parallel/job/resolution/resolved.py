@@ -71,13 +71,14 @@ class OutputSpec:
     Attributes:
         type: "uri_file", "uri_folder", "mltable" or a model type.
         mode: "rw_mount", "upload" or "direct".
-        path: As written; it may still contain `${{name}}`, which only a run knows.
+        location: Where it is published: an absolute local path or a URL, which may still contain
+            `${{name}}`, the run's name. None: it is only in the run directory.
         bound_to: The output of the pipeline that it is bound to.
     """
 
     type: str
     mode: str
-    path: str | None = None
+    location: str | None = None
     bound_to: str | None = None
 
 

@@ -13,21 +13,15 @@ from prefect_parallel.errors import InvalidPipeline, advice_for, did_you_mean
 from prefect_parallel.job.files.locations import kind_of
 from prefect_parallel.job.files.requirements import Requirements, WrongRequirement, requirements_in
 from prefect_parallel.job.format.validators import Validator
-from prefect_parallel.job.models.io_models import DEFAULT_DATA_TYPE, DEFAULT_OUTPUT_MODE, Output
 from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.job.models.step_parts import Environment
 from prefect_parallel.job.resolution.bindings import Bindings
 from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
 from prefect_parallel.job.resolution.effective_settings import Effective, StepKeys
-from prefect_parallel.job.resolution.resolved import (
-    Input,
-    Literal,
-    Missing,
-    OutputSpec,
-    missing_keys,
-)
+from prefect_parallel.job.resolution.outputs import resolve_outputs
+from prefect_parallel.job.resolution.resolved import Input, Literal, Missing, missing_keys
 from prefect_parallel.job.settings.parallel_settings import Inherit
-from prefect_parallel.job.syntax.expressions import fill, find, keep_given, malformed, whole
+from prefect_parallel.job.syntax.expressions import find, keep_given, malformed, whole
 from prefect_parallel.job.syntax.placeholders import ALLOWED, malformed_placeholder, placeholders
 from prefect_parallel.yaml_file import read_document
 from prefect_parallel.yaml_schema import Refused, ValueSchema
@@ -52,7 +46,7 @@ class StepResolver:
         self.diagnostics = diagnostics
         self.bindings = bindings
         self.inputs = inputs
-        self.outputs = self._outputs()
+        self.outputs = resolve_outputs(job, name, diagnostics)
 
     def add(
         self, at: Effective, message: str, allowed: str | None = None, hint: str | None = None
@@ -82,69 +76,6 @@ class StepResolver:
         if own.value and whole(own.value):
             compute = self.pipeline_literal(own, own.value)
         return compute.removeprefix("azureml:") if compute else None
-
-    def _outputs(self) -> dict[str, OutputSpec]:
-        given = self.model.outputs
-        if self.component is None:
-            return {name: self._output(name, value, None, None) for name, value in given.items()}
-        declared = self.component.model.outputs
-        for name in given:
-            if name not in declared:
-                self.diagnostics.add(
-                    ("jobs", self.name, "outputs", name),
-                    "the component declares no such output",
-                    **advice_for(name, declared),
-                    of_key=True,
-                )
-        return {
-            name: self._output(name, given.get(name, Output()), declaration.type, declaration.mode)
-            for name, declaration in declared.items()
-        }
-
-    def _output(
-        self, name: str, value: Output | str, of_type: str | None, component_mode: str | None
-    ) -> OutputSpec:
-        path = ("jobs", self.name, "outputs", name)
-        bound = None
-        if value is None:
-            value = Output()
-        if isinstance(value, str):
-            expression = whole(value)
-            if expression is None:
-                return self._output(name, Output(path=value), of_type, component_mode)
-            if expression.form != "${{parent.outputs.NAME}}":
-                allowed = "${{parent.outputs.NAME}}"
-                self.diagnostics.add(path, f"{expression} is not allowed here", allowed=allowed)
-            bound = expression.name
-            if bound not in self.job.outputs:
-                self.diagnostics.add(
-                    path,
-                    f"{expression}: the pipeline has no output {bound}",
-                    **advice_for(bound, self.job.outputs),
-                )
-            value = self.job.outputs.get(bound, Output())
-            if value is None:
-                value = Output()
-        if value.path is not None:
-            for expression in find(value.path):
-                if expression.form not in ("${{name}}", "${{default_datastore}}"):
-                    self.diagnostics.add(
-                        (*path, "path"),
-                        f"{expression} is not allowed here",
-                        allowed="${{name}} and ${{default_datastore}}",
-                    )
-        return OutputSpec(
-            of_type or value.type or DEFAULT_DATA_TYPE,
-            output_mode(value.mode or component_mode),
-            self._output_path(value.path),
-            bound,
-        )
-
-    def _output_path(self, path: str | None) -> str | None:
-        store = self.job.settings.default_datastore
-        if path is None or store is None:
-            return path
-        return fill(path, {"default_datastore": store.removeprefix("azureml:")})
 
     def bound(self, setting: Effective, schema: ValueSchema) -> Any:
         """A setting's value, or that of the pipeline input to which it is bound."""
@@ -309,11 +240,6 @@ class StepResolver:
                 document.problem(error.path, error.message, allowed=error.allowed)
             )
             return None
-
-
-def output_mode(written: str | None) -> str:
-    """The mode of an output; `mount` is an old name of the default."""
-    return DEFAULT_OUTPUT_MODE if written in (None, "mount") else str(written)
 
 
 def _plain(environment: Environment | str | None) -> str | dict[str, Any] | None:

@@ -19,7 +19,10 @@ FORMS = {
     "${{parent.jobs.STEP.outputs.NAME}}": "An output of another step, which then runs first.",
     "${{parent.jobs.STEP.inputs.NAME}}": "An input of another step.",
     "${{name}}": "The run's name, in the path of an output.",
-    "${{default_datastore}}": "`settings.default_datastore`, in the path of an output.",
+    "${{output_name}}": "The output's name, in the path of an output.",
+    "${{default_datastore}}": (
+        "`settings.default_datastore` or else `workspaceblobstore`, in the path of an output."
+    ),
 }
 """All forms, and the meaning of each."""
 
@@ -51,7 +54,7 @@ class Expression:
                 return f"${{{{parent.{side}.NAME}}}}"
             case ("parent", "jobs", _, "inputs" | "outputs" as side, _):
                 return f"${{{{parent.jobs.STEP.{side}.NAME}}}}"
-            case ("name" | "default_datastore" as word,):
+            case ("name" | "output_name" | "default_datastore" as word,):
                 return f"${{{{{word}}}}}"
         return None
 
