@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
+from prefect_parallel.cli.blocks_app import blocks
 from prefect_parallel.cli.completion import run_names
 from prefect_parallel.cli.console import error_count, plain_console, print_titled
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID, INVALID_ERRORS
@@ -295,37 +296,7 @@ def deploy(
     deploy_pipeline(file, options)
 
 
-blocks = App(
-    name="blocks",
-    help="Manage Prefect blocks: the computes, datastores and data assets that pipelines refer to.",
-)
 app.command(blocks)
-
-
-@blocks.command
-def apply(file: Annotated[Path, Parameter(name=["--file", "-f"])]) -> None:
-    """Save the blocks that a Python file assigns to variables, or update them.
-
-    Example: prefect-parallel blocks apply blocks/local.py
-
-    Args:
-        file: Python file. It is executed, and its variable cpu_cluster becomes the block
-            cpu-cluster.
-    """
-    from prefect_parallel.cli.blocks import apply_blocks
-
-    apply_blocks(file)
-
-
-@blocks.command(name="ls")
-def list_() -> None:
-    """List the computes, datastores and data assets of the Prefect server.
-
-    Example: prefect-parallel blocks ls
-    """
-    from prefect_parallel.cli.blocks import list_blocks
-
-    list_blocks()
 
 
 @app.command
