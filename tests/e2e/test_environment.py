@@ -286,4 +286,4 @@ def test_debugging_takes_place_here(with_environment: Any) -> None:
     ended = subprocess.run([*COMMAND, *debug], capture_output=True, text=True, check=True)
     assert "warning: this interpreter does not meet numpy<2" in ended.stderr
     assert "debugging in this one" in ended.stderr
-    assert ended.stdout.splitlines()[-1].startswith('["2.')
+    assert ended.stdout.splitlines()[-1].startswith("['2.")
