@@ -121,10 +121,8 @@ def test_a_cancel_while_parts_are_joined_ends_as_canceled_and_leaves_nothing(pip
     # The driver waits wherever it opens this part, for the last time while it writes the output.
     canceled = False
     while not canceled:
-        with (
-            contextlib.suppress(BrokenPipeError),  # The reader of the last time was still there.
-            wait_until(lambda: opened_by_a_reader(part)) as file,
-        ):
+        with wait_until(lambda: opened_by_a_reader(part)) as file:
+            wait_until(lambda: has_open(process.pid, part))
             if any(output.parent.glob(".out.jsonl.*")):
                 process.send_signal(signal.SIGINT)
                 time.sleep(1)
@@ -132,6 +130,8 @@ def test_a_cancel_while_parts_are_joined_ends_as_canceled_and_leaves_nothing(pip
                 part.unlink()
                 part.write_bytes(content)
             file.write(content)
+        # Else the next content could be for a reader that is still there.
+        wait_until(lambda: not has_open(process.pid, part))
     said, _ = process.communicate(timeout=90)
     assert process.returncode == 1, said
     assert "Canceled  step: the run was canceled" in said
@@ -142,6 +142,16 @@ def test_a_cancel_while_parts_are_joined_ends_as_canceled_and_leaves_nothing(pip
     it.run("--resume", "run")
     assert [path.name for path in output.parent.iterdir()] == ["out.jsonl"]
     assert output.read_bytes() == whole
+
+
+def has_open(pid: int, file: Path) -> bool:
+    """Whether a process has a file open; not yet if it still waits for a FIFO to be opened."""
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            # A deleted file has a note behind its path.
+            if str(each.readlink()).startswith(str(file)):
+                return True
+    return False
 
 
 def opened_by_a_reader(fifo: Path) -> BinaryIO | None:

@@ -100,11 +100,15 @@ def test_a_file_that_the_step_did_not_write_fails_it(training: Pipeline) -> None
 
 def test_overrides_and_an_unknown_datastore(training: Pipeline) -> None:
     place = training.folder / "elsewhere.txt"
-    override = "outputs.model.path=azureml://datastores/${{default_datastore}}/paths/m"
-    assert run(training, override, f"jobs.train.outputs.words.path={place}").is_completed()
+    overrides = [
+        "settings.default_datastore=azureml:no_such_store",
+        "outputs.model.path=azureml://datastores/${{default_datastore}}/paths/m",
+        f"jobs.train.outputs.words.path={place}",
+    ]
+    assert run(training, *overrides).is_completed()
     assert place.read_text() == "new\n"
     [warning] = training.ends.warnings
-    assert "jobs.train.outputs.model: unknown datastore 'workspaceblobstore'" in warning
+    assert "jobs.train.outputs.model: unknown datastore 'no_such_store'" in warning
     assert "--datastores FILE" in warning
     assert training.output("train", "model").joinpath("notes").read_text() == "2"
 
