@@ -159,6 +159,8 @@ def test_data_that_changes_while_a_step_runs_fails_its_mini_batch(pipeline: Any)
             return [os.path.basename(mini_batch[0])]
         """,
         files=150,
+        # One after another: when the last one ends the step, all others are done.
+        max_concurrency_per_instance=1,
         mini_batch_error_threshold=0,
     )
     said = it.run(expect=1)
