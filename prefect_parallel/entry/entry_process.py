@@ -6,7 +6,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -288,7 +288,7 @@ class EntryProcess:
         fatal = [line for line in lines if line.startswith("Fatal Python error: ")]
         error = one_line(f"{failure.error}; stderr: {(fatal or lines)[-1]}")
         traceback = f"{failure.traceback}\nstandard error:\n{output}".strip()
-        return Failure(error, traceback, failure.items)
+        return replace(failure, error=error, traceback=traceback)
 
     def _stderr_end(self) -> int:
         """Number of bytes that the process has written to standard error."""

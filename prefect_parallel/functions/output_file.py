@@ -13,18 +13,9 @@ from prefect_parallel.errors import InvalidCall
 from prefect_parallel.layout import RunDirectory
 
 NOT_TEXT = {
-    ".arrow",
-    ".avro",
-    ".feather",
-    ".h5",
-    ".json",
-    ".npy",
-    ".npz",
-    ".orc",
-    ".pickle",
-    ".pkl",
-}
-NOT_TEXT |= {".bz2", ".gz", ".tsv", ".xls", ".xlsx", ".xz", ".zip", ".zst"}
+    ".arrow", ".avro", ".bz2", ".feather", ".gz", ".h5", ".json", ".npy", ".npz", ".orc", ".pickle",
+    ".pkl", ".tsv", ".xls", ".xlsx", ".xz", ".zip", ".zst",
+}  # fmt: skip
 """Extensions of formats that are not written; with any other, the output is text."""
 
 

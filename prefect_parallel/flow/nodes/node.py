@@ -27,10 +27,11 @@ from prefect_parallel.flow.nodes.event_batcher import EventBatcher
 from prefect_parallel.flow.nodes.events import AttemptEvent
 from prefect_parallel.flow.nodes.node_folder import NodeFolder, RunAccess, open_folder
 from prefect_parallel.flow.nodes.node_group import StepPlugin
-from prefect_parallel.flow.nodes.retry_delays import MAX_DELAY, RetryDelays
+from prefect_parallel.flow.nodes.retry_delays import RetryDelays
 from prefect_parallel.flow.nodes.slots import leave_slot, return_to_slot
 from prefect_parallel.flow.server.delivery import deliver_events_and_logs
 from prefect_parallel.flow.server.placeholders import look_up
+from prefect_parallel.job.format.types import MAX_TIMEOUT
 from prefect_parallel.output.fingerprint import of_json
 from prefect_parallel.output.part import Record, read_record
 
@@ -144,7 +145,7 @@ class Node:
             failed: The mini-batches that failed in this attempt.
         """
         delay = self._delays.after(attempt)
-        asked = min(max((each.retry_after or 0.0 for each in failed), default=0.0), MAX_DELAY)
+        asked = min(max((each.retry_after or 0.0 for each in failed), default=0.0), MAX_TIMEOUT)
         jitter = self._delays.jitter if delay >= asked else 0.0
         seconds = max(delay, asked)
         running.retry_jitter_factor = jitter

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prefect_parallel.job import ParallelStep
+from prefect_parallel.job.format.types import MAX_TIMEOUT
 
 
 @dataclass(frozen=True)
@@ -12,8 +13,8 @@ class RetryDelays:
     """The delays of a step's retries.
 
     Attributes:
-        seconds: Of the first, second, ... retry; the last one counts for all others. None: retries
-            do not wait.
+        seconds: Before the first, second, ... retry; the last one holds for all others. Empty if
+            retries do not wait.
         backoff: Factor by which each retry waits longer.
         jitter: Prefect's `retry_jitter_factor`: a random share by which a delay varies.
     """
@@ -31,7 +32,4 @@ class RetryDelays:
         if not self.seconds:
             return 0.0
         delay = self.seconds[min(attempt, len(self.seconds)) - 1]
-        return min(delay * self.backoff ** (attempt - 1), MAX_DELAY)
-
-
-MAX_DELAY = 259_200.0  # 3 days, in seconds.
+        return min(delay * self.backoff ** (attempt - 1), MAX_TIMEOUT)

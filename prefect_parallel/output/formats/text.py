@@ -60,7 +60,7 @@ def _encoded(text: str) -> bytes:
     """UTF-8; names of files may hold bytes that are no text, which come out as they were.
 
     Raises:
-        UnencodableReturn: It has a lone surrogate that does not stand for a byte of a file name.
+        UnencodableReturn: It has a lone surrogate that is not the escaped byte of a file name.
     """
     try:
         return text.encode(errors="surrogateescape")

@@ -77,7 +77,7 @@ def page_of(run: RunLog) -> str:
         lstrip_blocks=True,
     )
 
-    # Of the filter `tojson`, whose text may stand in a `<script>` element.
+    # For the `tojson` filter, whose output is safe inside a `<script>` element.
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
 
     def ours(*names: str) -> str:
