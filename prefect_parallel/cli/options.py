@@ -42,7 +42,9 @@ OutputDir: TypeAlias = Annotated[
     ),
 ]
 
-RunName: TypeAlias = Annotated[str, Parameter(help="Name of the run.", completer=run_names)]
+RunName: TypeAlias = Annotated[
+    str, Parameter(help="Name or directory of the run.", completer=run_names)
+]
 
 Step: TypeAlias = Annotated[str, Parameter(completer=step_names)]
 

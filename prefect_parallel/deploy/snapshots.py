@@ -8,12 +8,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.data import NO_DATASTORES, Datastores, Location
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.run_directories.archive import digest_of, pack, unpack
 from prefect_parallel.flow.server.block_datastores import with_blocks
 from prefect_parallel.layout import cache_folder
-from prefect_parallel.output.atomic_write import atomic_write
 
 FOLDER = ".snapshots"
 """The folder of snapshots, in the folder of run directories."""

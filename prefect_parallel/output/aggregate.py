@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from prefect_parallel.output.atomic_write import atomic_write, remove_leftovers
+from prefect_parallel.atomic_write import atomic_write, remove_leftovers
 from prefect_parallel.output.formats import OutputFormat, Parts
 from prefect_parallel.output.returns import Returns
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import yaml
 
-from prefect_parallel.output.atomic_write import atomic_write
+from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.output.totals import Totals
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.errors import PrefectParallelError
-from prefect_parallel.output.atomic_write import atomic_write
 
 PART_FORMAT = 2
 """Of the files of parts; those of another one, of another version, are not used again."""

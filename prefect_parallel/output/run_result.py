@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from prefect_parallel.output.atomic_write import atomic_write
+from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.output.job_result import Status
 
 

@@ -9,8 +9,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
-from uuid import uuid4
 
+from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.data.locations.datastores import NO_DATASTORES, Datastores, without_workspace
 from prefect_parallel.data.locations.remote import RemoteFile, RemotePath
 from prefect_parallel.data.mini_batch import File
@@ -182,12 +182,8 @@ class Location:
             return
         target = Path(self.path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{uuid4().hex}")
-        try:
-            shutil.copyfile(source, temporary)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with source.open("rb") as file, atomic_write(target) as copy:
+            shutil.copyfileobj(file, copy)
 
     def remove(self) -> None:
         """Removes a file, if there is one."""

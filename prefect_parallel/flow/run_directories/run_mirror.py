@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TypeAlias
 from uuid import uuid4
 
+from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.data import Location
 from prefect_parallel.data.locations.listing import files_at
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
 from prefect_parallel.flow.run_directories.synced_folder import FileStamp, SyncedFolder
 from prefect_parallel.layout import RunDirectory, StepDirectory, UnusableRunDirectory
-from prefect_parallel.output.atomic_write import atomic_write
 
 MANIFEST = ".uploaded.json"
 """In a run directory: file -> size and modification time, as it was uploaded."""

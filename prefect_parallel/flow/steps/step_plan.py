@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.data import MiniBatch, Plan
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.entry.function_file import FunctionHeader
@@ -27,7 +28,6 @@ from prefect_parallel.flow.run.step_data import aggregated_output
 from prefect_parallel.flow.steps.snapshot import take_snapshot
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.layout import FUNCTION_SUFFIX, StepDirectory
-from prefect_parallel.output.atomic_write import atomic_write
 from prefect_parallel.output.fingerprint import of_code, of_json, of_text
 from prefect_parallel.output.formats import format_for
 from prefect_parallel.output.part import PART_FORMAT, Record, read_record

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.layout import RunDirectory
-from prefect_parallel.output.atomic_write import atomic_write
 from prefect_parallel.output.run_log import read_run
 
 
