@@ -85,7 +85,7 @@ def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
     """Split the major input, take a snapshot of the code, compare with the parts of earlier runs.
 
     Raises:
-        InvalidInput: The input cannot be split.
+        InvalidInput: The input cannot be split, or has none of the selected mini-batches.
         StepCanceled: The run was canceled meanwhile.
     """
     data = run.data_of(step)
@@ -97,12 +97,18 @@ def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
     data.make_outputs()
     directory.parts.mkdir(parents=True, exist_ok=True)
     take_snapshot(step.code, directory.code, leave_out=run.directory.all_runs)
-    return _write_plan(planned, _config(step, run, planned, slots), run, directory)
+    return _step_plan(planned, _config(step, run, planned, slots), run, directory)
 
 
-def _write_plan(planned: Plan, config: EntryConfig, run: Run, directory: StepDirectory) -> StepPlan:
-    """Write the plan file, and compare each mini-batch with the part it may have."""
-    # There may be millions: a byte for the reason of each, and 8 for its extent.
+def _write_plan(
+    planned: Plan, config: EntryConfig, run: Run, directory: StepDirectory
+) -> tuple[bytearray, array[int], Returns]:
+    """Write the plan file, and compare each mini-batch with the part it may have.
+
+    Returns:
+        For each mini-batch, of which there may be millions, the index in `REASONS` and the extent;
+        and what those that need not run returned.
+    """
     reasons, extents, returns = bytearray(), array("q"), Returns()
     with atomic_write(directory.plan) as file:
         for mini_batch in planned.mini_batches:
@@ -121,6 +127,12 @@ def _write_plan(planned: Plan, config: EntryConfig, run: Run, directory: StepDir
                 part.unlink()
             reasons.append(REASONS.index(reason))
             extents.append(mini_batch.extent)
+    return reasons, extents, returns
+
+
+def _step_plan(planned: Plan, config: EntryConfig, run: Run, directory: StepDirectory) -> StepPlan:
+    """Write the plan file, and choose the mini-batches that are to run."""
+    reasons, extents, returns = _write_plan(planned, config, run, directory)
     count = len(reasons)
     selected = run.selection.indexes(count)
     if not selected:
