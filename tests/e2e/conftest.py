@@ -19,9 +19,14 @@ import psutil
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterParentFlowRunId,
+    TaskRunFilter,
+    TaskRunFilterFlowRunId,
+)
 from prefect.client.schemas.objects import FlowRun, TaskRun
-from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
+from prefect.client.schemas.sorting import TaskRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.waiting import wait_until
@@ -109,6 +114,32 @@ class Pipeline:
         """Wait until the script has printed a text so many times."""
         wait_until(lambda: self.step.exists() and self.said().count(text) == count)
 
+    @property
+    def flow_run(self) -> UUID:
+        """The flow run of the pipeline, as its newest start has written it down."""
+        return UUID((self.folder / "runs/run/.flow_run").read_text())
+
+    def flow_runs(self) -> tuple[FlowRun, FlowRun, list[TaskRun]]:
+        """The flow run of the pipeline, that of its only step, and the step's task runs."""
+        api = {PREFECT_API_URL: self.server}
+        with temporary_settings(api), get_client(sync_client=True) as client:
+            parent = FlowRunFilterParentFlowRunId(any_=[self.flow_run])
+            (step,) = client.read_flow_runs(
+                flow_run_filter=FlowRunFilter(parent_flow_run_id=parent)
+            )
+            of_step = TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[step.id]))
+            found: list[TaskRun] = []
+
+            def recorded() -> bool:
+                found[:] = client.read_task_runs(
+                    task_run_filter=of_step, sort=TaskRunSort.NAME_ASC, limit=200
+                )
+                return all(run.state and run.state.is_final() for run in found)
+
+            # The server records the states of task runs with a delay.
+            wait_until(recorded, seconds=10)
+            return client.read_flow_run(self.flow_run), step, found
+
     def left_over(self) -> list[str]:
         """Command lines of processes of the run that are still alive."""
         found = []
@@ -119,25 +150,6 @@ class Pipeline:
             except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
                 continue
         return found
-
-
-def newest_runs(server: str) -> tuple[FlowRun, FlowRun, list[TaskRun]]:
-    """The newest flow run of a pipeline, that of its step, and the step's task runs."""
-    with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=2)
-        step, pipeline = sorted(runs, key=lambda run: run.parent_task_run_id is None)
-        of_step = TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[step.id]))
-        found: list[TaskRun] = []
-
-        def recorded() -> bool:
-            found[:] = client.read_task_runs(
-                task_run_filter=of_step, sort=TaskRunSort.NAME_ASC, limit=200
-            )
-            return all(run.state and run.state.is_final() for run in found)
-
-        # The server records the states of task runs with a delay.
-        wait_until(recorded, seconds=10)
-        return pipeline, step, found
 
 
 def heartbeats(server: str, flow_run: UUID) -> int:

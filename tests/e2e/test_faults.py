@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
 
@@ -271,12 +270,10 @@ def test_cancel_from_the_api(pipeline: Any, tmp_path: Path, server: str) -> None
     process = it.start()
     wait_until(lambda: parts(it) == 3)
     with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=2)
-        (run,) = (run for run in runs if run.parent_task_run_id is None)
-        client.set_flow_run_state(run.id, Cancelling(), force=True)
+        client.set_flow_run_state(it.flow_run, Cancelling(), force=True)
         said, _ = process.communicate(timeout=40)
         assert process.returncode == 1, said
-        assert client.read_flow_run(run.id).state_name == "Cancelled"
+        assert client.read_flow_run(it.flow_run).state_name == "Cancelled"
     assert it.result["status"] == "Canceled"
     assert it.left_over() == []
 

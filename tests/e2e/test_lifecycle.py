@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from prefect_parallel.flow.run_directories.runs import Runs
-from tests.e2e.conftest import Pipeline
 from tests.waiting import wait_until
 
 WORKS = "def init(): pass\ndef run(mini_batch): return mini_batch\n"
@@ -36,10 +35,6 @@ def flow_run(server: str, run: str) -> Any:
 def subflows(server: str, run: str) -> Any:
     wanted = {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}}
     return httpx.post(f"{server}/flow_runs/filter", json=wanted, timeout=60).json()
-
-
-def id_of(it: Pipeline) -> str:
-    return (it.folder / "runs/run/.flow_run").read_text()
 
 
 def test_two_runs_of_one_name_are_numbered(tmp_path: Path) -> None:
@@ -64,7 +59,7 @@ def test_steps_side_by_side_start_one_after_another(pipeline: Any, server: str) 
         yaml.safe_dump({"type": "pipeline", "jobs": {f"s{n}": step for n in range(8)}})
     )
     it.run()
-    runs = sorted(subflows(server, id_of(it)), key=lambda run: run["created"])
+    runs = sorted(subflows(server, str(it.flow_run)), key=lambda run: run["created"])
     assert len(runs) == 8
     created, started = (
         [datetime.fromisoformat(run[key].replace("Z", "+00:00")) for run in runs]
@@ -82,7 +77,7 @@ def test_the_flow_runs_of_a_killed_run_are_crashed_when_it_is_resumed(
     it = pipeline(SLEEPS, files=1)
     process = it.start()
     wait_until(lambda: list(it.folder.rglob("started")))
-    before = id_of(it)
+    before = str(it.flow_run)
     for each in signals:
         process.send_signal(each)
         time.sleep(0.5)
@@ -93,7 +88,7 @@ def test_the_flow_runs_of_a_killed_run_are_crashed_when_it_is_resumed(
     process = it.start("--resume", "run")
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    assert id_of(it) != before
+    assert str(it.flow_run) != before
     assert flow_run(server, before)["state_type"] == "CRASHED"
     assert [run["state_type"] for run in subflows(server, before)] == ["CRASHED"]
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import COMMAND, Pipeline, heartbeats, newest_runs
+from tests.e2e.conftest import COMMAND, Pipeline, heartbeats
 from tests.waiting import wait_until
 from tools.reference.run_directory import log_files, run_files, step_files
 
@@ -112,7 +112,7 @@ def test_a_run_leaves_what_is_promised_and_shows_in_the_ui(pipeline: Any, server
     assert lines.count("init") == lines.count("shutdown")
     assert it.left_over() == []
 
-    run, step, of_step = newest_runs(server)
+    run, step, of_step = it.flow_runs()
     wait_until(lambda: heartbeats(server, run.id) == 1)
     assert heartbeats(server, step.id) == 0
     assert (run.name, run.state_name, step.name, step.state_name) == (
@@ -139,7 +139,7 @@ def test_the_step_s_page_shows_settings_progress_result_and_metrics(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlflow").as_uri())
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     it.run("--set", "jobs.step.retry_settings.timeout=7")
-    run, step, _ = newest_runs(server)
+    run, step, _ = it.flow_runs()
     of_run = {"artifacts": {"flow_run_id": {"any_": [str(run.id)]}}}
     found = httpx.post(f"{server}/artifacts/filter", json=of_run).json()
     of_parent = {artifact["key"]: artifact["data"] for artifact in found}
@@ -226,7 +226,7 @@ def test_scripts_that_hang_crash_print_and_fork(pipeline: Any, server: str) -> N
     ]
     assert it.left_over() == []
 
-    _, step, of_step = newest_runs(server)
+    _, step, of_step = it.flow_runs()
     assert step.state_name == "Completed"
     assert step.state is not None
     assert "2 of 7 mini-batches failed and were ignored" in (step.state.message or "")
@@ -398,7 +398,7 @@ def test_what_a_script_prints_is_in_its_task_run_s_log_up_to_a_limit(
         max_concurrency_per_instance=1,
     )
     it.run()
-    _, _, of_step = newest_runs(server)
+    _, _, of_step = it.flow_runs()
     ids = {run.name: str(run.id) for run in of_step}
 
     def logged(name: str) -> str:

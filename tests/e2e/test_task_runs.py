@@ -20,7 +20,7 @@ from prefect.client.schemas.objects import Log, TaskRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
 
-from tests.e2e.conftest import Pipeline, newest_runs
+from tests.e2e.conftest import Pipeline
 from tests.waiting import wait_until
 
 
@@ -59,7 +59,7 @@ def test_the_log_of_a_failed_task_run_has_the_traceback_of_the_script(
         retry_settings={"max_retries": 1, "timeout": 30},
     )
     it.run()
-    _, _, of_step = newest_runs(server)
+    _, _, of_step = it.flow_runs()
     (failed,) = [run for run in of_step if run.state_name == "Failed"]
     log = log_of(server, failed, "Retries are exhausted")
     for attempt in (1, 2):
@@ -80,7 +80,7 @@ def test_the_log_of_a_task_run_whose_init_fails_has_the_traceback_of_the_script(
 ) -> None:
     it: Pipeline = pipeline("def init(): raise OSError('no model')\ndef run(x): return x", files=1)
     said = it.run(expect=1)
-    _, _, (task_run,) = newest_runs(server)
+    _, _, (task_run,) = it.flow_runs()
     log = log_of(server, task_run, "Finished in state Cancelled")
     assert 'script.py", line 1, in init' in log
     assert "task_engine.py" not in log
@@ -113,7 +113,7 @@ def test_neighbors_share_a_task_run_and_are_retried_alone(pipeline: Any, server:
     assert (twice, sum(line.startswith("running") for line in said)) == ({1, 30}, 42)
     in_order = list(dict.fromkeys(line for line in said if line.startswith("running")))
     assert in_order == sorted(in_order)
-    _, _, of_step = newest_runs(server)
+    _, _, of_step = it.flow_runs()
     counts = {run.name: run.run_count for run in of_step}
     assert counts.keys() >= {"mini-batch-0", "mini-batch-1", "mini-batch-2"}
     assert counts["mini-batch-1"] == 2
@@ -151,7 +151,7 @@ def test_a_task_run_that_takes_too_long_gives_the_rest_of_its_group_back(
     assert it.result["mini_batches"] == {"total": 36, "succeeded": 36, "failed": 0, "retried": 2}
     said = it.said().splitlines()
     assert sum(line.startswith("running") for line in said) == 38
-    _, _, of_step = newest_runs(server)
+    _, _, of_step = it.flow_runs()
     names = {run.name for run in of_step}
     assert {"mini-batch-34", "mini-batch-35"} <= names
     logs = [log.message for log in logs_of(server, [run.id for run in of_step])]
@@ -174,12 +174,12 @@ def test_the_task_runs_of_a_canceled_run_are_cancelled(
     if way == "Ctrl-C":
         process.send_signal(signal.SIGINT)
     else:
-        run = UUID((it.folder / "runs/run/.flow_run").read_text())
+        run = it.flow_run
         with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
             client.set_flow_run_state(run, Cancelling())
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 1, said
-    pipeline_run, step, of_step = newest_runs(server)
+    pipeline_run, step, of_step = it.flow_runs()
     assert (pipeline_run.state_name, step.state_name) == ("Cancelled", "Cancelled")
     assert [each.state_name for each in of_step] == ["Cancelled"] * 2
     for each in of_step:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.e2e.conftest import Pipeline, newest_runs
+from tests.e2e.conftest import Pipeline
 
 
 def test_the_ui_shows_the_run_its_mini_batches_and_the_cause_of_failures(
@@ -19,7 +19,7 @@ def test_the_ui_shows_the_run_its_mini_batches_and_the_cause_of_failures(
             return mini_batch
     """)
     it.run()
-    _, step, of_step = newest_runs(server)
+    _, step, of_step = it.flow_runs()
     page = browser.new_context(viewport={"width": 1300, "height": 1000}).new_page()
     page.goto(f"{server.removesuffix('/api')}/runs/flow-run/{step.id}")
 
