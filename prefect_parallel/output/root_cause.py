@@ -6,7 +6,10 @@ import re
 
 _TOKEN = re.compile(
     r"""
-      (?P<quote>['"])[^'"]*(?P=quote)  # a quoted name
+      # Numbers that belong to the cause: of the system, the settings, or the script's author.
+      (?P<kept>\[Errno\ \d+\] | SystemExit:\ \d+ | exit\ code\ \S+
+        | took\ longer\ than\ \S+:\ \S+(\ s$)?)
+    | (?P<quote>['"])[^'"]*(?P=quote)  # a quoted name
     | [^\s'"]+                         # a bare word
     """,
     re.VERBOSE,
@@ -16,8 +19,8 @@ _TOKEN = re.compile(
 _VARIABLE = re.compile(r"[\d/\\]")
 """A name or word with a number or a path in it varies from one mini-batch to another."""
 
-_FROM_SETTINGS = re.compile(r"(took longer than \S+: |exit code )(\S+( s$)?)")
-"""Numbers that belong to the cause: they come from the settings or from the script's author."""
+_PUNCTUATION = "[](){}<>,;:.!?"
+"""Around a word; stays where the word varies."""
 
 _EARLIER_ATTEMPT = re.compile(r"(?P<first>.*?) \(attempt 1\), then ")
 
@@ -32,12 +35,7 @@ def root_cause(error: str) -> str:
         root_cause("the process ended during run(): exit code 3")  # unchanged
         ```
     """
-    error = first_error(error)
-    kept = _FROM_SETTINGS.search(error)
-    if kept is None:
-        return _generalized(error)
-    start, stop = kept.span()
-    return _generalized(error[:start]) + error[start:stop] + _generalized(error[stop:])
+    return _TOKEN.sub(_generalized, first_error(error))
 
 
 def error_after(first: str, error: str, attempt: int) -> str:
@@ -54,5 +52,9 @@ def first_error(error: str) -> str:
     return error if found is None else found["first"]
 
 
-def _generalized(text: str) -> str:
-    return _TOKEN.sub(lambda found: "…" if _VARIABLE.search(found[0]) else found[0], text)
+def _generalized(found: re.Match[str]) -> str:
+    word = found[0].strip(_PUNCTUATION)
+    if found["kept"] or not _VARIABLE.search(word):
+        return found[0]
+    before, _, after = found[0].partition(word)
+    return f"{before}…{after}"

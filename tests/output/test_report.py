@@ -289,7 +289,9 @@ def test_there_is_no_such_run(tmp_path: Path) -> None:
     ("error", "cause"),
     [
         ("ValueError: row 17 of '/data/a b.csv' is bad", "ValueError: row … of … is bad"),
-        ("OSError: [Errno 2] No such file: 'C:\\x'", "OSError: [Errno … No such file: …"),
+        ("OSError: [Errno 2] No such file: 'C:\\x'", "OSError: [Errno 2] No such file: …"),
+        ("SystemExit: 2; stderr: line 7: no", "SystemExit: 2; stderr: line …: no"),
+        ("ValueError: [7, 8] (row 3), nothing", "ValueError: […, …] (row …), nothing"),
         ("KeyError: 'store'", "KeyError: 'store'"),
         ("ModuleNotFoundError: No module named 'x'", "ModuleNotFoundError: No module named 'x'"),
         ("run() returned 3 of 10 items", "run() returned … of … items"),
