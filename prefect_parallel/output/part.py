@@ -1,14 +1,15 @@
 """A part: one mini-batch's committed result, in one file.
 
-The first line is the record, as JSON; what follows is the payload, the rows or elements that `run`
-returned, encoded in the format of the aggregated output. The file is written under another name and
-renamed: a part is complete or absent, and its record never belongs to another payload. Whatever
-runs twice replaces a part by an equal one.
+The first line is the record and the size of the payload, as JSON; what follows is the payload, the
+rows or elements that `run` returned, encoded in the format of the aggregated output. The file is
+written under another name and renamed: a part is complete or absent, and its record never belongs
+to another payload. Whatever runs twice replaces a part by an equal one.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,12 +17,12 @@ from typing import Any, BinaryIO
 from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.errors import PrefectParallelError
 
-PART_FORMAT = 2
+PART_FORMAT = 3
 """Of the files of parts; those of another one, of another version, are not used again."""
 
 
 class BrokenPart(PrefectParallelError):
-    """A part file does not begin with a record."""
+    """A part file does not begin with a record, or its payload has another size."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,9 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 def write_part(path: Path, record: Record, payload: bytes = b"") -> None:
     """Commit a part, replacing that of an earlier attempt."""
+    header = {"payload_bytes": len(payload), **record.to_json()}
     with atomic_write(path) as file:
-        file.write(json.dumps(record.to_json()).encode() + b"\n")
+        file.write(json.dumps(header).encode() + b"\n")
         file.write(payload)
 
 
@@ -170,7 +172,12 @@ def _record(file: BinaryIO, path: Path) -> Record:
         fields = _parsed(file.readline())
         if not isinstance(fields, dict):
             raise BrokenPart("it does not begin with a record")
-        return Record.from_json(fields)
+        expected = fields.pop("payload_bytes", None)
+        record = Record.from_json(fields)
+        found = os.fstat(file.fileno()).st_size - file.tell()
+        if found != expected:
+            raise BrokenPart(f"its payload has {found} bytes, expected {expected}")
+        return record
     except (ValueError, RecursionError, BrokenPart) as error:
         raise BrokenPart(f"{path} is not a part: {error}") from error
 

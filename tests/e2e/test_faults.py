@@ -95,6 +95,11 @@ def test_a_resumed_run_redoes_what_has_changed(pipeline: Any, tmp_path: Path) ->
     (it.folder / "data" / "002.txt").write_text("other data")
     assert "5 of 6 mini-batches are reused; 1 have other data" in it.run("--resume", "run")
     assert calls(tmp_path).count("002.txt") == 2
+    part = it.step / "parts" / "000001.part"
+    os.truncate(part, part.stat().st_size - 1)
+    damaged = "5 of 6 mini-batches are reused; 1 have a result that is damaged"
+    assert damaged in it.run("--resume", "run")
+    assert it.output.read_text() == WHOLE
     arguments = ("--set", "jobs.step.task.program_arguments=--other 1")
     other = "0 of 6 mini-batches are reused; 6 ran with other code, arguments, inputs"
     assert other in it.run("--resume", "run", *arguments)

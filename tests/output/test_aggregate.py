@@ -6,6 +6,7 @@ import csv
 import datetime
 import io
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,18 @@ def test_a_part_is_replaced_whole_and_a_broken_one_is_noticed(tmp_path: Path) ->
     path.write_bytes(b"not a record\n")
     with pytest.raises(BrokenPart, match=path.name):
         read_record(path)
+
+
+@pytest.mark.parametrize(("change", "found"), [(-5, 0), (-2, 2), (1, 5)])
+def test_a_part_whose_payload_has_another_size_is_not_joined(
+    tmp_path: Path, change: int, found: int
+) -> None:
+    directory = StepDirectory(tmp_path)
+    directory.parts.mkdir()
+    write_part(directory.part(0), Record(0, 1, 2, 2, kind="list"), b"a\nb\n")
+    os.truncate(directory.part(0), directory.part(0).stat().st_size + change)
+    with pytest.raises(BrokenPart, match=f"payload has {found} bytes, expected 4"):
+        join(Parts(directory, 1), tmp_path / "out", "out")
 
 
 @pytest.mark.parametrize(

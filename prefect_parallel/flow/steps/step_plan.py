@@ -30,14 +30,15 @@ from prefect_parallel.job import ParallelStep
 from prefect_parallel.layout import FUNCTION_SUFFIX, StepDirectory
 from prefect_parallel.output.fingerprint import of_code, of_json, of_text
 from prefect_parallel.output.formats import format_for
-from prefect_parallel.output.part import PART_FORMAT, Record, read_record
+from prefect_parallel.output.part import PART_FORMAT, BrokenPart, Record, read_record
 from prefect_parallel.output.returns import Returns
 
 NOT_RUN = "did not run before"
 FAILED = "failed before"
 OTHER_SETTINGS = "ran with other code, arguments, inputs or another environment"
 OTHER_DATA = "have other data"
-REASONS = (None, NOT_RUN, FAILED, OTHER_SETTINGS, OTHER_DATA)
+BROKEN = "have a result that is damaged or of another version"
+REASONS = (None, NOT_RUN, FAILED, OTHER_SETTINGS, OTHER_DATA, BROKEN)
 """Why a mini-batch runs; None: its part holds."""
 
 
@@ -118,13 +119,12 @@ def _write_plan(
             data = of_text(descriptor)
             file.write(f'{{"fingerprint": "{data}", "mini_batch": {descriptor}}}\n'.encode())
             part = directory.part(mini_batch.index)
-            record = read_record(part) if run.resumes else None
-            reason = _reason_to_run(record, data, config.fingerprint)
-            if record is not None and reason is None:
+            record, reason = _part_of(part, data, config) if run.resumes else (None, NOT_RUN)
+            if record is not None:
                 returns.add(record)
-            elif record is not None:
+            else:
                 # It would be counted until the mini-batch has run.
-                part.unlink()
+                part.unlink(missing_ok=True)
             reasons.append(REASONS.index(reason))
             extents.append(mini_batch.extent)
     return reasons, extents, returns
@@ -164,15 +164,19 @@ def _delete_parts_from(directory: StepDirectory, count: int) -> bool:
     return bool(stale)
 
 
-def _reason_to_run(record: Record | None, data: str, settings: str) -> str | None:
-    """Why the record of a part does not hold for a mini-batch; None: it does."""
+def _part_of(part: Path, data: str, config: EntryConfig) -> tuple[Record | None, str | None]:
+    """The record of a part that holds for a mini-batch; or None and why there is none."""
+    try:
+        record = read_record(part)
+    except BrokenPart:
+        return None, BROKEN
     if record is None:
-        return NOT_RUN
-    if record.holds_for(data, settings):
-        return None
+        return None, NOT_RUN
+    if record.holds_for(data, config.fingerprint):
+        return record, None
     if record.error is not None:
-        return FAILED
-    return OTHER_DATA if record.settings == settings else OTHER_SETTINGS
+        return None, FAILED
+    return None, OTHER_DATA if record.settings == config.fingerprint else OTHER_SETTINGS
 
 
 def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryConfig:
