@@ -423,22 +423,35 @@ def test_a_step_whose_folder_cannot_be_made(pipeline: Any) -> None:
     assert "Traceback" not in said
 
 
+MAKING = {
+    "type": "command",
+    "command": "echo made > ${{outputs.out}}",
+    "outputs": {"out": {"type": "uri_file"}},
+    "environment": "azureml:any:1",
+}
+
+
 def test_a_command_that_completed_runs_again_after_another_failed_in_its_place(
     pipeline: Any,
 ) -> None:
     it: Pipeline = pipeline("def run(mini_batch): return mini_batch")
-    it.change(
-        "jobs.step",
-        {
-            "type": "command",
-            "command": "echo made > ${{outputs.out}}",
-            "outputs": {"out": {"type": "uri_file"}},
-            "environment": "azureml:any:1",
-        },
-    )
+    it.change("jobs.step", MAKING)
     it.run()
     it.run("--resume", "run", "--set", "jobs.step.command=false", expect=1)
     assert not it.output.exists()
+    assert "completed in an earlier run" not in it.run("--resume", "run")
+    assert it.output.read_text() == "made\n"
+    assert "completed in an earlier run" in it.run("--resume", "run")
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda output: output.write_text("edited")])
+def test_a_command_runs_again_if_its_output_was_deleted_or_edited(
+    pipeline: Any, change: Callable[[Path], object]
+) -> None:
+    it: Pipeline = pipeline("")
+    it.change("jobs.step", MAKING)
+    it.run()
+    change(it.output)
     assert "completed in an earlier run" not in it.run("--resume", "run")
     assert it.output.read_text() == "made\n"
 

@@ -17,7 +17,7 @@ from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.server.placeholders import look_up
 from prefect_parallel.flow.steps.snapshot import take_snapshot
 from prefect_parallel.job import CommandStep
-from prefect_parallel.output.fingerprint import of_code, of_json
+from prefect_parallel.output.fingerprint import of_code, of_data, of_json
 from prefect_parallel.output.job_result import Status
 
 POLL_SECONDS = 0.1
@@ -83,7 +83,7 @@ class _CommandStep:
                 raise CommandFailed(
                     f"the command ended with {exit_}; its last output:\n{_last_lines(self._log)}"
                 )
-            self._directory.completed.write_text(fingerprint)
+            self._directory.completed.write_text(self._completion(fingerprint))
             self._publish()
             return self._result("Completed", "the command succeeded")
         except CommandCanceled as error:
@@ -114,7 +114,11 @@ class _CommandStep:
 
     def _has_completed(self, fingerprint: str) -> bool:
         completed = self._directory.completed
-        return completed.exists() and completed.read_text() == fingerprint
+        return completed.exists() and completed.read_text() == self._completion(fingerprint)
+
+    def _completion(self, fingerprint: str) -> str:
+        """What the command ran with, and the state of the outputs that it wrote."""
+        return f"{fingerprint} {of_data(self._directory.outputs)}"
 
     def _result(self, status: Status, reason: str) -> StepResult:
         # Without a log if the command has not been started.
