@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import json
 import os
 import re
 import subprocess
@@ -32,10 +31,11 @@ def test_its_example_runs(tmp_path: Path, server: str) -> None:
     for name, text in FILES:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    (tmp_path / "words.json").write_text('{"great": 2, "bad": -1}')
-    (tmp_path / "reviews").mkdir()
-    for number in range(25):
-        (tmp_path / "reviews" / f"{number:02d}.txt").write_text("bad " * number + "Great")
+    (tmp_path / "model.json").write_text('{"discount": 0.5}')
+    (tmp_path / "sales").mkdir()
+    for number in range(4):
+        sales = pd.DataFrame({"price": range(500), "quantity": number})
+        sales.to_csv(tmp_path / f"sales/{number}.csv", index=False)
 
     ended = subprocess.run(
         [*COMMAND, "run", "pipeline.yml", "--name", "first"],
@@ -48,10 +48,11 @@ def test_its_example_runs(tmp_path: Path, server: str) -> None:
     )
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    lines = (tmp_path / "runs/first/steps/score/outputs/scores/scores.jsonl").read_text()
-    assert [json.loads(line) for line in lines.splitlines()] == [
-        {"review": f"{number:02d}.txt", "score": 2 - number} for number in range(25)
+    scores = pd.read_csv(tmp_path / "scores.csv")
+    assert scores.total.tolist() == [
+        price * number * 0.5 for number in range(4) for price in range(500)
     ]
+    assert "20 mini-batches to run on 2 nodes x 2 slots" in ended.stdout
 
 
 def test_its_functions_run(tmp_path: Path, server: str) -> None:
