@@ -13,7 +13,8 @@ from typing import BinaryIO
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces `path` when the block ends without an exception."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # A random number: processes of two machines that share the folder may have the same id.
+    temporary = path.with_name(f".{path.name}.{int.from_bytes(os.urandom(8), 'big')}")
     try:
         with temporary.open("wb") as file:
             yield file

@@ -47,8 +47,15 @@ def devices_of_this_node() -> list[str]:
 
 
 def default_slots(gpus: int | None = None) -> int:
-    """Default number of entry processes on a node like this one: 1 with GPUs, else one per core."""
-    return 1 if devices_of_this_node()[:gpus] else os.cpu_count() or 1
+    """Default number of entry processes on a node like this one: 1 with GPUs, else one per core.
+
+    Cores that this process may not use, e.g. those of other jobs of a cluster, do not count.
+    """
+    if devices_of_this_node()[:gpus]:
+        return 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class Gpus:

@@ -135,7 +135,14 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 def write_part(path: Path, record: Record, payload: bytes = b"") -> None:
-    """Commit a part, replacing that of an earlier attempt."""
+    """Commit a part, replacing that of an earlier attempt.
+
+    A failure does not replace a success, which another node may have had meanwhile.
+    """
+    if record.error is not None:
+        before = read_record(path)
+        if before is not None and before.holds_for(record.data, record.settings):
+            return
     header = {"payload_bytes": len(payload), **record.to_json()}
     with atomic_write(path) as file:
         file.write(json.dumps(header).encode() + b"\n")

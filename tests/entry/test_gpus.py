@@ -80,7 +80,7 @@ def test_without_gpus_nothing_is_set(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert default_slots() == os.cpu_count()
+    assert default_slots() == len(os.sched_getaffinity(0))
     started = node(SHOW, mini_batches=1)
     started.pool.run(started.mini_batches[0], 1)
     assert shown(started) == ["not set"]

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.aggregate import aggregate
 from prefect_parallel.output.formats import Parts, format_for
@@ -178,6 +179,18 @@ def test_a_failed_mini_batch_leaves_no_gap_and_is_counted(tmp_path: Path) -> Non
     assert (totals.items, totals.succeeded_items, totals.failed_items) == (7, 3, 4)
     assert totals.first_failure is not None
     assert totals.first_failure.error == "short"
+
+
+def test_writers_of_the_same_part_do_not_get_in_each_other_s_way(tmp_path: Path) -> None:
+    # Their process ids are equal, as those of two machines may be.
+    part = tmp_path / "000000.part"
+    with atomic_write(part) as first:
+        first.write(b"the first, which is longer")
+        with atomic_write(part) as second:
+            second.write(b"the second")
+        assert part.read_bytes() == b"the second"
+    assert part.read_bytes() == b"the first, which is longer"
+    assert [*tmp_path.iterdir()] == [part]
 
 
 def test_a_part_is_replaced_whole_and_a_broken_one_is_noticed(tmp_path: Path) -> None:
