@@ -78,6 +78,9 @@ class StepDirectory:
     code_archive = _Below("code.tar.gz", "`code`, for nodes that do not see the run directory.")
     completed = _Below("completed.txt", "Fingerprint of a completed command step, for resuming.")
     plan = _Below("plan.jsonl", "Mini-batches, one per line, as planned at the last start.")
+    work = _Below(
+        "work.jsonl", "Settings and mini-batches for workers, until the step is finished."
+    )
     grouped = _Below("grouped", "The table sorted by partition keys that are ordinary columns.")
     fetched = _Below("fetched", "Copies of remote files, while the step runs.")
     parts = _Below("parts", "What `run` returned, one file per mini-batch; reused by resuming.")
@@ -100,6 +103,10 @@ class StepDirectory:
 
     def part(self, index: int) -> Path:
         return self.parts / f"{index:06d}.part"
+
+    def lease(self, index: int) -> Path:
+        """The claim of a worker, beside the part: creating it makes NFS look for parts anew."""
+        return self.parts / f"{index:06d}.lease"
 
     def progress_overview(self, day: str) -> Path:
         """The progress lines of a day, given as `yyyymmdd`."""
@@ -163,6 +170,7 @@ class RunDirectory:
     job_file = _Below(
         "job.yml", "The pipeline as it ran, with what overrides and parameters put into it."
     )
+    workers = _Below("workers", "A file for each running worker, which touches it regularly.")
     inputs = _Below(
         "inputs", "Of a run from Python: its pickled function, and data that was in memory."
     )

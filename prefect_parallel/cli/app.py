@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
@@ -29,6 +29,7 @@ from prefect_parallel.cli.options import (
 from prefect_parallel.cli.version import versions
 from prefect_parallel.errors import InvalidFile, PrefectParallelError
 from prefect_parallel.flow.nodes.groups import MAX_TASK_RUNS, TASK_RUN_SECONDS
+from prefect_parallel.flow.workers.leases import LEASE_SECONDS
 
 app = App(
     name="prefect-parallel",
@@ -62,6 +63,7 @@ def run(
     sample: int | None = None,
     only: str | None = None,
     environment: EnvironmentMode = "this",
+    workers: Literal[0] | None = None,
     verbose: Flag = False,
 ) -> int:
     """Run a pipeline and wait for it to end.
@@ -77,6 +79,7 @@ def run(
         first: Try the first mini-batches of each parallel step. --resume runs the others.
         sample: Try so many mini-batches of each parallel step, spread evenly over its input.
         only: Run only these mini-batches of each parallel step, e.g. 3,17-20.
+        workers: 0: prepare the run for `prefect-parallel work`, which runs its mini-batches.
         verbose: Show the logs of Prefect and Dask, too.
     """
     from prefect_parallel.cli.datastores import known_datastores
@@ -94,8 +97,67 @@ def run(
         task_run_seconds=task_run_seconds,
         selection=Selection(first, sample, only),
         environment=environment,
+        phase="all" if workers is None else "prepare",
     )
     return run_pipeline(file, set_ or [], options, verbose=verbose)
+
+
+@app.command
+def work(
+    run_directory: Path,
+    *,
+    slots: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    lease_seconds: Annotated[float, Parameter(validator=Number(gte=1))] = LEASE_SECONDS,
+    datastores: DatastoresFile = None,
+) -> int:
+    """Run mini-batches of a run that was prepared with `run --workers 0`.
+
+    Any number of workers, on machines that share the run directory, may come and go. A worker
+    ends when all mini-batches are done. If it is killed, others run its mini-batches again.
+
+    Example: prefect-parallel work /shared/runs/monday
+
+    Args:
+        run_directory: Directory of the run.
+        slots: Number of entry processes. Defaults to `max_concurrency_per_instance` of the step,
+            else to 1 on a machine with GPUs, else to the number of cores.
+        lease_seconds: How long after this worker has died others wait before they run its
+            mini-batches again.
+    """
+    from prefect_parallel.cli.datastores import known_datastores
+    from prefect_parallel.cli.work import work_on
+
+    return work_on(
+        run_directory,
+        slots=slots,
+        lease_seconds=lease_seconds,
+        datastores=known_datastores(datastores),
+    )
+
+
+@app.command
+def finish(
+    run_directory: Path,
+    *,
+    datastores: DatastoresFile = None,
+    environment: EnvironmentMode = "this",
+    verbose: Flag = False,
+) -> int:
+    """Finish a run whose mini-batches were run by workers: aggregate, and start the next steps.
+
+    If other parallel steps follow, they are prepared for workers. Exit status 1: the run is not
+    complete yet.
+
+    Example: prefect-parallel finish /shared/runs/monday
+
+    Args:
+        run_directory: Directory of the run.
+        verbose: Show the logs of Prefect and Dask, too.
+    """
+    from prefect_parallel.cli.datastores import known_datastores
+    from prefect_parallel.cli.finish import finish_run
+
+    return finish_run(run_directory, known_datastores(datastores), environment, verbose=verbose)
 
 
 @app.command(name="map")

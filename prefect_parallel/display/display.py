@@ -16,7 +16,7 @@ from prefect_parallel.flow.run.step_result import Place, StepResult
 CAUSES = 5
 """Maximum number of root causes shown of a step, during the run and in the summary."""
 
-STYLES = {"Completed": "green", "Failed": "bold red", "Canceled": "yellow"}
+STYLES = {"Completed": "green", "Failed": "bold red", "Canceled": "yellow", "Prepared": "yellow"}
 
 
 class Display(Observer):

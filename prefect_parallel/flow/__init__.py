@@ -4,6 +4,6 @@
 `run_options` say. `pipeline_run` is the life of a run, `observer` is told how it goes, and
 `preflight` finds what cannot go well.
 
-Below are packages, each of which imports only those after it: `steps`, `run`, `nodes`, and
-`run_directories` and `server`, which know nothing of each other.
+Below are packages, each of which imports only those after it: `steps`, `run`, `workers`, `nodes`,
+and `run_directories` and `server`, which know nothing of each other.
 """

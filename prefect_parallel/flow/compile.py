@@ -139,4 +139,5 @@ def _run(resolved: ResolvedJob, options: RunOptions, handle: RunHandle, observer
         max_task_runs=options.max_task_runs,
         task_run_seconds=options.task_run_seconds,
         selection=options.selection,
+        phase=options.phase,
     )

@@ -6,7 +6,6 @@ import contextvars
 import shutil
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
 from datetime import datetime, timezone
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -17,14 +16,14 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from prefect.flows import Flow
 from prefect.logging import get_run_logger
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Completed
 from prefect.utilities.engine import link_state_to_flow_run_result
 
 from prefect_parallel.errors import PrefectParallelError, counted, os_error_text
 from prefect_parallel.flow.prefect_names import prefect_tags
+from prefect_parallel.flow.run.earlier_results import EarlierResults
 from prefect_parallel.flow.run.pipeline_result import PipelineFailed, PipelineResult
 from prefect_parallel.flow.run.run import Run
-from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.run_directories.lock import hold
 from prefect_parallel.flow.run_directories.run_mirror import UploadFailed
 from prefect_parallel.flow.server.flow_run import (
@@ -41,9 +40,11 @@ from prefect_parallel.flow.server.settings import with_settings
 from prefect_parallel.flow.steps.artifacts import show_metrics, show_pipeline
 from prefect_parallel.flow.steps.command_step import command_step_flow
 from prefect_parallel.flow.steps.parallel_step import parallel_step_flow
-from prefect_parallel.job import CommandStep, ParallelStep, PipelineJob, ResolvedJob
+from prefect_parallel.flow.steps.worker_step import worker_step_flow
+from prefect_parallel.flow.workers.leases import running_workers
+from prefect_parallel.job import CommandStep, PipelineJob, ResolvedJob
 from prefect_parallel.layout import UnusableRunDirectory
-from prefect_parallel.output.job_result import JobResult, Status
+from prefect_parallel.output.job_result import Status
 from prefect_parallel.output.report import write_report
 from prefect_parallel.output.run_result import RunResult
 
@@ -66,6 +67,7 @@ class PipelineRun:
         self._values = values
         self._resolved = resolved
         self._run = run
+        self._earlier = EarlierResults(run)
         self._flow_run = flow_run
         self._flow_runs: dict[str, UUID | None] = {}
         self._flows: dict[str, Flow[[], None]] = {}
@@ -97,6 +99,7 @@ class PipelineRun:
             directory.make()
         tag_flow_run(self._flow_run, prefect_tags(self._job.tags))
         with hold(directory):
+            self._refuse_workers()
             self._write_job()
             # Unwritable storage is found before anything runs.
             self._upload()
@@ -109,6 +112,15 @@ class PipelineRun:
             finally:
                 self._write_if_possible(directory.report, lambda: write_report(directory))
                 self._upload()
+
+    def _refuse_workers(self) -> None:
+        """Raise UnusableRunDirectory if workers use what is about to be replaced."""
+        root, running = self._run.directory.root, running_workers(self._run.directory.workers)
+        if running and self._run.phase != "finish":
+            raise UnusableRunDirectory(
+                f"{counted(len(running), 'worker')} running on {root}: {', '.join(running)}; wait"
+                " for them to end, or stop them"
+            )
 
     def _write_job(self) -> None:
         """Note the pipeline and its flow run; one that was killed would seem to run for ever."""
@@ -177,14 +189,14 @@ class PipelineRun:
         running: dict[Future[State[None]], str] = {}
         with ThreadPoolExecutor(max_workers=len(self._resolved.steps) or 1) as threads:
             try:
-                ready = order.get_ready()
+                ready = self._ready(order)
                 while running or ready:
                     running |= {self._start(threads, name): name for name in ready}
                     ended = wait(running, timeout=CANCEL_POLL_SECONDS, return_when=FIRST_COMPLETED)
                     for future in ended.done:
                         self._finish(future, running.pop(future), order)
                     self._look_for_cancellation()
-                    ready = () if self._run.canceled.is_set() else order.get_ready()
+                    ready = [] if self._run.canceled.is_set() else self._ready(order)
             except (KeyboardInterrupt, TerminationSignal) as interruption:
                 self._interrupt(interruption)
             except NO_ANSWER:
@@ -197,6 +209,19 @@ class PipelineRun:
                 self._run.canceled.set()
                 raise
 
+    def _ready(self, order: TopologicalSorter[str]) -> list[str]:
+        """The steps that can start; those that have completed do not run again to finish others."""
+        ready, looked_at = [], list(order.get_ready())
+        for name in looked_at:
+            step = self._resolved.steps[name]
+            if self._run.phase == "finish" and self._earlier.has(step):
+                self._run.ended[name] = self._earlier.of(step)
+                order.done(name)
+                looked_at += order.get_ready()
+            else:
+                ready.append(name)
+        return ready
+
     def _look_for_cancellation(self) -> None:
         canceled = is_canceled(self._flow_run)
         if canceled:
@@ -207,10 +232,12 @@ class PipelineRun:
 
     def _start(self, threads: ThreadPoolExecutor, name: str) -> Future[State[None]]:
         step = self._resolved.steps[name]
-        if isinstance(step, ParallelStep):
+        if isinstance(step, CommandStep):
+            flow = command_step_flow(step, self._run)
+        elif self._run.phase == "all":
             flow = parallel_step_flow(step, self._run)
         else:
-            flow = command_step_flow(step, self._run)
+            flow = worker_step_flow(step, self._run)
         self._flows[name] = flow
         # The context has the pipeline's flow run, the parent of the step's.
         context = contextvars.copy_context()
@@ -220,7 +247,10 @@ class PipelineRun:
         with self._run.starts.turn(name, self._run.observer):
             if self._run.canceled.is_set():
                 return Cancelled(message="the run was canceled before the step started")
-            state = _run_flow(flow, [self._flows[each] for each in self._resolved.graph[name]])
+            before = [
+                self._flows[each] for each in self._resolved.graph[name] if each in self._flows
+            ]
+            state = _run_flow(flow, before)
             # For the arrows in Prefect's graph of the run. Not the result: parts of a dataclass are
             # linked, too, and results have equal ones.
             link_state_to_flow_run_result(state, flow)
@@ -239,9 +269,7 @@ class PipelineRun:
         end = self._run.ended.get(name)
         if end is None and state.is_completed():
             # Prefect does not run completed subflows again when it retries a flow run.
-            self._run.ended[name] = self._earlier_result(name)
-            order.done(name)
-            return
+            end = self._run.ended[name] = self._earlier.of(self._resolved.steps[name])
         if end is None and state.is_cancelled():
             return
         if end is None:
@@ -250,20 +278,8 @@ class PipelineRun:
             show_metrics(self._run.pipeline, name, end.metrics_for_parent)
         if end.status == "Completed":
             order.done(name)
-        elif not self._resolved.continue_on_step_failure:
+        elif end.status != "Prepared" and not self._resolved.continue_on_step_failure:
             self._run.canceled.set()
-
-    def _earlier_result(self, name: str) -> StepResult:
-        step, directory = self._resolved.steps[name], self._run.directory.step(name)
-        if isinstance(step, CommandStep):
-            reason = "completed before the flow run was retried"
-            return self._run.step_result(step, "Completed", reason, directory.command_log)
-        result = JobResult.read(directory.job_result)
-        return replace(
-            self._run.step_result(step, result.status, result.reason, directory.job_result),
-            mini_batches=result.mini_batches,
-            items=result.items,
-        )
 
     def _end(self) -> PipelineResult | State[None]:
         status, reason = self._outcome()
@@ -272,20 +288,28 @@ class PipelineRun:
             raise PipelineFailed(reason, self._result(status))
         if status == "Canceled":
             return Cancelled(message=reason)
+        if status == "Prepared":
+            return Completed(name=status, message=reason)
         get_run_logger().info(reason)
         # Not a state: tasks that are given the result depend on this flow run, for Prefect.
         return self._result(status)
 
     def _outcome(self) -> tuple[Status, str]:
-        ended = self._run.ended
-        failed = [
-            f"step {name}: {end.reason}" for name, end in ended.items() if end.status == "Failed"
-        ]
-        if failed:
-            return "Failed", "; ".join(failed)
+        if failed := self._reasons("Failed"):
+            return "Failed", failed
         if self._run.canceled.is_set():
             return "Canceled", "the run was canceled"
-        return "Completed", f"{counted(len(ended), 'step')} completed"
+        if prepared := self._reasons("Prepared"):
+            return "Prepared", prepared
+        return "Completed", f"{counted(len(self._run.ended), 'step')} completed"
+
+    def _reasons(self, status: Status) -> str:
+        """Why steps ended with a status; empty if none did."""
+        return "; ".join(
+            f"step {name}: {end.reason}"
+            for name, end in self._run.ended.items()
+            if end.status == status
+        )
 
     def _result(self, status: Status) -> PipelineResult:
         run, steps = self._run, self._resolved.steps

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
+from prefect_parallel.errors import InvalidCall
 from prefect_parallel.flow.nodes.groups import MAX_TASK_RUNS, TASK_RUN_SECONDS
 from prefect_parallel.flow.run.selection import ALL, Selection
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from prefect_parallel.blocks import Compute
     from prefect_parallel.flow.run.environments import Choice
+    from prefect_parallel.flow.run.run import Phase
 
 DEFAULT_OUTPUT_DIR = "runs"
 
@@ -40,6 +42,7 @@ class RunOptions:
         task_run_seconds: How long a task run is meant to take.
         selection: Which mini-batches of each parallel step run.
         environment: Which Python steps run on.
+        phase: Whether parallel steps run on nodes, or are prepared for workers, or finished.
     """
 
     output_dir: str | Path = DEFAULT_OUTPUT_DIR
@@ -52,6 +55,7 @@ class RunOptions:
     task_run_seconds: float = TASK_RUN_SECONDS
     selection: Selection = ALL
     environment: Choice = "this"
+    phase: Phase = "all"
 
     def handle(self, name: str, *, retried: bool = False) -> RunHandle:
         """The run of a name.
@@ -61,9 +65,10 @@ class RunOptions:
 
         Raises:
             InvalidInput: The output directory is in a datastore that is not known.
+            InvalidCall: The run cannot be prepared for workers with these options.
             UnusableRunDirectory: Remote storage has such a run, or if it is resumed has not.
         """
-        runs = Runs.at(self.output_dir, self.datastores)
+        runs = self._runs()
         return runs.handle(name, resumes=self.resumes or (retried and runs.has(name)))
 
     def handle_of(self, flow_run: FlowRun, title: str) -> RunHandle:
@@ -74,6 +79,7 @@ class RunOptions:
 
         Raises:
             InvalidInput: The output directory is in a datastore that is not known.
+            InvalidCall: The run cannot be prepared for workers with these options.
             UnusableRunDirectory: Remote storage has such a run, or if it is resumed has not.
         """
         # The last digits, because the first ones are the time.
@@ -88,13 +94,27 @@ class RunOptions:
 
         Raises:
             InvalidInput: The output directory is in a datastore that is not known.
+            InvalidCall: The run cannot be prepared for workers with these options.
             UnusableRunDirectory: The run exists already, or cannot be resumed or written to.
         """
         if self.name is None:
-            return Runs.at(self.output_dir, self.datastores).reserve(default_run_name(title))
+            return self._runs().reserve(default_run_name(title))
         handle = self.handle(self.name)
         handle.refuse_unusable()
         return handle
+
+    def _runs(self) -> Runs:
+        runs = Runs.at(self.output_dir, self.datastores)
+        if self.phase == "all":
+            return runs
+        if runs.remote is not None:
+            raise InvalidCall(
+                f"--workers 0: found --output-dir {self.output_dir}",
+                allowed="a folder that all machines share",
+            )
+        if self.selection != ALL:
+            raise InvalidCall("--workers 0 cannot be combined with --first, --sample or --only")
+        return runs
 
 
 def title(job: PipelineJob) -> str:

@@ -24,7 +24,8 @@ class _Dumper(yaml.SafeDumper):
 
 _Dumper.add_representer(str, _Dumper.represent_text)
 
-Status = Literal["Completed", "Failed", "Canceled"]
+Status = Literal["Completed", "Failed", "Canceled", "Prepared"]
+"""Prepared: the step, or a step of the run, waits for workers."""
 
 
 def succeeded(counts: Mapping[str, int]) -> str:
@@ -37,7 +38,7 @@ class JobResult:
     """The result of a step.
 
     Attributes:
-        status: Completed, Failed or Canceled.
+        status: Completed, Failed, Canceled or Prepared.
         reason: One sentence; for a failure, the root cause and the file with its traceback.
         mini_batches: total, succeeded, failed, retried.
         items: total, succeeded, failed.

@@ -17,7 +17,7 @@ class RunResult:
     """How a run ended.
 
     Attributes:
-        status: Completed, Failed or Canceled.
+        status: Completed, Failed, Canceled or Prepared.
         reason: One sentence, or one for each failed step.
         started_at: Start of the run or of its last resumption, ISO 8601, UTC.
         duration_seconds: Time from then to the end.

@@ -45,7 +45,8 @@ class StepLogs:
         self._progress = (0.0, "")
 
     def begin(self) -> None:
-        """Create the folders, and a readme that lists all possible files."""
+        """Create the folders, and a readme that lists all possible files; delete an old result."""
+        self._directory.job_result.unlink(missing_ok=True)
         self._directory.job_log.parent.mkdir(parents=True, exist_ok=True)
         self._write_readme(FILES)
 

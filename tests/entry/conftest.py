@@ -28,59 +28,67 @@ class Node:
 NodeFactory = Callable[..., Node]
 
 
+def written_step(
+    folder: Path,
+    script: str,
+    *,
+    mini_batches: int = 3,
+    files: Mapping[str, str] = MappingProxyType({}),
+    step: str = "step",
+    **settings: Any,
+) -> tuple[EntryConfig, list[MiniBatch]]:
+    """A step with a script and two files per mini-batch, below a folder."""
+    code = folder / "code"
+    for name, text in {settings.get("entry_script", "script.py"): script, **files}.items():
+        (code / name).parent.mkdir(parents=True, exist_ok=True)
+        (code / name).write_text(textwrap.dedent(text))
+    data = folder / "data"
+    data.mkdir()
+    for number in range(mini_batches * 2):
+        (data / f"item {number:03d}.txt").write_text("")
+    planned = plan(str(data), type="uri_folder", mode="ro_mount", split=BySize(2))
+    directory = StepDirectory(folder / step)
+    directory.parts.mkdir(parents=True)
+    defaults: dict[str, Any] = {
+        "step_directory": str(directory.root),
+        "code": str(code),
+        "entry_script": "script.py",
+        "arguments": (),
+        "environment_variables": {},
+        "environment_templates": {},
+        "environment": None,
+        "logging_level": "INFO",
+        "input_name": "items",
+        "reader": planned.reader,
+        "datastores": {},
+        "fetch": (),
+        "output_file": "out.txt",
+        "checks_item_count": True,
+        "slots": 1,
+        "gpus": None,
+        "timeout": 20,
+        "task_overhead_timeout": 20,
+        "first_task_creation_timeout": 20,
+        "resource_monitor_interval": 0,
+        "fingerprint": "",
+        "profiles": False,
+        "prefetch": False,
+        "max_mini_batches_per_process": None,
+        "max_process_memory": None,
+    }
+    return EntryConfig(**{**defaults, **settings}), list(planned.mini_batches)
+
+
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[NodeFactory]:
     """Factory of nodes: `node(script, mini_batches=3, timeout=1)`."""
     pools: list[EntryPool] = []
 
-    def start(
-        script: str,
-        *,
-        mini_batches: int = 3,
-        files: Mapping[str, str] = MappingProxyType({}),
-        **settings: Any,
-    ) -> Node:
-        code = tmp_path / "code"
-        for name, text in {settings.get("entry_script", "script.py"): script, **files}.items():
-            (code / name).parent.mkdir(parents=True, exist_ok=True)
-            (code / name).write_text(textwrap.dedent(text))
-        data = tmp_path / "data"
-        data.mkdir()
-        for number in range(mini_batches * 2):
-            (data / f"item {number:03d}.txt").write_text("")
-        planned = plan(str(data), type="uri_folder", mode="ro_mount", split=BySize(2))
-        directory = StepDirectory(tmp_path / "step")
-        directory.parts.mkdir(parents=True)
-        defaults: dict[str, Any] = {
-            "step_directory": str(directory.root),
-            "code": str(code),
-            "entry_script": "script.py",
-            "arguments": (),
-            "environment_variables": {},
-            "environment_templates": {},
-            "environment": None,
-            "logging_level": "INFO",
-            "input_name": "items",
-            "reader": planned.reader,
-            "datastores": {},
-            "fetch": (),
-            "output_file": "out.txt",
-            "checks_item_count": True,
-            "slots": 1,
-            "gpus": None,
-            "timeout": 20,
-            "task_overhead_timeout": 20,
-            "first_task_creation_timeout": 20,
-            "resource_monitor_interval": 0,
-            "fingerprint": "",
-            "profiles": False,
-            "prefetch": False,
-            "max_mini_batches_per_process": None,
-            "max_process_memory": None,
-        }
-        pool = EntryPool(EntryConfig(**{**defaults, **settings}), "node-0")
+    def start(script: str, **settings: Any) -> Node:
+        config, mini_batches = written_step(tmp_path, script, **settings)
+        pool = EntryPool(config, "node-0")
         pools.append(pool)
-        return Node(pool, list(planned.mini_batches), directory)
+        return Node(pool, mini_batches, config.directory)
 
     yield start
     for pool in pools:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,14 @@ class Datastores:
             for name, store in self.stores.items()
         }
 
+    def only(self, names: Iterable[str]) -> Datastores:
+        """Some of the datastores, without assets.
+
+        Raises:
+            InvalidInput: A name is unknown.
+        """
+        return Datastores({name: self._store(name) for name in names})
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Datastores:
         """The inverse of `to_json`; without assets, which are resolved in planning."""
@@ -185,10 +193,15 @@ class Datastores:
                 " azureml:<asset>@latest",
             )
         name, path = match.groups()
+        store = self._store(name, url)
+        return f"{store.url.rstrip('/')}/{path or ''}", store.storage_options
+
+    def _store(self, name: str, url: str | None = None) -> Datastore:
         store = self.stores.get(name)
         if store is None:
-            raise _unknown(url, f"datastore {name!r}", name, self.stores, "stores")
-        return f"{store.url.rstrip('/')}/{path or ''}", store.storage_options
+            text = url or f"azureml://datastores/{name}"
+            raise _unknown(text, f"datastore {name!r}", name, self.stores, "stores")
+        return store
 
 
 NO_DATASTORES = Datastores()

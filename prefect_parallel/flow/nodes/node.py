@@ -31,7 +31,6 @@ from prefect_parallel.flow.nodes.retry_delays import RetryDelays
 from prefect_parallel.flow.nodes.slots import leave_slot, return_to_slot
 from prefect_parallel.flow.server.delivery import deliver_events_and_logs
 from prefect_parallel.flow.server.placeholders import look_up
-from prefect_parallel.job.format.types import MAX_TIMEOUT
 from prefect_parallel.output.fingerprint import of_json
 from prefect_parallel.output.part import Record, read_record
 
@@ -144,10 +143,8 @@ class Node:
             first: Index of its first mini-batch.
             failed: The mini-batches that failed in this attempt.
         """
-        delay = self._delays.after(attempt)
-        asked = min(max((each.retry_after or 0.0 for each in failed), default=0.0), MAX_TIMEOUT)
-        jitter = self._delays.jitter if delay >= asked else 0.0
-        seconds = max(delay, asked)
+        asked = max((each.retry_after or 0.0 for each in failed), default=0.0)
+        seconds, jitter = self._delays.with_asked(attempt, asked)
         running.retry_jitter_factor = jitter
         running.retry_delay_seconds = [seconds] if seconds > 0 else []
         if seconds > 0:

@@ -33,3 +33,11 @@ class RetryDelays:
             return 0.0
         delay = self.seconds[min(attempt, len(self.seconds)) - 1]
         return min(delay * self.backoff ** (attempt - 1), MAX_TIMEOUT)
+
+    def with_asked(self, attempt: int, asked: float) -> tuple[float, float]:
+        """The delay after a failed attempt, and the share by which it varies.
+
+        If its script asked for a longer one, it is that, unvaried.
+        """
+        delay, asked = self.after(attempt), min(asked, MAX_TIMEOUT)
+        return (asked, 0.0) if asked > delay else (delay, self.jitter)

@@ -6,8 +6,9 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
@@ -32,6 +33,7 @@ STATES: dict[Status, Callable[..., State[Any]]] = {
     "Completed": Completed,
     "Failed": Failed,
     "Canceled": Cancelled,
+    "Prepared": partial(Completed, name="Prepared"),
 }
 """The state of a flow run for each way in which a step ends."""
 
@@ -39,7 +41,10 @@ LEVELS: dict[Status, int] = {
     "Completed": logging.INFO,
     "Failed": logging.ERROR,
     "Canceled": logging.WARNING,
+    "Prepared": logging.INFO,
 }
+
+Phase: TypeAlias = Literal["all", "prepare", "finish"]
 
 CAUSES = 5
 """Maximum number of root causes in the log of a step's flow run."""
@@ -59,6 +64,7 @@ class Run:
         max_task_runs: Maximum number of task runs of a step.
         task_run_seconds: How long a task run is meant to take.
         selection: Which mini-batches of each parallel step run.
+        phase: Whether parallel steps run on nodes, or are prepared for workers, or finished.
         starts: Whose turn it is to start.
         canceled: Set when the run is canceled; steps stop then.
         ended: The results of the steps that have ended.
@@ -76,6 +82,7 @@ class Run:
     max_task_runs: int
     task_run_seconds: float
     selection: Selection
+    phase: Phase
     starts: StepStarts = field(default_factory=StepStarts)
     canceled: threading.Event = field(default_factory=threading.Event)
     ended: dict[str, StepResult] = field(default_factory=dict)

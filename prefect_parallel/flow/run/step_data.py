@@ -87,6 +87,10 @@ class StepData:
                 paths.append(place.path)
         return paths
 
+    def places(self) -> list[Location]:
+        """Where the inputs that are data are."""
+        return [self.place(source) for _, source in self._sources()]
+
     def fingerprints(self, *, but: str | None = None) -> dict[str, str]:
         """The fingerprints of the inputs by their names, one of which may be left out.
 

@@ -39,7 +39,7 @@ class StepResult:
     """The result of a step.
 
     Attributes:
-        status: Completed, Failed or Canceled.
+        status: Completed, Failed, Canceled or Prepared.
         reason: The reason, in one sentence.
         mini_batches: Number of mini-batches: total, succeeded, failed, retried. Empty for a
             command step.

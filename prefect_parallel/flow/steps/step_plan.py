@@ -93,6 +93,8 @@ def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
     directory = data.directory
     location = data.location(major_input(step))
     planned = split_input(step, location, run.datastores, work_folder=str(directory.grouped))
+    # Workers must not take what is out of date.
+    directory.work.unlink(missing_ok=True)
     # Copies that a killed run has left may be of another version.
     shutil.rmtree(directory.fetched, ignore_errors=True)
     data.make_outputs()

@@ -82,6 +82,18 @@ class StepReporter:
         self._artifacts.show_settings()
         return self._progress
 
+    def finishing(self, planned: int, mini_batches: int, unit: str) -> None:
+        """Report that what workers have done is counted, and joined if it is all.
+
+        Args:
+            planned: Number of mini-batches of the input.
+            mini_batches: Number of those that are to have a part.
+        """
+        left_out = planned - mini_batches
+        self._progress = Progress(planned, unit, reused=mini_batches, left_out=left_out)
+        self._run.observer.step_started(self._step.name, self._progress, "workers")
+        self._artifacts.show_settings()
+
     def noted(self, text: str) -> None:
         """Report a remark, e.g. that there are fewer nodes than asked for."""
         self._logs.job(text)

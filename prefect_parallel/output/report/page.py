@@ -114,7 +114,7 @@ def _view(run: RunLog, step: StepLog) -> _StepView:
 
 def _status(steps: list[_StepView]) -> str:
     found = {step.status for step in steps}
-    order = ("no result yet", "Failed", "Canceled", "Completed")
+    order = ("no result yet", "Failed", "Canceled", "Prepared", "Completed")
     return next((status for status in order if status in found), "")
 
 
