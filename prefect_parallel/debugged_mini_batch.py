@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prefect_parallel.data import MiniBatch, MiniBatchContext, Plan, Reader, open_reader
+from prefect_parallel.entry.azure_variables import azure_variables
 from prefect_parallel.entry.config import ProcessName
 from prefect_parallel.entry.function_file import load_entry
 from prefect_parallel.entry.script import install_azureml_user
@@ -108,14 +109,13 @@ class DebuggedMiniBatch:
         logging.basicConfig(level=self.step.logging_level)
         log_dir = DEBUGGED.logs(self.directory).entry_script_log.parent
         log_dir.mkdir(parents=True, exist_ok=True)
-        install_azureml_user(
-            logger=logging.getLogger("entry_script"),
-            log_dir=log_dir,
-            output_dir=self.directory.outputs,
-            agent_name=DEBUGGED.process,
-            node_id=DEBUGGED.node,
+        os.environ.update(
+            azure_variables(
+                DEBUGGED.process, self.step.name, nodes=1, output=self.directory.outputs
+            )
         )
         os.environ.update(self.step.environment_variables)
+        install_azureml_user(DEBUGGED, self.directory, self._code, self.step.entry_script)
         os.environ.update(_looked_up(self.step))
         os.chdir(self._code)
         sys.path.insert(0, str(self._code))

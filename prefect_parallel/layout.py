@@ -34,7 +34,7 @@ class ProcessLogs:
     Attributes:
         stdout: What the script printed.
         stderr: What it wrote to standard error, crash dumps included.
-        entry_script_log: What it logged through `logging`.
+        entry_script_log: What it logged through `logging`. Its folder is the node's own.
         errors: Full tracebacks of its failed attempts.
         attempts: One line for each attempt.
         profile: Where its time went, if it was profiled.
@@ -90,11 +90,13 @@ class StepDirectory:
     logs = _Below("logs")
     job_result = _Below("logs/job_result.txt")
     readme = _Below("logs/readme.txt", "List of the other files.")
+    job_error = _Below("logs/job_error.txt", "Why the step failed; only of a failed step.")
     failed_mini_batches = _Below("logs/failed_mini_batches.jsonl")
     command_log = _Below("logs/std_log.txt", "Standard output and error of a command step.")
     job_log = _Below("logs/sys/job.txt", "Planning, progress and decisions.")
     user = _Below("logs/user")
     error_summary = _Below("logs/user/error.txt")
+    job_report = _Below("logs/sys/job_report")
     _nodes = _Below("logs/sys/node")
     _perf = _Below("logs/sys/perf")
 

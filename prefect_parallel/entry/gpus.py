@@ -59,12 +59,17 @@ def default_slots(gpus: int | None = None) -> int:
 
 
 class Gpus:
-    """Assigns each entry process a GPU of its own while there are free ones. Thread-safe."""
+    """Assigns each entry process a GPU of its own while there are free ones. Thread-safe.
+
+    Attributes:
+        count: Number of devices.
+    """
 
     def __init__(self, devices: Sequence[str], limit: int | None = None) -> None:
         """Manage the first devices of a node, up to a limit."""
         self._any = bool(devices)
         self._free = list(devices[:limit])
+        self.count = len(self._free)
         self._assigned: dict[str, str] = {}
         self._lock = threading.Lock()
 

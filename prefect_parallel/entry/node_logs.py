@@ -19,7 +19,10 @@ from prefect_parallel.output.timestamps import format_timestamp
 STARTUP_COLUMNS = ("started_at", "process", "seconds", "error")
 END_COLUMNS = ("ended_at", "process", "mini_batches", "peak_memory_bytes", "reason")
 
-ATTEMPTS_HEADER = "started_at\tmini_batch\tattempt\titems\tsucceeded\tseconds\tresult\n"
+ATTEMPTS_HEADER = (
+    "started_at\tmini_batch\tattempt\titems\tsucceeded\tseconds\trun_seconds\tprocess_seconds"
+    "\tresult\n"
+)
 
 
 class NodeLogs:
@@ -77,7 +80,7 @@ class NodeLogs:
             str(record.attempt),
             items,
             str(record.succeeded),
-            f"{record.seconds:.6f}",
+            *map(_seconds, (record.seconds, record.run_seconds, record.process_seconds)),
             record.error or "succeeded",
         ]
         line = "\t".join(cells) + "\n"
@@ -128,6 +131,10 @@ class NodeLogs:
         _append(path, f"{head}{failure.traceback}\n")
         _append(self._directory.error_summary, head)
         return str(path.relative_to(self._directory.root))
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"
 
 
 def _append(path: Path, text: str) -> None:

@@ -94,13 +94,7 @@ def _prepare(config: EntryConfig, name: ProcessName) -> Script:
         level=config.logging_level,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    install_azureml_user(
-        logger=logging.getLogger("entry_script"),
-        log_dir=logs.entry_script_log.parent,
-        output_dir=config.directory.outputs,
-        agent_name=name.process,
-        node_id=name.node,
-    )
+    install_azureml_user(name, config.directory, Path(config.code), config.entry_script)
     sys.argv = [config.entry_script, *config.arguments]
     datastores = Datastores.from_json(config.datastores)
     for url in config.fetch:
@@ -142,12 +136,15 @@ class _Worker:
             self._channel.send({"event": "ended"})
 
     def _run(self, mini_batch: MiniBatch, started: Record, following: MiniBatch | None) -> Record:
+        cpu = time.process_time()
         loaded = self._loader.load(mini_batch)
         if following is not None:
             self._loader.load_ahead(following)
         data, items = loaded.data, len(loaded.data)
         # A filter may have removed all rows. Scripts need not handle empty mini-batches.
+        run_from = time.monotonic()
         returned: Any = self._call_run(data, mini_batch) if items else []
+        run_seconds = time.monotonic() - run_from
         kind = _kind(returned)
         count = len(returned)
         short = self._config.checks_item_count and count < items
@@ -159,6 +156,8 @@ class _Worker:
             uneven_rows=loaded.uneven_rows,
             first_uneven_row=loaded.first_uneven_row,
             seconds=time.time() - started.started_at,
+            run_seconds=run_seconds if items else None,
+            process_seconds=time.process_time() - cpu if items else None,
         )
         if short:
             record = self._config.failed(record, f"run() returned {count} of {items} items")

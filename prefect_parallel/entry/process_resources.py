@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+from prefect_parallel.entry.azure_variables import GPU_COUNT
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.environment_builder import interpreter_for
 from prefect_parallel.entry.gpus import Gpus, devices_of_this_node
@@ -55,6 +56,7 @@ class ProcessResources:
         """Environment variables for a new process, including the GPU that is reserved for it."""
         assert self._ready is not None, "by get_ready()"
         return {
+            GPU_COUNT: str(self._gpus.count),
             **self._gpus.assign(name.process),
             **self._config.environment_variables,
             **self._ready[1],

@@ -5,20 +5,28 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import logging
+import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import GeneratorType, ModuleType
 from typing import Any
 
 from prefect_parallel.data import MiniBatchContext
+from prefect_parallel.entry.azure_variables import OUTPUT_PATH
+from prefect_parallel.entry.config import ProcessName
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.layout import StepDirectory
 
 
 class InvalidEntryScript(PrefectParallelError):
     """The entry script is not a Python file, or lacks a required function."""
+
+
+class MixedGenerator(PrefectParallelError):
+    """A generator `run` yielded DataFrames and other values."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +60,39 @@ def load_script(code: Path, entry_script: str) -> Script:
         )
     return Script(
         init=_find(module, "init") or (lambda: None),
-        run=run if takes_context(run) else lambda mini_batch, _: run(mini_batch),
+        run=_with_context(run),
         shutdown=_find(module, "shutdown") or (lambda: None),
     )
+
+
+def _with_context(run: Callable[..., object]) -> Callable[[Any, MiniBatchContext], object]:
+    takes_it = takes_context(run)
+
+    def call(mini_batch: Any, context: MiniBatchContext) -> object:
+        returned = run(mini_batch, context) if takes_it else run(mini_batch)
+        return _collected(returned) if isinstance(returned, GeneratorType) else returned
+
+    return call
+
+
+def _collected(generator: Iterable[object]) -> object:
+    """What a generator yields: DataFrames as one DataFrame, anything else as a list.
+
+    Raises:
+        MixedGenerator: It yields DataFrames and other values.
+    """
+    values = list(generator)
+    frames: list[Any] = [value for value in values if type(value).__name__ == "DataFrame"]
+    if not frames:
+        return values
+    if len(frames) < len(values):
+        raise MixedGenerator(
+            f"run() yielded {len(frames)} DataFrames and {len(values) - len(frames)} other values;"
+            " yield only DataFrames, or one value for each item"
+        )
+    import pandas as pd
+
+    return pd.concat(frames, ignore_index=True)
 
 
 def script_traceback(error: BaseException) -> str:
@@ -93,10 +131,11 @@ class EntryScript:
 
     Attributes:
         logger: Logger that writes to the process's entry script log.
-        log_dir: Folder of the node's entry script logs.
-        output_dir: Folder in the run directory for files of the script.
+        log_dir: Folder of the node's entry script logs, which other nodes do not write to.
+        output_dir: Folder in the run directory for files of the script: `AZUREML_BI_OUTPUT_PATH`.
         agent_name: Name of the entry process, e.g. `process003`.
         node_id: Name of the node, e.g. `node-0`.
+        dir: Folder of the entry script.
 
     Example:
         ```python
@@ -113,11 +152,22 @@ class EntryScript:
     output_dir: str
     agent_name: str
     node_id: str
+    dir: str
 
-    def __new__(cls) -> EntryScript:
+    def __new__(cls, logging_level: int | str | None = None) -> EntryScript:
+        """Return the instance of this process.
+
+        Args:
+            logging_level: Level of `logger`; by default that of the step.
+        """
         if cls._instance is None:
             cls._instance = super().__new__(cls)
+        if logging_level is not None:
+            cls._instance.logger.setLevel(logging_level)
         return cls._instance
+
+    def config_log(self) -> None:
+        """Do nothing: `logger` is always configured. Scripts written for Azure call it."""
 
     @property
     def working_dir(self) -> str:
@@ -126,15 +176,16 @@ class EntryScript:
 
 
 def install_azureml_user(
-    *, logger: logging.Logger, log_dir: Path, output_dir: Path, agent_name: str, node_id: str
+    name: ProcessName, directory: StepDirectory, code: Path, entry_script: str
 ) -> None:
     """Make `from azureml_user.parallel_run import EntryScript` work in this process."""
-    entry_script = EntryScript()
-    entry_script.logger = logger
-    entry_script.log_dir = str(log_dir)
-    entry_script.output_dir = str(output_dir)
-    entry_script.agent_name = agent_name
-    entry_script.node_id = node_id
+    instance = EntryScript()
+    instance.logger = logging.getLogger("entry_script")
+    instance.log_dir = str(name.logs(directory).entry_script_log.parent)
+    instance.output_dir = os.environ.get(OUTPUT_PATH, str(directory.outputs))
+    instance.agent_name = name.process
+    instance.node_id = name.node
+    instance.dir = str((code / entry_script).parent)
     parallel_run = ModuleType("azureml_user.parallel_run")
     parallel_run.EntryScript = EntryScript  # type: ignore[attr-defined]
     package = ModuleType("azureml_user")

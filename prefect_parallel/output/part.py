@@ -48,6 +48,8 @@ class Record:
         inputs: A description of the mini-batch, e.g. `iris.csv bytes 0-10240`.
         started_at: Seconds since the epoch.
         seconds: Duration of the attempt, including loading.
+        run_seconds: Duration of `run`; None if it was not called, or did not return.
+        process_seconds: CPU time of the entry process in the attempt, likewise.
     """
 
     index: int
@@ -71,6 +73,8 @@ class Record:
     process: str = ""
     started_at: float = 0.0
     seconds: float = 0.0
+    run_seconds: float | None = None
+    process_seconds: float | None = None
 
     @property
     def ended_at(self) -> float:
@@ -126,7 +130,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("data", "settings", "inputs", "node", "process", "first_uneven_row"), (str,)),
     **dict.fromkeys(("kind", "schema", "error", "traceback_file"), (str, _NONE)),
     **dict.fromkeys(("started_at", "seconds"), (float, int)),
-    "retry_after": (float, _NONE),
+    **dict.fromkeys(("retry_after", "run_seconds", "process_seconds"), (float, _NONE)),
     "items": (int, _NONE),
     "columns": (tuple, _NONE),
     **dict.fromkeys(("values_set_to_null", "written_as_null"), (dict,)),

@@ -58,12 +58,16 @@ class Attempt(Span):
 
     Attributes:
         items: Number of items of the mini-batch; None if it could not be loaded.
+        run_seconds: Duration of `run`; None if it did not return.
+        process_seconds: CPU time of the process, likewise.
     """
 
     mini_batch: int
     attempt: int
     items: int | None
     succeeded: int
+    run_seconds: float | None = None
+    process_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -184,22 +188,18 @@ def read_run(directory: RunDirectory) -> RunLog:
 
 def read_step(name: str, directory: StepDirectory) -> StepLog:
     """Read the files that a step has left so far."""
-    attempts: list[Attempt] = []
-    script_errors: list[ScriptError] = []
-    for node, process in directory.processes():
-        logs = directory.process(node, process)
-        attempts += _attempts(logs.attempts, node, process)
-        script_errors += [
-            ScriptError(node, process, head.removeprefix(_OUTSIDE), text)
-            for head, text in _error_entries(logs.errors)
-            if head.startswith(_OUTSIDE)
-        ]
+    script_errors = [
+        ScriptError(node, process, head.removeprefix(_OUTSIDE), text)
+        for node, process in directory.processes()
+        for head, text in _error_entries(directory.process(node, process).errors)
+        if head.startswith(_OUTSIDE)
+    ]
     nodes = directory.nodes()
     return StepLog(
         name=name,
         directory=directory,
         result=_yaml(directory.job_result),
-        attempts=sorted(attempts, key=lambda attempt: attempt.started_at),
+        attempts=sorted(read_attempts(directory), key=lambda attempt: attempt.started_at),
         startups=[each for node in nodes for each in _startups(directory.startup(node), node)],
         ends=[each for node in nodes for each in _ends(directory.process_ends(node), node)],
         failed=_failed(directory.failed_mini_batches),
@@ -208,7 +208,13 @@ def read_step(name: str, directory: StepDirectory) -> StepLog:
     )
 
 
-def _lines(path: Path) -> Iterator[str]:
+def read_attempts(directory: StepDirectory) -> Iterator[Attempt]:
+    """The attempts that a step's nodes have logged so far, by process."""
+    for node, process in directory.processes():
+        yield from _attempts(directory.process(node, process).attempts, node, process)
+
+
+def read_lines(path: Path) -> Iterator[str]:
     """The lines of a log, which may hold any bytes; none if the file does not exist."""
     try:
         with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
@@ -219,7 +225,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _attempts(path: Path, node: str, process: str) -> Iterator[Attempt]:
-    lines = _lines(path)
+    lines = read_lines(path)
     columns = next(lines, "").split("\t")
     for line in lines:
         # The last cell is the error, which may contain tabs.
@@ -234,16 +240,22 @@ def _attempts(path: Path, node: str, process: str) -> Iterator[Attempt]:
                 items=None if cells["items"] == "?" else int(cells["items"]),
                 succeeded=int(cells["succeeded"]),
                 seconds=float(cells["seconds"]),
+                run_seconds=_optional(cells.get("run_seconds")),
+                process_seconds=_optional(cells.get("process_seconds")),
                 error=None if cells["result"] == SUCCEEDED else cells["result"],
             )
         except (KeyError, ValueError):
             continue
 
 
+def _optional(cell: str | None) -> float | None:
+    return float(cell) if cell else None
+
+
 def _error_entries(path: Path) -> Iterator[tuple[str, str]]:
     """The first line and the remaining text of each failure in a process's error file."""
     head, text = "", list[str]()
-    for line in _lines(path):
+    for line in read_lines(path):
         found = _HEAD.match(line)
         begins = found is not None and found["rest"].startswith((_OUTSIDE, "mini-batch "))
         if not begins:
@@ -259,7 +271,7 @@ def _error_entries(path: Path) -> Iterator[tuple[str, str]]:
 
 def _failed(path: Path) -> dict[int, dict[str, Any]]:
     failed = {}
-    for line in _lines(path):
+    for line in read_lines(path):
         try:
             record = json.loads(line)
             failed[int(record["mini_batch"])] = record
@@ -298,7 +310,7 @@ def _ends(path: Path, node: str) -> Iterator[ProcessEnd]:
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     try:
-        yield from csv.DictReader(line.replace("\0", "") for line in _lines(path))
+        yield from csv.DictReader(line.replace("\0", "") for line in read_lines(path))
     except csv.Error:
         return
 
@@ -318,7 +330,7 @@ def _samples(path: Path) -> Iterator[Sample]:
 
 def _yaml(path: Path) -> dict[str, Any]:
     try:
-        value = yaml.safe_load("\n".join(_lines(path)))
+        value = yaml.safe_load("\n".join(read_lines(path)))
     except yaml.YAMLError:
         return {}
     return value if isinstance(value, dict) else {}

@@ -19,6 +19,7 @@ PROGRESS_SECONDS = 1.0
 FILES = {
     "job_result.txt": "result and reason: read this first",
     "job_progress_overview.<yyyymmdd>.txt": "progress over time",
+    "job_error.txt": "why the step failed",
     "failed_mini_batches.jsonl": "failed mini-batches: inputs, error, command to repeat",
     "user/error.txt": "failed attempts, one per line",
     "user/error/<node>/<process>.txt": "full tracebacks",
@@ -26,6 +27,9 @@ FILES = {
     "user/stderr/<node>/<process>.stderr.txt": "standard error of the script",
     "user/entry_script_log/<node>/<process>.log.txt": "log of the script",
     "sys/job.txt": "planning, progress, decisions",
+    "sys/job_report/processed_mini-batches.csv": "all attempts, as Azure's tuning guide reads them",
+    "sys/job_report/process_summary.csv": "their sums for each entry process",
+    "sys/job_report/node_summary.csv": "their sums for each node",
     "sys/node/<node>/<process>.txt": "attempts, one per line: items, times, result",
     "sys/node/<node>/startup.csv": "start of each entry process, with its imports and init()",
     "sys/node/<node>/ends.csv": "end of each entry process, with its peak memory",
@@ -54,6 +58,13 @@ class StepLogs:
         """Log a decision."""
         with self._directory.job_log.open("a", encoding="utf-8") as file:
             file.write(f"{_now()} {text}\n")
+
+    def job_error(self, reason: str | None) -> None:
+        """Write `job_error.txt`; None: the step has not failed, and an earlier file is deleted."""
+        if reason is None:
+            self._directory.job_error.unlink(missing_ok=True)
+        else:
+            self._directory.job_error.write_text(f"{_now()} {reason}\n", encoding="utf-8")
 
     def close(self) -> None:
         """Reduce the readme to the files that exist, once the step has ended."""

@@ -306,10 +306,20 @@ def test_an_input_without_a_row_is_empty(make_table: MakeTable, content: bytes) 
         outcomes(make_table([content, content], "read_delimited"))
 
 
-def test_big_endian_utf16(make_table: MakeTable) -> None:
-    content = "\ufeffa,b\n1,x\n".encode("utf-16-be")
-    with pytest.raises(InvalidInput, match="big-endian"):
-        outcomes(make_table([content], {"read_delimited": {"encoding": "utf16"}}))
+@pytest.mark.parametrize(
+    ("codec", "encoding", "message"),
+    [
+        ("utf-16-be", "utf16", "big-endian UTF-16"),
+        ("utf-32-be", "utf32", "big-endian UTF-32"),
+        ("utf-32-le", "utf16", "is UTF-32, not UTF-16"),
+    ],
+)
+def test_another_encoding_of_wide_characters(
+    make_table: MakeTable, codec: str, encoding: str, message: str
+) -> None:
+    content = "\ufeffa,b\n1,x\n".encode(codec)
+    with pytest.raises(InvalidInput, match=message):
+        outcomes(make_table([content], {"read_delimited": {"encoding": encoding}}))
 
 
 def test_a_column_in_both_the_path_and_the_data(make_table: MakeTable) -> None:

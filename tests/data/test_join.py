@@ -61,7 +61,7 @@ headers = st.sampled_from(
     multi_line=st.booleans(),
     infer=st.booleans(),
     empty_as_string=st.booleans(),
-    encoding=st.sampled_from(["utf8", "utf16", "windows1252"]),
+    encoding=st.sampled_from(["utf8", "utf8bom", "utf16", "utf32", "windows1252"]),
     size=sizes,
 )
 def test_awkward_delimited_text(
@@ -74,7 +74,8 @@ def test_awkward_delimited_text(
     encoding: str,
     size: int,
 ) -> None:
-    codec = {"utf8": "utf-8", "utf16": "utf-16-le", "windows1252": "cp1252"}[encoding]
+    codecs = {"utf8bom": "utf-8-sig", "utf16": "utf-16-le", "utf32": "utf-32-le"}
+    codec = {"windows1252": "cp1252", **codecs}.get(encoding, encoding)
     options = {
         "header": header,
         "support_multi_line": multi_line,
@@ -254,11 +255,14 @@ def test_counting_transformations_count_the_rows_of_the_table(
             assert whole.empty
 
 
-def test_utf16_whose_bytes_look_like_line_ends(make_table: MakeTable) -> None:
+@pytest.mark.parametrize(("encoding", "codec"), [("utf16", "utf-16-le"), ("utf32", "utf-32-le")])
+def test_wide_characters_whose_bytes_look_like_line_ends(
+    make_table: MakeTable, encoding: str, codec: str
+) -> None:
     texts = ["\u0a05\u4100" * length for length in range(1, 20)]
     content = "\ufeff" + "\n".join(["text", *texts])
-    options = {"encoding": "utf16", "infer_column_types": False}
-    folder = make_table([content.encode("utf-16-le")], {"read_delimited": options})
+    options = {"encoding": encoding, "infer_column_types": False}
+    folder = make_table([content.encode(codec)], {"read_delimited": options})
     for size in (1, 7, 30):
         assert check_join(folder, size)["text"].tolist() == texts
 

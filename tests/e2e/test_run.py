@@ -21,7 +21,9 @@ from tools.reference.run_directory import log_files, run_files, step_files
 
 ECHO = """
     import os
-    def init(): print("init", os.getpid())
+    def init():
+        print("init", os.getpid())
+        print("variables", os.environ["AZUREML_RUN_ID"], os.environ["AZUREML_ROOT_RUN_ID"])
     def run(mini_batch): return [os.path.basename(path) for path in mini_batch]
     def shutdown(): print("shutdown", os.getpid())
 """
@@ -101,6 +103,9 @@ def test_a_run_leaves_what_is_promised_and_shows_in_the_ui(pipeline: Any, server
         "sys/perf/node-0/node_resource_usage.csv",
         "sys/perf/node-0/processes_resource_usage.csv",
         "sys/job.txt",
+        "sys/job_report/processed_mini-batches.csv",
+        "sys/job_report/process_summary.csv",
+        "sys/job_report/node_summary.csv",
     }
     assert {"job.yml", "steps/step/outputs/out", "steps/step/code/script.py"} <= left
     assert {f"logs/step/{path}" for path in logs} <= left
@@ -110,6 +115,7 @@ def test_a_run_leaves_what_is_promised_and_shows_in_the_ui(pipeline: Any, server
     assert "user/error.txt" not in readme
     lines = it.said().splitlines()
     assert lines.count("init") == lines.count("shutdown")
+    assert "variables run_step run" in lines
     assert it.left_over() == []
 
     run, step, of_step = it.flow_runs()
@@ -355,6 +361,7 @@ def test_a_script_that_cannot_be_imported_ends_with_its_cause(pipeline: Any) -> 
     assert "ModuleNotFoundError: No module named 'no_such_module'" in said
     assert "Traceback" not in said
     assert it.result["status"] == "Failed"
+    assert it.result["reason"] in (it.step / "logs" / "job_error.txt").read_text()
     assert "no_such_module" in it.result["reason"]
 
 

@@ -17,6 +17,7 @@ SHOW = """
     def init(): pass
     def run(mini_batch):
         time.sleep(0.5)
+        assert os.environ["AZ_BATCHAI_GPU_COUNT_FOUND"] == os.environ.get("FOUND", "2")
         return [os.environ.get("CUDA_VISIBLE_DEVICES", "not set")] * len(mini_batch)
 """
 
@@ -81,7 +82,7 @@ def test_without_gpus_nothing_is_set(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert default_slots() == len(os.sched_getaffinity(0))
-    started = node(SHOW, mini_batches=1)
+    started = node(SHOW, mini_batches=1, environment_variables={"FOUND": "0"})
     started.pool.run(started.mini_batches[0], 1)
     assert shown(started) == ["not set"]
 

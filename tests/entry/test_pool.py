@@ -76,6 +76,29 @@ def test_only_run_is_required_and_the_context_has_the_data(node: NodeFactory) ->
     assert [record.error for record in run_all(started)] == [None] * 3
 
 
+def test_what_a_generator_yields_is_what_run_returns(node: NodeFactory) -> None:
+    started = node(
+        """
+        import time
+        import pandas as pd
+        def run(mini_batch, context):
+            for number, path in enumerate(mini_batch):
+                frame = pd.DataFrame({"index": [context.mini_batch_index]})
+                yield frame if context.mini_batch_index < 1 or number else 7
+                if context.mini_batch_index == 2:
+                    time.sleep(60)
+    """,
+        timeout=2,
+    )
+    records = run_all(started)
+    assert (records[0].kind, records[0].columns, records[0].succeeded) == (
+        "DataFrame", ("index",), 2,
+    )  # fmt: skip
+    assert "yielded 1 DataFrames and 1 other values" in str(records[1].error)
+    assert "run() took longer than retry_settings.timeout: 2 s" in str(records[2].error)
+    assert started.pool.run(started.mini_batches[0], 2).error is None
+
+
 def test_a_script_in_a_folder_imports_from_there_and_from_the_code_folder(
     node: NodeFactory,
 ) -> None:
@@ -100,9 +123,12 @@ def test_a_script_has_the_environment_that_azure_documents(node: NodeFactory) ->
         """
         import os, sys, logging
         from azureml_user.parallel_run import EntryScript
+        EntryScript(logging_level="WARNING").config_log()
+        EntryScript(logging_level=logging.INFO)
         def init():
             print(sys.argv, os.environ["COLOUR"])
-            print(os.path.basename(os.getcwd()), sys.path[0] == os.getcwd())
+            print(os.path.basename(os.getcwd()), sys.path[0] == os.getcwd() == EntryScript().dir)
+            print(EntryScript().output_dir, os.environ["AZ_BATCHAI_GPU_COUNT_FOUND"])
             print(EntryScript() is EntryScript(), EntryScript().agent_name, EntryScript().node_id)
             EntryScript().logger.info("said by EntryScript")
             open(os.path.join(EntryScript().log_dir, EntryScript().agent_name), "x").close()
@@ -110,12 +136,13 @@ def test_a_script_has_the_environment_that_azure_documents(node: NodeFactory) ->
         def run(mini_batch): return mini_batch
         """,
         arguments=("--model", "a b"),
-        environment_variables={"COLOUR": "red"},
+        environment_variables={"COLOUR": "red", "AZUREML_BI_OUTPUT_PATH": "/out"},
     )
     run_all(started)
     assert text_of(started.directory.user / "stdout").splitlines() == [
         "['script.py', '--model', 'a b'] red",
         "code True",
+        "/out 0",
         "True process000 node-0",
     ]
     log = text_of(started.directory.user / "entry_script_log")

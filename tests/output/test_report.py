@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections import Counter
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from prefect_parallel.entry.node_logs import ATTEMPTS_HEADER
 from prefect_parallel.layout import RunDirectory
+from prefect_parallel.output.job_report import write_job_report
 from prefect_parallel.output.report import write_report
 from prefect_parallel.output.report.bars import MAX_BARS
 from prefect_parallel.output.report.charts import FAILED, STARTING, SUCCEEDED
@@ -126,7 +128,7 @@ def test_many_short_attempts_share_bars_and_none_is_left_out(tmp_path: Path) -> 
         for index in range(3 * MAX_BARS):
             result = "Error: bad" if index % 3 == 0 else "succeeded"
             start = format_timestamp(START + index * 0.001, "microseconds")
-            file.write(f"{start}\t{index}\t1\t10\t10\t0.000900\t{result}\n")
+            file.write(f"{start}\t{index}\t1\t10\t10\t0.000900\t\t\t{result}\n")
     page = Page(run)
     (data,) = page.charts
     bars = data["bars"]
@@ -243,6 +245,8 @@ def test_attempts_are_read_as_they_were_written(
             items=ITEMS,
             succeeded=0 if error else ITEMS,
             seconds=1.0,
+            run_seconds=None if error else 0.5,
+            process_seconds=None if error else 0.25,
             error=error,
         )
         for index, error in enumerate(errors)
@@ -332,3 +336,34 @@ def test_a_process_takes_over_the_lane_of_one_that_died() -> None:
         (("node-9", "process003"), "node-9 slot 1"),
         (("node-10", "process000"), "node-10 slot 0"),
     ]
+
+
+def test_the_job_report_has_all_attempts_and_their_sums(tmp_path: Path) -> None:
+    run = WrittenRun(tmp_path / "run")
+    run.attempt(1, "Error: row 7, bad", process="process001", seconds=2.0)
+    run.attempt(0, process="process000")
+    run.attempt(1, attempt=2, process="process000", seconds=3.0)
+    plan = [f'{{"fingerprint": "", "mini_batch": {{"index": {index}}}}}\n' for index in range(3)]
+    run.step.plan.write_text("".join(plan))
+    write_job_report(run.step)
+
+    def table(name: str) -> list[dict[str, str]]:
+        with (run.step.job_report / name).open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    attempts = table("processed_mini-batches.csv")
+    columns = ("Mini-batch Id", "Picked Count", "Process", "Succeeded", "Failed", "Elapsed Seconds")
+    assert [tuple(row[column] for column in columns) for row in attempts] == [
+        ("0", "1", "process000", str(ITEMS), "0", "1.0"),
+        ("1", "1", "process001", "0", str(ITEMS), "2.0"),
+        ("1", "2", "process000", str(ITEMS), "0", "3.0"),
+    ]
+    assert [row["Run Method Seconds"] for row in attempts] == ["0.5", "", "0.5"]
+    assert [row["Mini-batch Detail"] for row in attempts] == ['{"index": 0}', *['{"index": 1}'] * 2]
+    assert attempts[1]["Error Message"] == "Error: row 7, bad"
+    sums = ("Node", "Process", "Mini-batches", "Total", "Succeeded", "Run Method Seconds")
+    assert [tuple(row.get(name) for name in sums) for row in table("process_summary.csv")] == [
+        ("node-0", "process000", "2", str(2 * ITEMS), str(2 * ITEMS), "1.0"),
+        ("node-0", "process001", "1", str(ITEMS), "0", "0"),
+    ]
+    assert [row["Elapsed Seconds"] for row in table("node_summary.csv")] == ["6.0"]

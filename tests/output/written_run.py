@@ -58,6 +58,8 @@ class WrittenRun:
             process=name.process,
             started_at=self._clock,
             seconds=seconds,
+            run_seconds=None if error else 0.5,
+            process_seconds=None if error else 0.25,
         )
         self._clock += seconds
         if error is not None:

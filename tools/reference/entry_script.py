@@ -51,6 +51,7 @@ _OF_FUNCTIONS = "Capitalized names, as in Azure's documentation, work, too."
 
 _RETURN = """\
 `run` returns a DataFrame, a list or a tuple, with a row or an element for each item that succeeded.
+A generator may yield the elements, or DataFrames, which are concatenated.
 Fewer than the mini-batch contains, or any other type, is a [failed attempt](../failures.md). In a
 step with `partition_keys` and without `append_row_to`, any number is allowed. The results are
 written to the aggregated output in the order of the input. The name of the output determines its
@@ -60,7 +61,10 @@ _AROUND = """\
 - `sys.argv` contains the script's name and all of `program_arguments`, including the
   [predefined](program_arguments.md) ones. Parse it with `parse_known_args`.
 - The working directory is a snapshot of `code`, which is also first on `sys.path`.
-- `environment_variables` are set before the script is imported.
+- `environment_variables` are set before the script is imported. Those of Azure ML are set, too:
+  `AZUREML_RUN_ID` (run and step), `AZUREML_ROOT_RUN_ID` (run), `AZUREML_NODE_COUNT`,
+  `AZUREML_BI_OUTPUT_PATH` (the step's `outputs`) and, for entry scripts,
+  `AZ_BATCHAI_GPU_COUNT_FOUND` (GPUs of the node).
 - Each process has its own files for what the script prints and logs:
   [Logs of a step](run_directory.md#logs-of-a-step).
 - If the script crashes, hangs or calls `sys.exit`, only that attempt fails, and another process
@@ -82,7 +86,8 @@ def page() -> str:
         table(("output", ""), _formats()),
         "## Context\n\nThe optional second argument of `run` has these attributes.",
         _attributes(MiniBatchContext, minibatch_index="The same as `mini_batch_index`."),
-        "## EntryScript\n\nAny entry script can import it from `azureml_user.parallel_run`.",
+        "## EntryScript\n\nAny entry script can import it from `azureml_user.parallel_run`."
+        "\n`EntryScript(logging_level=X)` sets the level of `logger`; `config_log()` does nothing.",
         _attributes(EntryScript, working_dir=docstring(EntryScript.working_dir).short_description),
         f"## Environment of the script\n\n{_AROUND}",
     )

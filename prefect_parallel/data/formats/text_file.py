@@ -20,6 +20,11 @@ _File = TypeVar("_File", bound="TextFile")
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARK = b"\xff\xfe"
 _UTF16_MARK_BIG = b"\xfe\xff"
+_UTF32_MARK = b"\xff\xfe\0\0"
+_UTF32_MARK_BIG = b"\0\0\xfe\xff"
+
+# Encoding -> codec in Python, bytes per code unit, and dtype of a code unit.
+_WIDE = {"utf16": ("utf-16-le", 2, "<u2"), "utf32": ("utf-32-le", 4, "<u4")}
 
 _GZIP_MARK = b"\x1f\x8b"
 _PARQUET_MARK = b"PAR1"
@@ -57,8 +62,8 @@ class TextFile:
         """
         path = self.path = file.path
         self.encoding = encoding
-        self.unit = 2 if encoding == "utf16" else 1
-        self._newline = "\n".encode("utf-16-le") if encoding == "utf16" else b"\n"
+        codec, self.unit, self._dtype = _WIDE.get(encoding, ("utf-8", 1, "u1"))
+        self._newline = "\n".encode(codec)
         try:
             self._file = Location(path, datastores).open(file.size)
             self.size = self._file.seek(0, io.SEEK_END)
@@ -72,12 +77,17 @@ class TextFile:
             wrong = "is a Parquet file, not text"
         elif encoding == "utf16" and head.startswith(_UTF16_MARK_BIG):
             wrong = "is big-endian UTF-16, which MLTable does not support"
+        elif encoding == "utf16" and head.startswith(_UTF32_MARK):
+            wrong = "is UTF-32, not UTF-16"
+        elif encoding == "utf32" and head.startswith(_UTF32_MARK_BIG):
+            wrong = "is big-endian UTF-32, which MLTable does not support"
         elif self.size % self.unit:
-            wrong = "is not UTF-16: it ends in the middle of a character"
+            wrong = f"is not UTF-{8 * self.unit}: it ends in the middle of a character"
         if wrong:
             self._file.close()
             raise UnreadableMiniBatch(f"{path}: {wrong}")
-        mark = {"utf16": _UTF16_MARK, "utf8": _UTF8_MARK}.get(encoding)
+        marks = {"utf8": _UTF8_MARK, "utf16": _UTF16_MARK, "utf32": _UTF32_MARK}
+        mark = marks.get(encoding)
         self.begin = len(mark) if mark and head.startswith(mark) else 0
 
     def __enter__(self: _File) -> _File:
@@ -164,7 +174,7 @@ class TextFile:
         start = begin
         limit = _PROBE_LIMIT
         while start < self.size:
-            at = start + amount + (start + amount - self.begin) % self.unit
+            at = start + amount + (self.begin - start - amount) % self.unit
             stop = self._line_start(at, limit)
             # After such a long line, look less far for the ends of the next ones.
             limit = _PROBE if stop is None else _PROBE_LIMIT
@@ -230,8 +240,8 @@ class TextFile:
         try:
             if self.encoding == "windows1252":
                 return data.decode("latin-1").translate(_WINDOWS_1252).encode()
-            if self.encoding == "utf16":
-                return data.decode("utf-16-le").encode()
+            if self.unit > 1:
+                return data.decode(_WIDE[self.encoding][0]).encode()
             if not data.isascii():
                 data.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -248,14 +258,16 @@ class TextFile:
         """
         if self.unit == 1:
             return data
-        whole = len(data) // 2 * 2
-        units = np.minimum(np.frombuffer(data[:whole], "<u2"), 255)
+        whole = len(data) // self.unit * self.unit
+        units = np.minimum(np.frombuffer(data[:whole], self._dtype), 255)
         return bytes(units.astype("u1"))
 
 
 # Encodings in MLTable files. As in Azure's mltable 1.7, ascii is read as utf8, and latin1 as
-# windows1252.
+# windows1252. Azure's reference also has utf8bom and utf32.
 ENCODINGS = {
+    "utf8bom": "utf8",
+    "utf32": "utf32",
     "utf8": "utf8",
     "utf-8": "utf8",
     "ascii": "utf8",

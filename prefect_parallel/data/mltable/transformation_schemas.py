@@ -88,7 +88,7 @@ _ENCODING = Described(
     "Encoding of the files; `utf8` by default.",
     one_of(
         *("utf8", "utf-8", "iso88591", "iso-8859-1", "latin1", "latin-1", "ascii"),
-        *("utf16", "utf-16", "windows1252", "windows-1252"),
+        *("utf16", "utf-16", "windows1252", "windows-1252", "utf8bom", "utf32"),
     ),
 )
 _READ: Mapping[str, ValueSchema] = {
@@ -210,9 +210,9 @@ TRANSFORMATIONS: Mapping[str, Described] = {
         Fields(
             {
                 "probability": Described("Probability of each row to be kept.", _PROBABILITY),
-                "seed": Described("Seed of the random numbers.", _COUNT),
+                "seed": Described("Seed of the random numbers; 0 by default.", _COUNT),
             },
-            frozenset(["probability", "seed"]),
+            frozenset(["probability"]),
         ),
     ),
 }

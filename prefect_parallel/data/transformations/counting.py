@@ -83,7 +83,7 @@ class RandomSample(CountingTransform):
     """`take_random_sample`: the draw of a row depends only on its position and the seed."""
 
     probability: float
-    seed: int
+    seed: int = 0
 
     def apply(self, batch: RowBatch, first: int) -> RowBatch:
         return batch.where(pa.array(self._drawn(first, batch.rows)))

@@ -239,13 +239,16 @@ class OwnFolder(NodeFolder):
 
 
 def _moved(config: EntryConfig, root: Path) -> EntryConfig:
-    """The configuration with the step directory replaced, in arguments, too."""
+    """The configuration with the step directory replaced, in arguments and variables, too."""
     old, new = config.step_directory, str(root)
     return dataclasses.replace(
         config,
         step_directory=new,
         code=config.code.replace(old, new),
         arguments=tuple(argument.replace(old, new) for argument in config.arguments),
+        environment_variables={
+            name: value.replace(old, new) for name, value in config.environment_variables.items()
+        },
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from prefect.flows import Flow
 from prefect.logging import get_run_logger
 
+from prefect_parallel.entry.azure_variables import azure_variables
 from prefect_parallel.entry.spawner import Exit, Spawner
 from prefect_parallel.errors import PrefectParallelError, os_error_text
 from prefect_parallel.flow.run.run import Run
@@ -178,7 +179,13 @@ class _CommandStep:
     def _variables(self) -> dict[str, str]:
         """The command's environment variables; `python` on its `PATH` is the step's interpreter."""
         step = self._step
-        given = {**step.environment_variables, **look_up(step.environment_templates)}
+        given = {
+            **azure_variables(
+                self._run.directory.root.name, step.name, nodes=1, output=self._directory.outputs
+            ),
+            **step.environment_variables,
+            **look_up(step.environment_templates),
+        }
         return self._run.environments.interpreter(step).variables(given)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.data import MiniBatch, Plan
+from prefect_parallel.entry.azure_variables import azure_variables
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.entry.function_file import FunctionHeader
 from prefect_parallel.errors import InvalidInput
@@ -189,12 +190,16 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
     arguments = step.arguments(data.values())
     # A step of the "many models" kind stores its own output and returns [].
     checks_item_count = not (step.partition_keys and output is None)
+    nodes = run.computes.place_of(step).instances(step.instance_count)
+    variables = azure_variables(
+        run.directory.root.name, step.name, nodes=nodes, output=directory.outputs
+    )
     return EntryConfig(
         step_directory=str(directory.root),
         code=str(directory.code),
         entry_script=step.entry_script,
         arguments=tuple(arguments),
-        environment_variables=step.environment_variables,
+        environment_variables=variables | step.environment_variables,
         environment_templates=step.environment_templates,
         environment=environment,
         logging_level=step.logging_level,

@@ -24,6 +24,7 @@ from prefect_parallel.flow.steps.result_page import result_page
 from prefect_parallel.flow.steps.step_plan import StepPlan
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.output.debug_command import debug_command
+from prefect_parallel.output.job_report import write_job_report
 from prefect_parallel.output.job_result import JobResult, Status
 from prefect_parallel.output.step_logs import StepLogs
 from prefect_parallel.output.totals import Totals, count, records
@@ -195,6 +196,8 @@ class StepReporter:
             self._logs.job(f"column {column}: {values} returned values were written as null")
         self._logs.job(f"{result.status}: {result.reason}")
         result.write(self._directory.job_result)
+        self._logs.job_error(result.reason if result.status == "Failed" else None)
+        write_job_report(self._directory)
         self._logs.close()
         if self._step.copy_logs_to_parent:
             copy = self._run.directory.logs / self._step.name
