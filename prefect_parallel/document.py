@@ -151,17 +151,18 @@ def shown(value: Any) -> str:
 
 def document_of(data: dict[str, Any], folder: Path) -> Document:
     """Makes a document of Python values."""
-    return Document(None, _section_of(data, ()), folder)
+    return Document(None, section_of(data, ()), folder)
 
 
-def _section_of(data: Any, path: KeyPath) -> Any:
+def section_of(data: Any, path: KeyPath) -> Any:
+    """Python values as sections and items at a path."""
     if isinstance(data, dict):
         section = Section(path)
         for key, value in data.items():
-            section[key] = _section_of(value, (*path, key))
+            section[key] = section_of(value, (*path, key))
         return section
     if isinstance(data, (list, tuple)):
         items = Items(path)
-        items.extend(_section_of(value, (*path, number)) for number, value in enumerate(data))
+        items.extend(section_of(value, (*path, number)) for number, value in enumerate(data))
         return items
     return data

@@ -186,7 +186,10 @@ def validate(
     set_: Overrides = None,
     datastores: Annotated[
         DatastoresFile,
-        Parameter(help="YAML file of `azureml:` names of data. Without it they are not checked."),
+        Parameter(
+            help="YAML file of `azureml:` names, as for `run`. Without it, those of data are not"
+            " checked."
+        ),
     ] = None,
 ) -> int:
     """Check pipelines and list the errors of each. Runs nothing.

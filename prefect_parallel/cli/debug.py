@@ -17,7 +17,7 @@ from prefect_parallel.errors import advice_for
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.environments import Environments
 from prefect_parallel.flow.run.step_data import StepData
-from prefect_parallel.job import ParallelStep, load_pipeline, resolve
+from prefect_parallel.job import ParallelStep, PipelineJob, load_pipeline, resolve
 from prefect_parallel.layout import RunDirectory
 
 
@@ -50,7 +50,7 @@ def debug_mini_batch(
     root = None if name is None else earlier_run(output_dir, name, datastores).absolute()
     earlier = None if root is None else RunDirectory(root)
     file = earlier.job_file if earlier and not is_file else Path(pipeline)
-    found = _step(file, overrides, step)
+    found = _step(load_pipeline(file, overrides, datastores), file, step)
     scratch = RunDirectory(Path(tempfile.mkdtemp(prefix="prefect-parallel-debug-")))
     ours = StepData(found, scratch, datastores)
     theirs = None if earlier is None else StepData(found, earlier, datastores)
@@ -63,8 +63,8 @@ def debug_mini_batch(
         return _call(lambda: print(debugged.run(console.print)), use_pdb=use_pdb)
 
 
-def _step(file: Path, overrides: Sequence[str], name: str | None) -> ParallelStep:
-    steps = resolve(load_pipeline(file, overrides)).steps
+def _step(job: PipelineJob, file: Path, name: str | None) -> ParallelStep:
+    steps = resolve(job).steps
     parallel = {name: each for name, each in steps.items() if isinstance(each, ParallelStep)}
     if name is None:
         if len(parallel) == 1:

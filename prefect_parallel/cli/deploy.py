@@ -14,7 +14,7 @@ from prefect.client.schemas.schedules import SCHEDULE_TYPES
 from prefect_parallel.cli.console import ignored_keys, plain_console
 from prefect_parallel.cli.datastores import known_datastores
 from prefect_parallel.cli.options import DeployOptions
-from prefect_parallel.data import Location
+from prefect_parallel.data import Datastores, Location
 from prefect_parallel.deploy.deployment import (
     Deployed,
     deploy_flow,
@@ -49,12 +49,13 @@ def deploy_pipeline(file: Path | None, options: DeployOptions) -> None:
         DeploymentRefused: The server rejects the deployment.
     """
     file_schedule = None if options.schedule is None else ScheduleFile.load(options.schedule)
-    job = _job(file, file_schedule, options.overrides or [])
+    datastores = known_datastores(options.datastores)
+    job = _job(file, file_schedule, options.overrides or [], datastores)
     schedule = _schedule(options, file_schedule)
     parameters = read_parameters(job, options.param or [])
     _check_values(job, parameters, is_scheduled=schedule is not None)
     job_variables = _job_variables(options.job_variable or [])
-    runs = Location.parse(options.output_dir, datastores=known_datastores(options.datastores))
+    runs = Location.parse(options.output_dir, datastores=datastores)
     with prefect_client() as client:
         pool = find_work_pool(client, options.work_pool)
         flow = store_flow(
@@ -78,20 +79,25 @@ def deploy_pipeline(file: Path | None, options: DeployOptions) -> None:
     _print(deployed, flow, schedule, pool.name, runs, ignored)
 
 
-def _job(file: Path | None, schedule: ScheduleFile | None, overrides: Sequence[str]) -> PipelineJob:
+def _job(
+    file: Path | None,
+    schedule: ScheduleFile | None,
+    overrides: Sequence[str],
+    datastores: Datastores,
+) -> PipelineJob:
     if schedule is None:
         if file is None:
             raise UnclearPipeline(
                 "no pipeline given",
                 hint="pass its file, or a schedule file that names it with --schedule FILE",
             )
-        return load_pipeline(file, overrides)
+        return load_pipeline(file, overrides, datastores)
     if file is not None and file.resolve() != schedule.pipeline.resolve():
         raise UnclearPipeline(
             f"{schedule.document.file} is a schedule of {schedule.pipeline}, not of {file}",
             hint="omit the pipeline, the schedule file names it",
         )
-    return schedule.load_job(overrides)
+    return schedule.load_job(overrides, datastores)
 
 
 def _schedule(options: DeployOptions, file: ScheduleFile | None) -> SCHEDULE_TYPES | None:

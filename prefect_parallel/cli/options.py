@@ -29,9 +29,10 @@ Overrides: TypeAlias = Annotated[
 DatastoresFile: TypeAlias = Annotated[
     Path | None,
     Parameter(
-        name="--datastores",
-        help="YAML file that defines `azureml:` names of data. Names that it does not define are"
-        " looked up in the blocks of the Prefect server.",
+        name=["--registry", "--datastores"],
+        help="YAML file that says where `azureml:` names are: datastores, data, models, components,"
+        " environments, code. Names of data that it does not define are looked up in the blocks of"
+        " the Prefect server.",
     ),
 ]
 
@@ -130,6 +131,6 @@ class DeployOptions:
     tag: Annotated[list[str] | None, Parameter(negative=())] = None
     job_variable: Annotated[list[str] | None, Parameter(negative=())] = None
     output_dir: str = "runs"
-    datastores: Path | None = None
+    datastores: Annotated[Path | None, Parameter(name=["--registry", "--datastores"])] = None
     strict: Strict = False
     environment: EnvironmentMode = "this"

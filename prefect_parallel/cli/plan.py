@@ -36,7 +36,7 @@ def plan_pipeline(
     """
     console = plain_console()
     known = known_datastores(datastores)
-    job = load_pipeline(file, overrides)
+    job = load_pipeline(file, overrides, known)
     resolved = resolve(job)
     for number, step in enumerate(resolved.steps.values(), start=1):
         after = ", ".join(sorted(resolved.graph[step.name]))

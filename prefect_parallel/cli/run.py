@@ -34,7 +34,7 @@ def run_pipeline(
         ServerUnreachable: The configured Prefect server does not answer.
         UploadFailed: The run directory cannot be uploaded to the run store.
     """
-    job = load_pipeline(file, overrides)
+    job = load_pipeline(file, overrides, options.datastores)
     resolved = resolve(job)
     if not verbose:
         _quieten_prefect_and_dask()

@@ -28,7 +28,7 @@ def validate_pipelines(
 def _validate(file: Path, overrides: Sequence[str], datastores: Datastores | None) -> bool:
     console = plain_console()
     try:
-        job = load_pipeline(file, overrides)
+        job = load_pipeline(file, overrides, datastores)
         resolved = resolve(job)
         if datastores is not None:
             check_names(resolved, datastores)

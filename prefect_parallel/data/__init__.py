@@ -31,6 +31,7 @@ from prefect_parallel.data.locations.datastores import NO_DATASTORES, Asset, Dat
 from prefect_parallel.data.locations.file_cache import FileCache
 from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.locations.publish import publish
+from prefect_parallel.data.locations.registered import Registered
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.mini_batch_context import MiniBatchContext
 from prefect_parallel.data.planning.plan import Plan, plan
@@ -54,6 +55,7 @@ __all__ = [
     "Piece",
     "Plan",
     "Reader",
+    "Registered",
     "Size",
     "Table",
     "describe_data",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from prefect_parallel.data import Datastores
 from prefect_parallel.deploy.trigger import Trigger
 from prefect_parallel.document import Document, Section, dotted
 from prefect_parallel.errors import InvalidFile, InvalidPipeline, did_you_mean
@@ -98,7 +99,9 @@ class ScheduleFile:
         ignored = [dotted(path) for path in reading.ignored]
         return cls(model, document, _pipeline_of(model, document), ignored)
 
-    def load_job(self, overrides: Sequence[str] = ()) -> PipelineJob:
+    def load_job(
+        self, overrides: Sequence[str] = (), datastores: Datastores | None = None
+    ) -> PipelineJob:
         """The pipeline with the values of `create_job`, and then with overrides.
 
         Raises:
@@ -111,7 +114,7 @@ class ScheduleFile:
             self._check_inputs(changes, document)
             merge(document, changes, self.document, but=("job", "type"))
         apply_overrides(document, overrides)
-        return job_from(document)
+        return job_from(document, datastores)
 
     def _check_inputs(self, changes: Section, pipeline: Document) -> None:
         """Refuse values for inputs that the pipeline does not have."""

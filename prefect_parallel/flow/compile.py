@@ -79,9 +79,11 @@ def compile_pipeline(
         iris()
         ```
     """
-    job = source if isinstance(source, PipelineJob) else load_pipeline(source, overrides)
     if isinstance(datastores, (str, Path)):
         datastores = Datastores.load(datastores)
+    job = (
+        source if isinstance(source, PipelineJob) else load_pipeline(source, overrides, datastores)
+    )
     options = RunOptions(
         output_dir=output_dir,
         name=name,

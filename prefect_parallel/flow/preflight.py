@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from prefect_parallel.data import BySize, Datastores, Location, plan
+from prefect_parallel.data import BySize, Datastores, Location, Registered, plan
+from prefect_parallel.data.locations.registered import file_to_fill_in
 from prefect_parallel.errors import InvalidInput
 from prefect_parallel.flow.run.major_input import major_input
 from prefect_parallel.job import Data, ParallelStep, ResolvedJob
@@ -12,8 +13,10 @@ def check_names(job: ResolvedJob, datastores: Datastores) -> None:
     """Check the `azureml:` names of a pipeline's inputs.
 
     Raises:
-        InvalidInput: A name is unknown, or an asset is of another type than the input.
+        InvalidInput: Names are unknown, or an asset is of another type than the input.
     """
+    problems: list[str] = []
+    missing: list[Registered] = []
     for name, step in job.steps.items():
         for input_name, source in step.inputs.items():
             if not isinstance(source, Data):
@@ -23,11 +26,18 @@ def check_names(job: ResolvedJob, datastores: Datastores) -> None:
                 Location.parse(source.location, datastores=datastores)
                 asset = datastores.asset(source.location)
             except InvalidInput as error:
-                raise InvalidInput(f"{where}: {error}") from error
-            if asset is not None and asset.type != source.type:
-                raise InvalidInput(
-                    f"{where}: {source.location} is of type {asset.type}, not {source.type}"
-                )
+                problems.append(f"{where}: {error}")
+                wanted = Registered.parse(source.location)
+                missing += [wanted] if wanted is not None else []
+                continue
+            if asset is not None and asset.type not in (None, source.type):
+                found = f"{source.location} is of type {asset.type}, not {source.type}"
+                problems.append(f"{where}: {found}")
+    if len(missing) > 1:
+        text = file_to_fill_in((each, "data") for each in missing)
+        problems.append(f"to define what is missing, run with --registry FILE; in FILE:\n{text}")
+    if problems:
+        raise InvalidInput("\n".join(problems))
 
 
 def check_inputs(job: ResolvedJob, datastores: Datastores) -> None:

@@ -23,6 +23,8 @@ assets:
   pictures:
     first: {type: uri_folder, path: s3://other/pictures}
     1: {type: uri_folder, path: "azureml://datastores/far/paths/p"}
+models:
+  net: {3: ./net}
 """
 
 
@@ -44,6 +46,18 @@ def known(tmp_path: Path) -> Datastores:
         (
             "azureml://subscriptions/1/resourcegroups/2/workspaces/3/datastores/far/paths/a b",
             "azureml://datastores/far/paths/a b",
+        ),
+        ("azureml:net:3", "HERE/net"),
+        ("azureml://registries/azureml/models/net/labels/latest", "HERE/net"),
+        (
+            "azureml:/subscriptions/1/resourceGroups/2/providers/Microsoft.MachineLearningServices"
+            "/workspaces/3/data/rows/versions/10",
+            "HERE/data/rows",
+        ),
+        # A path in a datastore that looks like an id.
+        (
+            "azureml://subscriptions/1/datastores/far/paths/models/net/versions/3",
+            "azureml://datastores/far/paths/models/net/versions/3",
         ),
         ("file:///a/b", "/a/b"),
         ("https://host/a?b=c", "https://host/a?b=c"),
@@ -73,7 +87,7 @@ def test_a_table_in_a_datastore_that_is_a_local_folder(known: Datastores, tmp_pa
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("azureml:row:2", "unknown asset 'row'\n    allowed: rows, pictures\n.*mean rows"),
+        ("azureml:row:2", "unknown asset 'row'\n    allowed: net, rows, pictures\n.*mean rows"),
         ("azureml:rows:3", "unknown version '3' of rows\n    allowed: 2, 10"),
         ("azureml:rows@newest", "unknown version '@newest' of rows"),
         ("azureml://datastores/fa/paths/x", "unknown datastore 'fa'\n    allowed: near, far"),
@@ -87,7 +101,7 @@ def test_unknown_names(known: Datastores, name: str, message: str) -> None:
 
 
 def test_without_a_file_the_option_is_named() -> None:
-    with pytest.raises(InvalidInput, match="--datastores FILE"):
+    with pytest.raises(InvalidInput, match="--registry FILE"):
         plan("azureml:rows:1", type="mltable", mode=None, split=BySize())
 
 

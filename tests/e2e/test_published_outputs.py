@@ -109,7 +109,7 @@ def test_overrides_and_an_unknown_datastore(training: Pipeline) -> None:
     assert place.read_text() == "new\n"
     [warning] = training.ends.warnings
     assert "jobs.train.outputs.model: unknown datastore 'no_such_store'" in warning
-    assert "--datastores FILE" in warning
+    assert "--registry FILE" in warning
     assert training.output("train", "model").joinpath("notes").read_text() == "2"
 
 

@@ -1,13 +1,15 @@
-"""Definitions of `azureml:` names: datastores, and assets with their versions.
+"""Definitions of `azureml:` names: datastores, and what is registered, with its versions.
 
 ```yaml
 datastores:
   sales:
     url: abfs://sales
     storage_options: {account_name: contoso, account_key: ...}
-assets:
+data:
   iris:
     1: {type: mltable, path: "azureml://datastores/sales/paths/iris"}
+components:
+  train: {3: ./train.yml}
 ```
 """
 
@@ -20,21 +22,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prefect_parallel.data.locations.registered import KINDS, Registered
 from prefect_parallel.errors import InvalidFile, InvalidInput, did_you_mean
 from prefect_parallel.yaml_file import read_document
 from prefect_parallel.yaml_schema import (
     TEXT,
     Described,
     Diagnostics,
+    Either,
     Fields,
     MappingOf,
     PlainMapping,
 )
 
-LATEST = "latest"
-
 _DATASTORE = re.compile(r"azureml://(?:.*/)?datastores/([^/]+)/paths(?:/(.*))?", re.DOTALL)
-_ASSET = re.compile(r"azureml:([^:@/]+)(?::([^:@/]+)|@([^:@/]+))")
 
 STORE_KEYS = Fields(
     {
@@ -47,22 +48,31 @@ STORE_KEYS = Fields(
 )
 ASSET_KEYS = Fields(
     {
-        "type": Described("Its type in the pipeline, such as `mltable`.", TEXT),
+        "type": Described("Its type in the pipeline, such as `mltable`; by default, any.", TEXT),
         "path": Described(
             "A local path, a URL, or `azureml://datastores/<name>/paths/<path>`.", TEXT
         ),
     },
-    frozenset(["type", "path"]),
+    frozenset(["path"]),
 )
+_ASSETS = MappingOf(MappingOf(Either(ASSET_KEYS, TEXT)))
+_PATHS = MappingOf(MappingOf(TEXT))
+ASSET_KINDS = ("data", "models", "assets")
 FILE_KEYS = Fields(
     {
         "datastores": Described(
             "Datastores by name: `azureml://datastores/<name>/` in URLs.", MappingOf(STORE_KEYS)
         ),
-        "assets": Described(
-            "Assets by name, then by version: `azureml:<name>:<version>`.",
-            MappingOf(MappingOf(ASSET_KEYS)),
+        "data": Described(
+            "Data by name, then by version: `azureml:<name>:<version>`. A version is a mapping, or"
+            " only the path.",
+            _ASSETS,
         ),
+        "models": Described("Models, likewise.", _ASSETS),
+        "assets": Described("Data and models, likewise.", _ASSETS),
+        "components": Described("YAML files of components, by name and version.", _PATHS),
+        "environments": Described("YAML files of environments, by name and version.", _PATHS),
+        "code": Described("Folders of code, by name and version.", _PATHS),
     }
 )
 
@@ -89,11 +99,11 @@ class Asset:
     """One version of a data asset.
 
     Attributes:
-        type: `uri_file`, `uri_folder`, `mltable`, or a type of model.
+        type: `uri_file`, `uri_folder`, `mltable`, or a type of model; None: any.
         path: Local path, URL, or `azureml://datastores/...`.
     """
 
-    type: str
+    type: str | None
     path: str
 
 
@@ -103,12 +113,14 @@ class Datastores:
 
     Attributes:
         stores: Datastores by name.
-        assets: Assets by name, then by version; versions in the order of their creation.
+        assets: Data and models by name, then by version, in the order of their creation.
+        registered: Paths of components, environments and code by kind, name and version.
         file: Path of the file that they were read from, if any.
     """
 
     stores: Mapping[str, Datastore] = field(default_factory=dict)
     assets: Mapping[str, Mapping[str, Asset]] = field(default_factory=dict)
+    registered: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     file: str | None = None
 
     @classmethod
@@ -121,6 +133,8 @@ class Datastores:
         document = read_document(Path(path), InvalidDatastores, number_keys=True)
         diagnostics = Diagnostics(document)
         found = FILE_KEYS.read(document.data, (), diagnostics)
+        if not diagnostics.problems:
+            _refuse_ambiguous(found, diagnostics)
         if diagnostics.problems:
             raise InvalidDatastores(diagnostics.problems)
         folder = document.folder
@@ -129,13 +143,18 @@ class Datastores:
             for name, store in found.get("datastores", {}).items()
         }
         assets = {
-            name: {
-                version: Asset(asset["type"], _from(folder, asset["path"]))
-                for version, asset in versions.items()
-            }
-            for name, versions in found.get("assets", {}).items()
+            name: {version: _asset(folder, written) for version, written in versions.items()}
+            for kind in ASSET_KINDS
+            for name, versions in found.get(kind, {}).items()
         }
-        return cls(stores, assets, str(Path(path).absolute()))
+        registered = {
+            kind: {
+                name: {version: _from(folder, path) for version, path in versions.items()}
+                for name, versions in found.get(kind, {}).items()
+            }
+            for kind in KINDS.values()
+        }
+        return cls(stores, assets, registered, str(Path(path).absolute()))
 
     def to_json(self) -> dict[str, Any]:
         """JSON of the datastores, with their credentials, for another process."""
@@ -158,24 +177,29 @@ class Datastores:
         return cls({name: Datastore(**store) for name, store in value.items()})
 
     def asset(self, text: str) -> Asset | None:
-        """Looks up `azureml:<name>:<version>` or `...@latest`; None if the text is neither.
+        """Looks up `azureml:<name>:<version>`, `...@latest` or an id; None if the text is neither.
 
         Raises:
             InvalidInput: The asset or its version is unknown.
         """
-        match = _ASSET.fullmatch(text)
-        if match is None:
+        wanted = Registered.parse(text)
+        if wanted is None:
             return None
-        name, version, label = match.groups()
+        name = wanted.name
         versions = self.assets.get(name)
         if versions is None:
             raise _unknown(text, f"asset {name!r}", name, self.assets, "assets")
-        if label == LATEST and versions:
-            return versions[_latest(versions)]
-        wanted = version or f"@{label}"
-        if wanted not in versions:
-            raise _unknown(text, f"version {wanted!r} of {name}", wanted, versions, "versions")
-        return versions[wanted]
+        version = wanted.version_in(versions)
+        if version is None:
+            which = wanted.version or f"@{wanted.label}"
+            raise _unknown(text, f"version {which!r} of {name}", which, versions, "versions")
+        return versions[version]
+
+    def path_of(self, kind: str, wanted: Registered) -> str | None:
+        """The path of a component, an environment or code; None if it is unknown."""
+        versions = self.registered.get(kind, {}).get(wanted.name, {})
+        version = wanted.version_in(versions)
+        return None if version is None else versions[version]
 
     def resolve(self, url: str) -> tuple[str, Mapping[str, Any]]:
         """The URL and options of `azureml://datastores/<name>/paths/<path>`; other URLs unchanged.
@@ -223,15 +247,25 @@ def _from(folder: Path, path: str) -> str:
     return path if "://" in path or path.startswith("azureml:") else os.path.join(folder, path)  # noqa: PTH118
 
 
-def _latest(versions: Collection[str]) -> str:
-    """The highest version number; the last version if not all are numbers."""
-    if all(version.isdecimal() for version in versions):
-        return max(versions, key=int)
-    return list(versions)[-1]
+def _asset(folder: Path, written: str | Mapping[str, str]) -> Asset:
+    if isinstance(written, str):
+        return Asset(None, _from(folder, written))
+    return Asset(written.get("type"), _from(folder, written["path"]))
+
+
+def _refuse_ambiguous(found: Mapping[str, Any], diagnostics: Diagnostics) -> None:
+    """Report names of both data and models: `azureml:<name>:<version>` does not tell which."""
+    seen: dict[str, str] = {}
+    for kind in ASSET_KINDS:
+        for name in found.get(kind, {}):
+            if name in seen:
+                message = f"{name} is defined in {seen[name]}, too"
+                diagnostics.add((kind, name), message, hint="rename one of them")
+            seen[name] = kind
 
 
 def _unknown(text: str, what: str, name: str, known: Collection[str], kind: str) -> InvalidInput:
-    where_from = None if known else "--datastores FILE defines azureml: names"
+    where_from = None if known else "--registry FILE defines azureml: names"
     return InvalidInput(
         f"{text}: unknown {what}",
         allowed=", ".join(known) or f"none: no {kind} are defined",

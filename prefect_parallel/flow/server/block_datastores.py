@@ -98,7 +98,7 @@ def _server() -> Iterator[None]:
 def _unknown(what: str, name: str, known: Collection[str], block: str) -> InvalidInput:
     hint = did_you_mean(name, known) or (
         f"save a {block} block for it (prefect-parallel blocks apply FILE), or define it with"
-        " --datastores FILE"
+        " --registry FILE"
     )
     allowed = ", ".join(known) or f"no {what} is known"
     return InvalidInput(f"unknown {what} {name!r}", allowed=allowed, hint=hint)

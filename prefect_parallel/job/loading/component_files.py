@@ -22,14 +22,6 @@ def open_component(named: str, pipeline: Document, step_path: KeyPath) -> Docume
         InvalidPipeline: There is no such file, or it is not the YAML file of a component.
     """
     path = (*step_path, "component")
-    if named.startswith("azureml:"):
-        problem = pipeline.problem(
-            path,
-            f"{named} is registered in a workspace, which is out of reach here",
-            allowed="the path of a component file",
-            hint="download it: az ml component show --name NAME --version VERSION > component.yml",
-        )
-        raise InvalidPipeline([problem])
     name = named.removeprefix("file:")
     file = pipeline.folder / name
     if kind_of(file) != "file":

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from prefect_parallel.data import Registered
 from prefect_parallel.document import dotted
 from prefect_parallel.errors import InvalidPipeline, advice_for, did_you_mean
 from prefect_parallel.job.files.locations import kind_of
@@ -189,6 +190,8 @@ class StepResolver:
 
     def local_code(self, code: Effective) -> Path | None:
         """The absolute path of code, if it is a local folder or file."""
+        if Registered.parse(code.value) is not None:
+            return None  # Reported when it was looked up.
         if code.value.startswith(("git+", "azureml:")) or "://" in code.value:
             hint = "download it, and give its folder"
             self.add(code, f"the code is not local: {code.value}", "a local folder", hint)
