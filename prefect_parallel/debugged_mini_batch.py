@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prefect_parallel.data import MiniBatch, MiniBatchContext, Plan, Reader, open_reader
 from prefect_parallel.entry.azure_variables import azure_variables
@@ -35,6 +36,7 @@ class DebuggedMiniBatch:
     Attributes:
         step: The step.
         mini_batch: The mini-batch.
+        item: The only item of it to run; None: all.
         reader: Reads it.
         arguments: `sys.argv` after the script's name.
         directory: Where outputs and logs go.
@@ -42,22 +44,31 @@ class DebuggedMiniBatch:
 
     step: ParallelStep
     mini_batch: MiniBatch
+    item: int | None
     reader: Reader
     arguments: tuple[str, ...]
     directory: StepDirectory
 
     @classmethod
-    def of(cls, ours: StepData, index: int, *, run: StepData | None = None) -> DebuggedMiniBatch:
+    def of(
+        cls,
+        ours: StepData,
+        index: int,
+        *,
+        item: int | None = None,
+        run: StepData | None = None,
+    ) -> DebuggedMiniBatch:
         """Read the plan of a step, and fetch what its arguments refer to.
 
         Args:
             ours: The step, with a directory for what it writes.
             index: Index of the mini-batch.
+            item: The only item of it to run; None: all.
             run: The step in a run that has the outputs of earlier steps.
 
         Raises:
             CannotDebug: It needs the output of an earlier step, and there is no `run`.
-            InvalidInput: The input cannot be split, or has no such mini-batch.
+            InvalidInput: The input cannot be split, or has no such mini-batch or item.
         """
         step, theirs = ours.step, run or ours
         assert isinstance(step, ParallelStep)
@@ -68,8 +79,10 @@ class DebuggedMiniBatch:
         for place in theirs.to_fetch():
             ours.file_cache.input(place)
         reader = open_reader(planned.reader, ours.datastores, ours.file_cache)
+        if item is not None:
+            _refuse_missing(item, mini_batch, len(reader.read(mini_batch)))
         arguments = tuple(step.arguments(values))
-        return cls(step, mini_batch, reader, arguments, ours.directory)
+        return cls(step, mini_batch, item, reader, arguments, ours.directory)
 
     @contextmanager
     def environment(self) -> Iterator[None]:
@@ -93,13 +106,18 @@ class DebuggedMiniBatch:
         script = load_entry(self._code, self.step.entry_script)
         say("init()")
         script.init()
-        data = self.reader.read(self.mini_batch)
+        data = self._data()
         say(f"run() on {len(data)} items")
         context = MiniBatchContext.of(self.mini_batch, self.step.input_name, data)
         returned = script.run(data, context)
         say(f"run() returned {type(returned).__name__}")
         script.shutdown()
         return returned
+
+    def _data(self) -> Any:
+        if self.item is None:
+            return self.reader.read(self.mini_batch)
+        return self.reader.read_items(self.mini_batch, range(self.item, self.item + 1))
 
     @property
     def _code(self) -> Path:
@@ -139,6 +157,12 @@ def _mini_batch(planned: Plan, index: int) -> MiniBatch:
             return mini_batch
         last = mini_batch.index
     raise InvalidInput(f"no mini-batch {index}", allowed=f"0 to {last}")
+
+
+def _refuse_missing(item: int, mini_batch: MiniBatch, items: int) -> None:
+    if not 0 <= item < items:
+        message = f"mini-batch {mini_batch.index} has no item {item}"
+        raise InvalidInput(message, allowed=f"0 to {items - 1}")
 
 
 def _looked_up(step: ParallelStep) -> dict[str, str]:

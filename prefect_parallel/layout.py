@@ -84,6 +84,9 @@ class StepDirectory:
     grouped = _Below("grouped", "The table sorted by partition keys that are ordinary columns.")
     fetched = _Below("fetched", "Copies of remote files, while the step runs.")
     parts = _Below("parts", "What `run` returned, one file per mini-batch; reused by resuming.")
+    isolated = _Below(
+        "isolated", "What items returned that are isolated, while their mini-batch runs."
+    )
     from_nodes = _Below(
         FROM_NODES, "Shared logs of nodes on other machines, until they are joined."
     )
@@ -92,6 +95,7 @@ class StepDirectory:
     readme = _Below("logs/readme.txt", "List of the other files.")
     job_error = _Below("logs/job_error.txt", "Why the step failed; only of a failed step.")
     failed_mini_batches = _Below("logs/failed_mini_batches.jsonl")
+    failed_items = _Below("logs/failed_items.jsonl")
     command_log = _Below("logs/std_log.txt", "Standard output and error of a command step.")
     job_log = _Below("logs/sys/job.txt", "Planning, progress and decisions.")
     user = _Below("logs/user")
@@ -109,6 +113,10 @@ class StepDirectory:
     def lease(self, index: int) -> Path:
         """The claim of a worker, beside the part: creating it makes NFS look for parts anew."""
         return self.parts / f"{index:06d}.lease"
+
+    def piece(self, node: str, index: int, items: range) -> Path:
+        """The part of some items of a mini-batch, as a node has run them."""
+        return self.isolated / node / f"{index:06d}.{items.start}-{items.stop}.part"
 
     def progress_overview(self, day: str) -> Path:
         """The progress lines of a day, given as `yyyymmdd`."""

@@ -229,6 +229,7 @@ def debug(
     pipeline: Annotated[str, Parameter(name=["--file", "-f"])],
     *,
     mini_batch: int,
+    item: int | None = None,
     step: Step | None = None,
     run: Annotated[str | None, Parameter(completer=run_names)] = None,
     output_dir: OutputDir = "runs",
@@ -243,6 +244,7 @@ def debug(
     Args:
         pipeline: YAML file of a pipeline, or the name or directory of a run.
         mini_batch: Index of the mini-batch, as in failed_mini_batches.jsonl.
+        item: The only item of it to run, as in failed_items.jsonl.
         step: Name of the parallel step. Required if there are several.
         run: With a file, the name of the run that outputs of earlier steps are read from.
         pdb: Whether an exception starts the debugger, or only prints its traceback.
@@ -255,6 +257,7 @@ def debug(
         set_ or [],
         step=step,
         mini_batch=mini_batch,
+        item=item,
         run=run,
         output_dir=output_dir,
         datastores=known_datastores(datastores),

@@ -27,6 +27,7 @@ def debug_mini_batch(
     *,
     step: str | None,
     mini_batch: int,
+    item: int | None,
     run: str | None,
     output_dir: str,
     datastores: Datastores,
@@ -37,6 +38,7 @@ def debug_mini_batch(
     Args:
         pipeline: YAML file of a pipeline, or the name or directory of a run.
         step: Name of the step; None: the only parallel step.
+        item: The only item of the mini-batch to run; None: all.
         run: With a file, the name of the run that outputs of earlier steps are read from.
         use_pdb: Whether an exception starts the debugger.
 
@@ -54,7 +56,7 @@ def debug_mini_batch(
     scratch = RunDirectory(Path(tempfile.mkdtemp(prefix="prefect-parallel-debug-")))
     ours = StepData(found, scratch, datastores)
     theirs = None if earlier is None else StepData(found, earlier, datastores)
-    debugged = DebuggedMiniBatch.of(ours, mini_batch, run=theirs)
+    debugged = DebuggedMiniBatch.of(ours, mini_batch, item=item, run=theirs)
     for warning in Environments().prepare([found], Observer()):
         console.print(f"warning: {warning}; debugging in this one")
     console.print(f"mini-batch {mini_batch}: {debugged.mini_batch.describe()}")

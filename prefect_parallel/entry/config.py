@@ -48,6 +48,8 @@ class EntryConfig:
         max_process_memory: Limit of a process's resident memory in bytes.
         fingerprint: Digest of everything except the mini-batch that determines what `run` returns,
             such as code and arguments.
+        isolates_failed_items: Whether failed mini-batches are run in pieces.
+        error_threshold: Number of failed items after which none are isolated; -1: unlimited.
     """
 
     step_directory: str
@@ -75,6 +77,8 @@ class EntryConfig:
     max_mini_batches_per_process: int | None
     max_process_memory: int | None
     fingerprint: str
+    isolates_failed_items: bool
+    error_threshold: int
 
     @property
     def directory(self) -> StepDirectory:

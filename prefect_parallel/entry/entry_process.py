@@ -151,11 +151,13 @@ class EntryProcess:
         attempt: int,
         on_run: Callable[[], None],
         following: MiniBatch | None = None,
+        items: range | None = None,
     ) -> Record | Failure:
         """Run one mini-batch. If the process had to be ended, it is not `alive` afterwards.
 
         Args:
             attempt: Number of the attempt, from 1.
+            items: Some items of the mini-batch, whose part is a piece; None: all.
             on_run: Called when `run` is called.
             following: The mini-batch that the process loads meanwhile.
         """
@@ -167,6 +169,7 @@ class EntryProcess:
         request = {
             "do": "attempt",
             "mini_batch": mini_batch.to_json(),
+            "items": items and [items.start, items.stop],
             "attempt": attempt,
             "following": following and following.to_json(),
         }
@@ -174,11 +177,11 @@ class EntryProcess:
         self.attempts += 1
         message = self._ask(request, loading)
         if not isinstance(message, Failure) and message["event"] == "loaded":
-            items = message["items"]
+            count = message["items"]
             on_run()
-            message = self._next(running, items)
+            message = self._next(running, count)
             if not isinstance(message, Failure):
-                message = self._next(writing, items)
+                message = self._next(writing, count)
         if isinstance(message, Failure):
             return message
         return self._record(message["record"], mini_batch, attempt)

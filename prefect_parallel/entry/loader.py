@@ -36,12 +36,14 @@ class Loader:
         """A reader has the notes of its last mini-batch: each thread needs its own."""
         return self._open_reader()
 
-    def load(self, mini_batch: MiniBatch) -> Loaded:
-        """Load a mini-batch, or wait for it if it is loaded ahead.
+    def load(self, mini_batch: MiniBatch, items: range | None = None) -> Loaded:
+        """Load a mini-batch, or some items of it, or wait for it if it is loaded ahead.
 
         Raises:
             UnreadableMiniBatch: It cannot be loaded.
         """
+        if items is not None:
+            return _loaded(self._reader, self._reader.read_items(mini_batch, items))
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead[0] == mini_batch:
             return ahead[1].result()
@@ -53,6 +55,9 @@ class Loader:
 
 
 def _load(reader: Reader, mini_batch: MiniBatch) -> Loaded:
-    data = reader.read(mini_batch)
+    return _loaded(reader, reader.read(mini_batch))
+
+
+def _loaded(reader: Reader, data: pd.DataFrame | list[Any]) -> Loaded:
     nulls = dict(reader.values_set_to_null)
     return Loaded(data, nulls, reader.uneven_rows, reader.first_uneven_row)

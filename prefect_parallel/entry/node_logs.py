@@ -108,16 +108,27 @@ class NodeLogs:
             _append(path, text.getvalue())
 
     def error(
-        self, name: ProcessName, mini_batch: MiniBatch, attempt: int, failure: Failure
+        self,
+        name: ProcessName,
+        mini_batch: MiniBatch,
+        attempt: int,
+        failure: Failure,
+        items: range | None = None,
     ) -> str:
         """Log a failed attempt: one line in the summary, the traceback in the process's file.
+
+        Args:
+            items: Those that were run of the mini-batch; None: all.
 
         Returns:
             Path of the process's file, relative to the step's directory.
         """
-        self._tracebacks[mini_batch.index, attempt] = failure.traceback
-        what = f"mini-batch {mini_batch.index}, attempt {attempt} ({mini_batch.describe()})"
-        return self._error(name, what, failure)
+        what = f"mini-batch {mini_batch.index}, attempt {attempt}"
+        if items is None:
+            self._tracebacks[mini_batch.index, attempt] = failure.traceback
+        else:
+            what += f", {text_of(items)}"
+        return self._error(name, f"{what} ({mini_batch.describe()})", failure)
 
     def script_error(self, name: ProcessName, failure: Failure) -> str:
         """Log a failure outside any mini-batch: of the import, `init` or `shutdown`."""
@@ -131,6 +142,13 @@ class NodeLogs:
         _append(path, f"{head}{failure.traceback}\n")
         _append(self._directory.error_summary, head)
         return str(path.relative_to(self._directory.root))
+
+
+def text_of(items: range) -> str:
+    """E.g. `item 3`, `items 4-7`."""
+    if len(items) == 1:
+        return f"item {items.start}"
+    return f"items {items.start}-{items.stop - 1}"
 
 
 def _seconds(value: float | None) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.entry_process import EntryProcess, Failure, InitFailed
 from prefect_parallel.entry.function_file import describe_entry
+from prefect_parallel.entry.isolation import Isolation, items_to_isolate
 from prefect_parallel.entry.node_logs import NodeLogs
 from prefect_parallel.entry.process_resources import ProcessResources, VariableLookup
 from prefect_parallel.entry.spawner import Spawner
@@ -101,14 +103,35 @@ class EntryPool:
         committed = self._config.committed(mini_batch)
         if committed is not None:
             return committed
-        with self._changed:
-            self._busy += 1
-        try:
+        with self._in_use():
             return self._run(mini_batch, attempt, self._to_load_ahead(following))
-        finally:
-            with self._changed:
-                self._busy -= 1
-                self._changed.notify_all()
+
+    def isolate(
+        self, mini_batch: MiniBatch, record: Record, on_call: Callable[[], None] = lambda: None
+    ) -> Record:
+        """Run a failed mini-batch in pieces, if the step does so, and commit what succeeds.
+
+        Args:
+            record: That of its last attempt.
+            on_call: Called after each call of `run`.
+
+        Returns:
+            The record; the same if there is nothing to isolate.
+
+        Raises:
+            InitKeepsFailing, PoolClosed: As for `run`.
+        """
+        if not items_to_isolate(self._config, mini_batch, record):
+            return record
+        isolation = Isolation(self._config, self._logs, self._node, mini_batch, record)
+
+        def attempt(items: range) -> tuple[ProcessName, Record | Failure]:
+            name, result, _ = self._attempt(mini_batch, record.attempt, items=items)
+            on_call()
+            return name, result
+
+        with self._in_use():
+            return isolation.run(attempt)
 
     def read_new_stdout(self, record: Record, limit: int) -> str:
         """The text that the process of a record has printed since the last call."""
@@ -148,31 +171,51 @@ class EntryPool:
         self._ended = True
         self._spawner.close()
 
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        """Have `close` wait."""
+        with self._changed:
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._busy -= 1
+                self._changed.notify_all()
+
     def _run(self, mini_batch: MiniBatch, attempt: int, following: MiniBatch | None) -> Record:
+        name, result, started_at = self._attempt(mini_batch, attempt, following)
+        if isinstance(result, Failure):
+            result = self._commit_failure(mini_batch, attempt, name, result, started_at)
+        elif result.error is not None:
+            self._logs.error(name, mini_batch, attempt, Failure(result.error))
+        self._logs.attempt(name, result)
+        return result
+
+    def _attempt(
+        self,
+        mini_batch: MiniBatch,
+        attempt: int,
+        following: MiniBatch | None = None,
+        items: range | None = None,
+    ) -> tuple[ProcessName, Record | Failure, float]:
+        """Run a mini-batch, or some items of it; returns also the process, and when it began."""
         started_at = time.time()
         try:
             process = self._take(mini_batch)
         except InitFailed as error:
-            record = self._commit_failure(
-                mini_batch, attempt, error.name, error.failure, started_at
-            )
-            self._logs.attempt(error.name, record)
-            return record
+            return error.name, error.failure, started_at
         started_at = time.time()
         if self._is_last_of(process):
             following = None
-        result = process.attempt(mini_batch, attempt, self._note_run, following)
+        result = process.attempt(mini_batch, attempt, self._note_run, following, items)
         if isinstance(result, Failure):
             # A process that was stopped because the step has ended has not failed.
             self._refuse_if_closed()
-            result = self._commit_failure(mini_batch, attempt, process.name, result, started_at)
-        elif result.error is not None:
-            self._logs.error(process.name, mini_batch, attempt, Failure(result.error))
-        self._logs.attempt(process.name, result)
         self._keep_or_replace(process, result)
-        return result
+        return process.name, result, started_at
 
-    def _keep_or_replace(self, process: EntryProcess, result: Record) -> None:
+    def _keep_or_replace(self, process: EntryProcess, result: Record | Failure) -> None:
         """Keep a process for another mini-batch, or end it; another is started when needed."""
         reason = self._reason_to_replace(process) if process.alive else result.error
         with self._changed:

@@ -80,7 +80,8 @@ def main(descriptor: int) -> None:
             worker.shut_down()
             return
         following = request["following"] and MiniBatch.from_json(request["following"])
-        worker.attempt(MiniBatch.from_json(request["mini_batch"]), request["attempt"], following)
+        mini_batch, items = MiniBatch.from_json(request["mini_batch"]), request["items"]
+        worker.attempt(mini_batch, items and range(*items), request["attempt"], following)
 
 
 def _prepare(config: EntryConfig, name: ProcessName) -> Script:
@@ -116,10 +117,17 @@ class _Worker:
         self._loader = Loader(lambda: open_reader(config.reader, datastores, file_cache))
         self._format = None if config.output_file is None else format_for(config.output_file)
 
-    def attempt(self, mini_batch: MiniBatch, attempt: int, following: MiniBatch | None) -> None:
+    def attempt(
+        self,
+        mini_batch: MiniBatch,
+        items: range | None,
+        attempt: int,
+        following: MiniBatch | None,
+    ) -> None:
+        """Run a mini-batch, or some items of it, and write the part."""
         started = self._config.new_record(self._name, mini_batch, attempt)
         try:
-            record = self._run(mini_batch, started, following)
+            record = self._run(mini_batch, items, started, following)
         except BaseException as error:
             self._leave_forked_copy()
             self._channel.send({"event": "failed", **_describe(error)})
@@ -135,9 +143,15 @@ class _Worker:
         else:
             self._channel.send({"event": "ended"})
 
-    def _run(self, mini_batch: MiniBatch, started: Record, following: MiniBatch | None) -> Record:
+    def _run(
+        self,
+        mini_batch: MiniBatch,
+        some: range | None,
+        started: Record,
+        following: MiniBatch | None,
+    ) -> Record:
         cpu = time.process_time()
-        loaded = self._loader.load(mini_batch)
+        loaded = self._loader.load(mini_batch, some)
         if following is not None:
             self._loader.load_ahead(following)
         data, items = loaded.data, len(loaded.data)
@@ -160,7 +174,10 @@ class _Worker:
             process_seconds=time.process_time() - cpu if items else None,
         )
         if short:
-            record = self._config.failed(record, f"run() returned {count} of {items} items")
+            error = f"run() returned {count} of {items} items"
+            if some is not None:
+                return dataclasses.replace(record, error=error)
+            record = self._config.failed(record, error)
         payload = b""
         if self._format is not None and count > 0:
             encoded, columns = _encode(self._format, returned, kind)
@@ -172,8 +189,14 @@ class _Worker:
                 schema=encoded.schema,
                 written_as_null=dict(encoded.set_to_null),
             )
-        write_part(self._config.directory.part(mini_batch.index), record, payload)
+        write_part(self._part(mini_batch.index, some), record, payload)
         return record
+
+    def _part(self, index: int, some: range | None) -> Path:
+        directory = self._config.directory
+        if some is None:
+            return directory.part(index)
+        return directory.piece(self._name.node, index, some)
 
     def _call_run(self, data: Any, mini_batch: MiniBatch) -> object:
         self._channel.send({"event": "loaded", "items": len(data)})

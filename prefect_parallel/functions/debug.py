@@ -18,14 +18,16 @@ from prefect_parallel.job import resolve
 from prefect_parallel.layout import RunDirectory
 
 
-def debug(target: Target, settings: Settings, data: Any, index: int, *, use_pdb: bool) -> Any:
+def debug(
+    target: Target, settings: Settings, data: Any, index: int, item: int | None, *, use_pdb: bool
+) -> Any:
     """Call a function with one mini-batch; arguments as for `ParallelFunction.debug`."""
     with tempfile.TemporaryDirectory(prefix="prefect-parallel-debug-") as scratch:
         run = RunDirectory(Path(scratch))
         known = with_blocks(NO_DATASTORES)
         job = pipeline_of(target, settings, data, run, ".jsonl", known)
         step = resolve(job).steps[target.step_name]
-        debugged = DebuggedMiniBatch.of(StepData(step, run, known), index)
+        debugged = DebuggedMiniBatch.of(StepData(step, run, known), index, item=item)
         with debugged.environment():
             try:
                 return debugged.run(print)

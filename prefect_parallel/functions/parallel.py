@@ -137,23 +137,28 @@ class ParallelFunction:
         return flow_of_function(self.target, self.settings, options, parameters, flow_options)
 
     @cut_tracebacks
-    def debug(self, data: Any, *, mini_batch: int = 0, pdb: bool = True) -> Any:
-        """Run one mini-batch in this process; an exception starts the debugger, and is raised.
+    def debug(
+        self, data: Any, *, mini_batch: int = 0, item: int | None = None, pdb: bool = True
+    ) -> Any:
+        """Run one mini-batch, or one item of it, in this process.
+
+        An exception starts the debugger, and is raised.
 
         Args:
             data: As for a call.
             mini_batch: Index of the mini-batch, as in `ParallelResult.failed`.
+            item: The only item of it to run, as in `ParallelResult.failed_items`; None: all.
             pdb: Whether an exception starts the debugger.
 
         Returns:
             What the function returns.
 
         Raises:
-            InvalidInput: The data cannot be split, or has no such mini-batch.
+            InvalidInput: The data cannot be split, or has no such mini-batch or item.
         """
         from prefect_parallel.functions.debug import debug
 
-        return debug(self.target, self.settings, data, mini_batch, use_pdb=pdb)
+        return debug(self.target, self.settings, data, mini_batch, item, use_pdb=pdb)
 
     @cut_tracebacks
     def with_options(self, **settings: Unpack[Settings]) -> ParallelFunction:

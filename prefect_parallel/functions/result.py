@@ -85,6 +85,13 @@ class ParallelResult:
         with step.failed_mini_batches.open(encoding="utf-8") as lines:
             return [json.loads(line) for line in lines]
 
+    @property
+    def failed_items(self) -> list[dict[str, Any]]:
+        """The items that failed alone, if `isolate_failed_items` is set: file, item, error."""
+        path = RunDirectory(self.run_directory).step(self.name).failed_items
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
+
     def to_pandas(self) -> pd.DataFrame:
         """All that the function returned, as one DataFrame.
 

@@ -48,6 +48,7 @@ class Settings(TypedDict, total=False):
     retry_jitter_factor: float
     max_mini_batches_per_process: int
     max_process_memory: str
+    isolate_failed_items: bool
     environment_variables: Mapping[str, str]
     compute: GivenCompute
     task_run_seconds: float

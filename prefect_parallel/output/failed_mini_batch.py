@@ -1,9 +1,10 @@
-"""A line of `failed_mini_batches.jsonl`."""
+"""The lines of `failed_mini_batches.jsonl` and `failed_items.jsonl`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prefect_parallel.output.isolated import FailedItems
 from prefect_parallel.output.part import Record
 
 
@@ -51,5 +52,49 @@ class FailedMiniBatch:
             traceback_file=record.traceback_file,
             node=record.node,
             process=record.process,
+            repeat=repeat,
+        )
+
+
+@dataclass(frozen=True)
+class FailedItem:
+    """An item that fails alone, of a step that isolates failed items.
+
+    Attributes:
+        file: The file that has it; null if the mini-batch has several, and the item is a row.
+        range: Bytes or rows of the file that the mini-batch has, e.g. `bytes 0-10240`; empty for a
+            whole file.
+        mini_batch: Index of the mini-batch.
+        item: Position in the data that `run` gets with the mini-batch, from 0.
+        items: Number of items from there on: 1, or more if they were not isolated because there
+            are too many.
+        alone: Whether it failed alone, and not only with others.
+        error: In one line.
+        traceback_file: File with the full traceback, relative to the step's folder; null if there
+            is none.
+        repeat: Command that runs it alone under the debugger on this machine.
+    """
+
+    file: str | None
+    range: str
+    mini_batch: int
+    item: int
+    items: int
+    alone: bool
+    error: str
+    traceback_file: str | None
+    repeat: str
+
+    @classmethod
+    def of(cls, mini_batch: int, failed: FailedItems, repeat: str) -> FailedItem:
+        return cls(
+            file=failed.file,
+            range=failed.range,
+            mini_batch=mini_batch,
+            item=failed.start,
+            items=failed.stop - failed.start,
+            alone=failed.alone,
+            error=failed.error,
+            traceback_file=failed.traceback_file,
             repeat=repeat,
         )

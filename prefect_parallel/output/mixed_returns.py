@@ -19,6 +19,7 @@ class MiniBatches:
 
     def __init__(self) -> None:
         self._count = 0
+        self._last = -1
         self._lowest: list[int] = []
 
     @classmethod
@@ -27,11 +28,14 @@ class MiniBatches:
         union = cls()
         for each in all_of_them:
             union._count += each._count
-            union._lowest = sorted(union._lowest + each._lowest)[:NAMED]
+            union._lowest = sorted({*union._lowest, *each._lowest})[:NAMED]
         return union
 
     def add(self, index: int) -> None:
-        self._count += 1
+        """Add a mini-batch; pieces of one come one after the other, and count once."""
+        if index == self._last:
+            return
+        self._count, self._last = self._count + 1, index
         if len(self._lowest) < NAMED or index < self._lowest[-1]:
             self._lowest = sorted([*self._lowest, index])[:NAMED]
 

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.output.isolated import Isolated, Payload
 
 PART_FORMAT = 3
 """Of the files of parts; those of another one, of another version, are not used again."""
@@ -45,6 +46,7 @@ class Record:
         uneven_rows: Number of rows that have fewer or more cells than their header.
         first_uneven_row: Where the first of them is.
         written_as_null: Column -> number of returned values that the output's format lacks.
+        isolated: What the isolation of failing items found; None if it was not needed.
         inputs: A description of the mini-batch, e.g. `iris.csv bytes 0-10240`.
         started_at: Seconds since the epoch.
         seconds: Duration of the attempt, including loading.
@@ -68,6 +70,7 @@ class Record:
     uneven_rows: int = 0
     first_uneven_row: str = ""
     written_as_null: dict[str, int] = field(default_factory=dict)
+    isolated: Isolated | None = None
     inputs: str = ""
     node: str = ""
     process: str = ""
@@ -87,12 +90,19 @@ class Record:
             return 0
         return max(1 if self.items is None else self.items - self.succeeded, 0)
 
+    @property
+    def payloads(self) -> tuple[Payload, ...]:
+        """What the part consists of; empty if `run` returned nothing, or nothing that is kept."""
+        if self.isolated is not None:
+            return self.isolated.payloads
+        return () if self.kind is None else (Payload(self.kind, self.columns, self.schema, None),)
+
     def holds_for(self, data: str, settings: str) -> bool:
         """Whether the mini-batch succeeded with this data and these settings."""
         return self.error is None and (self.data, self.settings) == (data, settings)
 
     def to_json(self) -> dict[str, object]:
-        return dict(vars(self))
+        return {**vars(self), "isolated": self.isolated and self.isolated.to_json()}
 
     @classmethod
     def from_json(cls, fields: dict[str, object]) -> Record:
@@ -105,8 +115,10 @@ class Record:
         if isinstance(columns, list):
             fields = {**fields, "columns": tuple(columns)}
         try:
+            if fields.get("isolated") is not None:
+                fields = {**fields, "isolated": Isolated.from_json(fields["isolated"])}
             record = cls(**fields)  # type: ignore[arg-type]
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise BrokenPart(f"not a record: {error}") from error
         record._check()
         return record

@@ -24,10 +24,10 @@ class Returns:
 
     def add(self, record: Record) -> None:
         """Add a mini-batch."""
-        if record.kind is not None:
-            self.add_types(record.index, record.kind, record.schema)
-        if record.columns is not None:
-            self._columns[record.columns] = None
+        for payload in record.payloads:
+            self.add_types(record.index, payload.kind, payload.schema)
+            if payload.columns is not None:
+                self._columns[payload.columns] = None
 
     def add_types(self, mini_batch: int, kind: str, schema: str | None) -> None:
         """Add a mini-batch of which only this is known, to `check` it."""

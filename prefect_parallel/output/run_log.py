@@ -116,6 +116,7 @@ class StepLog:
         startups: The starts of entry processes.
         ends: Their ends, as far as the node saw them.
         failed: The lines of `failed_mini_batches.jsonl` by mini-batch.
+        failed_items: The lines of `failed_items.jsonl`.
         script_errors: In the order in which they happened in each process.
         usage: The samples of each node.
     """
@@ -127,6 +128,7 @@ class StepLog:
     startups: list[Startup]
     ends: list[ProcessEnd]
     failed: dict[int, dict[str, Any]]
+    failed_items: list[dict[str, Any]]
     script_errors: list[ScriptError]
     usage: dict[str, list[Sample]]
 
@@ -202,7 +204,8 @@ def read_step(name: str, directory: StepDirectory) -> StepLog:
         attempts=sorted(read_attempts(directory), key=lambda attempt: attempt.started_at),
         startups=[each for node in nodes for each in _startups(directory.startup(node), node)],
         ends=[each for node in nodes for each in _ends(directory.process_ends(node), node)],
-        failed=_failed(directory.failed_mini_batches),
+        failed={each["mini_batch"]: each for each in _failed(directory.failed_mini_batches)},
+        failed_items=list(_failed(directory.failed_items)),
         script_errors=script_errors,
         usage={node: list(_samples(directory.perf(node).node)) for node in nodes},
     )
@@ -269,15 +272,13 @@ def _error_entries(path: Path) -> Iterator[tuple[str, str]]:
         yield head, "\n".join(text).strip("\n")
 
 
-def _failed(path: Path) -> dict[int, dict[str, Any]]:
-    failed = {}
+def _failed(path: Path) -> Iterator[dict[str, Any]]:
     for line in read_lines(path):
         try:
             record = json.loads(line)
-            failed[int(record["mini_batch"])] = record
+            yield {**record, "mini_batch": int(record["mini_batch"]), "error": str(record["error"])}
         except (ValueError, KeyError, TypeError):
             continue
-    return failed
 
 
 def _startups(path: Path, node: str) -> Iterator[Startup]:

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
+from pathlib import Path
 
 from prefect_parallel.layout import StepDirectory
-from prefect_parallel.output.failed_mini_batch import FailedMiniBatch
+from prefect_parallel.output.failed_mini_batch import FailedItem, FailedMiniBatch
 from prefect_parallel.output.part import Record
 
 PROGRESS_SECONDS = 1.0
@@ -21,6 +22,7 @@ FILES = {
     "job_progress_overview.<yyyymmdd>.txt": "progress over time",
     "job_error.txt": "why the step failed",
     "failed_mini_batches.jsonl": "failed mini-batches: inputs, error, command to repeat",
+    "failed_items.jsonl": "isolated items: file, range, item, error, command to repeat",
     "user/error.txt": "failed attempts, one per line",
     "user/error/<node>/<process>.txt": "full tracebacks",
     "user/stdout/<node>/<process>.stdout.txt": "standard output of the script",
@@ -89,15 +91,34 @@ class StepLogs:
 
         `command` returns the command that repeats a mini-batch, from its index.
         """
-        with self._directory.failed_mini_batches.open("w", encoding="utf-8") as file:
-            for record in records:
-                if record.error is not None:
-                    failed = FailedMiniBatch.of(record, command(record.index))
-                    file_of = failed.traceback_file
-                    if file_of is not None and not (self._directory.root / file_of).exists():
-                        # Gone with the node that had it.
-                        failed = replace(failed, traceback_file=None)
-                    file.write(json.dumps(asdict(failed), ensure_ascii=False) + "\n")
+        failed = (
+            FailedMiniBatch.of(record, command(record.index))
+            for record in records
+            if record.error is not None
+        )
+        self._write_lines(self._directory.failed_mini_batches, failed)
+
+    def failed_items(self, records: Iterable[Record], command: Callable[[int, int], str]) -> None:
+        """Write `failed_items.jsonl`, which is empty if no item failed alone.
+
+        `command` returns the command that repeats an item, from its mini-batch and position.
+        """
+        failed = (
+            FailedItem.of(record.index, each, command(record.index, each.start))
+            for record in records
+            if record.isolated is not None
+            for each in record.isolated.failed
+        )
+        self._write_lines(self._directory.failed_items, failed)
+
+    def _write_lines(self, path: Path, failed: Iterable[FailedMiniBatch | FailedItem]) -> None:
+        with path.open("w", encoding="utf-8") as file:
+            for each in failed:
+                log = each.traceback_file
+                if log is not None and not (self._directory.root / log).exists():
+                    # Gone with the node that had it.
+                    each = replace(each, traceback_file=None)
+                file.write(json.dumps(asdict(each), ensure_ascii=False) + "\n")
 
     def _is_there(self, name: str) -> bool:
         pattern = re.sub(r"<\w+>", "*", name)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from prefect_parallel.layout import StepDirectory
+from prefect_parallel.output.isolated import FailedItems, Isolated
 from prefect_parallel.output.part import Record, read_record
 from prefect_parallel.output.returns import Returns
 from prefect_parallel.output.root_cause import root_cause
@@ -29,6 +30,10 @@ class Totals:
         first_failure: The failed mini-batch that ended first.
         causes: Root cause -> number of mini-batches that failed with it.
         examples: Root cause -> one of these mini-batches.
+        item_causes: Root cause -> number of items that failed with it, of isolated mini-batches.
+        item_examples: Root cause -> a mini-batch and one of these items.
+        only_together: Number of mini-batches with items that failed only together.
+        fine_size: The number of items with which all of these would have succeeded.
         failures: The failed mini-batches with the lowest indexes.
         slowest: The slowest mini-batches, in descending order.
     """
@@ -48,6 +53,10 @@ class Totals:
     first_failure: Record | None = None
     causes: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Record] = field(default_factory=dict)
+    item_causes: Counter[str] = field(default_factory=Counter)
+    item_examples: dict[str, tuple[int, FailedItems]] = field(default_factory=dict)
+    only_together: int = 0
+    fine_size: int | None = None
     failures: list[Record] = field(default_factory=list)
     _slowest: list[tuple[float, int, Record]] = field(default_factory=list)
 
@@ -86,9 +95,20 @@ class Totals:
                 self.first_failure = record
             if len(self.failures) < KEPT:
                 self.failures.append(record)
+        if record.isolated is not None:
+            self._add_isolated(record.index, record.isolated)
         heapq.heappush(self._slowest, (record.seconds, -record.index, record))
         if len(self._slowest) > KEPT:
             heapq.heappop(self._slowest)
+
+    def _add_isolated(self, index: int, isolated: Isolated) -> None:
+        for each in isolated.failed:
+            cause = root_cause(each.error)
+            self.item_causes[cause] += each.stop - each.start
+            self.item_examples.setdefault(cause, (index, each))
+        if isolated.fine_size is not None:
+            self.only_together += 1
+            self.fine_size = min(self.fine_size or isolated.fine_size, isolated.fine_size)
 
 
 def records(directory: StepDirectory, count: int) -> Iterator[Record]:

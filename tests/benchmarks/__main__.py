@@ -24,6 +24,7 @@ BENCHMARKS = {
     "A large CSV file": "data_plane --formats csv --megabytes 2500",
     "Images": "images",
     "Prefetching": "prefetch",
+    "Isolating failed items": "isolation",
     "Orchestration": "orchestration --few 500 --large 1000 10000 100000",
     "Many nodes": "simulated_cluster --nodes 1 10 40 --mini-batches 400",
 }
@@ -33,6 +34,7 @@ QUICK = {
     "CSV, Parquet and JSON lines, by size": "data_plane --megabytes 20 --repeat 1",
     "Images": "images --images 500 --repeat 1",
     "Prefetching": "prefetch",
+    "Isolating failed items": "isolation",
     "Orchestration": "orchestration --few 50 --large 500",
 }
 

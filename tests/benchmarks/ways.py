@@ -129,6 +129,7 @@ def entry_config(
     output_file: str | None = None,
     slots: int = 1,
     prefetch: bool = False,
+    isolates_failed_items: bool = False,
 ) -> EntryConfig:
     """The configuration of a node, by default with one slot that only counts what is returned."""
     return EntryConfig(
@@ -157,6 +158,8 @@ def entry_config(
         max_mini_batches_per_process=None,
         max_process_memory=None,
         fingerprint="",
+        isolates_failed_items=isolates_failed_items,
+        error_threshold=-1,
     )
 
 

@@ -33,20 +33,21 @@ def written_step(
     script: str,
     *,
     mini_batches: int = 3,
+    size: int = 2,
     files: Mapping[str, str] = MappingProxyType({}),
     step: str = "step",
     **settings: Any,
 ) -> tuple[EntryConfig, list[MiniBatch]]:
-    """A step with a script and two files per mini-batch, below a folder."""
+    """A step with a script and some files per mini-batch, below a folder."""
     code = folder / "code"
     for name, text in {settings.get("entry_script", "script.py"): script, **files}.items():
         (code / name).parent.mkdir(parents=True, exist_ok=True)
         (code / name).write_text(textwrap.dedent(text))
     data = folder / "data"
     data.mkdir()
-    for number in range(mini_batches * 2):
+    for number in range(mini_batches * size):
         (data / f"item {number:03d}.txt").write_text("")
-    planned = plan(str(data), type="uri_folder", mode="ro_mount", split=BySize(2))
+    planned = plan(str(data), type="uri_folder", mode="ro_mount", split=BySize(size))
     directory = StepDirectory(folder / step)
     directory.parts.mkdir(parents=True)
     defaults: dict[str, Any] = {
@@ -75,6 +76,8 @@ def written_step(
         "prefetch": False,
         "max_mini_batches_per_process": None,
         "max_process_memory": None,
+        "isolates_failed_items": False,
+        "error_threshold": -1,
     }
     return EntryConfig(**{**defaults, **settings}), list(planned.mini_batches)
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.flow.workers.leases import Leases, running_workers
 from prefect_parallel.flow.workers.prepared_step import PreparedStep
 from prefect_parallel.layout import RunDirectory
-from prefect_parallel.output.part import Record, open_part
+from prefect_parallel.output.part import Record, open_part, write_part
 from tests.entry.conftest import written_step
 from tests.waiting import wait_until
 
@@ -267,3 +267,29 @@ def test_leases(tmp_path: Path) -> None:
     other.close()
     assert [*workers.iterdir()] == []
     assert [*tmp_path.glob(".*")] == []
+
+
+def test_failed_items_are_isolated_also_those_that_a_worker_has_left(prepared: Factory) -> None:
+    script = """
+        import os
+        def run(mini_batch):
+            names = [os.path.basename(path) for path in mini_batch]
+            assert "item 002.txt" not in names
+            return names
+    """
+    it = prepared(script, mini_batches=1, size=4, isolates_failed_items=True)
+    it.work()
+    [first] = it.records()
+    assert first is not None
+    assert first.isolated is not None
+    assert [each.start for each in first.isolated.failed] == [2]
+    # Killed after the last attempt.
+    [mini_batch] = it.mini_batches
+    write_part(it.step.directory.part(0), replace(first, isolated=None, succeeded=0))
+    assert it.step.final(mini_batch) is None
+    it.work()
+    [second] = it.records()
+    assert second is not None
+    assert second.isolated is not None
+    assert second.isolated.failed[0].start == 2
+    assert it.payloads() == [["item 000.txt", "item 001.txt", "item 003.txt"]]

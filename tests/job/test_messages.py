@@ -121,6 +121,14 @@ def test_one_mistake_is_one_message(folder: Folder, old: str, new: str, key: str
     assert problem.line
 
 
+def test_mini_batches_of_a_key_are_not_split(folder: Folder) -> None:
+    folder.replace('mini_batch_size: "5"', "partition_keys: [a]")
+    folder.replace("--label ${{inputs.label}}", "--isolate_failed_items True")
+    problem = folder.problem()
+    assert problem.message.startswith("found True with partition_keys")
+    assert (problem.key, problem.allowed) == ("jobs.first.isolate_failed_items", "False")
+
+
 def test_a_cycle_is_shown_as_a_path(folder: Folder) -> None:
     folder.replace(
         "files: {type: uri_folder, path: ./data}", "files: ${{parent.jobs.second.outputs.report}}"

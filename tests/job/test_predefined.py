@@ -44,6 +44,7 @@ def parse(text: str) -> dict[str, object]:
         ("--append_row_dataframe_header True", "append_row_dataframe_header", True),
         ("--metrics_name_prefix ''", "metrics_name_prefix", ""),
         ("--push_metrics_to_parent TRUE", "push_metrics_to_parent", True),
+        ("--isolate_failed_items True", "isolate_failed_items", True),
         ("--max_mini_batches_per_process 7", "max_mini_batches_per_process", 7),
         ("--retry_delay_seconds 10", "retry_delay_seconds", (10,)),
         ("--retry_delay_seconds='[1.5, 60]'", "retry_delay_seconds", (1.5, 60)),

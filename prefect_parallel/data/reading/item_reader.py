@@ -24,6 +24,9 @@ class ItemReader:
     def read(self, mini_batch: MiniBatch) -> list[Any]:
         return [item for piece in mini_batch.pieces for item in self._items(piece)]
 
+    def read_items(self, mini_batch: MiniBatch, items: range) -> list[Any]:
+        return self.read(mini_batch)[items.start : items.stop]
+
     def _items(self, piece: Piece) -> list[Any]:
         Location(piece.file.path, self._datastores).check_unchanged(piece.file)
         with TextFile(piece.file, "utf8", self._datastores) as file:

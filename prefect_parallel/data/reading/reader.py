@@ -35,6 +35,14 @@ class Reader(Protocol):
         """
         ...
 
+    def read_items(self, mini_batch: MiniBatch, items: range) -> pd.DataFrame | list[Any]:
+        """Loads some of the items of a mini-batch.
+
+        Raises:
+            UnreadableMiniBatch: They cannot be loaded.
+        """
+        ...
+
 
 def open_reader(
     reader: dict[str, Any],
@@ -72,6 +80,9 @@ class FileReader:
 
     def read(self, mini_batch: MiniBatch) -> list[str]:
         return [self._path(piece.file) for piece in mini_batch.pieces]
+
+    def read_items(self, mini_batch: MiniBatch, items: range) -> list[str]:
+        return [self._path(piece.file) for piece in mini_batch.pieces[items.start : items.stop]]
 
     def _path(self, file: File) -> str:
         location = Location(file.path, self._datastores)

@@ -47,6 +47,13 @@ class TableReader:
                 f"{mini_batch.describe()}: cannot be converted to a DataFrame: {error}"
             ) from error
 
+    def read_items(self, mini_batch: MiniBatch, items: range) -> pd.DataFrame:
+        import pandas as pd
+
+        frame = self.read(mini_batch)
+        some: pd.DataFrame = frame.iloc[items.start : items.stop]
+        return some.reset_index(drop=True) if isinstance(frame.index, pd.RangeIndex) else some
+
     def batch(self, mini_batch: MiniBatch) -> RowBatch:
         """Reads the rows of a mini-batch, with the columns of the table."""
         batches = [self.piece(piece) for piece in mini_batch.pieces]

@@ -75,6 +75,10 @@ class EventBatcher:
         """Report that `run` is called for the first time."""
         self._worker.log_event(self._topic, {"run_started": True})
 
+    def report_progress(self) -> None:
+        """Report that items of a failed mini-batch were run."""
+        self._worker.log_event(self._topic, {"attempts": "[]"})
+
     def report_given_back(self, first: int, rest: int) -> None:
         """Report the mini-batches that a task run leaves to others, as `GivenBack`."""
         self.flush()

@@ -93,6 +93,10 @@ class Node:
                 record = earlier
             else:
                 record = self.pool.run(mini_batch, attempt, following)
+            ended_at = time.time()
+            if record.error is not None and attempt > retries:
+                record = self.pool.isolate(mini_batch, record, self._events.report_progress)
+            if record is not earlier:
                 self._folder.publish_part(mini_batch.index)
         except PoolClosed:
             raise
@@ -116,12 +120,13 @@ class Node:
             last_attempt=attempt > retries,
             # The start of a process delays only the first of its mini-batches.
             seconds=None
-            if record == earlier
-            else max(time.time() - max(began_at, record.started_at), 0.0),
+            if attempt > retries + 1 or record == earlier
+            else max(ended_at - max(began_at, record.started_at), 0.0),
             extent=mini_batch.extent,
         )
-        if event.final and record.kind is not None:
-            self._events.report_returned(record.index, record.kind, record.schema)
+        if event.final:
+            for each in record.payloads:
+                self._events.report_returned(record.index, each.kind, each.schema)
         self._events.add(event)
         return record
 

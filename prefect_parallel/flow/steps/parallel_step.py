@@ -74,6 +74,7 @@ class _ParallelStep(StepRun):
             return super().run()
         finally:
             shutil.rmtree(self._directory.fetched, ignore_errors=True)
+            shutil.rmtree(self._directory.isolated, ignore_errors=True)
 
     def _work(self) -> StepResult:
         if self._run.resumes:

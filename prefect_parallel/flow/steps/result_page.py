@@ -20,7 +20,11 @@ SLOWEST = 5
 
 
 def result_page(
-    result: JobResult, totals: Totals, failures: Sequence[Failures], job_result: Path
+    result: JobResult,
+    totals: Totals,
+    failures: Sequence[Failures],
+    failed_items: Sequence[Failures],
+    job_result: Path,
 ) -> str:
     """Counts, thresholds, speed, root causes, the slowest mini-batches, and `job_result.txt`."""
     sections = [
@@ -34,7 +38,12 @@ def result_page(
     ]
     if failures:
         named = failures[:CAUSES]
-        sections += ["## Why mini-batches failed", _causes(named), _commands(named)]
+        causes = _causes("failed mini-batches", named)
+        sections += ["## Why mini-batches failed", causes, _commands(named)]
+    if failed_items:
+        named = failed_items[:CAUSES]
+        sections += ["## Why items failed", _causes("failed items", named), _commands(named)]
+    if failures:
         sections += ["## Failed mini-batches", _failed(totals)]
     if totals.slowest:
         sections += ["## Slowest mini-batches", _slowest(totals.slowest[:SLOWEST])]
@@ -101,9 +110,9 @@ def _thresholds(result: JobResult) -> str:
     )
 
 
-def _causes(failures: Sequence[Failures]) -> str:
+def _causes(what: str, failures: Sequence[Failures]) -> str:
     return _table(
-        ("failed mini-batches", "cause"),
+        (what, "cause"),
         [(f"{each.count:,}", _code(f"{each}")) for each in failures],
     )
 

@@ -219,6 +219,8 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
         prefetch=step.prefetch,
         max_mini_batches_per_process=step.max_mini_batches_per_process,
         max_process_memory=step.max_process_memory,
+        isolates_failed_items=step.isolate_failed_items,
+        error_threshold=step.error_threshold,
         fingerprint=of_json(
             {
                 "code": _code_fingerprint(directory.code, step.entry_script),

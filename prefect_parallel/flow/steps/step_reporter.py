@@ -26,6 +26,7 @@ from prefect_parallel.job import ParallelStep
 from prefect_parallel.output.debug_command import debug_command
 from prefect_parallel.output.job_report import write_job_report
 from prefect_parallel.output.job_result import JobResult, Status
+from prefect_parallel.output.part import Record
 from prefect_parallel.output.step_logs import StepLogs
 from prefect_parallel.output.totals import Totals, count, records
 
@@ -126,6 +127,12 @@ class StepReporter:
         self._run.observer.step_joining(self._step.name, text)
 
     def completed(self, totals: Totals) -> StepResult:
+        if totals.fine_size is not None:
+            many = counted(totals.only_together, "mini-batch")
+            self.warned(
+                f"{many} failed with items that succeeded when they were fewer: at most"
+                f" {counted(totals.fine_size, self._item)} in a mini-batch would have worked"
+            )
         return self._end("Completed", _completed(totals), totals)
 
     def stopped(self, status: Status, reason: str) -> StepResult:
@@ -159,7 +166,8 @@ class StepReporter:
             self._show(metrics)
             self._write(result, totals)
             self._artifacts.show_progress(self._progress, last=True)
-            page = result_page(result, totals, failures, self._directory.job_result)
+            items = self._failed_items(totals)
+            page = result_page(result, totals, failures, items, self._directory.job_result)
             self._artifacts.show_result(page)
         except OSError as error:
             reason = f"{result.reason}; and its logs cannot be written: {error}"
@@ -181,9 +189,10 @@ class StepReporter:
 
     def _write(self, result: JobResult, totals: Totals) -> None:
         self._logs.progress(str(self._progress), last=True)
-        any_failed = totals.failed > 0
-        looked_at = records(self._directory, self._progress.planned) if any_failed else ()
-        self._logs.failed_mini_batches(looked_at, self._debug_command)
+        looked_at = self._progress.planned if totals.failed else 0
+        self._logs.failed_mini_batches(records(self._directory, looked_at), self._debug_command)
+        if self._step.isolate_failed_items:
+            self._logs.failed_items(records(self._directory, looked_at), self._debug_command)
         for column, values in totals.values_set_to_null.items():
             self._logs.job(f"column {column}: {values} values did not fit its type and became null")
         if totals.uneven_rows:
@@ -209,19 +218,35 @@ class StepReporter:
                 cause,
                 count,
                 totals.examples[cause].error or "",
-                self._debug_command(totals.examples[cause].index),
+                self._debug_command(
+                    totals.examples[cause].index, _failed_item(totals.examples[cause])
+                ),
             )
             for cause, count in totals.causes.most_common()
         )
+
+    def _failed_items(self, totals: Totals) -> tuple[Failures, ...]:
+        """Items that were isolated, by cause."""
+        found = []
+        for cause, many in totals.item_causes.most_common():
+            index, example = totals.item_examples[cause]
+            repeat = self._debug_command(index, example.start)
+            found.append(Failures(cause, many, example.error, repeat))
+        return tuple(found)
 
     def _missing(self, result: JobResult) -> str:
         """E.g. `3 of 20 files are missing from the output`, if the step completed without them."""
         failed, total = result.items["failed"], result.items["total"]
         if result.status != "Completed" or not failed:
             return ""
-        unit = self._progress.unit if total > 1 else self._progress.unit.removesuffix("s")
+        unit = self._progress.unit if total > 1 else self._item
         what = "missing from the output" if result.output else "not processed"
         return f"{failed:,} of {total:,} {unit} {'is' if failed == 1 else 'are'} {what}"
+
+    @property
+    def _item(self) -> str:
+        """What an item is: `file`, `row` or `item`."""
+        return self._progress.unit.removesuffix("s")
 
     def _with_traceback_file(self, reason: str, totals: Totals) -> str:
         first = totals.first_failure
@@ -235,9 +260,14 @@ class StepReporter:
             return ""
         return f" (full traceback: {self._run.place_of(log)})"
 
-    def _debug_command(self, mini_batch: int) -> str:
+    def _debug_command(self, mini_batch: int, item: int | None = None) -> str:
         datastores = self._run.datastores.file
-        return debug_command(self._run.directory, self._step.name, mini_batch, datastores)
+        return debug_command(self._run.directory, self._step.name, mini_batch, datastores, item)
+
+
+def _failed_item(record: Record) -> int | None:
+    """The first item that failed alone, if it is known."""
+    return record.isolated.failed[0].start if record.isolated and record.isolated.failed else None
 
 
 def _completed(totals: Totals) -> str:

@@ -96,6 +96,7 @@ class _WorkerStep(StepRun):
         for lease in self._directory.parts.glob("*.lease"):
             lease.unlink()
         shutil.rmtree(self._directory.fetched, ignore_errors=True)
+        shutil.rmtree(self._directory.isolated, ignore_errors=True)
         return result
 
     def _refuse_failed(self, totals: Totals, mini_batches: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig
+from prefect_parallel.entry.isolation import items_to_isolate
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.nodes.retry_delays import RetryDelays
 from prefect_parallel.flow.nodes.thresholds import Thresholds
@@ -121,10 +122,12 @@ class PreparedStep:
         return record if record and (record.data, record.settings) == wanted else None
 
     def final(self, mini_batch: MiniBatch) -> Record | None:
-        """The record of a mini-batch that succeeded, or has no attempt left."""
+        """The record of a mini-batch that succeeded, or has no attempt and no items left to run."""
         record = self.record(mini_batch)
-        if record is not None and record.error is not None and record.attempt <= self.max_retries:
-            return None
+        if record is not None and record.error is not None:
+            has_attempts = record.attempt <= self.max_retries
+            if has_attempts or items_to_isolate(self.config, mini_batch, record):
+                return None
         return record
 
     def _to_json(self) -> dict[str, Any]:

@@ -132,11 +132,14 @@ class Worker:
         return record is not None
 
     def _run(self, mini_batch: MiniBatch) -> Record:
-        """Run a mini-batch until it succeeds or has no attempt left."""
-        earlier = self._step.record(mini_batch)
-        attempt = 1 if earlier is None else earlier.attempt + 1
+        """Run a mini-batch until it succeeds or has no attempt left, then isolate failed items."""
+        record, retries = self._step.record(mini_batch), self._step.max_retries
+        attempt = 1 if record is None else record.attempt + 1
         while True:
-            record = self._pool.run(mini_batch, attempt)
+            if record is None or record.attempt <= retries:
+                record = self._pool.run(mini_batch, attempt)
+            if record.error is not None and record.attempt > retries:
+                self._pool.isolate(mini_batch, record)
             if (final := self._step.final(mini_batch)) is not None:
                 return final
             seconds, jitter = self._step.delays.with_asked(attempt, record.retry_after or 0.0)

@@ -86,6 +86,9 @@ class ParallelResolver(StepResolver):
             value = effective.value if schema is None else self.bound(effective, schema)
             if value is not None:
                 values[name] = value
+        if keys and values.get("isolate_failed_items"):
+            message = "found True with partition_keys: a mini-batch of a key is not split"
+            self.add(settings["isolate_failed_items"], message, "False")
         if values.get("mini_batch_size") == 0:
             del values["mini_batch_size"]
         return values

@@ -234,6 +234,13 @@ class ParallelSettings:
         argument=NumberValidator(0, 10, "a factor"),
         is_own=True,
     )
+    isolate_failed_items: bool = setting(
+        "Whether a mini-batch that has failed is split in halves, and so on, until the items that"
+        " fail stand alone. All others are in the output. Not with `partition_keys`.",
+        default=False,
+        argument=TrueOrFalseValidator(),
+        is_own=True,
+    )
     max_mini_batches_per_process: int | None = setting(
         "Number of mini-batches after which an entry process is replaced; `shutdown` is called.",
         argument=IntegerValidator(1, bindable=False),

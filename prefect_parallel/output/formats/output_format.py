@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from prefect_parallel.errors import PrefectParallelError
@@ -47,16 +48,17 @@ class Parts:
     on_part: Callable[[str], None] = field(default=lambda _: None)
 
     def iterate(self) -> Iterator[tuple[Record, BinaryIO]]:
-        """Open one part after the other, at the first byte of its payload."""
+        """Open one part after the other, at the first byte of a payload, with its record."""
         for index in range(self.mini_batches):
             self.on_part(f"joining parts {index + 1:,}/{self.mini_batches:,}")
             part = open_part(self.directory.part(index))
             if part is None:
                 continue
-            record, payload = part
-            with payload:
-                if record.kind is not None:
-                    yield record, payload
+            record, file = part
+            with file:
+                for each in record.payloads:
+                    of_each = replace(record, kind=each.kind, columns=each.columns)
+                    yield of_each, file if each.size is None else io.BytesIO(file.read(each.size))
 
 
 class OutputFormat(ABC):

@@ -116,6 +116,8 @@ def _blob(payload: BinaryIO) -> pa.BufferReader:
     """The rest of a file, mapped into memory: reading a schema touches the file's end only."""
     import pyarrow as pa
 
+    if isinstance(payload, io.BytesIO):
+        return pa.BufferReader(payload.getvalue())
     with pa.memory_map(payload.name) as file:
         return pa.BufferReader(file.read_buffer().slice(payload.tell()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prefect_parallel.output.debug_command import debug_command
 from prefect_parallel.output.root_cause import root_cause
@@ -58,6 +59,43 @@ def causes(run: RunLog, step: StepLog) -> list[Cause]:
     found = [_cause(run, step, name, attempts, last) for name, attempts in by_name.items()]
     found += _outside(step)
     return sorted(found, key=lambda cause: (-len(cause.failed), -cause.attempts, cause.name))
+
+
+@dataclass(frozen=True)
+class ItemCause:
+    """Items that failed alone with one root cause, and an example of them.
+
+    Attributes:
+        title: See `Cause`.
+        items: Number of items.
+        where: Mini-batch, item and file of the example.
+        debug: Command that repeats the example.
+    """
+
+    title: str
+    items: int
+    error: str
+    where: str
+    debug: str
+
+
+def item_causes(step: StepLog) -> list[ItemCause]:
+    """The root causes of isolated items, the most frequent first."""
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for item in step.failed_items:
+        by_name.setdefault(root_cause(item["error"]), []).append(item)
+    found = [
+        ItemCause(
+            title=_title(name, {item["error"] for item in items}),
+            items=sum(item.get("items", 1) for item in items),
+            error=items[0]["error"],
+            where=f"item {items[0].get('item')} of mini-batch {items[0]['mini_batch']}, in"
+            f" {items[0].get('file')} {items[0].get('range')}".rstrip(),
+            debug=str(items[0].get("repeat", "")),
+        )
+        for name, items in by_name.items()
+    ]
+    return sorted(found, key=lambda cause: (-cause.items, cause.title))
 
 
 def _cause(

@@ -19,7 +19,7 @@ from prefect_parallel.output.report.charts import (
     charts,
     colors_of,
 )
-from prefect_parallel.output.report.failures import Cause, causes
+from prefect_parallel.output.report.failures import Cause, ItemCause, causes, item_causes
 from prefect_parallel.output.run_log import ProcessEnd, RunLog, StepLog
 
 PROCESSES_SHOWN = 10
@@ -35,6 +35,7 @@ class _StepView:
 
     log: StepLog
     causes: list[Cause]
+    item_causes: list[ItemCause]
     more_causes: int
     colors: dict[str, str]
     facts: list[tuple[str, str]]
@@ -105,6 +106,7 @@ def _view(run: RunLog, step: StepLog) -> _StepView:
     return _StepView(
         log=step,
         causes=found[:CAUSES_SHOWN],
+        item_causes=item_causes(step)[:CAUSES_SHOWN],
         more_causes=len(found) - CAUSES_SHOWN,
         colors=colors,
         facts=_facts(step),
