@@ -45,12 +45,14 @@ class Failure:
         traceback: The full traceback, or what else is known.
         items: Number of items in the mini-batch; None if it was not loaded.
         retry_after: Seconds that the script asks to wait before the next attempt.
+        node_fault: The fault of the node that caused it, as `fault_of`; None if there is none.
     """
 
     error: str
     traceback: str = ""
     items: int | None = None
     retry_after: float | None = None
+    node_fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -238,7 +240,13 @@ class EntryProcess:
             self.end()
             return Failure(_invalid_message(error), items=items)
         if message["event"] == "failed":
-            failure = Failure(message["error"], message["traceback"], items, message["retry_after"])
+            failure = Failure(
+                message["error"],
+                message["traceback"],
+                items,
+                message["retry_after"],
+                message["node_fault"],
+            )
             # argparse and others print why they exit.
             return self._with_stderr(failure) if _EXITED.fullmatch(failure.error) else failure
         return message

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from prefect_parallel.entry.node_faults import FAULTS
 from prefect_parallel.entry.protocol import ProtocolError
 
 MAX_ERROR_CHARACTERS = 500
@@ -44,6 +45,7 @@ def validate_message(message: dict[str, Any], expected: Collection[str]) -> dict
             "error": one_line(message["error"]),
             "traceback": _as_text(message["traceback"]),
             "retry_after": _seconds(message.get("retry_after")),
+            "node_fault": _fault(message.get("node_fault")),
         }
     return message
 
@@ -56,6 +58,10 @@ def one_line(error: str) -> str:
 
 def _seconds(value: object) -> float | None:
     return value if type(value) is float and value >= 0 else None
+
+
+def _fault(value: object) -> str | None:
+    return value if isinstance(value, str) and value in FAULTS else None
 
 
 def _as_text(text: str) -> str:

@@ -7,45 +7,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.entry_process import EntryProcess, Failure, InitFailed
-from prefect_parallel.entry.function_file import describe_entry
 from prefect_parallel.entry.isolation import Isolation, items_to_isolate
+from prefect_parallel.entry.node_faults import ATTEMPTS, NodeFaults, UnusableNode
 from prefect_parallel.entry.node_logs import NodeLogs
 from prefect_parallel.entry.process_resources import ProcessResources, VariableLookup
-from prefect_parallel.entry.spawner import Spawner
+from prefect_parallel.entry.process_starter import ProcessStarter
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.output.part import Record, write_part
-
-INIT_FAILURES_PER_SLOT = 3
-"""Number of failures of `init` per slot after which a node without any success gives up."""
 
 
 class PoolClosed(PrefectParallelError):
     """The step has ended, and running mini-batches were stopped."""
-
-
-class InitKeepsFailing(PrefectParallelError):
-    """The import of the entry script, or its `init`, failed repeatedly on a node.
-
-    Attributes:
-        node: The node's name.
-        traceback: The last traceback.
-        traceback_file: The log with the traceback, relative to the step's directory.
-    """
-
-    def __init__(self, message: str, node: str, traceback: str, traceback_file: str) -> None:
-        super().__init__(message)
-        self.node = node
-        self.traceback = traceback
-        self.traceback_file = traceback_file
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.node, self.traceback, self.traceback_file)
 
 
 class EntryPool:
@@ -73,17 +49,16 @@ class EntryPool:
         self._on_first_run = on_first_run
         self._resources = ProcessResources(config, node, look_up)
         self._logs = NodeLogs(config.directory, self._resources.removed)
-        self._spawner = Spawner()
+        self._starter = ProcessStarter(
+            config, node, self._resources, self._logs, self._refuse_if_closed
+        )
+        self._faults = NodeFaults()
         self._changed = threading.Condition()
         self._closed = False
         self._ended = False
         self._idle: list[EntryProcess] = []
         self._busy = 0
-        # After a crash or in a resumed run, the node has used process names before.
-        self._started = self._logs.processes(node)
         self._has_run = False
-        self._init_succeeded = False
-        self._init_failures = 0
 
     def run(
         self, mini_batch: MiniBatch, attempt: int, following: MiniBatch | None = None
@@ -96,8 +71,8 @@ class EntryPool:
                 step prefetches.
 
         Raises:
-            InitKeepsFailing: The import of the script, or `init`, failed too often on this node and
-                has never succeeded.
+            UnusableNode: The import of the script, or `init`, failed too often on this node and has
+                never succeeded; or attempts in a row failed of the same fault of the node.
             PoolClosed: The step has ended.
         """
         committed = self._config.committed(mini_batch)
@@ -119,7 +94,7 @@ class EntryPool:
             The record; the same if there is nothing to isolate.
 
         Raises:
-            InitKeepsFailing, PoolClosed: As for `run`.
+            UnusableNode, PoolClosed: As for `run`.
         """
         if not items_to_isolate(self._config, mini_batch, record):
             return record
@@ -159,7 +134,7 @@ class EntryPool:
             thread.start()
         for thread in closing:
             thread.join()
-        self._spawner.close()
+        self._starter.end_all()
         self._resources.close()
 
     def wait_until_closed(self) -> None:
@@ -169,7 +144,7 @@ class EntryPool:
     def end(self) -> None:
         """End all processes at once, also those whose `shutdown` `close` is waiting for."""
         self._ended = True
-        self._spawner.close()
+        self._starter.end_all()
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:
@@ -199,7 +174,34 @@ class EntryPool:
         following: MiniBatch | None = None,
         items: range | None = None,
     ) -> tuple[ProcessName, Record | Failure, float]:
-        """Run a mini-batch, or some items of it; returns also the process, and when it began."""
+        """Run a mini-batch, or some items of it; returns also the process, and when it began.
+
+        What fails of a fault of the node is run again, which does not count as an attempt.
+        """
+        tries = 0
+        while True:
+            name, result, started_at = self._try(mini_batch, attempt, following, items)
+            fault = result.node_fault if isinstance(result, Failure) else None
+            tries, in_a_row = tries + 1, self._faults.add(fault)
+            if isinstance(result, Record) or fault is None or in_a_row < tries == ATTEMPTS:
+                return name, result, started_at
+            file = self._logs.error(name, mini_batch, attempt, result, items)
+            if in_a_row >= ATTEMPTS:
+                raise UnusableNode(
+                    f"{in_a_row} attempts in a row failed on {self._node} ({fault}):"
+                    f" {result.error}",
+                    self._node,
+                    result.traceback,
+                    file,
+                )
+
+    def _try(
+        self,
+        mini_batch: MiniBatch,
+        attempt: int,
+        following: MiniBatch | None,
+        items: range | None,
+    ) -> tuple[ProcessName, Record | Failure, float]:
         started_at = time.time()
         try:
             process = self._take(mini_batch)
@@ -255,20 +257,7 @@ class EntryPool:
                 self._refuse_if_closed()
                 if self._idle:
                     return self._take_idle(mini_batch)
-                name = ProcessName(self._node, f"process{self._started:03d}")
-                self._started += 1
-            started_at = time.time()
-            try:
-                process = EntryProcess(self._spawner, self._config, name, self._resources)
-            except InitFailed as error:
-                self._refuse_if_closed()
-                if self._init_succeeded:
-                    raise
-                self._logs.startup(name, started_at, str(error))
-                self._count_init_failure(error)
-            else:
-                self._logs.startup(name, started_at)
-                self._init_succeeded = True
+            if (process := self._starter.start()) is not None:
                 return process
 
     def _take_idle(self, mini_batch: MiniBatch) -> EntryProcess:
@@ -280,21 +269,6 @@ class EntryPool:
         process = max(reversed(self._idle), key=fitness)
         self._idle.remove(process)
         return process
-
-    def _count_init_failure(self, error: InitFailed) -> None:
-        file = self._logs.script_error(error.name, error.failure)
-        with self._changed:
-            self._init_failures += 1
-            failures = self._init_failures
-        if failures >= INIT_FAILURES_PER_SLOT * self._config.slots:
-            entry = describe_entry(Path(self._config.code), self._config.entry_script)
-            raise InitKeepsFailing(
-                f"{entry} failed before its first mini-batch, {failures} times on {self._node}:"
-                f" {error}",
-                self._node,
-                error.failure.traceback,
-                file,
-            )
 
     def _refuse_if_closed(self) -> None:
         if self._closed:

@@ -35,6 +35,7 @@ from prefect_parallel.entry.messages import (
     MAX_TRACEBACK_CHARACTERS,
     one_line,
 )
+from prefect_parallel.entry.node_faults import fault_of
 from prefect_parallel.entry.prctl import become_subreaper, die_with_parent
 from prefect_parallel.entry.profiling import profiled
 from prefect_parallel.entry.protocol import Channel
@@ -244,6 +245,7 @@ def _describe(error: BaseException) -> dict[str, Any]:
         "error": one_line(line),
         "traceback": traceback[:MAX_TRACEBACK_CHARACTERS],
         "retry_after": asked_seconds(error),
+        "node_fault": fault_of(error),
     }
 
 

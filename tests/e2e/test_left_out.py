@@ -63,3 +63,43 @@ def test_a_step_fails_when_init_succeeds_on_no_node(pipeline: Any, nodes: int) -
     assert "the entry script failed before its first mini-batch" in it.result["reason"]
     assert "OSError: no model on node-" in it.result["reason"]
     assert it.left_over() == []
+
+
+FULL_DISK = """
+    import os, time
+    from azureml_user.parallel_run import EntryScript
+
+    def run(mini_batch):
+        if EntryScript().node_id in BROKEN:
+            with open("/dev/full", "w") as file:
+                file.write("x")
+        time.sleep(0.2)
+        return [os.path.basename(path) for path in mini_batch]
+"""
+
+
+def test_a_node_whose_disk_is_full_is_left_out(pipeline: Any) -> None:
+    script = FULL_DISK.replace("BROKEN", "('node-1',)")
+    it: Pipeline = pipeline(script, files=FILES, resources={"instance_count": 2})
+    said = it.run()
+    assert said.count(" is left out: ") == 1
+    cause = "attempts in a row failed on node-1 (no space left on device): OSError: [Errno 28]"
+    [warning] = it.result["warnings"]
+    assert warning.startswith("node-1 is left out: ")
+    assert cause in warning
+    assert it.output.read_text().split() == [f"{number:03d}.txt" for number in range(FILES)]
+    counts = {"total": FILES, "succeeded": FILES, "failed": 0, "retried": 0}
+    assert it.result["mini_batches"] == counts
+    page = write_report(RunDirectory(it.folder / "runs" / "run")).read_text()
+    assert "attempts in a row failed on node-1 (no space left on device)" in page
+    assert it.left_over() == []
+
+
+def test_a_step_fails_when_the_disks_of_all_nodes_are_full(pipeline: Any) -> None:
+    script = FULL_DISK.replace("BROKEN", "('node-0', 'node-1')")
+    it: Pipeline = pipeline(script, files=FILES, resources={"instance_count": 2})
+    said = it.run(expect=1)
+    assert said.count(" is left out: ") == 1
+    assert it.result["reason"].count("No space left on device") == 1
+    assert it.result["mini_batches"]["failed"] == 0
+    assert it.left_over() == []

@@ -10,7 +10,7 @@ import pytest
 
 from prefect_parallel.entry.memory_limit import memory_limit
 from prefect_parallel.entry.messages import MAX_ERROR_CHARACTERS
-from prefect_parallel.entry.pool import InitKeepsFailing
+from prefect_parallel.entry.node_faults import UnusableNode
 from prefect_parallel.output.root_cause import root_cause
 from tests.entry.conftest import NodeFactory
 
@@ -197,7 +197,7 @@ def test_a_script_that_exits_is_told_with_its_cause(
             {code}
         def run(mini_batch): return mini_batch
     """)
-    with pytest.raises(InitKeepsFailing) as caught:
+    with pytest.raises(UnusableNode) as caught:
         started.pool.run(started.mini_batches[0], 1)
     assert cause in str(caught.value)
 
@@ -206,7 +206,7 @@ def test_an_interpreter_that_cannot_start_is_told_with_its_cause(node: NodeFacto
     started = node(
         "def run(mini_batch): return mini_batch", files={"json.py": "raise ImportError('mine')"}
     )
-    with pytest.raises(InitKeepsFailing) as caught:
+    with pytest.raises(UnusableNode) as caught:
         started.pool.run(started.mini_batches[0], 1)
     assert "exit code 1; stderr: ImportError: mine" in str(caught.value)
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from prefect_parallel.data import BySize, plan
-from prefect_parallel.entry.pool import InitKeepsFailing
+from prefect_parallel.entry.node_faults import UnusableNode
 from prefect_parallel.output.part import Record
 from tests.entry.conftest import Node, NodeFactory
 from tests.waiting import wait_until
@@ -297,7 +297,7 @@ def test_init_that_keeps_failing_ends_the_step_with_the_root_cause(
     node: NodeFactory, script: str, cause: str
 ) -> None:
     started = node(script, slots=2)
-    with pytest.raises(InitKeepsFailing) as caught:
+    with pytest.raises(UnusableNode) as caught:
         run_all(started)
     assert cause in str(caught.value)
     assert "6 times on node-0" in str(caught.value)

@@ -89,7 +89,7 @@ class RetryWaits:
 
 @dataclass(frozen=True)
 class NodeUnusable:
-    """`init` keeps failing on a node; its task runs wait until the node is closed.
+    """`init` keeps failing on a node, or its disk is full; its task runs wait until it is closed.
 
     Attributes:
         node: The node's name.

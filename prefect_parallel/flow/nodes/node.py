@@ -21,7 +21,8 @@ from prefect.tasks import Task
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig
-from prefect_parallel.entry.pool import EntryPool, InitKeepsFailing, PoolClosed
+from prefect_parallel.entry.node_faults import ERRNOS, UnusableNode
+from prefect_parallel.entry.pool import EntryPool, PoolClosed
 from prefect_parallel.errors import PrefectParallelError, os_error_text
 from prefect_parallel.flow.nodes.event_batcher import EventBatcher
 from prefect_parallel.flow.nodes.events import AttemptEvent
@@ -52,9 +53,15 @@ class Node:
     """A node of one step: its folder, its entry processes, and what it reports to the driver."""
 
     def __init__(
-        self, folder: NodeFolder, pool: EntryPool, events: EventBatcher, delays: RetryDelays
+        self,
+        name: str,
+        folder: NodeFolder,
+        pool: EntryPool,
+        events: EventBatcher,
+        delays: RetryDelays,
     ) -> None:
         self.pool = pool
+        self._name = name
         self._delays = delays
         self._folder = folder
         self._events = events
@@ -100,20 +107,19 @@ class Node:
                 self._folder.publish_part(mini_batch.index)
         except PoolClosed:
             raise
-        except InitKeepsFailing as error:
+        except UnusableNode as error:
             reason = f"{error}{self._see(error.traceback_file)}"
-            get_run_logger().error(with_traceback(reason, error.traceback, TRACEBACK_CHARACTERS))
-            # A node that is left out may be killed, and its log with it.
-            deliver_events_and_logs()
-            self._events.report_unusable(error.node, reason)
-            # Dask must not run the task again before the node is closed: it could choose this one.
-            self.pool.wait_until_closed()
+            self._leave(reason, error.traceback)
             raise PoolClosed("the node was left out") from error
         except PrefectParallelError as error:
             self._events.report_broken(str(error))
             raise
         except OSError as error:
-            self._events.report_broken(os_error_text(error, self._folder.config.directory.root))
+            reason = os_error_text(error, self._folder.config.directory.root)
+            if error.errno in ERRNOS:
+                self._leave(reason)
+                raise PoolClosed("the node was left out") from error
+            self._events.report_broken(reason)
             raise
         event = AttemptEvent.of(
             record,
@@ -129,6 +135,15 @@ class Node:
                 self._events.report_returned(record.index, each.kind, each.schema)
         self._events.add(event)
         return record
+
+    def _leave(self, reason: str, traceback: str = "") -> None:
+        """Have the driver leave this node out, and wait until it is closed."""
+        get_run_logger().error(with_traceback(reason, traceback, TRACEBACK_CHARACTERS))
+        # A node that is left out may be killed, and its log with it.
+        deliver_events_and_logs()
+        self._events.report_unusable(self._name, reason)
+        # Dask must not run the task again before the node is closed: it could choose this one.
+        self.pool.wait_until_closed()
 
     def has_run(self, mini_batch: int) -> bool:
         """Whether an attempt at a mini-batch has left a record here."""
@@ -230,7 +245,7 @@ class NodePlugin(StepPlugin):
         folder = open_folder(self._config, self._access, name, Path(worker.local_directory))
         events = EventBatcher(worker, self.name, self._seconds_between_events)
         pool = EntryPool(folder.config, name, events.report_first_run, look_up)
-        return Node(folder, pool, events, self._delays)
+        return Node(name, folder, pool, events, self._delays)
 
 
 def node_name(worker: Worker) -> str:
@@ -253,7 +268,7 @@ def with_traceback(error: str, traceback: str, limit: int) -> str:
 
 def _without_frames(record: logging.LogRecord) -> bool:
     """A filter that removes frames of Prefect and this package: those of the script are logged."""
-    if record.exc_info and isinstance(record.exc_info[1], (MiniBatchFailed, InitKeepsFailing)):
+    if record.exc_info and isinstance(record.exc_info[1], (MiniBatchFailed, UnusableNode)):
         record.exc_info = None
     return True
 
