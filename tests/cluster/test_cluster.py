@@ -233,6 +233,17 @@ def test_a_function_over_data_that_is_only_in_the_drivers_memory_or_on_its_disk(
             compute=Compute(address=cluster.address),
             mini_batch_size=2,
         )
+        even = parallel(
+            lambda items: [item // (1 - item % 2) for item in items],
+            compute=Compute(address=cluster.address),
+            mini_batch_size=8,
+            max_retries=1,
+            isolate_failed_items=True,
+        )
+        found = even([0, 2, 3, 4, 6, 8, 10, 12, 14], **where)
+        assert list(found) == [0, 2, 4, 6, 8, 10, 12, 14]
+        assert [(each["mini_batch"], each["item"]) for each in found.failed_items] == [(0, 2)]
+        assert [each["attempts"] for each in found.failed] == [2]
         column = parallel(lambda rows: rows.number.tolist(), compute=twice.settings["compute"])
         assert list(twice([1, 2, 3], **where)) == [2, 4, 6]
         assert list(column(pd.DataFrame({"number": [1, 2]}), **where)) == [1, 2]

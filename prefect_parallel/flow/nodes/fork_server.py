@@ -27,7 +27,7 @@ import dask.config
 from distributed import Worker
 
 # Not used here, but by nodes.
-import prefect_parallel.flow.nodes.node
+import prefect_parallel.flow.nodes.mini_batch_task
 import prefect_parallel.flow.nodes.task_runner  # noqa: F401
 from prefect_parallel.entry.prctl import die_with_parent
 from prefect_parallel.entry.protocol import Channel

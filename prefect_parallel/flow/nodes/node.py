@@ -1,22 +1,18 @@
-"""What runs on a node, that is, in a Dask worker: the entry pool, and the task that uses it."""
+"""A node of a step, that is, what a Dask worker has for it: the entry pool, and its folder."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from distributed import Worker, get_worker
-from prefect import runtime, task
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import TaskRunContext
+from distributed import Worker
 from prefect.logging import get_run_logger
-from prefect.states import Cancelled
 from prefect.tasks import Task
 
 from prefect_parallel.data import MiniBatch
@@ -29,14 +25,11 @@ from prefect_parallel.flow.nodes.events import AttemptEvent
 from prefect_parallel.flow.nodes.node_folder import NodeFolder, RunAccess, open_folder
 from prefect_parallel.flow.nodes.node_group import StepPlugin
 from prefect_parallel.flow.nodes.retry_delays import RetryDelays
-from prefect_parallel.flow.nodes.slots import leave_slot, return_to_slot
+from prefect_parallel.flow.nodes.slots import leave_slot
 from prefect_parallel.flow.server.delivery import deliver_events_and_logs
 from prefect_parallel.flow.server.placeholders import look_up
 from prefect_parallel.output.fingerprint import of_json
 from prefect_parallel.output.part import Record, read_record
-
-PRINTED_BYTES = 10_000
-"""The most that goes to the log of a task run of what its script prints; the files have all."""
 
 TRACEBACK_CHARACTERS = 10_000
 """The most that goes to the log of a task run of the tracebacks of an attempt."""
@@ -89,7 +82,7 @@ class Node:
             PoolClosed: The node was closed, and the mini-batch has no final part.
         """
         began_at = time.time()
-        try:
+        with self._reporting():
             if not alone:
                 self._folder.fetch_part(mini_batch.index)
             earlier = self._earlier(mini_batch.index)
@@ -105,22 +98,6 @@ class Node:
                 record = self.pool.isolate(mini_batch, record, self._events.report_progress)
             if record is not earlier:
                 self._folder.publish_part(mini_batch.index)
-        except PoolClosed:
-            raise
-        except UnusableNode as error:
-            reason = f"{error}{self._see(error.traceback_file)}"
-            self._leave(reason, error.traceback)
-            raise PoolClosed("the node was left out") from error
-        except PrefectParallelError as error:
-            self._events.report_broken(str(error))
-            raise
-        except OSError as error:
-            reason = os_error_text(error, self._folder.config.directory.root)
-            if error.errno in ERRNOS:
-                self._leave(reason)
-                raise PoolClosed("the node was left out") from error
-            self._events.report_broken(reason)
-            raise
         event = AttemptEvent.of(
             record,
             last_attempt=attempt > retries,
@@ -136,17 +113,10 @@ class Node:
         self._events.add(event)
         return record
 
-    def _leave(self, reason: str, traceback: str = "") -> None:
-        """Have the driver leave this node out, and wait until it is closed."""
-        get_run_logger().error(with_traceback(reason, traceback, TRACEBACK_CHARACTERS))
-        # A node that is left out may be killed, and its log with it.
-        deliver_events_and_logs()
-        self._events.report_unusable(self._name, reason)
-        # Dask must not run the task again before the node is closed: it could choose this one.
-        self.pool.wait_until_closed()
-
     def has_run(self, mini_batch: int) -> bool:
-        """Whether an attempt at a mini-batch has left a record here."""
+        """Whether an attempt at a mini-batch has left a record."""
+        with self._reporting():
+            self._folder.fetch_part(mini_batch)
         return self._earlier(mini_batch) is not None
 
     def give_back(self, first: int, rest: int) -> None:
@@ -170,6 +140,40 @@ class Node:
         if seconds > 0:
             self._events.report_waiting(first, seconds * (1 + jitter))
             leave_slot()
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """Report to the driver what ends the step, or makes this node useless.
+
+        Raises:
+            PoolClosed: The node was closed, or is left out.
+        """
+        try:
+            yield
+        except PoolClosed:
+            raise
+        except UnusableNode as error:
+            self._leave(f"{error}{self._see(error.traceback_file)}", error.traceback)
+            raise PoolClosed("the node was left out") from error
+        except PrefectParallelError as error:
+            self._events.report_broken(str(error))
+            raise
+        except OSError as error:
+            reason = os_error_text(error, self._folder.config.directory.root)
+            if error.errno in ERRNOS:
+                self._leave(reason)
+                raise PoolClosed("the node was left out") from error
+            self._events.report_broken(reason)
+            raise
+
+    def _leave(self, reason: str, traceback: str = "") -> None:
+        """Have the driver leave this node out, and wait until it is closed."""
+        get_run_logger().error(with_traceback(reason, traceback, TRACEBACK_CHARACTERS))
+        # A node that is left out may be killed, and its log with it.
+        deliver_events_and_logs()
+        self._events.report_unusable(self._name, reason)
+        # Dask must not run the task again before the node is closed: it could choose this one.
+        self.pool.wait_until_closed()
 
     def _earlier(self, mini_batch: int) -> Record | None:
         return read_record(self._folder.config.directory.part(mini_batch))
@@ -271,90 +275,3 @@ def _without_frames(record: logging.LogRecord) -> bool:
     if record.exc_info and isinstance(record.exc_info[1], (MiniBatchFailed, UnusableNode)):
         record.exc_info = None
     return True
-
-
-def _worth_retrying(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
-    return isinstance(state.result(raise_on_failure=False), MiniBatchFailed)
-
-
-def _run_name() -> str:
-    parameters = runtime.task_run.parameters
-    first, last = parameters["first"], parameters["last"]
-    return f"mini-batch-{first}" if first == last else f"mini-batches-{first}-to-{last}"
-
-
-@task(
-    name="mini-batch",
-    task_run_name=_run_name,
-    retry_condition_fn=_worth_retrying,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
-def process_mini_batches(
-    key: str, group: str, first: int, last: int, limit: float | None
-) -> int | State[None]:
-    """Run those mini-batches of a group that have no final part yet.
-
-    Args:
-        key: Name of the step's plugin.
-        group: Descriptors of neighbouring mini-batches, as JSON.
-        first: Index of the first of them, for the name of the task run.
-        last: Index of the last of them.
-        limit: The seconds after which no more of them are started; None: all are run.
-
-    Returns:
-        How many items succeeded; a state if the node was closed meanwhile.
-
-    Raises:
-        MiniBatchFailed: A mini-batch failed; Prefect runs the task again while retries are left.
-    """
-    plugin = get_worker().plugins.get(key)
-    if plugin is None:
-        return Cancelled(message="the node was closed")
-    try:
-        return _process(cast(NodePlugin, plugin).node, json.loads(group), limit)
-    except PoolClosed:
-        return Cancelled(message="the node was closed")
-
-
-def _process(node: Node, descriptors: list[dict[str, Any]], limit: float | None) -> int:
-    context = TaskRunContext.get()
-    assert context is not None
-    attempt, retries = context.task_run.run_count, context.task.retries
-    logger = get_run_logger()
-    succeeded, failed = 0, list[Record]()
-    printable, traceable = PRINTED_BYTES, TRACEBACK_CHARACTERS
-    alone, first = len(descriptors) == 1, descriptors[0]["index"]
-    if attempt > 1:
-        return_to_slot()
-        # What the first attempt gave back is run elsewhere.
-        descriptors = [each for each in descriptors if node.has_run(each["index"])]
-    started = time.monotonic()
-    mini_batches = [MiniBatch.from_json(each) for each in descriptors]
-    for number, mini_batch in enumerate(mini_batches):
-        is_late = limit is not None and time.monotonic() - started > limit
-        if is_late and number and attempt == 1:
-            logger.info(
-                "Mini-batches take longer than expected: those from %s on are run in other task"
-                " runs", mini_batch.index,
-            )  # fmt: skip
-            node.give_back(first, mini_batch.index)
-            break
-        following = mini_batches[number + 1] if number + 1 < len(mini_batches) else None
-        record = node.run(mini_batch, attempt, retries=retries, alone=alone, following=following)
-        if printed := node.pool.read_new_stdout(record, printable):
-            logger.info(printed)
-            printable = max(printable - len(printed), 0)
-        succeeded += record.succeeded
-        if record.error is not None:
-            failed.append(record)
-            text = node.describe_failure(record, traceable)
-            logger.log(logging.WARNING if attempt <= retries else logging.ERROR, text)
-            traceable = max(traceable - len(text), 0)
-    if failed:
-        if attempt <= retries:
-            node.prepare_wait(context.task, first, attempt, failed)
-        raise MiniBatchFailed(
-            "; ".join(f"mini-batch {each.index}: {each.error}" for each in failed)
-        )
-    return succeeded

@@ -28,7 +28,8 @@ from prefect_parallel.flow.nodes.events import (
     TaskRunBroken,
 )
 from prefect_parallel.flow.nodes.groups import Groups
-from prefect_parallel.flow.nodes.node import NodePlugin, process_mini_batches
+from prefect_parallel.flow.nodes.mini_batch_task import process_mini_batches
+from prefect_parallel.flow.nodes.node import NodePlugin
 from prefect_parallel.flow.nodes.node_folder import RunAccess
 from prefect_parallel.flow.nodes.node_group import CONNECTED, NodeGroup
 from prefect_parallel.flow.nodes.retry_delays import RetryDelays
