@@ -106,7 +106,7 @@ class EntryPool:
             return name, result
 
         with self._in_use():
-            return isolation.run(attempt)
+            return self._in_force(mini_batch, isolation.run(attempt))
 
     def read_new_stdout(self, record: Record, limit: int) -> str:
         """The text that the process of a record has printed since the last call."""
@@ -165,7 +165,11 @@ class EntryPool:
         elif result.error is not None:
             self._logs.error(name, mini_batch, attempt, Failure(result.error))
         self._logs.attempt(name, result)
-        return result
+        return self._in_force(mini_batch, result)
+
+    def _in_force(self, mini_batch: MiniBatch, record: Record) -> Record:
+        """The record, or that of a success meanwhile, which a failure has not replaced."""
+        return record if record.error is None else self._config.committed(mini_batch) or record
 
     def _attempt(
         self,

@@ -72,7 +72,8 @@ SCRIPT = """
         if fault == "raise":
             raise ValueError("chaos")
         if fault == "hang":
-            ctypes.PyDLL(None).sleep(600)  # Holds the interpreter, as C code may.
+            while True:
+                ctypes.PyDLL(None).sleep(600)  # Holds the interpreter until a signal comes.
         if fault == "exit":
             os._exit(3)
         if fault == "segv":

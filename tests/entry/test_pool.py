@@ -15,7 +15,8 @@ import pytest
 
 from prefect_parallel.data import BySize, plan
 from prefect_parallel.entry.node_faults import UnusableNode
-from prefect_parallel.output.part import Record
+from prefect_parallel.layout import StepDirectory
+from prefect_parallel.output.part import Record, read_record
 from tests.entry.conftest import Node, NodeFactory
 from tests.waiting import wait_until
 
@@ -483,3 +484,26 @@ def test_a_process_that_cannot_be_killed_is_left_behind(node: NodeFactory) -> No
         f" SIGKILL did not end process {traced[0]}, which is left behind"
     )
     assert [record.error for record in others] == [None, None]
+
+
+@pytest.mark.parametrize("isolates", [False, True])
+def test_a_success_of_another_node_meanwhile_counts(node: NodeFactory, isolates: bool) -> None:
+    started = node(
+        """
+        import os, shutil, sys
+        def run(mini_batch):
+            if os.path.exists("theirs") and len(mini_batch) == int(sys.argv[1]):
+                shutil.copy("theirs", sys.argv[2])
+            if os.path.exists("theirs"):
+                raise ValueError("ours")
+            return mini_batch
+        """,
+        isolates_failed_items=isolates,
+        arguments=("1" if isolates else "2", str(StepDirectory(Path("../step")).part(0))),
+    )
+    part, mini_batch = started.directory.part(0), started.mini_batches[0]
+    theirs = started.pool.run(mini_batch, 1)
+    part.rename(started.directory.root.parent / "code" / "theirs")
+    record = started.pool.run(mini_batch, 1)
+    assert started.pool.isolate(mini_batch, record) == theirs
+    assert read_record(part) == theirs
