@@ -26,6 +26,7 @@ from prefect_parallel.cli.options import (
     Step,
     Strict,
 )
+from prefect_parallel.cli.runs_app import runs
 from prefect_parallel.cli.version import versions
 from prefect_parallel.errors import InvalidFile, PrefectParallelError
 from prefect_parallel.flow.nodes.groups import MAX_TASK_RUNS, TASK_RUN_SECONDS
@@ -267,18 +268,6 @@ def debug(
 
 
 @app.command
-def runs(*, output_dir: OutputDir = "runs") -> None:
-    """List the runs on this machine: status, start, time, what succeeded. The latest is the last.
-
-    Example: prefect-parallel runs --output-dir /data/runs
-    """
-    from prefect_parallel.cli.runs import list_runs
-    from prefect_parallel.flow.run_directories.runs import Runs
-
-    list_runs(Runs.at(output_dir).folder)
-
-
-@app.command
 def init(folder: Path = Path()) -> None:
     """Write a small pipeline with its script and data, to start from.
 
@@ -364,6 +353,7 @@ def deploy(
     deploy_pipeline(file, options)
 
 
+app.command(runs)
 app.command(blocks)
 
 

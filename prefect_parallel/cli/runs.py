@@ -21,7 +21,9 @@ from prefect_parallel.output.run_result import RunResult
 
 
 @dataclass(frozen=True)
-class _Row:
+class Row:
+    """A run, as it is listed; `started_at` in seconds since the epoch."""
+
     name: str
     status: str
     started_at: float
@@ -36,18 +38,16 @@ def list_runs(folder: Path) -> None:
     Raises:
         PrefectParallelError: The folder does not exist.
     """
-    if not folder.is_dir():
-        raise PrefectParallelError(f"there is no folder {folder}; choose another --output-dir")
-    rows = [_row(RunDirectory(file.parent)) for file in folder.glob("*/job.yml")]
+    found = rows(folder)
     console = plain_console()
-    if not rows:
+    if not found:
         console.print(f"no runs in {folder}")
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("run", overflow="fold")
     for title in ("status", "started", "time", "mini-batches", "items"):
         table.add_column(title, no_wrap=True)
-    for row in sorted(rows, key=lambda row: row.started_at):
+    for row in found:
         started = datetime.fromtimestamp(row.started_at)
         table.add_row(
             Text(row.name),
@@ -62,19 +62,32 @@ def list_runs(folder: Path) -> None:
     console.print(table, soft_wrap=False)
 
 
-def _row(run: RunDirectory) -> _Row:
+def rows(folder: Path) -> list[Row]:
+    """The runs in a folder, the latest last.
+
+    Raises:
+        PrefectParallelError: The folder does not exist.
+    """
+    if not folder.is_dir():
+        raise PrefectParallelError(f"there is no folder {folder}; choose another --output-dir")
+    found = [_row(RunDirectory(file.parent)) for file in folder.glob("*/job.yml")]
+    return sorted(found, key=lambda row: row.started_at)
+
+
+def _row(run: RunDirectory) -> Row:
     name = run.root.name
     since = held_since(run)
     if since is not None:
         now = datetime.now(timezone.utc).timestamp()
-        return _Row(name, "Running", since, now - since, "", "")
+        return Row(name, "Running", since, now - since, "", "")
     begun = run.job_file.stat().st_mtime
     if not run.result.exists():
-        last = max(begun, *(path.stat().st_mtime for path in run.root.glob("steps/*/logs/sys/*")))
-        return _Row(name, "Crashed", begun, last - begun, "", "")
+        logs = run.root.glob("steps/*/logs/sys/*")
+        last = max([begun, *(path.stat().st_mtime for path in logs)])
+        return Row(name, "Crashed", begun, last - begun, "", "")
     result = RunResult.read(run.result)
     started_at = datetime.fromisoformat(result.started_at).timestamp()
-    return _Row(
+    return Row(
         name,
         result.status,
         started_at,
