@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -144,3 +145,46 @@ def test_places_that_overlap(tmp_path: Path) -> None:
         load_pipeline(file, ["jobs.b.outputs.y.path=s3://b/a/c"])
     with pytest.raises(InvalidPipeline, match="found 'azureml:rows:1'"):
         load_pipeline(file, ["jobs.b.outputs.y.path=azureml:rows:1"])
+
+
+def test_a_named_output_is_a_data_asset_for_later_pipelines(
+    pipeline: Any, tmp_path: Path, server: str
+) -> None:
+    name = f"words-{uuid4().hex}"
+    it: Pipeline = pipeline(
+        f"""
+        jobs:
+          say:
+            command: echo $SAID > ${{{{outputs.words}}}}
+            environment_variables: {{SAID: one}}
+            outputs:
+              words: {{type: uri_file, name: {name}, path: "./words/${{{{name}}}}.txt"}}
+              more: {{type: uri_folder, name: {name}-more, version: 7}}
+            environment: azureml:any:1
+        """
+    )
+    first = it.run().result()
+    assert first.steps["say"].outputs["words"] == it.folder / "words" / "run.txt"
+    assert it.run("jobs.say.environment_variables.SAID=two", "jobs.say.outputs.more.version=8",
+                  name="second").is_completed()  # fmt: skip
+    # A version that exists is not replaced, unless the same run writes it again.
+    assert it.run(resume=True).is_completed()
+    failed = it.run(name="third")
+    assert f"the data asset azureml:{name}-more:7 exists already" in str(failed.message)
+
+    reader: Pipeline = type(it)(
+        tmp_path,
+        f"""
+        jobs:
+          read:
+            command: cat ${{{{inputs.one}}}} ${{{{inputs.latest}}}} > ${{{{outputs.text}}}}
+            inputs:
+              one: {{type: uri_file, path: "azureml:{name}:1"}}
+              latest: {{type: uri_file, path: "azureml:{name}@latest"}}
+            outputs: {{text: {{type: uri_file}}}}
+            environment: azureml:any:1
+        """,
+        server,
+    )
+    read = reader.run(name="reader").result()
+    assert Path(read.steps["read"].outputs["text"]).read_text() == "one\ntwo\n"

@@ -2,7 +2,7 @@
 
 `computes` says where steps run, `environments` (`unmet_requirements`) on which Python. `step_data`
 (`major_input`) is what a step reads and writes, `output_places` where its outputs are published,
-`step_result` how it ended, `pipeline_result` how all of them did, `earlier_results` how some ended
-when the run was started before. `selection` chooses the
+`data_assets` what they are registered as, `step_result` how it ended, `pipeline_result` how all of
+them did, `earlier_results` how some ended when the run was started before. `selection` chooses the
 mini-batches of a trial, and `step_starts` lets steps start one after another.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,9 +17,10 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect_parallel.data import Datastores, Location
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.computes import Computes
+from prefect_parallel.flow.run.data_assets import register
 from prefect_parallel.flow.run.environments import Environments
 from prefect_parallel.flow.run.output_places import OutputPlaces
-from prefect_parallel.flow.run.selection import Selection
+from prefect_parallel.flow.run.selection import ALL, Selection
 from prefect_parallel.flow.run.step_data import StepData, aggregated_output
 from prefect_parallel.flow.run.step_result import Place, StepResult
 from prefect_parallel.flow.run.step_starts import StepStarts
@@ -100,6 +101,35 @@ class Run:
         """Where users find something in the run directory."""
         return path if self.mirror is None else self.mirror.url_of(path)
 
+    def publish(self, step: ParallelStep | CommandStep) -> Iterator[str]:
+        """Publish the outputs of a step that succeeded, and register those that are assets.
+
+        Yields:
+            What was published where.
+
+        Raises:
+            PublishFailed: The step did not write a file, or it cannot be copied.
+            AssetExists: An output would replace a data asset that is somewhere else.
+        """
+        directory = self.directory.step(step.name)
+        yield from self.output_places.publish(step, directory)
+        if self.selection != ALL:
+            return
+        assets = [
+            (name, each.type, each.asset) for name, each in step.outputs.items() if each.asset
+        ]
+        # Those with a version first: only these can be refused.
+        for name, of_type, asset in sorted(assets, key=lambda each: each[2].version is None):
+            registered = register(asset, of_type, str(self._final_place(step, name)))
+            yield f"output {name}: {registered}"
+
+    def _final_place(self, step: ParallelStep | CommandStep, output: str) -> Place:
+        """Where an output is published; else, where it is in the run directory."""
+        place = self.output_places.places.get((step.name, output))
+        if place is None:
+            return self.place_of(self.directory.step(step.name).output(output))
+        return place.path if place.is_remote else Path(place.path)
+
     def step_result(
         self, step: ParallelStep | CommandStep, status: Status, reason: str, log: Path | None
     ) -> StepResult:
@@ -113,7 +143,7 @@ class Run:
             run_directory=self.place_of(self.directory.root),
             report=self.place_of(self.directory.report),
             output=self.place_of(output or directory.outputs) if names else None,
-            outputs={name: self.place_of(directory.output(name)) for name in names},
+            outputs={name: self._final_place(step, name) for name in names},
             log=None if log is None else self.place_of(log),
         )
 

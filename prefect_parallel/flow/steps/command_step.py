@@ -136,7 +136,7 @@ class _CommandStep:
         self._data.make_outputs()
 
     def _publish(self) -> None:
-        for note in self._run.output_places.publish(self._step, self._directory):
+        for note in self._run.publish(self._step):
             get_run_logger().info(note)
             self._run.observer.noted(self._step.name, note)
 

@@ -72,7 +72,7 @@ class StepRun(ABC):
         totals = count(self._directory, planned)
         check_totals(self._thresholds, totals, mini_batches)
         self._aggregate(planned, totals)
-        for note in self._run.output_places.publish(self._step, self._directory):
+        for note in self._run.publish(self._step):
             self._reporter.noted(note)
         return self._reporter.completed(totals)
 

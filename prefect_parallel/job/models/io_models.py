@@ -97,8 +97,14 @@ class Output(Model):
         " `azureml://datastores/NAME/paths/PATH`. It is also in the run directory.",
         examples=["azureml://datastores/sales/paths/${{name}}/rows.csv"],
     )
-    name: AssetName | None = ignored()
-    version: LooseText | None = ignored()
+    name: AssetName | None = optional(
+        "When the step has succeeded, a `DataAsset` block of this name is saved, which later"
+        " pipelines read as `azureml:NAME:VERSION` or `azureml:NAME@latest`."
+    )
+    version: LooseText | None = optional(
+        "Version of that block; by default the number after the highest. One that has another path"
+        " is an error."
+    )
 
     def check(self, refuse: Callable[[str, Refused], None]) -> None:
         if self.version is not None and self.name is None and "name" not in self.broken:

@@ -15,7 +15,7 @@ from prefect_parallel.job.models.io_models import (
 )
 from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
-from prefect_parallel.job.resolution.resolved import Data, OutputSpec, ResolvedStep
+from prefect_parallel.job.resolution.resolved import Data, OutputAsset, OutputSpec, ResolvedStep
 from prefect_parallel.job.syntax.expressions import Expression, fill, find, malformed, whole
 
 DEFAULT_DATASTORE = "workspaceblobstore"
@@ -102,6 +102,7 @@ class _OutputResolver:
             _mode(own.mode or target.mode or mode),
             None if target.path is None else self._checked(at, target.path, name),
             bound,
+            _asset(own) or _asset(target),
         )
 
     def _pipeline_output(self, at: KeyPath, expression: Expression) -> Output:
@@ -188,6 +189,12 @@ def _before(step: str, graph: Mapping[str, set[str]]) -> set[str]:
             found.add(each)
             waiting += graph.get(each, ())
     return found
+
+
+def _asset(output: Output) -> OutputAsset | None:
+    if output.name is None:
+        return None
+    return OutputAsset(output.name, None if output.version is None else str(output.version))
 
 
 def _mode(written: str | None) -> str:

@@ -65,6 +65,14 @@ Input: TypeAlias = Literal | Data | OutputOf | Missing
 
 
 @dataclass(frozen=True)
+class OutputAsset:
+    """The name of a data asset; without a version, a new one."""
+
+    name: str
+    version: str | None
+
+
+@dataclass(frozen=True)
 class OutputSpec:
     """Where a step writes something.
 
@@ -74,12 +82,14 @@ class OutputSpec:
         location: Where it is published: an absolute local path or a URL, which may still contain
             `${{name}}`, the run's name. None: it is only in the run directory.
         bound_to: The output of the pipeline that it is bound to.
+        asset: The data asset that it becomes; None: none.
     """
 
     type: str
     mode: str
     location: str | None = None
     bound_to: str | None = None
+    asset: OutputAsset | None = None
 
 
 @dataclass(frozen=True)
