@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -85,12 +87,13 @@ def cluster_of(compute: Compute, request: NodeRequest) -> ExistingCluster | NewC
         return ExistingCluster(compute.address, _security(compute), request)
     assert compute.cluster_class is not None
     try:
-        cluster_class = resolve_name(compute.cluster_class)
+        with _own_signal_handlers():
+            cluster_class = resolve_name(compute.cluster_class)
     except (ImportError, AttributeError, ValueError) as error:
         raise NoCluster(
             f"there is no cluster class {compute.cluster_class}: {error}",
-            hint="install the package that has it; dask_kubernetes comes with"
-            " pip install 'prefect-parallel[kubernetes]'",
+            hint="install the package that has it: pip install 'prefect-parallel[kubernetes]' for"
+            " dask_kubernetes, 'prefect-parallel[slurm]' for dask_jobqueue",
         ) from error
     arguments = {"n_workers": request.nodes, **compute.cluster_kwargs}
     adapt_arguments = _limits(compute.adapt_kwargs, request.nodes)
@@ -137,6 +140,21 @@ def _connect(stack: ExitStack, cluster: Any, **arguments: Any) -> Client:
     client = Client(cluster, set_as_default=False, **arguments)
     stack.callback(client.close)
     return client
+
+
+@contextmanager
+def _own_signal_handlers() -> Iterator[None]:
+    """Keep the handlers of signals while a module is imported.
+
+    dask_jobqueue 0.9 sets one for SIGINT, which would end a canceled run with exit status 0.
+    """
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
 
 @contextmanager
