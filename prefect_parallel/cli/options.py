@@ -57,10 +57,10 @@ Strict: TypeAlias = Annotated[
 ]
 
 EnvironmentMode: TypeAlias = Annotated[
-    Literal["this", "build"],
+    Literal["this", "build", "container"],
     Parameter(
-        help="What steps run on: this Python, or an environment built from the step's conda file,"
-        " if it has one. Built environments are cached."
+        help="What steps run on: this Python; an environment built from the step's conda file, if"
+        " it has one (cached); or for a command, a container of its environment's image."
     ),
 ]
 

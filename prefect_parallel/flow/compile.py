@@ -17,7 +17,8 @@ from prefect_parallel.flow.parameters import give_parameters
 from prefect_parallel.flow.pipeline_run import PipelineRun
 from prefect_parallel.flow.prefect_names import prefect_name
 from prefect_parallel.flow.run.computes import Computes
-from prefect_parallel.flow.run.environments import Choice, environments
+from prefect_parallel.flow.run.containers import environments
+from prefect_parallel.flow.run.environments import Choice
 from prefect_parallel.flow.run.output_places import OutputPlaces
 from prefect_parallel.flow.run.pipeline_result import PipelineResult
 from prefect_parallel.flow.run.run import Run
@@ -65,7 +66,7 @@ def compile_pipeline(
         task_run_seconds: How long a task run should take. Neighbouring mini-batches share one if
             they are shorter. 0: each has its own, up to `max_task_runs`.
         environment: `this` runs all steps on the current interpreter, `build` builds one for each
-            step that names a conda file.
+            step that names a conda file, `container` runs commands in the image of their step.
 
     Raises:
         InvalidPipeline: The pipeline has mistakes; the error lists all of them.

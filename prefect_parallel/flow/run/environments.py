@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Literal, TypeAlias
 
@@ -14,14 +15,14 @@ from packaging.utils import canonicalize_name
 
 from prefect_parallel.entry.environment_builder import build_environment, interpreter_for
 from prefect_parallel.entry.environment_spec import NEEDED, EnvironmentSpec
-from prefect_parallel.entry.interpreter import Interpreter
 from prefect_parallel.errors import EnvironmentBuildFailed
 from prefect_parallel.flow.observer import Observer
+from prefect_parallel.flow.run.step_data import StepData
 from prefect_parallel.flow.run.unmet_requirements import unmet_requirements
 from prefect_parallel.job import CommandStep, ParallelStep, Requirements
 
 Step: TypeAlias = ParallelStep | CommandStep
-Choice: TypeAlias = Literal["this", "build"]
+Choice: TypeAlias = Literal["this", "build", "container"]
 
 LEFT_OUT = frozenset({"azureml-dataset-runtime"})
 """Packages of Azure ML's own runner, which exclude the versions of pyarrow that are needed."""
@@ -30,6 +31,21 @@ PYTHONS = tuple(f"3.{minor}.{patch}" for minor in range(30) for patch in range(3
 """All possible versions."""
 
 _LOCAL = re.compile(r"(-e|--editable|\.{0,2}/|file:).*|.*@\s*file:.*")
+
+
+@dataclass(frozen=True)
+class ShellProcess:
+    """The process of a shell command.
+
+    Attributes:
+        command: Its command line.
+        variables: All of its environment variables.
+        end: Called when the process has ended, or was killed.
+    """
+
+    command: Sequence[str]
+    variables: Mapping[str, str]
+    end: Callable[[], None] = lambda: None
 
 
 class Environments:
@@ -54,9 +70,22 @@ class Environments:
         """The environment that is built for a step; None: it runs in that of its node."""
         return None
 
-    def interpreter(self, step: Step) -> Interpreter:
-        """The interpreter that is `python` in a step's command, on this machine."""
-        return interpreter_for(self.of(step))
+    def key(self, step: Step) -> str | None:
+        """What tells a step's environment from others; None: it is that of its node."""
+        environment = self.of(step)
+        return None if environment is None else environment.key
+
+    def shell_process(
+        self, step: CommandStep, command: str, given: Mapping[str, str], data: StepData
+    ) -> ShellProcess:
+        """How to run a shell command of a step; `python` on its `PATH` is the interpreter.
+
+        Args:
+            given: The step's own environment variables.
+            data: What the step reads and writes.
+        """
+        interpreter = interpreter_for(self.of(step))
+        return ShellProcess(["bash", "-c", command], interpreter.variables(given))
 
 
 class BuiltEnvironments(Environments):
@@ -73,11 +102,6 @@ class BuiltEnvironments(Environments):
 
     def of(self, step: Step) -> EnvironmentSpec | None:
         return None if step.requirements is None else environment_of(step.requirements)
-
-
-def environments(choice: Choice) -> Environments:
-    """The environments of a run, by the value of `--environment`."""
-    return BuiltEnvironments() if choice == "build" else Environments()
 
 
 def environment_of(requirements: Requirements) -> EnvironmentSpec:

@@ -108,9 +108,8 @@ class _CommandStep:
     def _fingerprint(self, command: str) -> str:
         step = self._step
         code = of_code(self._directory.code)
-        environment = self._run.environments.of(step)
         variables = [step.environment_variables, step.environment_templates]
-        key = environment and environment.key
+        key = self._run.environments.key(step)
         return of_json([command, code, *variables, key, self._data.fingerprints()])
 
     def _has_completed(self, fingerprint: str) -> bool:
@@ -152,12 +151,15 @@ class _CommandStep:
             CommandCanceled: The run was canceled.
         """
         timeout = self._step.timeout
+        process = self._run.environments.shell_process(
+            self._step, command, self._variables(), self._data
+        )
         spawner = Spawner()
         try:
             pid = spawner.start(
-                ["bash", "-c", command],
+                process.command,
                 folder=self._directory.code,
-                environment=self._variables(),
+                environment=process.variables,
                 stdout=self._log,
                 stderr=self._log,
             )
@@ -175,18 +177,17 @@ class _CommandStep:
             raise CommandFailed(f"the command could not be started: {error}") from error
         finally:
             spawner.close()
+            process.end()
 
     def _variables(self) -> dict[str, str]:
-        """The command's environment variables; `python` on its `PATH` is the step's interpreter."""
         step = self._step
-        given = {
+        return {
             **azure_variables(
                 self._run.directory.root.name, step.name, nodes=1, output=self._directory.outputs
             ),
             **step.environment_variables,
             **look_up(step.environment_templates),
         }
-        return self._run.environments.interpreter(step).variables(given)
 
 
 def _last_lines(log: Path) -> str:

@@ -67,7 +67,9 @@ class Environment(Model):
 
     name: Text | None = optional("Informational.")
     version: LooseText | None = optional("The version of that name; informational.")
-    image: Text | None = optional("A container's image; no effect here.")
+    image: Text | None = optional(
+        "A container's image. `--environment container` runs the command of a command step in it."
+    )
     conda_file: CondaFile | None = optional(
         "The path of a conda file, or its content. Unmet requirements produce a warning;"
         " `--environment build` builds the environment.",
