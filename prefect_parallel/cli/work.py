@@ -13,7 +13,7 @@ from pathlib import Path
 from prefect_parallel.cli.console import plain_console
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED
 from prefect_parallel.data import Datastores
-from prefect_parallel.errors import PrefectParallelError, counted
+from prefect_parallel.errors import PrefectParallelError, counted, os_error_text
 from prefect_parallel.flow.workers.leases import Leases
 from prefect_parallel.flow.workers.prepared_step import PreparedStep
 from prefect_parallel.flow.workers.worker import Worker
@@ -33,6 +33,7 @@ def work_on(root: Path, *, slots: int | None, lease_seconds: float, datastores: 
         NothingPrepared: No step waits for workers.
         RunNotShared: This machine does not see the directory, or an input, where the driver does.
         StepFailed: Too much has failed.
+        PrefectParallelError: The run directory cannot be written to.
     """
     directory = existing_run(RunDirectory(root.resolve()))
     steps = [directory.step(name) for name in directory.step_names()]
@@ -66,6 +67,8 @@ def work_on(root: Path, *, slots: int | None, lease_seconds: float, datastores: 
             console.print(f"{leases.worker}: step {name}: ran {count}, {end}")
             if stopped.is_set():
                 return FAILED
+    except OSError as error:
+        raise PrefectParallelError(os_error_text(error, directory.root)) from error
     finally:
         leases.close()
     return COMPLETED

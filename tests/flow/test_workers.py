@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from prefect_parallel.data import MiniBatch
@@ -225,6 +226,18 @@ def test_a_worker_that_is_told_to_end_frees_its_claims_at_once(prepared: Factory
     assert "ran 2 mini-batches, all are done" in it.work()
     assert list(RunDirectory(it.root).workers.iterdir()) == []
     assert list(it.step.directory.parts.glob("*.lease")) == []
+
+
+def test_a_worker_that_waits_for_others_ends_when_the_step_is_finished(prepared: Factory) -> None:
+    it = prepared(HANGS_ONCE, mini_batches=1)
+    it.start(lease_seconds=600)
+    wait_until(lambda: it.calls() == 1)
+    waiting = it.start()
+    # It has read what there is to do once it has a process that starts others.
+    wait_until(psutil.Process(waiting.pid).children)
+    it.step.directory.work.unlink()
+    said, _ = waiting.communicate(timeout=60)
+    assert (waiting.returncode, said.count("ran 0 mini-batches, all are done")) == (0, 1), said
 
 
 @pytest.mark.parametrize(

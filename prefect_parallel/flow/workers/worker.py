@@ -64,12 +64,12 @@ class Worker:
         self._stopped = stopped
         self._say = say
         self._slots = slots or step.slots or default_slots(step.config.gpus)
-        config = replace(step.config, datastores=datastores, slots=self._slots)
-        self._pool = EntryPool(config, leases.worker, look_up=look_up)
         self._lock = threading.Lock()
         # Workers begin at different places, so that they rarely want the same mini-batch.
         self._left = deque(step.offsets())
         self._left.rotate(random.randrange(len(self._left) or 1))  # noqa: S311 - no secret
+        config = replace(step.config, datastores=datastores, slots=self._slots)
+        self._pool = EntryPool(config, leases.worker, look_up=look_up)
         self._totals = Totals()
         self.mini_batches_run = 0
 
@@ -110,7 +110,11 @@ class Worker:
             with self._lock:
                 for _ in range(len(self._left)):
                     offset = self._left.popleft()
-                    mini_batch = self._step.at(offset)
+                    try:
+                        mini_batch = self._step.at(offset)
+                    except FileNotFoundError:
+                        # The step has been finished, because other workers have done the rest.
+                        return None
                     if self._is_done(mini_batch):
                         continue
                     if not self._leases.claim(self._lease(mini_batch)):
