@@ -51,7 +51,7 @@ def test_a_csv_folder_by_rows_and_a_file_of_items(pipeline: Any) -> None:
     assert "mini-batches 2, by size" in lines
     note = "means 100 bytes, since the input is a table: for rows, write"
     assert note in planned.replace("\n", " ")
-    assert note in it.run().replace("\n", " ")
+    assert note in it.call().replace("\n", " ")
     assert it.output.read_text() == "".join(f'{row},"x\n{row}"\n' for row in range(7))
     assert sorted(it.said().splitlines()) == [f"{n} ['n', 't']" for n in (2, 2, 3)]
     output = it.folder / "runs" / "run" / "steps" / "items" / "outputs" / "out"
@@ -62,7 +62,7 @@ def test_a_csv_folder_by_rows_and_a_file_of_items(pipeline: Any) -> None:
     assert it.result["items"] == {"total": 7, "succeeded": 7, "failed": 0}
     part = it.step / "parts" / "000001.part"
     part.unlink()
-    said = it.run("--resume", "run")
+    said = it.call(resume=True)
     assert "step: 2 of 3 mini-batches are reused" in said
     assert "step: 1 mini-batch to run on" in said
     assert it.output.read_text().count("x") == 7

@@ -123,16 +123,16 @@ def test_a_table_is_read_and_written_on_what_was_built(with_environment: Any) ->
     (table / "rows.csv").write_text("a,name\n1,x\n2,ü\n")
     (table / "MLTable").write_text("paths: [{file: rows.csv}]\ntransformations: [read_delimited]\n")
     it.change("jobs.step.inputs.files", {"type": "mltable", "path": "./table", "mode": "direct"})
-    it.run("--environment", "build")
+    it.call(environment="build")
     assert it.output.read_text() == "1,x,2\n2,ü,4\n"
 
 
 def test_another_environment_redoes_parts(with_environment: Any) -> None:
     it: Pipeline = with_environment(OLD)
-    it.run("--environment", "build")
-    said = it.run("--environment", "build", "--resume", "run")
+    it.call(environment="build")
+    said = it.call(environment="build", resume=True)
     assert "2 of 2 mini-batches are reused" in said
-    said = it.run("--resume", "run")
+    said = it.call(resume=True)
     assert "0 of 2 mini-batches are reused; 2 ran with other code" in said
     assert it.output.read_text().startswith("2.")
 
@@ -147,13 +147,13 @@ def test_a_command_s_python_is_that_of_its_environment(with_environment: Any) ->
             "environment": {"conda_file": "conda.yml"},
         },
     )
-    it.run("--environment", "build")
+    it.call(environment="build")
     version, executable = (it.step / "logs" / "std_log.txt").read_text().split()
     assert version.startswith("1.26.")
     assert "/environments/" in executable
-    said = it.run("--environment", "build", "--resume", "run")
+    said = it.call(environment="build", resume=True)
     assert "completed in an earlier run" in said
-    it.run("--resume", "run")
+    it.call(resume=True)
     assert (it.step / "logs" / "std_log.txt").read_text().count("\n") == 4
 
 
@@ -181,7 +181,7 @@ def test_a_run_that_was_killed_leaves_no_half_environment(
     killed.communicate()
     wait_until(lambda: it.left_over() == [], seconds=5)
     assert [path for path in environments.iterdir() if path.is_symlink()] == []
-    it.run("--environment", "build")
+    it.call(environment="build")
     assert it.output.read_text().startswith("1.26.")
     assert len(built_folders(environments)) == 1
 
@@ -265,7 +265,7 @@ def test_conda_packages_come_from_conda(
     }
     it: Pipeline = with_environment(conda)
     before = set(built_folders(cache))
-    it.run("--environment", "build")
+    it.call(environment="build")
     assert it.output.read_text().startswith("1.26.")
     (folder,) = set(built_folders(cache)) - before
     log = (folder / "build.log").read_text()
@@ -275,7 +275,7 @@ def test_conda_packages_come_from_conda(
 
 def test_a_step_without_a_conda_file_runs_on_what_is_there(pipeline: Any, cache: Path) -> None:
     it: Pipeline = pipeline(TELL)
-    said = it.run("--environment", "build")
+    said = it.call(environment="build")
     assert "warning  step step names no conda file" in said
     assert it.said().split()[0] == sys.executable
 

@@ -77,35 +77,35 @@ def test_a_killed_driver_is_resumed_and_only_what_is_missing_is_done(
     wait_until(lambda: it.left_over() == [], seconds=5)
     assert not it.output.exists()
     (tmp_path / "go").touch()
-    said = it.run("--resume", "run")
+    said = it.call(resume=True)
     assert "3 of 6 mini-batches are reused; 3 did not run before" in said
     assert it.output.read_text() == WHOLE
     done = calls(tmp_path)
     assert [done.count(f"00{number}.txt") for number in range(6)] == [1, 1, 1, 2, 2, 1]
     assert it.result["mini_batches"]["succeeded"] == 6
-    assert it.left_over() == []
+    wait_until(lambda: it.left_over() == [])
 
 
 def test_a_resumed_run_redoes_what_has_changed(pipeline: Any, tmp_path: Path) -> None:
     it = waiting(pipeline, tmp_path)
     (tmp_path / "go").touch()
-    it.run()
-    assert "6 of 6 mini-batches are reused\n" in it.run("--resume", "run")
+    it.call()
+    assert "6 of 6 mini-batches are reused\n" in it.call(resume=True)
     assert len(calls(tmp_path)) == 6
     (it.folder / "data" / "002.txt").write_text("other data")
-    assert "5 of 6 mini-batches are reused; 1 have other data" in it.run("--resume", "run")
+    assert "5 of 6 mini-batches are reused; 1 have other data" in it.call(resume=True)
     assert calls(tmp_path).count("002.txt") == 2
     part = it.step / "parts" / "000001.part"
     os.truncate(part, part.stat().st_size - 1)
     damaged = "5 of 6 mini-batches are reused; 1 have a result that is damaged"
-    assert damaged in it.run("--resume", "run")
+    assert damaged in it.call(resume=True)
     assert it.output.read_text() == WHOLE
-    arguments = ("--set", "jobs.step.task.program_arguments=--other 1")
+    arguments = "jobs.step.task.program_arguments=--other 1"
     other = "0 of 6 mini-batches are reused; 6 ran with other code, arguments, inputs"
-    assert other in it.run("--resume", "run", *arguments)
+    assert other in it.call(arguments, resume=True)
     script = it.folder / "code" / "script.py"
     script.write_text(script.read_text() + "\n# changed\n")
-    assert other in it.run("--resume", "run", *arguments)
+    assert other in it.call(arguments, resume=True)
     assert it.output.read_text() == WHOLE
 
 
@@ -124,7 +124,7 @@ def test_a_failed_mini_batch_is_done_again_and_can_be_debugged(
         mini_batch_error_threshold=0,
         environment_variables={"PLACE": str(tmp_path)},
     )
-    it.run(expect=1)
+    it.call(expect="Failed")
     (failed,) = (it.step / "logs" / "failed_mini_batches.jsonl").read_text().splitlines()
     repeat = shlex.split(json.loads(failed)["repeat"])
     assert repeat[:2] == ["prefect-parallel", "debug"]
@@ -145,7 +145,7 @@ def test_a_failed_mini_batch_is_done_again_and_can_be_debugged(
     (tmp_path / "mended").touch()
     ended = subprocess.run([*COMMAND, *repeat[1:]], capture_output=True, text=True, check=True)
     assert "['002.txt']" in ended.stdout
-    said = it.run("--resume", "run")
+    said = it.call(resume=True)
     assert "1 failed before" in said
     assert it.output.read_text() == "000.txt\n001.txt\n002.txt\n003.txt\n"
 
@@ -167,10 +167,10 @@ def test_data_that_changes_while_a_step_runs_fails_its_mini_batch(pipeline: Any)
         max_concurrency_per_instance=1,
         mini_batch_error_threshold=0,
     )
-    said = it.run(expect=1)
+    said = it.call(expect="Failed")
     assert "149.txt: has changed since the mini-batches were planned: it had 0 bytes" in said
     assert not it.output.exists()
-    said = it.run("--resume", "run")
+    said = it.call(resume=True)
     # The one that changed, and the file that came.
     assert "149 of 151 mini-batches are reused" in said
     assert it.output.read_text().count("\n") == 151
@@ -222,7 +222,7 @@ def test_ctrl_c_lets_running_mini_batches_end_and_calls_shutdown(pipeline: Any) 
     assert it.said().count("shutdown") == 2
     assert it.result["status"] == "Canceled"
     assert it.result["mini_batches"]["succeeded"] == 2
-    assert "2 of 4 mini-batches are reused" in it.run("--resume", "run")
+    assert "2 of 4 mini-batches are reused" in it.call(resume=True)
 
 
 def test_ctrl_c_twice_ends_all_at_once(pipeline: Any) -> None:
@@ -264,9 +264,9 @@ def test_ctrl_c_during_a_slow_shutdown(pipeline: Any) -> None:
     )
     assert "Canceled  step: the run was canceled" in said
     assert it.result["status"] == "Canceled"
-    assert it.left_over() == []
+    wait_until(lambda: it.left_over() == [])
     assert list(it.output.parent.iterdir()) == []
-    assert "4 of 4 mini-batches are reused" in it.run("--resume", "run")
+    assert "4 of 4 mini-batches are reused" in it.call(resume=True)
     assert it.output.read_text().count("\n") == 4
 
 
@@ -300,9 +300,9 @@ def test_cancel_from_the_api(pipeline: Any, tmp_path: Path, server: str) -> None
 )
 def test_a_silent_job_is_ended(pipeline: Any, script: str, arguments: str, reason: str) -> None:
     it: Pipeline = pipeline(script, arguments=arguments)
-    assert reason in it.run(expect=1)
+    assert reason in it.call(expect="Failed")
     assert it.result["status"] == "Failed"
-    assert it.left_over() == []
+    wait_until(lambda: it.left_over() == [])
 
 
 def test_an_entry_process_out_of_memory_fails_the_attempt_and_says_so(pipeline: Any) -> None:
@@ -316,7 +316,7 @@ def test_an_entry_process_out_of_memory_fails_the_attempt_and_says_so(pipeline: 
                 return [bytearray(1 << 31)]
             return [name]
     """)
-    it.run()
+    it.call()
     assert it.output.read_text() == "000.txt\n002.txt\n003.txt\n"
     assert "MemoryError" in it.result["reason"]
 
@@ -341,11 +341,11 @@ def test_a_full_disk_is_one_clear_error_and_no_half_output(
         def init(): pass
         def run(mini_batch): return ["x" * {bytes_each}]
     """)
-    said = it.run("--output-dir", str(small_disk), expect=1)
+    said = it.call(output_dir=small_disk, expect="Failed")
     assert "No space left on device" in said
     assert "Traceback" not in said
     assert list((small_disk / "run" / "steps" / "step" / "outputs").iterdir()) == []
-    assert it.left_over() == []
+    wait_until(lambda: it.left_over() == [])
 
 
 @pytest.mark.parametrize("type_", ["parallel", "command"])
@@ -358,7 +358,7 @@ def test_a_disk_that_is_full_when_the_code_is_copied(
         it.change("jobs.step", {**step, "environment": "azureml:any:1"})
     [script] = it.folder.rglob("script.py")
     (script.parent / "weights.bin").write_bytes(bytes(2_000_000))
-    said = it.run("--output-dir", str(small_disk), expect=1)
+    said = it.call(output_dir=small_disk, expect="Failed")
     copy = small_disk / "run" / "steps" / "step" / "code"
     assert f"weights.bin cannot be copied to {copy}: [Errno 28] No space left on device" in said
     assert "internal error" not in said
@@ -417,7 +417,7 @@ def test_a_step_whose_folder_cannot_be_made(pipeline: Any) -> None:
     )
     path = "${{parent.jobs.first.outputs.none}}"
     it.change("jobs.step.inputs.after", {"type": "uri_folder", "path": path})
-    said = it.run(expect=1)
+    said = it.call(expect="Failed")
     assert "Failed  step: the run directory cannot be written to" in said
     assert "and its logs cannot be written" in said
     assert "Traceback" not in said
@@ -436,12 +436,12 @@ def test_a_command_that_completed_runs_again_after_another_failed_in_its_place(
 ) -> None:
     it: Pipeline = pipeline("def run(mini_batch): return mini_batch")
     it.change("jobs.step", MAKING)
-    it.run()
-    it.run("--resume", "run", "--set", "jobs.step.command=false", expect=1)
+    it.call()
+    it.call("jobs.step.command=false", resume=True, expect="Failed")
     assert not it.output.exists()
-    assert "completed in an earlier run" not in it.run("--resume", "run")
+    assert "completed in an earlier run" not in it.call(resume=True)
     assert it.output.read_text() == "made\n"
-    assert "completed in an earlier run" in it.run("--resume", "run")
+    assert "completed in an earlier run" in it.call(resume=True)
 
 
 @pytest.mark.parametrize("change", [Path.unlink, lambda output: output.write_text("edited")])
@@ -450,9 +450,9 @@ def test_a_command_runs_again_if_its_output_was_deleted_or_edited(
 ) -> None:
     it: Pipeline = pipeline("")
     it.change("jobs.step", MAKING)
-    it.run()
+    it.call()
     change(it.output)
-    assert "completed in an earlier run" not in it.run("--resume", "run")
+    assert "completed in an earlier run" not in it.call(resume=True)
     assert it.output.read_text() == "made\n"
 
 

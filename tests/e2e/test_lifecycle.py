@@ -46,7 +46,7 @@ def test_two_runs_of_one_name_are_numbered(tmp_path: Path) -> None:
 @pytest.mark.parametrize("body", ["raise ValueError('bad file')", "pass", "yield mini_batch"])
 def test_a_step_in_which_nothing_succeeds_has_failed(pipeline: Any, body: str) -> None:
     it = pipeline(f"def init(): pass\ndef run(mini_batch):\n    {body}\n", files=2)
-    said = it.run(expect=1)
+    said = it.call(expect="Failed")
     assert "no mini-batch succeeded; the first failed with" in said
     assert it.result["status"] == "Failed"
     assert not it.output.exists()
@@ -58,7 +58,7 @@ def test_steps_side_by_side_start_one_after_another(pipeline: Any, server: str) 
     it.file.write_text(
         yaml.safe_dump({"type": "pipeline", "jobs": {f"s{n}": step for n in range(8)}})
     )
-    it.run()
+    it.call()
     runs = sorted(subflows(server, str(it.flow_run)), key=lambda run: run["created"])
     assert len(runs) == 8
     created, started = (

@@ -56,8 +56,8 @@ def test_parts_that_do_not_fit_stop_the_step_and_are_kept(pipeline: Any) -> None
         return it.step / "outputs" / "out" / name
 
     output = writes("out.parquet")
-    for resume in ((), ("--resume", "run")):
-        said = it.run(*resume, expect=1)
+    for resume in (False, True):
+        said = it.call(resume=resume, expect="Failed")
         assert "column 'a' has types that do not fit into one column:" in said
         reason = it.result["reason"]
         assert it.result["status"] == "Failed"
@@ -74,18 +74,18 @@ def test_parts_that_do_not_fit_stop_the_step_and_are_kept(pipeline: Any) -> None
         assert it.result["mini_batches"]["failed"] == 0
 
     output = writes("out.jsonl")
-    it.run("--resume", "run")
+    it.call(resume=True)
     rows = [json.loads(line) for line in output.open()]
     assert [row["a"] for row in rows] == [0, 0, "text", "text", 2, 2]
 
 
 def test_an_exception_of_ours_is_in_the_result_too(pipeline: Any) -> None:
     it, output = writes(pipeline, "out.parquet", '{"a": number}')
-    it.run()
+    it.call()
     output.unlink()
     part = it.step / "parts" / "000002.part"
     part.write_bytes(part.read_bytes().split(b"\n")[0] + b"\nnot Parquet")
-    said = it.run("--resume", "run", expect=1)
+    said = it.call(resume=True, expect="Failed")
     assert "Failed  step: internal error: ArrowInvalid: Parquet magic bytes not found" in said
     assert it.result["status"] == "Failed"
     assert "internal error: ArrowInvalid" in it.result["reason"]
@@ -101,7 +101,7 @@ def test_rows_with_other_cells_than_the_header_are_told(pipeline: Any) -> None:
     told = (
         f"2 rows with fewer or more cells than the header, the first: {table / 'rows.csv'}, line 3"
     )
-    said = it.run()
+    said = it.call()
     assert f"step: {told}" in said.replace("\n", " ")
     assert told in (it.step / "logs" / "sys" / "job.txt").read_text()
     assert it.output.read_text() == "1,x,\n2,,\n3,y,z\n"
@@ -110,7 +110,7 @@ def test_rows_with_other_cells_than_the_header_are_told(pipeline: Any) -> None:
 
 def test_a_cancel_while_parts_are_joined_ends_as_canceled_and_leaves_nothing(pipeline: Any) -> None:
     it, output = writes(pipeline, "out.jsonl", '{"a": number}')
-    it.run()
+    it.call()
     whole = output.read_bytes()
     output.unlink()
     part = it.step / "parts" / "000000.part"
@@ -139,7 +139,7 @@ def test_a_cancel_while_parts_are_joined_ends_as_canceled_and_leaves_nothing(pip
     assert list(output.parent.iterdir()) == []
     # Of a driver that was killed while it wrote.
     (output.parent / ".out.jsonl.15061").write_bytes(b"half")
-    it.run("--resume", "run")
+    it.call(resume=True)
     assert [path.name for path in output.parent.iterdir()] == ["out.jsonl"]
     assert output.read_bytes() == whole
 
@@ -190,7 +190,7 @@ def test_the_next_mini_batch_of_a_task_run_is_loaded_while_run_works(pipeline: A
         "paths: [{pattern: '*.csv'}]\ntransformations: [read_delimited]\n"
     )
     it.change("jobs.step.inputs.files", {"type": "mltable", "path": "./table", "mode": "direct"})
-    it.run()
+    it.call()
     lines = it.output.read_text().splitlines()
     assert [int(line.split()[0]) for line in lines] == [*range(1, 31)]
     # Without prefetching, none: there is one process.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.e2e.conftest import Pipeline
+from tests.waiting import wait_until
 
 
 def test_processes_are_replaced_and_their_memory_is_limited(pipeline: Any) -> None:
@@ -21,7 +22,7 @@ def test_processes_are_replaced_and_their_memory_is_limited(pipeline: Any) -> No
         """,
         arguments="--max_process_memory 300mb --max_mini_batches_per_process 1",
     )
-    it.run()
+    it.call()
     assert it.output.read_text() == "000.txt\n001.txt\n003.txt\n"
     assert it.said() == "shutdown\n" * 3
     cause = "out of memory during run(): it used"
@@ -34,4 +35,4 @@ def test_processes_are_replaced_and_their_memory_is_limited(pipeline: Any) -> No
     assert cause in first
     assert len(others) == 4
     assert sum("(max_mini_batches_per_process: 1)" in line for line in others) == 3
-    assert it.left_over() == []
+    wait_until(lambda: it.left_over() == [])

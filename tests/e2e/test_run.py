@@ -42,7 +42,7 @@ def is_told_of(path: str) -> bool:
 
 def test_the_plan_is_a_file(pipeline: Any, tmp_path: Path) -> None:
     it: Pipeline = pipeline(ECHO, mini_batch_size="2", files=5)
-    it.run()
+    it.call()
 
     def planned() -> list[dict[str, Any]]:
         return [json.loads(line) for line in (it.step / "plan.jsonl").read_text().splitlines()]
@@ -60,7 +60,7 @@ def test_the_plan_is_a_file(pipeline: Any, tmp_path: Path) -> None:
     # Planned anew: a file that has changed, and one more.
     (it.folder / "data" / "002.txt").write_text("changed")
     (it.folder / "data" / "005.txt").touch()
-    said = it.run("--resume", "run")
+    said = it.call(resume=True)
     assert "1 of 3 mini-batches are reused; 2 have other data" in said
     again = planned()
     assert [one == other for one, other in zip(first, again, strict=True)] == [True, False, False]
@@ -210,7 +210,7 @@ def test_scripts_that_hang_crash_print_and_fork(pipeline: Any, server: str) -> N
         files=7,
         retry_settings={"max_retries": 1, "timeout": 2},
     )
-    said = it.run()
+    said = it.call()
     assert (
         "Completed, 2 of 7 files are missing from the output  step: 2 of 7 mini-batches failed and"
         " were ignored, within the thresholds"
@@ -230,7 +230,7 @@ def test_scripts_that_hang_crash_print_and_fork(pipeline: Any, server: str) -> N
         (0, 2, "run() took longer than retry_settings.timeout: 2 s"),
         (1, 2, "the process ended during run(): exit code 3"),
     ]
-    assert it.left_over() == []
+    wait_until(lambda: it.left_over() == [])
 
     _, step, of_step = it.flow_runs()
     assert step.state_name == "Completed"
@@ -269,7 +269,7 @@ def test_a_threshold_ends_the_step_at_once(
         retry_settings={"max_retries": 0, "timeout": 600},
         **keys,
     )
-    said = it.run(expect=1)
+    said = it.call(expect="Failed")
     assert f"Failed  step: {reason}" in said
     assert "the first failed with ValueError: no good" in said
     assert it.result["status"] == "Failed"
@@ -277,7 +277,7 @@ def test_a_threshold_ends_the_step_at_once(
     traceback = it.step / it.result["reason"].rsplit("full traceback: ")[1].strip(")")
     assert "ValueError: no good" in traceback.read_text()
     assert not it.output.exists()
-    assert it.left_over() == []
+    wait_until(lambda: it.left_over() == [])
 
 
 def test_sigterm_cancels_the_run_cleanly(pipeline: Any) -> None:
@@ -357,7 +357,7 @@ def test_a_script_that_cannot_be_imported_ends_with_its_cause(pipeline: Any) -> 
         def init(): pass
         def run(mini_batch): return mini_batch
     """)
-    said = it.run(expect=1)
+    said = it.call(expect="Failed")
     assert "ModuleNotFoundError: No module named 'no_such_module'" in said
     assert "Traceback" not in said
     assert it.result["status"] == "Failed"
@@ -372,7 +372,7 @@ def test_mixed_returns_are_an_error_that_names_the_mini_batches(pipeline: Any) -
         def run(mini_batch):
             return mini_batch if "002" in mini_batch[0] else pandas.DataFrame({"a": [1]})
     """)
-    said = it.run(expect=1)
+    said = it.call(expect="Failed")
     assert "mini-batch 2: a list" in said
     # The step ends as soon as two do not fit.
     assert re.search(r"mini-batch(es)? [013](, [13])*: a DataFrame", said)
@@ -404,7 +404,7 @@ def test_what_a_script_prints_is_in_its_task_run_s_log_up_to_a_limit(
         files=2,
         max_concurrency_per_instance=1,
     )
-    it.run()
+    it.call()
     _, _, of_step = it.flow_runs()
     ids = {run.name: str(run.id) for run in of_step}
 

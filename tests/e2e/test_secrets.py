@@ -111,12 +111,12 @@ def test_scripts_and_commands_get_them_and_nobody_else_does(pipeline: Any) -> No
 @pytest.mark.usefixtures("kept")
 def test_what_changes_is_the_template_not_the_secret(pipeline: Any, server: str) -> None:
     it: Pipeline = pipeline(TELL, files=2, environment_variables=VARIABLES)
-    it.run()
+    it.call()
     with temporary_settings({PREFECT_API_URL: server}):
         Secret(value="another").save("my-token", overwrite=True)
-    assert "2 of 2 mini-batches are reused" in it.run("--resume", "run")
+    assert "2 of 2 mini-batches are reused" in it.call(resume=True)
     it.change("jobs.step.environment_variables.TOKEN", "{{ prefect.variables.my_region }}")
-    assert "0 of 2 mini-batches are reused" in it.run("--resume", "run")
+    assert "0 of 2 mini-batches are reused" in it.call(resume=True)
 
 
 @pytest.mark.usefixtures("kept")

@@ -59,7 +59,7 @@ def test_the_settings_of_steps_by_a_component(pipeline: Any, server: str) -> Non
             "owning": {**step, "task": own_task, "retry_settings": {"timeout": 30}},
         },
     )
-    said = it.run("--set", "jobs.owning.instance_count=1")
+    said = it.call("jobs.owning.instance_count=1")
     assert "warning  " in said
     assert "jobs.owning.task.program_arguments: --allowed_failed_count has no effect here" in said
 

@@ -58,7 +58,7 @@ def test_the_log_of_a_failed_task_run_has_the_traceback_of_the_script(
         files=2,
         retry_settings={"max_retries": 1, "timeout": 30},
     )
-    it.run()
+    it.call()
     _, _, of_step = it.flow_runs()
     (failed,) = [run for run in of_step if run.state_name == "Failed"]
     log = log_of(server, failed, "Retries are exhausted")
@@ -79,7 +79,7 @@ def test_the_log_of_a_task_run_whose_init_fails_has_the_traceback_of_the_script(
     pipeline: Any, server: str
 ) -> None:
     it: Pipeline = pipeline("def init(): raise OSError('no model')\ndef run(x): return x", files=1)
-    said = it.run(expect=1)
+    said = it.call(expect="Failed")
     _, _, (task_run,) = it.flow_runs()
     log = log_of(server, task_run, "Finished in state Cancelled")
     assert 'script.py", line 1, in init' in log
@@ -106,7 +106,7 @@ def test_neighbors_share_a_task_run_and_are_retried_alone(pipeline: Any, server:
         max_concurrency_per_instance=1,
         retry_settings={"max_retries": 1, "timeout": 30},
     )
-    assert "40 of 40 mini-batches succeeded" in it.run()
+    assert "40 of 40 mini-batches succeeded" in it.call()
     assert it.output.read_text() == "".join(f"{number:03d}.txt\n" for number in range(40))
     said = it.said().splitlines()
     twice = {number for number in range(40) if said.count(f"running {number:03d}.txt") == 2}
@@ -146,7 +146,7 @@ def test_a_task_run_that_takes_too_long_gives_the_rest_of_its_group_back(
         max_concurrency_per_instance=1,
         retry_settings={"max_retries": 1, "timeout": 30},
     )
-    it.run("--task-run-seconds", "0.3")
+    it.call(task_run_seconds=0.3)
     assert it.output.read_text() == "".join(f"{number:03d}.txt\n" for number in range(36))
     assert it.result["mini_batches"] == {"total": 36, "succeeded": 36, "failed": 0, "retried": 2}
     said = it.said().splitlines()

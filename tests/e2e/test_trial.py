@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from prefect_parallel.flow.run.selection import Selection
 from tests.e2e.conftest import Pipeline
 
 SCRIPT = """
@@ -20,24 +21,24 @@ def test_a_trial_then_more_then_the_rest(pipeline: Any) -> None:
     def output() -> str:
         return it.output.read_text().replace("\n", "")
 
-    said = it.run("--sample", "2")
+    said = it.call(selection=Selection(sample=2))
     assert output() == "27"
     assert it.result["mini_batches"]["total"] == 2
     [warning] = it.result["warnings"]
     assert warning.startswith("this is a trial: 8 of 10 mini-batches are left out (--sample 2)")
     assert "warning  step: this is a trial" in said
 
-    it.run("--resume", "run", "--only", "0,8-30")
+    it.call(resume=True, selection=Selection(only="0,8-30"))
     assert output() == "02789"
 
-    it.run("--resume", "run")
+    it.call(resume=True)
     assert output() == "0123456789"
     assert sorted(it.said().split()) == [f"{number:03d}" for number in range(10)]
     assert it.result["warnings"] == []
 
     # Neither what is no longer in the input, nor what has changed and is not selected.
     (it.folder / "data" / "009.txt").unlink()
-    it.run("--resume", "run")
+    it.call(resume=True)
     assert output() == "012345678"
     (it.folder / "data" / "005.txt").write_text("new")
     it.run("--resume", "run", "--first", "2")

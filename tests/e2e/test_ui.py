@@ -18,7 +18,7 @@ def test_the_ui_shows_the_run_its_mini_batches_and_the_cause_of_failures(
                 raise ValueError("this picture is upside down")
             return mini_batch
     """)
-    it.run()
+    it.call()
     _, step, of_step = it.flow_runs()
     page = browser.new_context(viewport={"width": 1300, "height": 1000}).new_page()
     page.goto(f"{server.removesuffix('/api')}/runs/flow-run/{step.id}")

@@ -31,7 +31,7 @@ def test_others_run_in_the_slot_while_a_retry_waits(pipeline: Any) -> None:
         max_concurrency_per_instance=1,
         retry_settings={"max_retries": 2, "timeout": 30},
     )
-    it.run()
+    it.call()
     assert it.output.read_text() == "000.txt\n001.txt\n002.txt\n003.txt\n"
     said = [line.split() for line in it.said().splitlines()]
     assert [name[:3] for name, _ in said] == ["000", "001", "002", "003", "000", "001"]
