@@ -48,7 +48,7 @@ def run_pipeline(
 
     from prefect_parallel.display import open_display
     from prefect_parallel.flow.compile import flow_of
-    from prefect_parallel.flow.nodes.fork_server import ForkServer
+    from prefect_parallel.flow.fork_server import ForkServer
     from prefect_parallel.flow.preflight import check_inputs
     from prefect_parallel.flow.run_directories.run_mirror import UploadFailed
     from prefect_parallel.flow.server.server import ServerGone, prefect_server, refuse_server_away

@@ -5,5 +5,6 @@
 `preflight` finds what cannot go well.
 
 Below are packages, each of which imports only those after it: `steps`, `run`, `workers`, `nodes`,
-and `run_directories` and `server`, which know nothing of each other.
+and `run_directories` and `server`, which know nothing of each other. `fork_server` starts the
+processes of nodes and of a server.
 """

@@ -83,14 +83,13 @@ def warm_server(home: Path) -> Iterator[tuple[str, psutil.Process]]:
     os.environ["DO_NOT_TRACK"] = "1"
     os.environ.pop("PREFECT_API_URL", None)
 
-    from prefect_parallel.flow.server import server_process
     from prefect_parallel.flow.server.server import prefect_server
 
     with prefect_server() as url:
         (process,) = (
             child
             for child in psutil.Process().children(recursive=True)
-            if server_process.__name__ in child.cmdline()
+            if any(f":{each.laddr.port}/" in url for each in child.net_connections("tcp4"))
         )
         yield url, process
 

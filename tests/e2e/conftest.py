@@ -33,7 +33,7 @@ from rich.console import Console
 
 from prefect_parallel.display.plain_display import PlainDisplay
 from prefect_parallel.flow.compile import flow_of
-from prefect_parallel.flow.nodes.fork_server import ForkServer
+from prefect_parallel.flow.fork_server import ForkServer
 from prefect_parallel.flow.run_options import RunOptions
 from prefect_parallel.job import load_pipeline
 from tests.waiting import wait_until
@@ -83,7 +83,7 @@ class Pipeline:
 
     def run(self, *arguments: str, expect: int = 0) -> str:
         process = self.start(*arguments)
-        said, _ = process.communicate(timeout=90)
+        said, _ = process.communicate(timeout=240)
         assert process.returncode == expect, said
         return said
 
@@ -168,7 +168,7 @@ class Pipeline:
                 return all(run.state and run.state.is_final() for run in found)
 
             # The server records the states of task runs with a delay.
-            wait_until(recorded, seconds=10)
+            wait_until(recorded)
             return client.read_flow_run(self.flow_run), step, found
 
     def left_over(self) -> list[str]:

@@ -9,7 +9,7 @@ import sys
 DRIVER = """
 import gc
 gc.disable()
-from prefect_parallel.flow.nodes.fork_server import ForkServer
+from prefect_parallel.flow.fork_server import ForkServer
 ForkServer.fork()
 gc.enable()
 from distributed import Client

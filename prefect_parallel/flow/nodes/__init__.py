@@ -8,6 +8,6 @@ mini-batches. Retries wait outside of the `slots` of a node, for `retry_delays`.
 
 `task_runner` runs Prefect tasks on a `node_group`; `prefect_compat` checks the parts of Prefect
 that it relies on. The nodes are either all workers of a `dedicated_cluster`, e.g. `local_nodes`,
-which the `fork_server` starts, or some workers of a `shared_cluster`, each with a `node_lease`.
+each a `node_process`, or some workers of a `shared_cluster`, each with a `node_lease`.
 `cluster` chooses between them by the step's compute.
 """

@@ -10,8 +10,9 @@ from uuid import uuid4
 from distributed import Scheduler
 from distributed.deploy.spec import ProcessInterface, SpecCluster
 
-from prefect_parallel.flow.nodes.fork_server import ForkServer, quieten_dask
+from prefect_parallel.flow.fork_server import ForkServer
 from prefect_parallel.flow.nodes.node_group import NodesGone
+from prefect_parallel.flow.nodes.node_process import quieten_dask, run_node
 
 
 class LocalNodes(SpecCluster):
@@ -82,7 +83,11 @@ class _Node(ProcessInterface):
 
     async def start(self) -> None:
         await asyncio.to_thread(
-            self._server.start, self._id, self._scheduler, name=self._name, slots=self._slots
+            self._server.start,
+            self._id,
+            run_node,
+            {"scheduler": self._scheduler, "name": self._name, "slots": self._slots},
+            restarts=True,
         )
         await super().start()
 

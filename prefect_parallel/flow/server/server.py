@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -26,12 +25,12 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.errors import PrefectParallelError, ServerUnreachable
+from prefect_parallel.flow.fork_server import ForkServer
 from prefect_parallel.flow.observer import Observer
-from prefect_parallel.flow.server import server_process
 from prefect_parallel.flow.server.delivery import deliver_events_and_logs
 from prefect_parallel.flow.server.flow_run import asking_once
+from prefect_parallel.flow.server.server_process import run_server
 
 STARTUP_SECONDS = 180.0
 """A cold database migrates for over 30 s on a small machine."""
@@ -110,19 +109,13 @@ _own_server = _OwnServer()
 @contextmanager
 def _started(observer: Observer) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="prefect-parallel-server-") as folder:
-        spawner = Spawner()
+        log = Path(folder) / "server.log"
+        port = _free_port()
+        url = f"http://127.0.0.1:{port}/api"
+        observer.waiting("a Prefect server for this run: PREFECT_API_URL is not set")
+        fork_server, name = ForkServer.get(), f"server-{port}"
+        pid = fork_server.start(name, run_server, {"port": port, "log": str(log)})
         try:
-            log = Path(folder) / "server.log"
-            port = _free_port()
-            url = f"http://127.0.0.1:{port}/api"
-            observer.waiting("a Prefect server for this run: PREFECT_API_URL is not set")
-            pid = spawner.start(
-                server_command(port),
-                folder=Path(folder),
-                environment=_environment(url),
-                stdout=log,
-                stderr=log,
-            )
             wait_until_healthy(url, pid, log)
             # For Dask workers, which are processes of their own.
             os.environ["PREFECT_API_URL"] = url
@@ -131,23 +124,10 @@ def _started(observer: Observer) -> Iterator[str]:
             finally:
                 del os.environ["PREFECT_API_URL"]
                 deliver_events_and_logs()
-                spawner.end(pid, grace=SHUTDOWN_SECONDS)
         finally:
-            spawner.close()
-
-
-def server_command(port: int) -> list[str]:
-    """The command that runs a server on this machine, in the foreground."""
-    return [sys.executable, "-m", server_process.__name__, str(port)]
-
-
-def _environment(url: str) -> dict[str, str]:
-    return {
-        **os.environ,
-        "PREFECT_UI_API_URL": url,
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT__SERVER_FINAL": "1",
-    }
+            # With the fork server, its processes are gone.
+            with suppress(OSError):
+                fork_server.stop(name, grace=SHUTDOWN_SECONDS)
 
 
 def _free_port() -> int:

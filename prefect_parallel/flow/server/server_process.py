@@ -1,23 +1,41 @@
-"""The process of a Prefect server that a run starts: `python -m ... PORT`.
+"""The process of a Prefect server that a run starts, forked by the fork server.
 
-Like `uvicorn --factory prefect.server.api.server:create_app`, but without the garbage collector
-while the server is imported, which leaves no garbage. It would take a tenth of the start.
-The port is taken first: in the seconds of the import, any connection of this machine could get it.
+Like `uvicorn --factory prefect.server.api.server:create_app`, without the garbage collector while
+the server is imported, which leaves no garbage: it would take a tenth of the start.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 import socket
 import sys
+from pathlib import Path
+
+from prefect.context import refresh_global_settings_context
 
 
-def main() -> None:
-    """Run a server on the port that is the first argument, in the foreground."""
+def run_server(port: int, log: str | None = None) -> None:
+    """Run a server until this process gets a signal.
+
+    Args:
+        port: On this machine.
+        log: File that it prints to.
+    """
+    # Taken first, for in the seconds of the import, any connection of this machine could get it.
     # Not yet listening: until the server answers, clients are refused at once.
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", int(sys.argv[1])))
+    listener.bind(("127.0.0.1", port))
+    if log is not None:
+        with Path(log).open("ab") as file:
+            os.dup2(file.fileno(), sys.stdout.fileno())
+            os.dup2(file.fileno(), sys.stderr.fileno())
+    os.environ["PREFECT_UI_API_URL"] = f"http://127.0.0.1:{port}/api"
+    os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+    os.environ["PREFECT__SERVER_FINAL"] = "1"
+    # Prefect read its settings when it was imported.
+    refresh_global_settings_context()
     gc.disable()
     import uvicorn
     from prefect.server.api.server import create_app
@@ -29,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_server(int(sys.argv[1]))

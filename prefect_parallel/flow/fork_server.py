@@ -1,15 +1,14 @@
-"""The process that nodes are forked from; it has imported everything that a node needs.
+"""The process that nodes and the Prefect server of a run are forked from.
 
-Importing Prefect and Dask takes one or two seconds of CPU, which each node would spend again. The
-fork server has one thread, holds no data and runs no user code. It restarts nodes that die
-unexpectedly. When the driver is gone, its connection closes, and it ends together with all nodes.
+Importing Prefect and Dask takes one or two seconds of CPU, which each of them would spend again.
+The fork server has one thread, holds no data and runs no user code. It restarts nodes that die
+unexpectedly. When the driver is gone, its connection closes, and it ends together with all others.
 """
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import logging
+import importlib
 import os
 import select
 import signal
@@ -19,27 +18,17 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import dask.config
-from distributed import Worker
-
-# Not used here, but by nodes.
-import prefect_parallel.flow.nodes.mini_batch_task
-import prefect_parallel.flow.nodes.task_runner  # noqa: F401
 from prefect_parallel.entry.prctl import die_with_parent
 from prefect_parallel.entry.protocol import Channel
 
-logger = logging.getLogger("distributed.node")
-"""Below Dask's own logger, to be configured with it."""
-
-ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""A slot is meant to keep one core busy; the user's environment has precedence."""
-
 RESTART_SECONDS = 1.0
-"""The least time between two starts of a node that keeps dying."""
+"""The least time between two starts of a process that keeps dying."""
+
+POLL_SECONDS = 0.05
 
 
 class ForkServer:
@@ -62,7 +51,7 @@ class ForkServer:
 
         To be called while this process has one thread only.
         """
-        # Nodes share the memory of what exists now, as long as the collector does not touch it.
+        # Forks share the memory of what exists now, as long as the collector does not touch it.
         gc.freeze()
         cls._of_this_process = cls(_fork)
 
@@ -83,44 +72,61 @@ class ForkServer:
         except OSError:
             return False
 
-    def start(self, node: str, scheduler: str, *, name: object, slots: int) -> None:
-        """Start a node.
+    def start(
+        self,
+        name: str,
+        function: Callable[..., None],
+        arguments: Mapping[str, object],
+        *,
+        restarts: bool = False,
+    ) -> int:
+        """Run a function in a new process, with the environment of this one.
 
         Args:
-            node: Identifies it among all that this process starts.
-            scheduler: The address of the Dask scheduler that it connects to.
-            name: Its name there.
-            slots: How many tasks it runs at a time.
+            name: Identifies the process among all that this one starts.
+            function: A function of a module, which the fork server imports.
+            arguments: Of the function; plain values.
+            restarts: Whether it is started again when it ends unasked.
+
+        Returns:
+            The id of the process.
 
         Raises:
             OSError: The fork server is gone.
         """
-        self._ask(
+        answer = self._ask(
             {
                 "do": "start",
-                "node": node,
-                "scheduler": scheduler,
                 "name": name,
-                "slots": slots,
+                "module": function.__module__,
+                "function": function.__name__,
+                "arguments": dict(arguments),
+                "restarts": restarts,
                 "environment": dict(os.environ),
                 # Tasks may be defined in modules that only this process finds.
                 "path": sys.path,
             }
         )
+        return int(answer["pid"])
 
-    def stop(self, node: str) -> None:
-        """End a node at once, and all that it started.
+    def stop(self, name: str, *, grace: float = 0) -> None:
+        """End a process, and all that it started.
+
+        Args:
+            grace: Seconds between SIGTERM and SIGKILL; 0: it is killed at once.
 
         Raises:
             OSError: The fork server is gone.
         """
-        self._ask({"do": "stop", "node": node})
+        self._ask({"do": "stop", "name": name, "grace": grace})
 
-    def _ask(self, request: dict[str, Any]) -> None:
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
             self._channel.send(request)
-            if self._channel.receive() is None:
-                raise ChildProcessError("the process that nodes are forked from is gone")
+            answer = self._channel.receive()
+        if answer is None:
+            raise ChildProcessError("the process that nodes are forked from is gone")
+        return answer
 
 
 def _fork(ours: socket.socket, theirs: socket.socket) -> None:
@@ -148,8 +154,8 @@ def _execute(ours: socket.socket, theirs: socket.socket) -> subprocess.Popen[byt
 
 
 @dataclass
-class _Node:
-    """A node that is to run, until it is stopped."""
+class _Forked:
+    """A process that is to run, until it is stopped."""
 
     request: dict[str, Any]
     pid: int
@@ -159,7 +165,7 @@ class _Node:
 class _ServerProcess:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._nodes: dict[str, _Node] = {}
+        self._running: dict[str, _Forked] = {}
         self._died, died_write = os.pipe()
         os.set_blocking(died_write, False)
         signal.set_wakeup_fd(died_write, warn_on_full_buffer=False)
@@ -177,15 +183,19 @@ class _ServerProcess:
                 request = channel.receive()
                 if request is None:
                     break
-                if request["do"] == "start":
-                    self._start(request)
-                else:
-                    self._stop(request["node"])
-                channel.send({})
-        for node in list(self._nodes):
-            self._stop(node)
+                channel.send(self._answer(request))
+        for name in list(self._running):
+            self._stop(name, grace=0)
 
-    def _start(self, request: dict[str, Any]) -> None:
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request["do"] == "start":
+            return {"pid": self._start(request)}
+        self._stop(request["name"], request["grace"])
+        return {}
+
+    def _start(self, request: dict[str, Any]) -> int:
+        module = importlib.import_module(request["module"])
+        gc.freeze()
         server = os.getpid()
         pid = os.fork()
         if pid == 0:
@@ -194,62 +204,48 @@ class _ServerProcess:
                 self._connection.close()
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                _run_node(request)
+                gc.enable()
+                os.environ.clear()
+                os.environ.update(request["environment"])
+                sys.path[:] = request["path"]
+                getattr(module, request["function"])(**request["arguments"])
             except BaseException:
-                logger.exception("a node ended")
+                traceback.print_exc()
             finally:
                 os._exit(1)
-        self._nodes[request["node"]] = _Node(request, pid)
+        self._running[request["name"]] = _Forked(request, pid)
+        return pid
 
-    def _stop(self, name: str) -> None:
-        node = self._nodes.pop(name)
-        os.kill(node.pid, signal.SIGKILL)
-        os.waitpid(node.pid, 0)
+    def _stop(self, name: str, grace: float) -> None:
+        forked = self._running.pop(name, None)
+        if forked is None:
+            return  # It has ended by itself.
+        if grace:
+            os.kill(forked.pid, signal.SIGTERM)
+            until = time.monotonic() + grace
+            while time.monotonic() < until:
+                if os.waitpid(forked.pid, os.WNOHANG) != (0, 0):
+                    return
+                time.sleep(POLL_SECONDS)
+        os.kill(forked.pid, signal.SIGKILL)
+        os.waitpid(forked.pid, 0)
 
     def _reap(self) -> None:
-        """Restart nodes that have ended unasked."""
-        for node in list(self._nodes.values()):
-            if os.waitpid(node.pid, os.WNOHANG) != (0, 0):
-                time.sleep(max(0.0, node.started + RESTART_SECONDS - time.monotonic()))
-                self._start(node.request)
-
-
-def quieten_dask() -> None:
-    """Keep Dask from logging each worker that comes and goes, unless its log is configured."""
-    if dask.config.get("logging", None) is None:
-        logging.getLogger("distributed").setLevel(logging.WARNING)
+        """Restart what has ended unasked and is to run on."""
+        for name, forked in list(self._running.items()):
+            if os.waitpid(forked.pid, os.WNOHANG) == (0, 0):
+                continue
+            if forked.request["restarts"]:
+                time.sleep(max(0.0, forked.started + RESTART_SECONDS - time.monotonic()))
+                self._start(forked.request)
+            else:
+                del self._running[name]
 
 
 def _serve(connection: socket.socket) -> None:
+    # It only imports, which leaves no garbage.
+    gc.disable()
     _ServerProcess(connection).serve()
-
-
-def _run_node(request: dict[str, Any]) -> None:
-    # The driver may have been forked while it was off.
-    gc.enable()
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    sys.path[:] = request["path"]
-    for variable in ONE_THREAD:
-        os.environ.setdefault(variable, "1")
-    quieten_dask()
-    # Dask would look at each thread's stack a hundred times a second; none runs user code.
-    dask.config.set({"distributed.worker.profile.enabled": False})
-    asyncio.run(_work(request))
-
-
-async def _work(request: dict[str, Any]) -> None:
-    """Be a Dask worker until somebody ends this process."""
-    worker = Worker(
-        request["scheduler"],
-        nthreads=request["slots"],
-        name=request["name"],
-        # What the entry processes use is theirs; a worker holds next to nothing.
-        memory_limit=0,
-        dashboard=False,
-    )
-    async with worker:
-        await worker.finished()
 
 
 if __name__ == "__main__":
