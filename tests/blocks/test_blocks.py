@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,7 +12,9 @@ from prefect.client.orchestration import get_client
 from pydantic import ValidationError
 
 from prefect_parallel.blocks import Compute, DataAsset, Datastore
-from tests.e2e.conftest import COMMAND, Pipeline, write_pipeline
+from prefect_parallel.data import Datastores
+from tests.command_here import command_here
+from tests.e2e.conftest import Pipeline, write_pipeline
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,17 +27,7 @@ SECRET = "a-secret-that-nobody-may-see"
 
 
 def command(server: str, *arguments: object, folder: Path, expect: int = 0) -> str:
-    done = subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, "PREFECT_API_URL": server},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    said = done.stdout + done.stderr
-    assert done.returncode == expect, said
+    said = command_here(server, folder, *arguments, expect=expect)
     assert SECRET not in said
     return said
 
@@ -49,6 +39,7 @@ def test_a_file_of_blocks_is_applied_twice_and_listed(tmp_path: Path, server: st
         f"""
 from prefect.blocks.system import Secret
 from prefect_parallel.blocks import Compute, DataAsset, Datastore
+from prefect_parallel.data import Datastores
 
 pool_{unique} = Compute(address="tcp://10.0.0.1:8786", max_instances=3)
 store_{unique} = Datastore(url="s3://bucket", storage_options={{"secret": "{SECRET}"}})
@@ -138,7 +129,7 @@ def test_names_of_data_are_found_in_blocks(tmp_path: Path, server: str) -> None:
 
     files["path"] = f"azureml:a_{unique}@latest"
     it.file.write_text(yaml.safe_dump(job))
-    it.run()
+    it.call()
     assert it.output.read_text() == "x\nx\nx\n"
     shutil.rmtree(it.folder / "runs")
 
@@ -163,7 +154,7 @@ def test_a_file_has_precedence_over_blocks(tmp_path: Path, server: str) -> None:
     job["jobs"]["step"]["inputs"]["files"]["path"] = f"azureml://datastores/{unique}/paths/data"
     it.file.write_text(yaml.safe_dump(job))
     (it.folder / "stores.yml").write_text(yaml.safe_dump({"datastores": {unique: {"url": "."}}}))
-    it.run("--datastores", "stores.yml")
+    it.call(datastores=Datastores.load(it.folder / "stores.yml"))
     assert it.output.read_text() == "x\n" * 4
 
 

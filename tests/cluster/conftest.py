@@ -132,7 +132,7 @@ class Cluster:
             process.terminate()
         for process in self.processes.values():
             try:
-                process.wait(20)
+                process.wait(timeout=240)
             except subprocess.TimeoutExpired:
                 process.kill()
 

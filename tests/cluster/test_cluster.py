@@ -155,7 +155,7 @@ def test_fewer_workers_than_asked_for_and_one_that_comes_later(
     assert len(nodes) == 3
     late = cluster.processes.pop("late")
     late.terminate()
-    late.wait(30)
+    late.wait(timeout=240)
     assert set(cluster.addresses()) == before
 
 

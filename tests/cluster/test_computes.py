@@ -30,7 +30,7 @@ SCRIPT = """
 def test_a_compute_without_a_block(tmp_path: Path, server: str) -> None:
     unique = f"Pool_{uuid4().hex}"
     it = write_pipeline(tmp_path, server, SCRIPT, compute=f"azureml:{unique}")
-    said = it.run()
+    said = it.call()
     assert said.count(f"no Compute block is named {unique}: this machine is used") == 1
     said = it.run("--strict", "--output-dir", "others", expect=2)
     assert f"no Compute block is named {unique}" in said
@@ -69,10 +69,10 @@ def test_a_cluster_that_is_started_for_the_step(
 
 def test_a_cluster_class_that_is_not_there(tmp_path: Path, server: str) -> None:
     it = pipeline_on("no_such_package.Cluster", tmp_path, server)
-    said = it.run(expect=1)
+    said = it.call(expect="Failed")
     assert "there is no cluster class no_such_package.Cluster" in said
     it = pipeline_on("distributed.LocalCluster", tmp_path / "x", server, no_such_argument=1)
-    said = it.run(expect=1)
+    said = it.call(expect="Failed")
     assert "no Dask cluster: a distributed.LocalCluster" in said
     assert "no_such_argument" in said
 
@@ -120,10 +120,10 @@ def test_gpus_that_are_not_used(
     del job["jobs"]["step"]["max_concurrency_per_instance"]
     it.file.write_text(yaml.safe_dump(job))
     Compute(gpus_per_instance=1).save(name)
-    said = it.run()
+    said = it.call()
     assert "on 1 node x 1 slot" in said
     assert it.output.read_text() == "0\n" * 8
     Compute(gpus_per_instance=0).save(name, overwrite=True)
-    it.run("--output-dir", "others")
+    it.call(output_dir=it.folder / "others")
     output = it.folder / "others" / "run" / "steps" / "step" / "outputs" / "out"
     assert output.read_text() == "\n" * 8

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.command_here import command_here
 from tests.e2e.conftest import COMMAND
 
 
@@ -36,6 +37,12 @@ class Api:
     def command(self, *words: object, expect: int = 0) -> str:
         """Run `prefect-parallel` to its end; gives what it said."""
         return self.program(*COMMAND, *words, expect=expect)
+
+    def here(self, *words: object, expect: int = 0) -> str:
+        """As `command`, in this process."""
+        said = command_here(self.url, self.folder, *words, expect=expect, **self.variables)
+        assert "Traceback" not in said, said
+        return said
 
     def program(self, *words: object, expect: int = 0) -> str:
         done = subprocess.run(
@@ -106,7 +113,7 @@ def started(
             yield process
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(60)
+            process.wait(timeout=240)
 
 
 @pytest.fixture(scope="session")

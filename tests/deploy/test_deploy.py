@@ -95,7 +95,7 @@ def snapshot_of(deployment: Any) -> dict[str, str]:
 def test_the_form_has_the_inputs_with_types_defaults_and_descriptions(
     api: Api, pipeline: Path, pool: str
 ) -> None:
-    said = api.command("deploy", pipeline, "--tag", "night", "--param", "rows=9")
+    said = api.here("deploy", pipeline, "--tag", "night", "--param", "rows=9")
     made = api.deployment("sales - returns", "nightly")
     properties = made["parameter_openapi_schema"]["properties"]
     data = str(pipeline.parents[1] / "src/data")
@@ -121,7 +121,7 @@ def test_the_form_has_the_inputs_with_types_defaults_and_descriptions(
 def test_a_snapshot_holds_what_loads_anywhere_and_no_data(
     api: Api, pipeline: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api.command("deploy", pipeline, "--name", "moved", "--output-dir", "../runs")
+    api.here("deploy", pipeline, "--name", "moved", "--output-dir", "../runs")
     arguments = snapshot_of(api.deployment("sales - returns", "moved"))
     assert Path(arguments["snapshot"]).parent == api.folder.parent / "runs/.snapshots"
     original = load_pipeline(pipeline)
@@ -148,7 +148,7 @@ def test_a_snapshot_holds_what_loads_anywhere_and_no_data(
 
 
 def test_again_it_is_updated_in_place_and_keeps_its_schedule(api: Api, pipeline: Path) -> None:
-    said = api.command(
+    said = api.here(
         *("deploy", pipeline, "--name", "again"),
         *("--cron", "30 2 * * *", "--timezone", "W. Europe Standard Time"),
     )
@@ -158,7 +158,7 @@ def test_again_it_is_updated_in_place_and_keeps_its_schedule(api: Api, pipeline:
     assert [each["schedule"]["cron"] for each in first["schedules"]] == ["30 2 * * *"]
 
     (pipeline.parents[1] / "src/script.py").write_text(SCRIPT + "# changed\n")
-    said = api.command("deploy", pipeline, "--name", "again", "--param", "greeting=12")
+    said = api.here("deploy", pipeline, "--name", "again", "--param", "greeting=12")
     assert "updated  " in said
     assert "cron 30 2 * * * (Europe/Berlin)" in said
     second = api.deployment("sales - returns", "again")
@@ -169,7 +169,7 @@ def test_again_it_is_updated_in_place_and_keeps_its_schedule(api: Api, pipeline:
         each["schedule"] for each in first["schedules"]
     ]
 
-    api.command("deploy", pipeline, "--name", "again", "--interval", "1h30m")
+    api.here("deploy", pipeline, "--name", "again", "--interval", "1h30m")
     third = api.deployment("sales - returns", "again")
     assert [each["schedule"]["interval"] for each in third["schedules"]] == [5400]
     assert third["version"] == second["version"]
@@ -209,17 +209,17 @@ def test_a_wrong_option_is_told_and_nothing_is_deployed(
 
 
 def test_without_a_pipeline_it_asks_for_one(api: Api) -> None:
-    assert "no pipeline given" in api.command("deploy", expect=1)
+    assert "no pipeline given" in api.here("deploy", expect=1)
 
 
 def test_a_schedule_needs_all_values(api: Api, pipeline: Path) -> None:
     job = yaml.safe_load(pipeline.read_text())
     del job["inputs"]["files"]["path"]
     pipeline.write_text(yaml.safe_dump(job))
-    output = api.command("deploy", pipeline, "--name", "asks", "--cron", "1 * * * *", expect=2)
+    output = api.here("deploy", pipeline, "--name", "asks", "--cron", "1 * * * *", expect=2)
     assert "inputs.files" in output
     assert "--param files=..." in output
-    api.command("deploy", pipeline, "--name", "asks")
+    api.here("deploy", pipeline, "--name", "asks")
     schema = api.deployment("sales - returns", "asks")["parameter_openapi_schema"]
     assert schema["required"] == ["files"]
 
@@ -235,7 +235,7 @@ def test_without_a_server_it_says_what_to_do(pipeline: Path, tmp_path: Path) -> 
 
 def test_a_store_that_cannot_be_written_to(api: Api, pipeline: Path) -> None:
     (api.folder / "file").touch()
-    said = api.command("deploy", pipeline, "--output-dir", "file/runs", expect=1)
+    said = api.here("deploy", pipeline, "--output-dir", "file/runs", expect=1)
     assert "the snapshot cannot be written to" in said
     assert "--output-dir" in said
 

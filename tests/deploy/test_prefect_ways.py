@@ -153,7 +153,7 @@ def test_a_termination_that_reschedules_is_no_cancellation(api: Api, local: str)
     with started(api, ["prefect", "flow-run", "execute", run], behavior) as process:
         wait_until(lambda: any(api.folder.rglob("started")))
         process.terminate()
-        process.wait(60)
+        process.wait(timeout=240)
     assert api.get(f"flow_runs/{run}")["state"]["name"] == "AwaitingRetry"
     [result] = runs.glob("*/steps/step/logs/job_result.txt")
     assert "status: Canceled" in result.read_text()

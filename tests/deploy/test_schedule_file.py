@@ -234,7 +234,7 @@ def test_a_cron_expression_that_azure_does_not_take(folder: Path, expression: st
 def test_a_pipeline_is_deployed_by_its_schedule_alone(api: Api, folder: Path) -> None:
     shutil.copy(folder / "sales.csv", folder / "other.csv")
     load(folder, WEEKLY)
-    said = api.command("deploy", "--schedule", folder / "schedule.yml")
+    said = api.here("deploy", "--schedule", folder / "schedule.yml")
     made = api.deployment("many-models-using-parallel", "weekly")
     assert made["description"] == "as it should be"
     assert made["tags"] == ["team:sales"]
@@ -243,7 +243,7 @@ def test_a_pipeline_is_deployed_by_its_schedule_alone(api: Api, folder: Path) ->
     assert properties["sales"]["default"] == str(folder / "other.csv")
     assert "FREQ=WEEKLY" in made["schedules"][0]["schedule"]["rrule"]
     assert "ignored: settings.default_compute" not in said
-    other = api.command(
+    other = api.here(
         "deploy", EXAMPLE / "pipeline.yml", "--schedule", folder / "schedule.yml", expect=1
     )
     assert "omit the pipeline" in other
@@ -253,7 +253,7 @@ def test_a_schedule_that_is_over(api: Api, folder: Path) -> None:
     over = WEEKLY.replace("interval: 1", "interval: 1\n  end_time: 2020-01-01")
     shutil.copy(folder / "sales.csv", folder / "other.csv")
     (folder / "schedule.yml").write_text(over)
-    said = api.command("deploy", "--schedule", folder / "schedule.yml", expect=2)
+    said = api.here("deploy", "--schedule", folder / "schedule.yml", expect=2)
     assert "the schedule starts no run" in said
 
 

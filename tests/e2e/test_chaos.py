@@ -208,7 +208,7 @@ def run_one(it: Pipeline, place: Path, dice: Random) -> None:
     )
     process = it.start(*overrides)
     disturb(process, it, faults, dice)
-    wait_until(lambda: it.left_over() == [], seconds=5)
+    wait_until(lambda: it.left_over() == [])
     it.run("--resume", "run", *overrides)
     assert it.left_over() == []
     check(it, faults)

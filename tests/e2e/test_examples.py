@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from prefect_parallel import load_pipeline
+from tests.conftest import copy_database
 from tests.e2e.conftest import COMMAND
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -193,10 +194,14 @@ def test_heating_demand(tmp_path: Path, server: str) -> None:
     assert (demand["kwh"] / truth - 1).abs().max() < 0.1
 
 
-def test_a_pipeline_in_python_without_a_server_and_with_an_empty_prefect_home(
+@pytest.mark.usefixtures("server")
+def test_a_pipeline_in_python_without_a_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "an empty home"))
+    home = tmp_path / "home"
+    home.mkdir()
+    copy_database(Path(os.environ["PREFECT_HOME"]), home)
+    monkeypatch.setenv("PREFECT_HOME", str(home))
     monkeypatch.setenv("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO")
     monkeypatch.delenv("DASK_LOGGING__DISTRIBUTED")
     clone = clone_with("pipeline_in_python", tmp_path)

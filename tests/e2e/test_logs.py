@@ -104,8 +104,8 @@ def test_follows_until_the_step_has_ended(pipeline: Any, tmp_path: Path) -> None
     wait_until(lambda: said.read_text().count("before") == 2)
     assert "after" not in said.read_text()
     gate.touch()
-    assert follower.wait(timeout=60) == 0
-    run.communicate(timeout=60)
+    assert follower.wait(timeout=240) == 0
+    run.communicate(timeout=240)
     lines = [line for line in said.read_text().splitlines() if line.startswith(("before", "after"))]
     assert sorted(lines) == sorted(
         f"{when} {number:03d}.txt" for when in ("before", "after") for number in range(4)

@@ -132,7 +132,7 @@ def test_a_cancel_while_parts_are_joined_ends_as_canceled_and_leaves_nothing(pip
             file.write(content)
         # Else the next content could be for a reader that is still there.
         wait_until(lambda: not has_open(process.pid, part))
-    said, _ = process.communicate(timeout=90)
+    said, _ = process.communicate(timeout=240)
     assert process.returncode == 1, said
     assert "Canceled  step: the run was canceled" in said
     assert it.result["status"] == "Canceled"

@@ -52,7 +52,7 @@ def test_a_run_is_canceled_while_a_retry_waits(pipeline: Any) -> None:
     process = it.start()
     it.wait_for("003.txt", 1)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=240)
     assert process.returncode == 1, said
     assert it.result["status"] == "Canceled"
     assert it.left_over() == []
