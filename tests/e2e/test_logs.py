@@ -37,7 +37,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, server: str) -> Pipeline:
             return mini_batch
         """,
     )
-    it.run()
+    it.call()
     return it
 
 
@@ -121,7 +121,7 @@ def test_a_log_is_named_only_if_it_exists(pipeline: Any) -> None:
         "inputs": {"x": {"type": "uri_file", "path": "http://127.0.0.1:1/x"}},
     }
     it.change("jobs", {"fetching": step})
-    said = it.run(expect=1)
+    said = it.call(expect="Failed")
     assert "127.0.0.1:1/x" in said
     assert "  log  " not in said
 
