@@ -84,6 +84,10 @@ class Record:
         return self.started_at + self.seconds
 
     @property
+    def attempt_name(self) -> tuple[str, str, int]:
+        return self.node, self.process, self.attempt
+
+    @property
     def failed_items(self) -> int:
         """Number of items that the last attempt did not return; 1 if it is unknown."""
         if self.error is None:
@@ -153,11 +157,16 @@ _KINDS: dict[str, tuple[type, ...]] = {
 def write_part(path: Path, record: Record, payload: bytes = b"") -> None:
     """Commit a part, replacing that of an earlier attempt.
 
-    A failure does not replace a success, which another node may have had meanwhile.
+    A failure does not replace the success of another attempt, which another node may have had
+    meanwhile. It replaces that of the same one, whose process was ended a moment too late.
     """
     if record.error is not None:
         before = read_record(path)
-        if before is not None and before.holds_for(record.data, record.settings):
+        if (
+            before is not None
+            and before.holds_for(record.data, record.settings)
+            and before.attempt_name != record.attempt_name
+        ):
             return
     header = {"payload_bytes": len(payload), **record.to_json()}
     with atomic_write(path) as file:

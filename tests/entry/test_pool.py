@@ -504,6 +504,6 @@ def test_a_success_of_another_node_meanwhile_counts(node: NodeFactory, isolates:
     part, mini_batch = started.directory.part(0), started.mini_batches[0]
     theirs = started.pool.run(mini_batch, 1)
     part.rename(started.directory.root.parent / "code" / "theirs")
-    record = started.pool.run(mini_batch, 1)
+    record = started.pool.run(mini_batch, 2)
     assert started.pool.isolate(mini_batch, record) == theirs
     assert read_record(part) == theirs
