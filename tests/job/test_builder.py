@@ -17,6 +17,7 @@ from prefect_parallel.job import (
     OutputOf,
     ParallelStep,
     Parameter,
+    load_pipeline,
     resolve,
 )
 from prefect_parallel.job.builder import (
@@ -151,6 +152,11 @@ jobs:
     assert list(job.jobs) == ["scores", "again", "summary"]
     here.text = job.to_yaml()
     assert here.load() == job
+
+
+def test_a_printed_job_is_its_yaml(here: Folder) -> None:
+    (here.path / "printed.yml").write_text(str(make()))
+    assert load_pipeline(here.path / "printed.yml") == make()
 
 
 def test_it_resolves(here: Folder) -> None:

@@ -138,6 +138,10 @@ class PipelineJob(Model):
         if self.jobs is None:  # It is broken.
             self.jobs = {}
 
+    def __str__(self) -> str:
+        """The YAML of the job, as `print(job)` shows it in Azure's SDK."""
+        return self.to_yaml()
+
     @property
     def path(self) -> Path | None:
         """The file it was read from; None if it was made in Python."""
