@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,6 +195,14 @@ class RunDirectory:
         """This run's directory, and the folder that contains it and the other runs."""
         return self.root, self.root.parent
 
+    def similar(self) -> str | None:
+        """What to do if this is not a run: the names of runs beside it, the most similar first."""
+        names = [path.parent.name for path in self.root.parent.glob("*/job.yml")]
+        near = difflib.get_close_matches(self.root.name, names, n=3, cutoff=0.5)
+        if near:
+            return f"did you mean {' or '.join(near)}?"
+        return "`prefect-parallel runs` lists the runs" if names else None
+
     def refuse_unusable(self, *, resumes: bool = False) -> None:
         """Check, without creating anything, that the directory can be used.
 
@@ -216,7 +225,9 @@ class RunDirectory:
                 f" {self.root.name}"
             )
         if resumes and not exists:
-            raise UnusableRunDirectory(f"cannot resume {self.root}: it is not a run directory")
+            raise UnusableRunDirectory(
+                f"cannot resume {self.root}: it is not a run directory", hint=self.similar()
+            )
         place = next(parent for parent in self.root.absolute().parents if parent.exists())
         if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
             raise UnusableRunDirectory(

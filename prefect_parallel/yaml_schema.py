@@ -21,6 +21,8 @@ from typing import Any, Protocol
 from prefect_parallel.document import Document, Items, KeyPath, Section, plain, shown
 from prefect_parallel.errors import Problem, advice_for
 
+UNKNOWN_KEY = "unknown key"
+
 
 class Refused(Exception):
     """Why a value is not allowed: what was found, what is allowed, and what to do."""
@@ -80,7 +82,7 @@ class Diagnostics:
         """Reports a key that is not known; the default hint is the most similar known one."""
         advice = advice_for(name, known)
         advice["hint"] = hint or advice["hint"]
-        self.add((*path, name), "unknown key", **advice, of_key=True)
+        self.add((*path, name), UNKNOWN_KEY, **advice, of_key=True)
 
 
 class ValueSchema(Protocol):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from prefect_parallel.cli.app import main
+from prefect_parallel.cli.main import main
 
 __all__ = ["main"]

@@ -1,3 +1,3 @@
-from prefect_parallel.cli.app import main
+from prefect_parallel.cli import main
 
 main()

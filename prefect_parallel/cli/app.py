@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from prefect_parallel.cli.blocks_app import blocks
 from prefect_parallel.cli.completion import run_names
-from prefect_parallel.cli.console import error_count, plain_console, print_titled
-from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID, INVALID_ERRORS
+from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID
 from prefect_parallel.cli.options import (
     DatastoresFile,
     DeployOptions,
@@ -28,7 +26,6 @@ from prefect_parallel.cli.options import (
 )
 from prefect_parallel.cli.runs_app import runs
 from prefect_parallel.cli.version import versions
-from prefect_parallel.errors import InvalidFile, PrefectParallelError
 from prefect_parallel.flow.nodes.groups import MAX_TASK_RUNS, TASK_RUN_SECONDS
 from prefect_parallel.flow.workers.leases import LEASE_SECONDS
 
@@ -73,7 +70,8 @@ def run(
 
     Args:
         name: Name of the run and its directory. Defaults to the display name and the time.
-        resume: Resume the run of this name: only what is missing or has changed is run.
+        resume: Resume the run of this name or directory: only what is missing or has changed is
+            run.
         max_task_runs: Maximum number of Prefect task runs of a step.
         task_run_seconds: How long a task run should take. Neighbouring mini-batches share one if
             they are shorter. 0: each has its own, up to --max-task-runs.
@@ -88,10 +86,10 @@ def run(
     from prefect_parallel.flow.run.selection import Selection
     from prefect_parallel.flow.run_options import RunOptions
 
-    options = RunOptions(
-        output_dir=output_dir,
-        name=resume or name,
-        resumes=resume is not None,
+    options = RunOptions.named(
+        output_dir,
+        name,
+        resume,
         datastores=known_datastores(datastores),
         strict=strict,
         max_task_runs=max_task_runs,
@@ -183,7 +181,7 @@ def map_(
 
 @app.command
 def validate(
-    *files: Path,
+    *files: Annotated[Path, Parameter(required=True)],
     set_: Overrides = None,
     datastores: Annotated[
         DatastoresFile,
@@ -247,7 +245,8 @@ def debug(
         mini_batch: Index of the mini-batch, as in failed_mini_batches.jsonl.
         item: The only item of it to run, as in failed_items.jsonl.
         step: Name of the parallel step. Required if there are several.
-        run: With a file, the name of the run that outputs of earlier steps are read from.
+        run: With a file, the name or directory of the run that outputs of earlier steps are read
+            from.
         pdb: Whether an exception starts the debugger, or only prints its traceback.
     """
     from prefect_parallel.cli.datastores import known_datastores
@@ -370,27 +369,3 @@ def schema() -> None:
 
     title = "A pipeline of parallel and command steps"
     print(json.dumps(json_schema(PipelineJob, title), indent=2))
-
-
-def main() -> None:
-    """Run the command in `sys.argv` and exit."""
-    sys.exit(_status())
-
-
-def _status() -> int:
-    console = plain_console(stderr=True)
-    try:
-        status = app(result_action="return_value", exit_on_error=False)
-    except CycloptsError:
-        return INVALID
-    except KeyboardInterrupt:
-        print_titled(console, "Canceled", "yellow", " nothing was run")
-        return FAILED
-    except InvalidFile as error:
-        text = f"{error_count(error)}, nothing was run\n{error}"
-        print_titled(console, "invalid:", "bold red", text)
-        return INVALID
-    except PrefectParallelError as error:
-        print_titled(console, "error:", "bold red", str(error))
-        return INVALID if isinstance(error, INVALID_ERRORS) else FAILED
-    return status if isinstance(status, int) else COMPLETED

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from prefect_parallel.cli.console import plain_console
 from prefect_parallel.errors import PrefectParallelError, advice_for
 from prefect_parallel.flow.run_directories.lock import held_since
 from prefect_parallel.layout import RunDirectory, StepDirectory
-from prefect_parallel.output.run_log import existing_run
 
 FOLLOW_SECONDS = 0.5
 
@@ -33,10 +33,9 @@ def print_logs(
         follow: Keep printing new output until the step or the run has ended.
 
     Raises:
-        NoSuchRun: The directory does not exist or is not a run directory.
         NoSuchLog: No such step or process has logs, or several steps have and none was chosen.
     """
-    directory = existing_run(RunDirectory(run))
+    directory = RunDirectory(run)
     found = directory.step(_step(directory, step))
     logs = _StepLogs(found, process, failed=failed)
     printer = _Printer()
@@ -49,6 +48,9 @@ def print_logs(
         if follow:
             # Output written after the last read and before the end.
             printer.print_new(logs.files())
+        if printer.is_empty:
+            nothing = "has no errors" if failed else "has printed and logged nothing"
+            plain_console(stderr=True).print(f"step {found.root.name} {nothing}")
     except BrokenPipeError:
         # The reader, e.g. `head`, has closed the pipe.
         sys.stderr.close()
@@ -93,6 +95,10 @@ class _Printer:
     def __init__(self) -> None:
         self._printed: dict[Path, int] = {}
         self._current: Path | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return self._current is None
 
     def print_new(self, files: list[Path]) -> None:
         for path in files:

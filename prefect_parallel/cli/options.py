@@ -75,7 +75,8 @@ class MapOptions:
             Defaults to a file in the run directory.
         overwrite: Replace the output if it exists.
         name: Name of the run and its directory. Defaults to the function's name and the time.
-        resume: Resume the run of this name: only what is missing or has changed is run.
+        resume: Resume the run of this name or directory: only what is missing or has changed is
+            run.
         mini_batch_size: Number of rows, files or items of a mini-batch, or bytes: 10kb, 4mb.
         task_run_seconds: How long a task run should take. Neighbouring mini-batches share one if
             they are shorter. 0: each has its own.

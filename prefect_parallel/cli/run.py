@@ -14,10 +14,11 @@ from typing import Any, cast
 
 from prefect_parallel.cli.console import ignored_keys, plain_console, print_titled
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID_ERRORS
-from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.errors import PrefectParallelError, counted
+from prefect_parallel.flow.run_directories.run_handle import RunHandle
 from prefect_parallel.flow.run_options import RunOptions, title
 from prefect_parallel.functions.quiet import QUIET_VARIABLES
-from prefect_parallel.job import load_pipeline, resolve
+from prefect_parallel.job import PipelineJob, load_pipeline, resolve
 
 
 def run_pipeline(
@@ -36,49 +37,66 @@ def run_pipeline(
     """
     job = load_pipeline(file, overrides, options.datastores)
     resolved = resolve(job)
+    handle = options.new_handle(title(job))
     if not verbose:
         _quieten_prefect_and_dask()
+    with handle.discarded_if_empty():
+        steps = counted(len(resolved.steps), "step")
+        plain_console().print(f"starting {title(job)}: {steps}, in {handle.directory.root}")
+        _import_and_fork()
+        from prefect_parallel.flow.preflight import check_inputs
 
-    # Prefect takes seconds to import, and reads the settings made above while it is imported.
-    # Imports leave no garbage; collecting it meanwhile would take a quarter of a second.
+        check_inputs(resolved, options.datastores)
+        return _run_flow(job, options, handle)
+
+
+def _import_and_fork() -> None:
+    """Import Prefect and Dask, which takes seconds, and fork the process that nodes are forks of.
+
+    Imports leave no garbage; collecting it meanwhile would take a quarter of a second.
+    """
     gc.disable()
-    import httpx
-    from prefect.client.schemas.objects import State
-    from prefect.settings import PREFECT_API_URL
-
-    from prefect_parallel.display import open_display
-    from prefect_parallel.flow.compile import flow_of
+    from prefect_parallel.flow import compile as _  # noqa: F401
     from prefect_parallel.flow.fork_server import ForkServer
-    from prefect_parallel.flow.preflight import check_inputs
-    from prefect_parallel.flow.run_directories.run_mirror import UploadFailed
-    from prefect_parallel.flow.server.server import ServerGone, prefect_server, refuse_server_away
 
     ForkServer.fork()
     gc.enable()
-    check_inputs(resolved, options.datastores)
-    handle = options.new_handle(title(job))
-    name = handle.directory.root.name
-    with (
-        ExitStack() as with_exit,
-        handle.discarded_if_empty(),
-        open_display() as shown,
-        prefect_server(shown),
-    ):
+
+
+def _run_flow(job: PipelineJob, options: RunOptions, handle: RunHandle) -> int:
+    import httpx
+    from prefect.client.schemas.objects import FlowRun, State
+    from prefect.settings import PREFECT_API_URL
+    from prefect.utilities.urls import url_for
+
+    from prefect_parallel.display import open_display
+    from prefect_parallel.flow.compile import flow_of
+    from prefect_parallel.flow.run_directories.run_mirror import UploadFailed
+    from prefect_parallel.flow.server.server import ServerGone, prefect_server, refuse_server_away
+
+    name, root = handle.directory.root.name, handle.directory.root
+    server_stays = PREFECT_API_URL.value() is not None
+    with ExitStack() as with_exit, open_display() as shown, prefect_server(shown):
         refuse_server_away()
         if job.ignored:
             shown.say(ignored_keys(job.ignored))
         flow = flow_of(job, replace(options, name=name), shown)
+
+        def link(flow: Any, flow_run: FlowRun, state: Any) -> None:
+            if server_stays and (url := url_for(flow_run)):
+                shown.flow_run_at(url)
+
+        flow.on_running(link)
         try:
             state = cast(State[Any], flow(return_state=True))
         except KeyboardInterrupt:
             # The second Ctrl-C ends this process at once, and with it all others.
-            shown.interrupted(handle.directory.root)
+            shown.interrupted(name)
             os._exit(FAILED)
         except httpx.TransportError as error:
-            shown.results()
             gone = ServerGone(
                 f"the Prefect server at {PREFECT_API_URL.value()} stopped answering: {error}\n"
-                f"    finished mini-batches are kept in {handle.directory.root}",
+                f"    finished mini-batches are kept in {root}",
                 hint=f"when the server is back, continue with --resume {name}",
             )
             with_exit.callback(_exit_at_once, gone)
@@ -90,7 +108,8 @@ def run_pipeline(
         report = handle.directory.report
         shown.summary(
             state,
-            handle.place_of(handle.directory.root),
+            handle.place_of(root),
+            name,
             handle.place_of(report) if report.exists() else None,
         )
     if isinstance(failure, UploadFailed):

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, SpinnerColumn, TextColumn
-from rich.progress import Progress as Bars
 
 from prefect_parallel.display.display import Display
 from prefect_parallel.display.live_display import LiveDisplay
@@ -23,15 +21,9 @@ def open_display() -> Iterator[Display]:
         from prefect_parallel.display.notebook_display import NotebookDisplay
 
         yield NotebookDisplay(console)
-        return
-    if not console.is_terminal:
+    elif console.is_terminal:
+        shown = LiveDisplay(console)
+        with shown.live():
+            yield shown
+    else:
         yield PlainDisplay(console)
-        return
-    columns = [
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[counts]}", markup=False),
-    ]
-    with Bars(*columns, console=console, transient=True) as bars:
-        yield LiveDisplay(console, bars)

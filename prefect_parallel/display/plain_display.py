@@ -7,7 +7,6 @@ import time
 from rich.console import Console
 
 from prefect_parallel.display.display import Display, counts_text
-from prefect_parallel.errors import counted
 from prefect_parallel.flow.nodes.progress import Progress
 
 PLAIN_SECONDS = 10.0
@@ -28,9 +27,8 @@ class PlainDisplay(Display):
         self.say(f"{step}: running the command")
 
     def step_started(self, step: str, progress: Progress, slots: str) -> None:
+        super().step_started(step, progress, slots)
         self._last[step] = time.monotonic()
-        to_run = progress.mini_batches - progress.reused
-        self.say(f"{step}: {counted(to_run, 'mini-batch')} to run on {slots}")
 
     def step_progressed(self, step: str, progress: Progress) -> None:
         super().step_progressed(step, progress)

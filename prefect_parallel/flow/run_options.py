@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
 from prefect_parallel.errors import InvalidCall
 from prefect_parallel.flow.nodes.groups import MAX_TASK_RUNS, TASK_RUN_SECONDS
 from prefect_parallel.flow.run.selection import ALL, Selection
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
-from prefect_parallel.flow.run_directories.runs import Runs
+from prefect_parallel.flow.run_directories.runs import Runs, place_of_run
 from prefect_parallel.job import PipelineJob
+from prefect_parallel.layout import UnusableRunDirectory
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
@@ -56,6 +57,33 @@ class RunOptions:
     selection: Selection = ALL
     environment: Choice = "this"
     phase: Phase = "all"
+
+    def __post_init__(self) -> None:
+        if self.name is not None and (self.name in ("", ".", "..") or "/" in self.name):
+            raise UnusableRunDirectory(
+                f"invalid name of a run: {self.name!r}",
+                allowed="the name of a folder, without /",
+                hint="the folder of all runs is the output directory",
+            )
+
+    @classmethod
+    def named(
+        cls, output_dir: str | Path, name: str | None, resume: str | None, **options: Any
+    ) -> RunOptions:
+        """The options of a new run, or of one that is resumed.
+
+        Args:
+            output_dir: The folder of run directories, or its URL.
+            name: The name of a new run.
+            resume: The name, path or URL of a run that is resumed.
+            options: Other options.
+
+        Raises:
+            UnusableRunDirectory: The name is not one of a folder.
+        """
+        if resume is not None:
+            output_dir, name = place_of_run(output_dir, resume)
+        return cls(output_dir=output_dir, name=name, resumes=resume is not None, **options)
 
     def handle(self, name: str, *, retried: bool = False) -> RunHandle:
         """The run of a name.

@@ -63,7 +63,8 @@ class ParallelFunction:
                 format: `.parquet`, `.jsonl`, else CSV or lines of text.
             overwrite: Whether the output may replace a file.
             name: Name of the run directory. Defaults to the function's name and the time.
-            resume: Resume the run of this name: only what is missing or has changed is run.
+            resume: Resume the run of this name or directory: only what is missing or has changed
+                is run.
             first: Try so many mini-batches from the beginning; `resume` runs the others.
             sample: Try so many mini-batches, spread evenly over the data.
             only: Run only the mini-batches with these indexes, e.g. `3,17-20`.
@@ -80,12 +81,8 @@ class ParallelFunction:
         from prefect_parallel.functions.call import Call
         from prefect_parallel.functions.output_file import OutputFile
 
-        options = self._run_options(
-            output_dir=os.fspath(output_dir),
-            name=resume or name,
-            resumes=resume is not None,
-            selection=Selection(first, sample, only),
-        )
+        selection = Selection(first, sample, only)
+        options = self._run_options(output_dir, name, resume, selection=selection)
         written = OutputFile.of(output, overwrite=overwrite, datastores=options.datastores)
         return Call(self.target, self.settings, data, written, options).run()
 
@@ -132,7 +129,7 @@ class ParallelFunction:
         """
         from prefect_parallel.functions.as_flow import flow_of_function
 
-        options = self._run_options(output_dir=os.fspath(output_dir))
+        options = self._run_options(output_dir)
         parameters = data, None if output is None else os.fspath(output), overwrite
         return flow_of_function(self.target, self.settings, options, parameters, flow_options)
 
@@ -170,13 +167,20 @@ class ParallelFunction:
         check_settings(settings)
         return type(self)(self.target, {**self.settings, **settings})
 
-    def _run_options(self, **given: Any) -> RunOptions:
+    def _run_options(
+        self,
+        output_dir: str | os.PathLike[str],
+        name: str | None = None,
+        resume: str | None = None,
+        **others: Any,
+    ) -> RunOptions:
         from prefect_parallel.data import NO_DATASTORES
         from prefect_parallel.flow.run_options import RunOptions
         from prefect_parallel.flow.server.block_datastores import with_blocks
 
         known = with_blocks(NO_DATASTORES)
-        return RunOptions(datastores=known, **given, **run_options(self.settings))
+        others |= {"datastores": known, **run_options(self.settings)}
+        return RunOptions.named(os.fspath(output_dir), name, resume, **others)
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())

@@ -169,11 +169,11 @@ def existing_run(directory: RunDirectory) -> RunDirectory:
         NoSuchRun: The directory does not exist, or is not a run directory.
     """
     if not directory.root.is_dir():
-        near = sorted(path.parent.name for path in directory.root.parent.glob("*/job.yml"))
-        there = f"; there are: {', '.join(near)}" if near else ""
-        raise NoSuchRun(f"there is no run {directory.root}{there}")
+        raise NoSuchRun(f"there is no run {directory.root}", hint=directory.similar())
     if not directory.job_file.exists():
-        raise NoSuchRun(f"{directory.root} is not a run directory: it has no job.yml")
+        raise NoSuchRun(
+            f"{directory.root} is not a run directory: it has no job.yml", hint=directory.similar()
+        )
     return directory
 
 

@@ -14,6 +14,7 @@ def test_a_name_or_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     run = tmp_path / "runs" / "monday"
     run.mkdir(parents=True)
+    (run / "job.yml").touch()
     # Not the run of that name.
     (tmp_path / "monday").mkdir()
     for given in ("monday", "runs/monday", "./runs/monday", str(run)):

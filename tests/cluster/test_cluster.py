@@ -66,7 +66,7 @@ def test_a_step_on_nodes_that_have_nothing_but_the_store(
     tool.write_text("#!/bin/sh\necho works\n")
     tool.chmod(0o755)
     said = job.run()
-    assert "1 of 12 mini-batches failed and were ignored" in said
+    assert "1 of 12 mini-batches failed and was ignored" in said
     assert job.output == "".join(f"{number} works\n" for number in range(12) if number != 3)
     # By address, a worker without a name; by its name, and what tells it from others, one with.
     logs = job.step / "logs"

@@ -47,7 +47,8 @@ def test_two_runs_of_one_name_are_numbered(tmp_path: Path) -> None:
 def test_a_step_in_which_nothing_succeeds_has_failed(pipeline: Any, body: str) -> None:
     it = pipeline(f"def init(): pass\ndef run(mini_batch):\n    {body}\n", files=2)
     said = it.call(expect="Failed")
-    assert "no mini-batch succeeded; the first failed with" in said
+    assert "Failed  step: no mini-batch succeeded" in said
+    assert it.result["reason"].startswith("no mini-batch succeeded; the first failure: ")
     assert it.result["status"] == "Failed"
     assert not it.output.exists()
 

@@ -162,4 +162,4 @@ def test_the_command_writes_the_report_anew(run: Pipeline) -> None:
         [*COMMAND, "report", "ran"], cwd=run.folder, capture_output=True, text=True, check=False
     )
     assert missing.returncode == 1
-    assert "there is no run runs/ran; there are: run" in missing.stderr
+    assert "there is no run runs/ran\n    hint: did you mean run?" in missing.stderr

@@ -177,7 +177,7 @@ def test_the_step_s_page_shows_settings_progress_result_and_metrics(
         "setting": "logging_level", "value": "INFO", "from": "default"
     }  # fmt: skip
     result = artifacts["a-test-step-result"]
-    assert "1 of 4 mini-batches failed and were ignored" in result
+    assert "1 of 4 mini-batches failed and was ignored" in result
     assert "| 1 | `ZeroDivisionError: division by zero` |" in result
     assert "# ZeroDivisionError: division by zero\nprefect-parallel debug" in result
     assert "| 2 | `002.txt` | `ZeroDivisionError: division by zero` |" in result
@@ -219,7 +219,7 @@ def test_scripts_that_hang_crash_print_and_fork(pipeline: Any, server: str) -> N
     assert it.result["status"] == "Completed"
     assert it.result["mini_batches"] == {"total": 7, "succeeded": 5, "failed": 2, "retried": 3}
     assert it.result["items"] == {"total": 7, "succeeded": 5, "failed": 2}
-    assert "1 x the process ended during run(): exit code 3" in said
+    assert "failed  1 mini-batch: the process ended during run(): exit code 3" in said
     assert said.count("reproduce: prefect-parallel debug") == 2
     assert it.said().count("x") == 5_000_000
     failed = [
@@ -271,7 +271,9 @@ def test_a_threshold_ends_the_step_at_once(
     )
     said = it.call(expect="Failed")
     assert f"Failed  step: {reason}" in said
-    assert "the first failed with ValueError: no good" in said
+    assert said.count("ValueError: no good") == 2, "when it occurs, and in the result"
+    assert "resume  the same command with --resume run" in said
+    assert "; the first failure: ValueError: no good" in it.result["reason"]
     assert it.result["status"] == "Failed"
     assert it.result["output"] is None
     traceback = it.step / it.result["reason"].rsplit("full traceback: ")[1].strip(")")

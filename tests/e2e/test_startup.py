@@ -10,6 +10,8 @@ import pytest
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "iris_batch_prediction" / "pipeline.yml"
 
+RUNS = Path(__file__).parent
+
 SLOW = ("prefect", "prefect_dask", "dask", "distributed")
 
 
@@ -22,6 +24,7 @@ SLOW = ("prefect", "prefect_dask", "dask", "distributed")
         ["validate", EXAMPLE],
         ["plan", EXAMPLE],
         ["schema"],
+        ["runs", "--output-dir", RUNS],
     ],
     ids=lambda arguments: str(arguments[0]),
 )

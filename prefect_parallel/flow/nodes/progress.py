@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 
 from prefect_parallel.errors import counted
 from prefect_parallel.flow.nodes.events import AttemptEvent
@@ -33,8 +32,8 @@ class Progress:
         self.failed_items = 0
         self.items = 0
         self.started = time.monotonic()
-        self.first_error: str | None = None
-        self.causes: Counter[str] = Counter()
+        # Root cause -> the first error that has it.
+        self.examples: dict[str, str] = {}
         # A byte for each mini-batch: there may be millions.
         self._final = bytearray(planned)
 
@@ -47,16 +46,24 @@ class Progress:
             self.failed_items += event.failed_items
             if event.error is not None:
                 self.failed += 1
-                self.first_error = self.first_error or event.error
-                self.causes[root_cause(event.error)] += 1
+                self.examples.setdefault(root_cause(event.error), event.error)
 
     def settle(self, *, done: int, failed: int) -> None:
         """Set the final counts, as the last events may not have arrived."""
         self.done, self.failed = done, failed
 
     @property
-    def items_per_second(self) -> float:
-        return self.items / max(time.monotonic() - self.started, 1e-9)
+    def first_error(self) -> str | None:
+        return next(iter(self.examples.values()), None)
+
+    @property
+    def rate(self) -> str:
+        """Items per second, minute or hour, whichever gives 2 or more, e.g. `30 files/min`."""
+        per_second = self.items / max(time.monotonic() - self.started, 1e-9)
+        for seconds, unit in ((1, "s"), (60, "min")):
+            if per_second * seconds >= 2:
+                return f"{per_second * seconds:,.0f} {self.unit}/{unit}"
+        return f"{per_second * 3600:,.0f} {self.unit}/h"
 
     @property
     def seconds_left(self) -> float | None:

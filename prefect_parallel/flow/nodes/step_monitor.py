@@ -163,7 +163,7 @@ def check_thresholds(thresholds: Thresholds, progress: Progress) -> None:
         mini_batches=progress.mini_batches,
     )
     if exceeded:
-        raise StepFailed(f"{exceeded}; the first failed with {progress.first_error}")
+        raise StepFailed(exceeded)
 
 
 def check_totals(thresholds: Thresholds, totals: Totals, mini_batches: int) -> None:
@@ -175,12 +175,10 @@ def check_totals(thresholds: Thresholds, totals: Totals, mini_batches: int) -> N
     exceeded = thresholds.exceeded(
         failed=totals.failed, failed_items=totals.failed_items, mini_batches=mini_batches
     )
-    if exceeded and totals.first_failure:
-        raise StepFailed(f"{exceeded}; the first failed with {totals.first_failure.error}")
-    if totals.failed == mini_batches and not totals.succeeded_items and totals.first_failure:
-        raise StepFailed(
-            f"no mini-batch succeeded; the first failed with {totals.first_failure.error}"
-        )
+    if exceeded:
+        raise StepFailed(exceeded)
+    if 0 < totals.failed == mini_batches and not totals.succeeded_items:
+        raise StepFailed("no mini-batch succeeded")
     if totals.mini_batches < mini_batches:
         raise StepFailed(
             f"{mini_batches - totals.mini_batches} of {mini_batches} mini-batches have no result;"

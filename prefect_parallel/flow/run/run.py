@@ -140,6 +140,7 @@ class Run:
         return StepResult(
             status=status,
             reason=reason,
+            summary=reason,
             run_directory=self.place_of(self.directory.root),
             report=self.place_of(self.directory.report),
             output=self.place_of(output or directory.outputs) if names else None,
@@ -159,9 +160,11 @@ class Run:
 def _log(end: StepResult) -> None:
     """Log the result of a step in its flow run."""
     logger = get_run_logger()
-    logger.log(LEVELS[end.status], "%s: %s", end.status, end.reason)
+    logger.log(LEVELS[end.status], "%s: %s", end.status, end.summary)
     for failures in end.failures[:CAUSES]:
-        logger.warning("failed: %s x %s", failures.count, failures)
+        logger.warning("failed: %s", failures)
+        if failures.traceback is not None:
+            logger.info("traceback: %s", failures.traceback)
         logger.info("reproduce: %s", failures.repeat)
     for name, place in (("output", end.output), ("log", end.log), ("report", end.report)):
         if place is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from prefect_parallel.errors import counted
 from prefect_parallel.output.job_result import Status
 
 Place: TypeAlias = Path | str
@@ -18,20 +19,20 @@ class Failures:
     """Mini-batches that failed for the same reason.
 
     Attributes:
-        cause: The error, with `…` in place of what differs.
         count: Number of mini-batches.
-        example: The error of one of them.
-        repeat: Command that runs one of them again.
+        example: The error of one of them. Those of others differ in names and numbers.
+        traceback: The log with its traceback; None if there is none.
+        repeat: Command that runs this one again.
     """
 
-    cause: str
     count: int
     example: str
+    traceback: Place | None
     repeat: str
 
     def __str__(self) -> str:
-        such_as = "" if self.example == self.cause else f", such as {self.example}"
-        return f"{self.cause}{such_as}"
+        such_as = ":" if self.count == 1 else ", e.g."
+        return f"{counted(self.count, 'mini-batch')}{such_as} {self.example}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,8 @@ class StepResult:
 
     Attributes:
         status: Completed, Failed, Canceled or Prepared.
-        reason: The reason, in one sentence.
+        reason: The reason, in one sentence. If mini-batches failed, it ends with the first error.
+        summary: The reason without that error.
         mini_batches: Number of mini-batches: total, succeeded, failed, retried. Empty for a
             command step.
         items: Number of rows or files: total, succeeded, failed. Empty for a command step.
@@ -58,6 +60,7 @@ class StepResult:
 
     status: Status
     reason: str
+    summary: str
     run_directory: Place
     report: Place
     mini_batches: Mapping[str, int] = field(default_factory=dict)

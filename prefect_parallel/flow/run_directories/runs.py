@@ -18,6 +18,12 @@ from prefect_parallel.flow.run_directories.run_mirror import RunMirror
 from prefect_parallel.layout import RunDirectory, UnusableRunDirectory, cache_folder
 
 
+def place_of_run(output_dir: str | Path, run: str) -> tuple[str | Path, str]:
+    """The output directory and the name of a run that is given by its name, path or URL."""
+    folder, slash, name = run.rstrip("/").rpartition("/")
+    return (folder or "/", name) if slash else (output_dir, run)
+
+
 @dataclass(frozen=True)
 class Runs:
     """A folder of run directories on this machine, and where they are uploaded, if anywhere."""

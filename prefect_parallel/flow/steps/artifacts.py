@@ -57,7 +57,7 @@ class StepArtifacts:
             return
         self._updated = now
         percent = 100 * progress.done / max(progress.mini_batches, 1)
-        text = f"{progress}, {progress.items_per_second:,.0f} {progress.unit}/s"
+        text = f"{progress}, {progress.rate}" if progress.items else str(progress)
         with asking_once():
             self._show_progress(percent, text)
 

@@ -112,13 +112,13 @@ def _thresholds(result: JobResult) -> str:
 
 def _causes(what: str, failures: Sequence[Failures]) -> str:
     return _table(
-        (what, "cause"),
-        [(f"{each.count:,}", _code(f"{each}")) for each in failures],
+        (what, "error of one"),
+        [(f"{each.count:,}", _code(each.example)) for each in failures],
     )
 
 
 def _commands(failures: Sequence[Failures]) -> str:
-    lines = [f"# {_plain(each.cause)}\n{_plain(each.repeat)}" for each in failures]
+    lines = [f"# {_plain(each.example)}\n{_plain(each.repeat)}" for each in failures]
     return "To reproduce one of each:\n\n```bash\n" + "\n".join(lines) + "\n```"
 
 

@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
-from pathlib import Path
 
 from prefect.logging import get_run_logger
 
@@ -17,7 +16,7 @@ from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_data import aggregated_output
-from prefect_parallel.flow.run.step_result import Failures, StepResult
+from prefect_parallel.flow.run.step_result import Failures, Place, StepResult
 from prefect_parallel.flow.steps.artifacts import StepArtifacts, show_metrics
 from prefect_parallel.flow.steps.metrics import log_to_mlflow, metrics_of
 from prefect_parallel.flow.steps.result_page import result_page
@@ -142,15 +141,16 @@ class StepReporter:
     def broke_off(self, error: Exception) -> StepResult:
         """Report an unexpected exception, with its traceback in the step's log."""
         self._logs.job("".join(traceback.format_exception(error)).rstrip())
-        reason = f"internal error: {type(error).__name__}: {error}"
-        return self.stopped("Failed", reason + self._see(self._directory.job_log))
+        log = self._run.place_of(self._directory.job_log)
+        reason = f"internal error: {type(error).__name__}: {error} (full traceback: {log})"
+        return self.stopped("Failed", reason)
 
     def _end(self, status: Status, reason: str, totals: Totals) -> StepResult:
         self._progress.settle(done=totals.mini_batches, failed=totals.failed)
         output = aggregated_output(self._step, self._directory)
         result = JobResult.of(
             status=status,
-            reason=self._with_traceback_file(reason, totals),
+            reason=reason if status == "Canceled" else reason + self._first_failure(totals),
             mini_batches=self._progress.mini_batches,
             totals=totals,
             warnings=self._warnings,
@@ -170,10 +170,11 @@ class StepReporter:
             page = result_page(result, totals, failures, items, self._directory.job_result)
             self._artifacts.show_result(page)
         except OSError as error:
-            reason = f"{result.reason}; and its logs cannot be written: {error}"
+            reason = f"{reason}; and its logs cannot be written: {error}"
             return self._run.step_result(self._step, "Failed", reason, log=None)
         return replace(
             self._run.step_result(self._step, status, result.reason, self._directory.job_result),
+            summary=reason,
             mini_batches=result.mini_batches,
             items=result.items,
             missing=self._missing(result),
@@ -215,14 +216,13 @@ class StepReporter:
     def _failures(self, totals: Totals) -> tuple[Failures, ...]:
         return tuple(
             Failures(
-                cause,
                 count,
-                totals.examples[cause].error or "",
-                self._debug_command(
-                    totals.examples[cause].index, _failed_item(totals.examples[cause])
-                ),
+                record.error or "",
+                self._traceback_of(record),
+                self._debug_command(record.index, _failed_item(record)),
             )
             for cause, count in totals.causes.most_common()
+            for record in [totals.examples[cause]]
         )
 
     def _failed_items(self, totals: Totals) -> tuple[Failures, ...]:
@@ -231,7 +231,7 @@ class StepReporter:
         for cause, many in totals.item_causes.most_common():
             index, example = totals.item_examples[cause]
             repeat = self._debug_command(index, example.start)
-            found.append(Failures(cause, many, example.error, repeat))
+            found.append(Failures(many, example.error, None, repeat))
         return tuple(found)
 
     def _missing(self, result: JobResult) -> str:
@@ -248,17 +248,21 @@ class StepReporter:
         """What an item is: `file`, `row` or `item`."""
         return self._progress.unit.removesuffix("s")
 
-    def _with_traceback_file(self, reason: str, totals: Totals) -> str:
+    def _first_failure(self, totals: Totals) -> str:
+        """The end of a reason: the error of the first failed mini-batch, if there is one."""
         first = totals.first_failure
-        if first is None or first.traceback_file is None or "full traceback" in reason:
-            return reason
-        return reason + self._see(self._directory.root / first.traceback_file)
-
-    def _see(self, log: Path) -> str:
-        """Where the user finds a log; empty if it is gone, e.g. with the node that had it."""
-        if not log.exists():
+        error = self._progress.first_error if first is None else first.error
+        if error is None:
             return ""
-        return f" (full traceback: {self._run.place_of(log)})"
+        log = None if first is None else self._traceback_of(first)
+        return f"; the first failure: {error}" + (f" (full traceback: {log})" if log else "")
+
+    def _traceback_of(self, record: Record) -> Place | None:
+        """The log with a traceback; None if it is gone, e.g. with the node that had it."""
+        if record.traceback_file is None:
+            return None
+        log = self._directory.root / record.traceback_file
+        return self._run.place_of(log) if log.exists() else None
 
     def _debug_command(self, mini_batch: int, item: int | None = None) -> str:
         datastores = self._run.datastores.file
@@ -273,9 +277,7 @@ def _failed_item(record: Record) -> int | None:
 def _completed(totals: Totals) -> str:
     if totals.failed == 0:
         return f"{totals.mini_batches} of {counted(totals.mini_batches, 'mini-batch')} succeeded"
-    text = (
-        f"{totals.failed} of {counted(totals.mini_batches, 'mini-batch')} failed and were ignored,"
-        " within the thresholds"
+    return (
+        f"{totals.failed} of {counted(totals.mini_batches, 'mini-batch')} failed and"
+        f" {'was' if totals.failed == 1 else 'were'} ignored, within the thresholds"
     )
-    first = totals.first_failure
-    return text if first is None else f"{text}; the first failed with {first.error}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
@@ -16,7 +17,7 @@ from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.job.models.steps import step_type
 from prefect_parallel.job.resolution.resolve import problems_in
 from prefect_parallel.yaml_file import read_document
-from prefect_parallel.yaml_schema import Diagnostics
+from prefect_parallel.yaml_schema import UNKNOWN_KEY, Diagnostics
 
 # Keys that only a command step by a component has.
 _COMMAND_KEYS = {"command", "code", "distribution", "environment", "limits"}
@@ -53,7 +54,8 @@ def job_from(document: Document, datastores: Datastores | None = None) -> Pipeli
     values = PipelineJob.read_keys(document.data, (), diagnostics)
     ignored = list(dict.fromkeys(map(dotted, diagnostics.ignored)))
     job = PipelineJob(document, components, ignored, **values)
-    problems = [*registered.problems, *diagnostics.problems, *problems_in(job, diagnostics.broken)]
+    found = [_with_place(problem, document.data) for problem in diagnostics.problems]
+    problems = [*registered.problems, *found, *problems_in(job, diagnostics.broken)]
     if problems:
         raise InvalidPipeline(registered.with_hint(_unique(problems, document.file)))
     return job
@@ -82,6 +84,15 @@ def _read_components(
             diagnostics.problems += error.problems
             _guess_type(step)
     return components
+
+
+def _with_place(problem: Problem, data: Section) -> Problem:
+    """A top-level key that is the name of an input or a step: the hint is where that belongs."""
+    for group in ("inputs", "jobs"):
+        names = data.get(group)
+        if isinstance(names, Section) and problem.message == UNKNOWN_KEY and problem.key in names:
+            return replace(problem, hint=f"did you mean {group}.{problem.key}?")
+    return problem
 
 
 def _guess_type(step: Section) -> None:

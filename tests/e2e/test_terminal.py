@@ -1,0 +1,63 @@
+"""What the command shows in a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+from typing import Any
+
+from tests.e2e.conftest import COMMAND, Pipeline
+
+COLUMNS = 80
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def shown_in_terminal(it: Pipeline, *arguments: str) -> str:
+    """All that a command writes to a terminal of 80 columns, without escape sequences."""
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=it.folder,
+        env={**it.environment, "TERM": "xterm", "COLUMNS": str(COLUMNS)},
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    written = b""
+    with contextlib.suppress(OSError):  # The other end is closed.
+        while True:
+            written += os.read(ours, 65536)
+    os.close(ours)
+    process.wait(timeout=30)
+    return ESCAPES.sub("", written.decode())
+
+
+def test_a_failing_run_in_a_terminal(pipeline: Any) -> None:
+    it: Pipeline = pipeline(
+        """
+        import time
+        def init(): pass
+        def run(mini_batch):
+            time.sleep(0.6)
+            raise ValueError(f"{mini_batch[0]} is bad" + " and so on" * 40)
+        """,
+        mini_batch_error_threshold=2,
+    )
+    shown = shown_in_terminal(it, "run", "pipeline.yml", "--name", "run")
+
+    lines = [line.strip() for line in re.split(r"[\r\n]+", shown)]
+    assert lines[0] == "starting a test: 1 step, in runs/run"
+    assert any(re.search(r"^\S step .* 0/4 mini-batches$", line) for line in lines), lines
+    progress = [line for line in lines if re.search(r"\d/4 mini-batches, 2 failed, \d", line)]
+    assert progress
+    # Nothing is cut off, and there is no rate before there is one.
+    assert not [line for line in lines if "/4 mini-b" in line and line.endswith("…")]
+    assert not re.search(r"\b0 files/", shown)
+    # Once shortened, when it occurs, and once in the result.
+    assert len(re.findall(r"\.txt is bad", shown)) == 2
+    assert len(re.findall(r"and so on \.\.\.", shown)) == 1
+    links = re.findall(r"http://\S+", shown)
+    assert links == [f"{it.server.removesuffix('/api')}/runs/flow-run/{it.flow_run}"] * 2
+    assert lines[-2:] == ["resume  the same command with --resume run", ""]
