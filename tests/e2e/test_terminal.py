@@ -52,6 +52,9 @@ def test_a_failing_run_in_a_terminal(pipeline: Any) -> None:
     assert any(re.search(r"^\S step .* 0/4 mini-batches$", line) for line in lines), lines
     progress = [line for line in lines if re.search(r"\d/4 mini-batches, 2 failed, \d", line)]
     assert progress
+    assert any(line.endswith("waiting for step: the Dask cluster") for line in lines)
+    assert "Traceback" not in shown
+    assert "telemetry" not in shown
     # Nothing is cut off, and there is no rate before there is one.
     assert not [line for line in lines if "/4 mini-b" in line and line.endswith("…")]
     assert not re.search(r"\b0 files/", shown)
