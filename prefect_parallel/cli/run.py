@@ -37,9 +37,9 @@ def run_pipeline(
     """
     job = load_pipeline(file, overrides, options.datastores)
     resolved = resolve(job)
-    handle = options.new_handle(title(job))
     if not verbose:
         _quieten_prefect_and_dask()
+    handle = options.new_handle(title(job))
     with handle.discarded_if_empty():
         steps = counted(len(resolved.steps), "step")
         plain_console().print(f"starting {title(job)}: {steps}, in {handle.directory.root}")

@@ -68,7 +68,8 @@ def test_failed_files_are_isolated_debugged_and_run_again(
     of_step = {"artifacts": {"flow_run_id": {"any_": [str(it.flow_runs()[1].id)]}}}
     found = httpx.post(f"{server}/artifacts/filter", json=of_step).json()
     [page] = [each["data"] for each in found if each["key"] == "a-test-step-result"]
-    assert "| failed items | cause |\n| --- | --- |\n| 2 | `ValueError: a bad file` |" in page
+    table = "| failed items | error of one |\n| --- | --- |\n| 2 | `ValueError: a bad file` |"
+    assert table in page
 
     repeat = shlex.split(failed[1]["repeat"])[1:]
     debug = subprocess.run(

@@ -103,8 +103,8 @@ class _WorkerStep(StepRun):
         exceeded = self._thresholds.exceeded(
             failed=totals.failed, failed_items=totals.failed_items, mini_batches=mini_batches
         )
-        if exceeded and totals.first_failure:
-            raise StepFailed(f"{exceeded}; the first failed with {totals.first_failure.error}")
+        if exceeded:
+            raise StepFailed(exceeded)
 
     def _why_missing(self, missing: int, prepared: PreparedStep) -> str:
         running = len(running_workers(self._run.directory.workers))
