@@ -107,7 +107,7 @@ class Pipeline:
             with temporary_settings({PREFECT_API_URL: self.server}):
                 flow = flow_of(load_pipeline(self.file, overrides), run_options, display)
                 state: Any = flow(return_state=True)
-        display.summary(state, directory, None)
+        display.summary(state, directory, "run", None)
         assert state.name == expect, said.getvalue()
         return said.getvalue()
 
