@@ -97,6 +97,14 @@ class Document:
         """Whether the value at the path, or a value above or below it, was set from elsewhere."""
         return any(path[: len(other)] == other[: len(path)] for other in self.origins)
 
+    def origin(self, path: KeyPath) -> str:
+        """Where the value at the path was given: elsewhere, else `FILE:LINE`."""
+        for set_path, origin in self.origins.items():
+            if path[: len(set_path)] == set_path:
+                return origin
+        line, _ = self.place(path) or (None, None)
+        return f"{self.file}:{line}"
+
     def problem(
         self,
         path: KeyPath,
@@ -128,7 +136,7 @@ def plain(value: Any) -> Any:
         return {key: plain(child) for key, child in value.items()}
     if isinstance(value, Items):
         return [plain(child) for child in value]
-    return str(value) if isinstance(value, Date) else value
+    return str(value) if isinstance(value, (Date, Typed)) else value
 
 
 def shown(value: Any) -> str:

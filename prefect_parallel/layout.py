@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +71,7 @@ class _Below:
 
 @dataclass(frozen=True)
 class StepDirectory:
-    """`steps/<step>/` of a run directory."""
+    """`steps/<step>/` of a run directory; in a nested pipeline, of the folder of that."""
 
     root: Path
 
@@ -257,8 +258,18 @@ class RunDirectory:
         return self.inputs / f"{step}{FUNCTION_SUFFIX}"
 
     def step(self, name: str) -> StepDirectory:
-        return StepDirectory(self._steps / name)
+        """The directory of a step: of `a.b`, in a nested pipeline, `steps/a/steps/b/`."""
+        return StepDirectory(self._steps / name.replace(".", "/steps/"))
 
     def step_names(self) -> list[str]:
-        """The steps that have a folder."""
-        return sorted(path.name for path in self._steps.glob("*") if path.is_dir())
+        """The steps that have a folder, without nested pipelines themselves."""
+        return sorted(_step_names(self._steps))
+
+
+def _step_names(folder: Path, prefix: str = "") -> Iterator[str]:
+    for path in folder.glob("*/"):
+        nested = path / folder.name
+        if nested.is_dir():
+            yield from _step_names(nested, f"{prefix}{path.name}.")
+        elif path.is_dir():
+            yield prefix + path.name

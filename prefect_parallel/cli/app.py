@@ -210,17 +210,21 @@ def plan(
     set_: Overrides = None,
     datastores: DatastoresFile = None,
     output_dir: OutputDir = "runs",
+    step: Step | None = None,
 ) -> None:
     """Show the steps of a pipeline, how their inputs are split, and how long they take.
 
     Runs nothing. The time is estimated from the latest run of the pipeline in the output directory.
 
     Example: prefect-parallel plan pipeline.yml --set jobs.score.mini_batch_size=1mb
+
+    Args:
+        step: Show only this step, or the steps of this nested pipeline.
     """
     from prefect_parallel.cli.plan import plan_pipeline
     from prefect_parallel.flow.run_directories.runs import Runs
 
-    plan_pipeline(file, set_ or [], datastores, Runs.at(output_dir).folder)
+    plan_pipeline(file, set_ or [], datastores, Runs.at(output_dir).folder, only=step)
 
 
 @app.command

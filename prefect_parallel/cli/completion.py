@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prefect_parallel.layout import RunDirectory
+
 if TYPE_CHECKING:
     from cyclopts.completion import CompletionContext
 
@@ -20,9 +22,9 @@ def step_names(context: CompletionContext) -> list[str]:
     for option in ("name", "run", "file"):
         given = context.get(option)
         if given is not None and given.raw is not None:
-            steps = _output_dir(context) / given.raw / "steps"
-            if steps.is_dir():
-                return sorted(path.name for path in steps.iterdir())
+            steps = RunDirectory(_output_dir(context) / given.raw).step_names()
+            if steps:
+                return steps
     file = context.get("file")
     return list(_jobs(Path(file.raw))) if file is not None and file.raw is not None else []
 

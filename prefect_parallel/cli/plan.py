@@ -6,28 +6,45 @@ import array
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from prefect_parallel.cli.console import ignored_keys, plain_console, print_titled
 from prefect_parallel.cli.datastores import known_datastores
 from prefect_parallel.cli.estimate import estimate
 from prefect_parallel.data import BySize, Datastores, MiniBatch
 from prefect_parallel.entry.gpus import default_slots
-from prefect_parallel.errors import counted
+from prefect_parallel.errors import InvalidPipeline, Problem, advice_for, counted
 from prefect_parallel.flow.nodes.groups import Work
 from prefect_parallel.flow.run.major_input import major_input, split_input
 from prefect_parallel.flow.run.unmet_requirements import unmet_requirements
-from prefect_parallel.job import CommandStep, Data, ParallelStep, load_pipeline, resolve
+from prefect_parallel.job import (
+    CommandStep,
+    Data,
+    Graph,
+    ParallelStep,
+    PipelineStep,
+    load_pipeline,
+    resolve,
+)
+
+AnyStep: TypeAlias = ParallelStep | CommandStep | PipelineStep
 
 UNKNOWN_TIME = "unknown; try a few mini-batches: prefect-parallel run --sample 5"
 
 
 def plan_pipeline(
-    file: Path, overrides: Sequence[str], datastores: Path | None, runs: Path
+    file: Path,
+    overrides: Sequence[str],
+    datastores: Path | None,
+    runs: Path,
+    *,
+    only: str | None = None,
 ) -> None:
     """Print the steps in the order in which they would run, and how the input of each is split.
 
     Args:
         runs: Folder of earlier runs, from which the time is estimated.
+        only: A step, or a nested pipeline, to which the output is limited.
 
     Raises:
         InvalidPipeline: The pipeline has mistakes.
@@ -38,14 +55,19 @@ def plan_pipeline(
     known = known_datastores(datastores)
     job = load_pipeline(file, overrides, known)
     resolved = resolve(job)
-    for number, step in enumerate(resolved.steps.values(), start=1):
-        after = ", ".join(sorted(resolved.graph[step.name]))
-        order = f", after {after}" if after else ""
-        kind = "parallel" if isinstance(step, ParallelStep) else "command"
-        console.print(f"{number}. {step.name} ({kind}{order})")
+    steps = list(_numbered(resolved.graph))
+    names = [each.name for _, each, _ in steps]
+    if only is not None and only not in names:
+        raise InvalidPipeline(
+            [Problem(f"there is no step {only}", str(file), **advice_for(only, names))]
+        )
+    for number, step, after in steps:
+        if only is not None and step.name != only and not step.name.startswith(f"{only}."):
+            continue
+        order = f", after {', '.join(sorted(after))}" if after else ""
+        console.print(f"{number} {step.name} ({_kind(step)}{order})")
         work = Work()
-        lines = _parallel(step, known, work) if isinstance(step, ParallelStep) else _command(step)
-        for title, text in lines:
+        for title, text in _lines(step, known, work):
             console.print(f"   {title:<12} {text}")
         if isinstance(step, ParallelStep) and work.mini_batches:
             time = estimate(runs, job.display_name, step.name, work, _slots(step))
@@ -56,8 +78,25 @@ def plan_pipeline(
         console.print(ignored_keys(job.ignored))
 
 
-def _command(step: CommandStep) -> Iterator[tuple[str, str]]:
-    yield "command", step.command.strip()
+def _numbered(graph: Graph, prefix: str = "") -> Iterator[tuple[str, AnyStep, set[str]]]:
+    """The number of each step, such as `2.1.`, the step, and the steps that it runs after."""
+    for number, step in enumerate(graph.steps.values(), start=1):
+        yield f"{prefix}{number}.", step, graph.after[step.name]
+        if isinstance(step, PipelineStep):
+            yield from _numbered(step.graph, f"{prefix}{number}.")
+
+
+def _kind(step: AnyStep) -> str:
+    if isinstance(step, PipelineStep):
+        return "pipeline"
+    return "parallel" if isinstance(step, ParallelStep) else "command"
+
+
+def _lines(step: AnyStep, datastores: Datastores, work: Work) -> Iterator[tuple[str, str]]:
+    if isinstance(step, ParallelStep):
+        yield from _parallel(step, datastores, work)
+    elif isinstance(step, CommandStep):
+        yield "command", step.command.strip()
 
 
 def _slots(step: ParallelStep) -> int:

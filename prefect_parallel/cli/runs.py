@@ -82,7 +82,7 @@ def _row(run: RunDirectory) -> Row:
         return Row(name, "Running", since, now - since, "", "")
     begun = run.job_file.stat().st_mtime
     if not run.result.exists():
-        logs = run.root.glob("steps/*/logs/sys/*")
+        logs = run.root.glob("steps/**/logs/sys/*")
         last = max([begun, *(path.stat().st_mtime for path in logs)])
         return Row(name, "Crashed", begun, last - begun, "", "")
     result = RunResult.read(run.result)

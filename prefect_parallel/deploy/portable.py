@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ from prefect_parallel.job import PipelineJob
 from prefect_parallel.job.files.local_paths import LocalPath, paths_of_job, paths_of_step
 from prefect_parallel.job.files.locations import is_local
 from prefect_parallel.job.files.requirements import requirements_in
-from prefect_parallel.job.models.components import Component
+from prefect_parallel.job.models.components import Component, Steps
 from prefect_parallel.job.models.io_models import DataInput
 
 PIPELINE_FILE = "pipeline.yml"
 FLOW_FILE = "flow.py"
+COMPONENTS = "components"
 FLOW_NAME = "pipeline"
 ENTRYPOINT = f"{FLOW_FILE}:{FLOW_NAME}"
 """Where Prefect finds the flow in the folder."""
@@ -56,13 +57,12 @@ def write_portable(
     data = job.dump()
     # A pipeline without one is named after its file.
     data.setdefault("display_name", title)
-    for path in paths_of_job(data, job.folder):
-        if path.kind == "data":
-            path.holder[path.key] = path.location
-        elif path.kind != "component":
-            path.holder[path.key] = files.carry(path)
-    for name, component in job.components.items():
-        data["jobs"][name]["component"] = _write_component(name, component, files)
+    if job.by_component is None:
+        data["jobs"] = _steps(job.steps, "", f"{COMPONENTS}/", files)
+    else:
+        name = _write_component("pipeline", job.by_component, job.steps, files)
+        data["component"] = f"{COMPONENTS}/{name}"
+    _take_files(data, job.folder, files)
     local_inputs = _take_local_inputs(job, data)
     _write_yaml(data, folder / PIPELINE_FILE)
     arguments = ", ".join(f"{name}={value!r}" for name, value in options.items())
@@ -102,13 +102,44 @@ class _Files:
         return self._copied[location]
 
 
-def _write_component(step: str, component: Component, files: _Files) -> str:
+def _steps(steps: Steps, prefix: str, to_components: str, files: _Files) -> dict[str, Any]:
+    """The steps of a level, with their components written.
+
+    Args:
+        prefix: What full names of the steps begin with.
+        to_components: The way to the folder of components from the file with the steps.
+    """
+    jobs: dict[str, Any] = {}
+    for name, model in steps.jobs.items():
+        jobs[name] = model.dump()
+        component, nested = steps.components.get(name), steps.nested.get(name)
+        if component is not None:
+            # It has the values of the step's `jobs`.
+            jobs[name].pop("jobs", None)
+            file = _write_component(prefix + name, component, nested, files)
+            jobs[name]["component"] = to_components + file
+        elif nested is not None:
+            jobs[name]["jobs"] = _steps(nested, f"{prefix}{name}.", to_components, files)
+    return jobs
+
+
+def _write_component(name: str, component: Component, steps: Steps | None, files: _Files) -> str:
+    """Write a component, and those of its own steps; returns the name of the file."""
     data = component.model.dump()
-    for path in paths_of_step(data, component.document.folder):
-        path.holder[path.key] = files.carry(path, prefix="../")
-    file = Path("components", f"{step}.yml")
-    _write_yaml(data, files.folder / file)
-    return file.as_posix()
+    if steps is not None:
+        data["jobs"] = _steps(steps, f"{name}.", "./", files)
+    _take_files(data, component.document.folder, files, prefix="../")
+    _write_yaml(data, files.folder / COMPONENTS / f"{name}.yml")
+    return f"{name}.yml"
+
+
+def _take_files(data: dict[str, Any], folder: Path, files: _Files, prefix: str = "") -> None:
+    """Copy the files that a dumped pipeline or component names, except components."""
+    for path in (*paths_of_job(data, folder), *paths_of_step(data, folder)):
+        if path.kind == "data":
+            path.holder[path.key] = path.location
+        elif path.kind != "component":
+            path.holder[path.key] = files.carry(path, prefix)
 
 
 def _take_local_inputs(job: PipelineJob, data: dict[str, Any]) -> dict[str, str]:
@@ -121,9 +152,17 @@ def _take_local_inputs(job: PipelineJob, data: dict[str, Any]) -> dict[str, str]
 
 
 def _local_data(job: PipelineJob) -> list[Path]:
-    """The inputs of the pipeline and of its steps that are on this machine."""
-    paths = paths_of_job(job.dump(), job.folder)
-    return [Path(path.location) for path in paths if path.kind == "data"]
+    """The data on this machine that the pipeline, its steps and components name."""
+    found = list(paths_of_job(job.dump(), job.folder))
+    for component in (*_components(job.steps), *([job.by_component] if job.by_component else ())):
+        found += paths_of_job(component.model.dump(), component.document.folder)
+    return [Path(path.location) for path in found if path.kind == "data"]
+
+
+def _components(steps: Steps) -> Iterator[Component]:
+    yield from steps.components.values()
+    for nested in steps.nested.values():
+        yield from _components(nested)
 
 
 def _write_yaml(data: dict[str, Any], file: Path) -> None:

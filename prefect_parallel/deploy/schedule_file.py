@@ -112,7 +112,8 @@ class ScheduleFile:
         changes = self.document.data["create_job"]
         if isinstance(changes, Section):
             self._check_inputs(changes, document)
-            merge(document, changes, self.document, but=("job", "type"))
+            values = {key: changes[key] for key in changes if key not in ("job", "type")}
+            merge(document, values, self.document, changes.path)
         apply_overrides(document, overrides)
         return job_from(document, datastores)
 

@@ -143,4 +143,5 @@ def _run(resolved: ResolvedJob, options: RunOptions, handle: RunHandle, observer
         task_run_seconds=options.task_run_seconds,
         selection=options.selection,
         phase=options.phase,
+        continues_on_step_failure=resolved.continue_on_step_failure,
     )

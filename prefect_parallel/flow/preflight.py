@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from prefect_parallel.data import BySize, Datastores, Location, Registered, plan
 from prefect_parallel.data.locations.registered import file_to_fill_in
+from prefect_parallel.document import dotted
 from prefect_parallel.errors import InvalidInput
 from prefect_parallel.flow.run.major_input import major_input
-from prefect_parallel.job import Data, ParallelStep, ResolvedJob
+from prefect_parallel.job import Data, ParallelStep, ResolvedJob, path_of
 
 
 def check_names(job: ResolvedJob, datastores: Datastores) -> None:
@@ -21,7 +22,7 @@ def check_names(job: ResolvedJob, datastores: Datastores) -> None:
         for input_name, source in step.inputs.items():
             if not isinstance(source, Data):
                 continue
-            where = f"jobs.{name}.inputs.{input_name}"
+            where = dotted((*path_of(name), "inputs", input_name))
             try:
                 Location.parse(source.location, datastores=datastores)
                 asset = datastores.asset(source.location)

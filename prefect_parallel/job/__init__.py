@@ -9,13 +9,16 @@ from prefect_parallel.job.resolution.resolved import (
     AppendRowTo,
     CommandStep,
     Data,
+    Graph,
     Literal,
     Missing,
     OutputAsset,
     OutputOf,
     OutputSpec,
     ParallelStep,
+    PipelineStep,
     ResolvedJob,
+    path_of,
 )
 from prefect_parallel.job.syntax.shell import InvalidCommand
 
@@ -25,6 +28,7 @@ __all__ = [
     "CondaSpec",
     "Data",
     "Document",
+    "Graph",
     "InvalidCommand",
     "Literal",
     "Missing",
@@ -34,8 +38,10 @@ __all__ = [
     "ParallelStep",
     "Parameter",
     "PipelineJob",
+    "PipelineStep",
     "Requirements",
     "ResolvedJob",
     "load_pipeline",
+    "path_of",
     "resolve",
 ]

@@ -166,7 +166,7 @@ def test_it_resolves(here: Folder) -> None:
         Parameter("files", "uri_folder", "./data", "Today's"),
         Parameter("depth", "integer", 2),
     ]
-    assert resolve(job).graph == {"scores": set(), "again": {"scores"}, "summary": {"scores"}}
+    assert resolve(job).graph.after == {"scores": set(), "again": {"scores"}, "summary": {"scores"}}
     steps = resolve(job, {"depth": 5}).steps
     scores, again, summary = steps["scores"], steps["again"], steps["summary"]
     assert isinstance(scores, ParallelStep)
@@ -321,7 +321,7 @@ def test_a_step_with_one_output_is_an_input() -> None:
         return second.outputs
 
     job = chain()
-    assert resolve(job).graph == {"first": set(), "second": {"first"}}
+    assert resolve(job).graph.after == {"first": set(), "second": {"first"}}
     assert list(job.outputs) == ["rows"]
 
 

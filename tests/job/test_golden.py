@@ -17,6 +17,7 @@ from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.job.resolution.bindings import Bindings
 from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
 from prefect_parallel.job.resolution.effective_settings import StepKeys, effective_settings
+from prefect_parallel.job.resolution.resolve import top_level
 from prefect_parallel.job.resolution.resolved import Data, OutputOf
 from prefect_parallel.job.settings.parallel_settings import Inherit
 from prefect_parallel.job.syntax.expressions import whole
@@ -168,7 +169,7 @@ def written_input(value: Any) -> dict[str, Any]:
 
 def step_level(job: PipelineJob, name: str) -> dict[str, Any]:
     step = job.jobs[name]
-    component = job.components.get(name)
+    component = job.steps.components.get(name)
     lent = component.model if component else None
     folder = component.document.folder if component else job.folder
     data: dict[str, Any] = {
@@ -199,7 +200,7 @@ def step_level(job: PipelineJob, name: str) -> dict[str, Any]:
     beside = ("instance_type", "shm_size", "docker_args")
     data["resources"] = rest | without_none({key: getattr(step, key, None) for key in beside})
     if step.type == "parallel":
-        keys = StepKeys.of(job, name)
+        keys = StepKeys.of(job.steps, name)
         settings = effective_settings(keys)
         task, code = keys.effective("task"), keys.effective("task", "code", at_top=True)
         base = task.document.folder
@@ -238,8 +239,10 @@ def step_level(job: PipelineJob, name: str) -> dict[str, Any]:
 
 
 def step_inputs(job: PipelineJob, name: str) -> dict[str, Any]:
-    resolved = Bindings(job, {}, False, JobDiagnostics(job)).of_step(name)
-    component = job.components.get(name)
+    diagnostics = JobDiagnostics(job.document)
+    level = top_level(job, {}, diagnostics, complete=False)
+    resolved = Bindings(level, diagnostics).of_step(name)
+    component = job.steps.components.get(name)
     found: dict[str, Any] = {}
     for key, value in job.jobs[name].inputs.items():
         path = value.path if isinstance(value, DataInput) else value
@@ -267,7 +270,7 @@ def step_inputs(job: PipelineJob, name: str) -> dict[str, Any]:
 
 
 def step_outputs(job: PipelineJob, name: str) -> dict[str, Any]:
-    component = job.components.get(name)
+    component = job.steps.components.get(name)
     given = job.jobs[name].outputs
     declared = component.model.outputs if component else dict.fromkeys(given)
     found: dict[str, Any] = {}

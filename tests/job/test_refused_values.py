@@ -356,7 +356,7 @@ def test_no_type_of_a_component(folder: Folder, old: str, new: str, message: str
     component_step(folder, COMPONENT.replace(old, new, 1))
     problem = folder.problem()
     assert (problem.key, problem.message) == ("jobs.second.component.type", message)
-    assert problem.allowed == "parallel or command"
+    assert problem.allowed == "parallel, command, pipeline"
 
 
 @pytest.mark.parametrize(

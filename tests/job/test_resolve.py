@@ -53,7 +53,7 @@ def test_defaults_of_the_format_are_filled_in(folder: Folder) -> None:
     assert step.inputs["files"] == Data(
         "uri_folder", "ro_mount", "./data", str(folder.path / "data")
     )
-    assert step.outputs == {"rows": OutputSpec("uri_file", "rw_mount")}
+    assert step.outputs == {"rows": OutputSpec("uri_file")}
     assert step.append_row_to == AppendRowTo("rows")
     assert step.input_name == "files"
 
@@ -61,7 +61,7 @@ def test_defaults_of_the_format_are_filled_in(folder: Folder) -> None:
 def test_the_steps_come_in_an_order_they_can_run_in(folder: Folder) -> None:
     job = folder.load()
     resolved = resolve(job)
-    assert resolved.graph == {"first": set(), "second": {"first"}}
+    assert resolved.graph.after == {"first": set(), "second": {"first"}}
     assert list(resolved.steps) == ["first", "second"]
     second = resolved.steps["second"]
     assert isinstance(second, CommandStep)
@@ -222,9 +222,9 @@ def test_a_component_lends_its_settings(stamp: Folder) -> None:
     files = step.inputs["files"]
     assert isinstance(files, Data)
     assert files.mode == "download"
-    assert step.inputs["note"] == Missing()
+    assert step.inputs["note"] == Missing(left_out=True)
     assert step.arguments({}) == ["--ink", "blue", "-n", "2"]
-    assert step.outputs == {"rows": OutputSpec("uri_file", "rw_mount")}
+    assert step.outputs == {"rows": OutputSpec("uri_file")}
 
 
 def test_code_beside_a_component_s_task(stamp: Folder) -> None:
@@ -263,7 +263,6 @@ def test_a_steps_own_settings_win(stamp: Folder) -> None:
     assert (step.mini_batch_size, step.instance_count, step.error_threshold) == (1024, 5, 0)
     assert (step.max_retries, step.timeout) == (0, 60)
     assert step.arguments({}) == ["--ink", "dark red", "--note", "-", "-n", "2"]
-    assert step.outputs["rows"].mode == "upload"
 
 
 @pytest.mark.parametrize(
@@ -317,7 +316,7 @@ def test_inputs_of_other_steps_lead_to_what_they_are(folder: Folder) -> None:
     environment: azureml:any:1
 """
     job = folder.load()
-    assert resolve(job).graph["third"] == {"first"}
+    assert resolve(job).graph.after["third"] == {"first"}
     third = resolve(job).steps["third"]
     files = third.inputs["files"]
     assert isinstance(files, Data)
@@ -329,10 +328,8 @@ def test_outputs_bound_to_the_pipeline(folder: Folder) -> None:
     folder.replace("inputs:\n", "outputs:\n  all: {type: uri_file, mode: upload}\ninputs:\n")
     folder.replace("rows: {type: uri_file}", "rows: ${{parent.outputs.all}}")
     resolved = resolve(folder.load())
-    assert resolved.outputs == {"all": OutputSpec("uri_file", "upload")}
-    assert resolved.steps["first"].outputs["rows"] == OutputSpec(
-        "uri_file", "upload", bound_to="all"
-    )
+    assert resolved.outputs == {"all": OutputSpec("uri_file")}
+    assert resolved.steps["first"].outputs["rows"] == OutputSpec("uri_file", bound_to="all")
 
 
 def test_names_that_only_a_run_has_stay_in_an_outputs_path(folder: Folder) -> None:
@@ -449,7 +446,7 @@ def test_the_yaml_of_a_run_loads_from_anywhere(stamp: Folder, tmp_path: Path) ->
 def test_text_as_a_commands_output_is_its_path(folder: Folder) -> None:
     folder.replace("report: {type: uri_folder}", "report: ./reports")
     outputs = resolve(folder.load()).steps["second"].outputs
-    assert outputs["report"] == OutputSpec("uri_folder", "rw_mount", f"{folder.path}/reports")
+    assert outputs["report"] == OutputSpec("uri_folder", f"{folder.path}/reports")
     folder.replace("report: ./reports", "report: ${{parent.inputs.label}}")
     assert folder.problems()[0].key == "jobs.second.outputs.report"
 

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 
 from prefect_parallel.job.format.model import Model
 from prefect_parallel.job.format.name_validators import NameValidator, StepNameValidator
-from prefect_parallel.job.models.components import CommandComponentModel, ParallelComponentModel
+from prefect_parallel.job.models.components import (
+    CommandComponentModel,
+    ParallelComponentModel,
+    PipelineComponentModel,
+)
 from prefect_parallel.job.models.io_models import (
     DataInput,
     DeclaredInput,
@@ -29,6 +33,7 @@ from prefect_parallel.job.models.steps import (
     ParallelComponentStepModel,
     ParallelKeys,
     ParallelStepModel,
+    PipelineStepModel,
 )
 from prefect_parallel.job.syntax.expressions import FORMS
 from tools.reference.markdown import code, docstring, document, link, table
@@ -47,10 +52,12 @@ _HEADINGS: Headings = {
     CommandStepModel: "Command step",
     Limits: "Limits",
     CommandComponentStepModel: "Command step by a component",
+    PipelineStepModel: "Nested pipeline",
     PipelineJob: "Pipeline",
     Settings: "Settings",
     ParallelComponentModel: "Parallel component",
     CommandComponentModel: "Command component",
+    PipelineComponentModel: "Pipeline component",
     DeclaredInput: "Declared input",
     DeclaredOutput: "Declared output",
 }
@@ -64,8 +71,9 @@ _AS_OF_A_STEP: dict[type[Model], tuple[type[Model], type[Model]]] = {
 
 _INTRO = f"""\
 A pipeline file has [keys of its own](#pipeline), and its steps below `jobs`:
-[parallel](#parallel-step) and [command](#command-step) steps, inline or in
-[component](#parallel-component) files. Relative paths are relative to the file that contains them.
+[parallel](#parallel-step) and [command](#command-step) steps and
+[nested pipelines](#nested-pipeline), inline or in [component](#parallel-component) files. Relative
+paths are relative to the file that contains them.
 [`prefect-parallel validate`](commands.md#prefect-parallel-validate) reports unknown keys, invalid
 values and keys without a value. [`prefect-parallel schema`](commands.md#prefect-parallel-schema)
 prints a JSON schema for editors. [Program arguments](program_arguments.md) that configure a step

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_result import StepResult
-from prefect_parallel.job import CommandStep, ParallelStep
+from prefect_parallel.job import CommandStep, ParallelStep, PipelineStep
 from prefect_parallel.output.job_result import JobResult
 
 
@@ -16,19 +16,30 @@ class EarlierResults:
 
     run: Run
 
-    def has(self, step: ParallelStep | CommandStep) -> bool:
-        """Whether a step has completed."""
+    def has(self, step: ParallelStep | CommandStep | PipelineStep) -> bool:
+        """Whether a step has completed; of a nested pipeline, all of its steps."""
+        if isinstance(step, PipelineStep):
+            return all(map(self.has, step.graph.steps.values()))
         directory = self.run.directory.step(step.name)
         if isinstance(step, CommandStep):
             return directory.completed.exists()
         result = directory.job_result
         return result.exists() and JobResult.read(result).status == "Completed"
 
-    def of(self, step: ParallelStep | CommandStep) -> StepResult:
+    def note(self, step: ParallelStep | CommandStep | PipelineStep) -> StepResult:
+        """Note the result of a step in the run, and those of the steps of a nested pipeline."""
+        if isinstance(step, PipelineStep):
+            for inner in step.graph.steps.values():
+                self.note(inner)
+        self.run.ended[step.name] = result = self._of(step)
+        return result
+
+    def _of(self, step: ParallelStep | CommandStep | PipelineStep) -> StepResult:
         directory = self.run.directory.step(step.name)
-        if isinstance(step, CommandStep):
+        if not isinstance(step, ParallelStep):
+            log = directory.command_log if isinstance(step, CommandStep) else None
             reason = "completed when the run was started before"
-            return self.run.step_result(step, "Completed", reason, directory.command_log)
+            return self.run.step_result(step, "Completed", reason, log)
         result = JobResult.read(directory.job_result)
         return replace(
             self.run.step_result(step, result.status, result.reason, directory.job_result),

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prefect_parallel.data import Datastores, Location, publish
+from prefect_parallel.document import dotted
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
 from prefect_parallel.flow.run.selection import ALL, Selection
-from prefect_parallel.job import CommandStep, ParallelStep, ResolvedJob
+from prefect_parallel.job import CommandStep, ParallelStep, ResolvedJob, path_of
 from prefect_parallel.job.syntax.expressions import fill
 from prefect_parallel.layout import StepDirectory
 
@@ -44,7 +45,7 @@ class OutputPlaces:
             for name, output in step.outputs.items():
                 if output.location is None:
                     continue
-                where = f"jobs.{step.name}.outputs.{name}"
+                where = dotted((*path_of(step.name), "outputs", name))
                 if selection != ALL:
                     unknown[where] = "this is a trial; resume the run without a selection"
                     continue

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+from uuid import UUID
 
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
@@ -26,7 +27,7 @@ from prefect_parallel.flow.run.step_result import Place, StepResult
 from prefect_parallel.flow.run.step_starts import StepStarts
 from prefect_parallel.flow.run_directories.run_mirror import RunMirror
 from prefect_parallel.flow.server.flow_run import ask_once_if_away
-from prefect_parallel.job import CommandStep, ParallelStep
+from prefect_parallel.job import CommandStep, Graph, ParallelStep, PipelineStep
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.job_result import Status
 
@@ -68,7 +69,9 @@ class Run:
         phase: Whether parallel steps run on nodes, or are prepared for workers, or finished.
         starts: Whose turn it is to start.
         canceled: Set when the run is canceled; steps stop then.
+        continues_on_step_failure: Whether steps that do not depend on a failed one still run.
         ended: The results of the steps that have ended.
+        flow_runs: Their flow runs.
     """
 
     pipeline: str
@@ -84,9 +87,11 @@ class Run:
     task_run_seconds: float
     selection: Selection
     phase: Phase
+    continues_on_step_failure: bool
     starts: StepStarts = field(default_factory=StepStarts)
     canceled: threading.Event = field(default_factory=threading.Event)
     ended: dict[str, StepResult] = field(default_factory=dict)
+    flow_runs: dict[str, UUID | None] = field(default_factory=dict)
 
     def store_of(self, step: ParallelStep | CommandStep) -> Location | None:
         """The run's copy for nodes that do not see its directory; None: nodes need none."""
@@ -120,33 +125,63 @@ class Run:
         ]
         # Those with a version first: only these can be refused.
         for name, of_type, asset in sorted(assets, key=lambda each: each[2].version is None):
-            registered = register(asset, of_type, str(self._final_place(step, name)))
+            registered = register(asset, of_type, str(self._final_place(step.name, name)))
             yield f"output {name}: {registered}"
 
-    def _final_place(self, step: ParallelStep | CommandStep, output: str) -> Place:
+    def _final_place(self, step: str, output: str) -> Place:
         """Where an output is published; else, where it is in the run directory."""
-        place = self.output_places.places.get((step.name, output))
+        place = self.output_places.places.get((step, output))
         if place is None:
-            return self.place_of(self.directory.step(step.name).output(output))
+            return self.place_of(self.directory.step(step).output(output))
         return place.path if place.is_remote else Path(place.path)
 
+    def upload(self, step: str | None = None) -> None:
+        """Bring the directory's copy up to date, or only the folder of a step.
+
+        Raises:
+            UploadFailed: The storage cannot be written to.
+        """
+        if self.mirror is not None:
+            self.mirror.upload(step)
+
     def step_result(
-        self, step: ParallelStep | CommandStep, status: Status, reason: str, log: Path | None
+        self,
+        step: ParallelStep | CommandStep | PipelineStep,
+        status: Status,
+        reason: str,
+        log: Path | None,
     ) -> StepResult:
         """The result of a step, without counts and failures."""
-        directory = self.directory.step(step.name)
-        output = aggregated_output(step, directory) if isinstance(step, ParallelStep) else None
-        names = step.outputs if status == "Completed" else ()
+        outputs: dict[str, Place] = {}
+        output = None
+        if status == "Completed":
+            outputs = self._outputs(step)
+        if outputs and not isinstance(step, PipelineStep):
+            directory = self.directory.step(step.name)
+            rows = aggregated_output(step, directory) if isinstance(step, ParallelStep) else None
+            output = self.place_of(rows or directory.outputs)
         return StepResult(
             status=status,
             reason=reason,
             summary=reason,
             run_directory=self.place_of(self.directory.root),
             report=self.place_of(self.directory.report),
-            output=self.place_of(output or directory.outputs) if names else None,
-            outputs={name: self._final_place(step, name) for name in names},
+            output=output,
+            outputs=outputs,
             log=None if log is None else self.place_of(log),
         )
+
+    def _outputs(self, step: ParallelStep | CommandStep | PipelineStep) -> dict[str, Place]:
+        if isinstance(step, PipelineStep):
+            sources = step.sources
+        else:
+            sources = {name: (step.name, name) for name in step.outputs}
+        return {name: self._final_place(*source) for name, source in sources.items()}
+
+    def leaves(self, graph: Graph) -> dict[str, StepResult]:
+        """The results of the parallel and command steps of a graph that have ended, by name."""
+        names = [step.name for step in graph.leaves()]
+        return {name: self.ended[name] for name in names if name in self.ended}
 
     def end_step(self, name: str, end: StepResult) -> State[None]:
         """Note the result of a step, and return the final state of its flow run."""

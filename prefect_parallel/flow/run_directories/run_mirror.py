@@ -182,8 +182,9 @@ class RunMirror:
 def _files(directory: RunDirectory, folder: Path) -> Iterator[Path]:
     """The files below a folder of a run directory that are uploaded."""
     left_out = {directory.lock_file, directory.token_file, directory.root / MANIFEST}
+    steps = {directory.step(name).root for name in directory.step_names()}
     for parent, folders, names in os.walk(folder):
-        if Path(parent).parent == directory.step("_").root.parent:
+        if Path(parent) in steps:
             folders[:] = [name for name in folders if name not in NEVER_UPLOADED]
         for name in names:
             path = Path(parent, name)

@@ -77,12 +77,15 @@ def is_canceled(flow_run: UUID) -> bool | None:
 
 def crash_abandoned(flow_run: UUID) -> None:
     """Set a flow run and its subflows to Crashed that still run though their process is gone."""
-    subflows = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[flow_run]))
     message = "its process was gone when the run was resumed"
     try:
         with get_client(sync_client=True) as client:
-            found = [client.read_flow_run(flow_run)]
-            found += client.read_flow_runs(flow_run_filter=subflows)
+            found = level = [client.read_flow_run(flow_run)]
+            while level:
+                parents = FlowRunFilterParentFlowRunId(any_=[each.id for each in level])
+                subflows = FlowRunFilter(parent_flow_run_id=parents)
+                level = client.read_flow_runs(flow_run_filter=subflows)
+                found = found + level
             for each in found:
                 if each.state is not None and not each.state.is_final():
                     client.set_flow_run_state(each.id, Crashed(message=message), force=True)

@@ -22,7 +22,7 @@ from prefect_parallel.errors import (
     did_you_mean,
 )
 from prefect_parallel.flow.server.flow_run import NO_ANSWER
-from prefect_parallel.job import CommandStep, ParallelStep, PipelineJob
+from prefect_parallel.job import CommandStep, ParallelStep, PipelineJob, path_of
 from prefect_parallel.job.syntax.placeholders import fill_placeholders, placeholders
 
 LISTED = 200
@@ -67,7 +67,7 @@ def check_placeholders(job: PipelineJob, steps: Iterable[ParallelStep | CommandS
             try:
                 look_up({name: template})
             except UnknownPlaceholder as error:
-                path = ("jobs", step.name, "environment_variables", name)
+                path = (*path_of(step.name), "environment_variables", name)
                 problems.append(job.document.problem(path, error.message, hint=error.hint))
     if problems:
         raise InvalidPipeline(problems)

@@ -37,28 +37,36 @@ def make_paths_absolute(data: dict[str, Any], folder: Path) -> None:
 def paths_of_job(data: dict[str, Any], folder: Path) -> Iterator[LocalPath]:
     """All local paths of a dumped pipeline; relative ones start from the folder."""
     yield from _data_paths(data, folder)
-    for step in data.get("jobs", {}).values():
-        yield from _data_paths(step, folder)
-        yield from _paths(step, "component", folder, "component")
-        yield from paths_of_step(step, folder)
+    yield from _paths(data, "component", folder, "component")
+    for step in _mapping(data, "jobs").values():
+        if isinstance(step, dict):
+            # A step may be a pipeline itself.
+            yield from paths_of_job(step, folder)
+            yield from paths_of_step(step, folder)
 
 
 def paths_of_step(data: dict[str, Any], folder: Path) -> Iterator[LocalPath]:
     """The files that a dumped step or component needs: code, and files of environments."""
-    task = data.get("task", {})
+    task = _mapping(data, "task")
     for holder in (data, task):
         yield from _paths(holder, "code", folder)
         environment = holder.get("environment")
         if isinstance(environment, dict):
             yield from _paths(environment, "conda_file", folder, "conda_file")
-            yield from _paths(environment.get("build", {}), "path", folder)
+            yield from _paths(_mapping(environment, "build"), "path", folder)
 
 
 def _data_paths(data: dict[str, Any], folder: Path) -> Iterator[LocalPath]:
-    for named in (data.get("inputs", {}), data.get("outputs", {})):
+    for named in (_mapping(data, "inputs"), _mapping(data, "outputs")):
         for each in named.values():
             if isinstance(each, dict):
                 yield from _paths(each, "path", folder, "data")
+
+
+def _mapping(data: dict[str, Any], key: str) -> dict[str, Any]:
+    """A mapping; an empty one if there is none, for the values of a file may be anything."""
+    value = data.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _paths(

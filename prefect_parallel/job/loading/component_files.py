@@ -31,17 +31,17 @@ def open_component(named: str, pipeline: Document, step_path: KeyPath) -> Docume
     of_type = document.data.get("type")
     if not isinstance(of_type, str) or of_type.lower() not in STEP_TYPES:
         found = "the key is missing" if of_type is None else f"found {shown(of_type)}"
-        problem = document.problem(("type",), found, allowed=" or ".join(STEP_TYPES))
+        problem = document.problem(("type",), found, allowed=", ".join(STEP_TYPES))
         raise InvalidPipeline([problem])
     return document
 
 
 def read_component(
-    document: Document, wanted_type: str | None, diagnostics: Diagnostics
+    document: Document, wanted_type: str | None, ignored: list[KeyPath]
 ) -> Component:
     """The component in a document, if it is of the type that the step gives itself.
 
-    Keys that have no effect are added to the diagnostics of the pipeline.
+    The full paths of keys that have no effect are added to `ignored`.
 
     Raises:
         InvalidPipeline: The component has errors, or is of another type.
@@ -56,7 +56,7 @@ def read_component(
         _check_settings(document, own)
     if own.problems:
         raise InvalidPipeline(own.problems)
-    diagnostics.ignored += [(*document.prefix, *path) for path in own.ignored]
+    ignored += [(*document.prefix, *path) for path in own.ignored]
     return Component(document, model)
 
 

@@ -7,20 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
-from prefect_parallel.document import Document, Section, dotted
+from prefect_parallel.document import Document, Section, dotted, plain
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.loading.component_files import open_component, read_component
 from prefect_parallel.job.loading.overrides import apply_overrides
 from prefect_parallel.job.loading.registered import RegisteredThings
-from prefect_parallel.job.models.components import Component
+from prefect_parallel.job.loading.steps import StepsReader
+from prefect_parallel.job.models.components import Component, Steps
 from prefect_parallel.job.models.pipeline import PipelineJob
-from prefect_parallel.job.models.steps import step_type
 from prefect_parallel.job.resolution.resolve import problems_in
 from prefect_parallel.yaml_file import read_document
-from prefect_parallel.yaml_schema import UNKNOWN_KEY, Diagnostics
-
-# Keys that only a command step by a component has.
-_COMMAND_KEYS = {"command", "code", "distribution", "environment", "limits"}
+from prefect_parallel.yaml_schema import UNKNOWN_KEY, Diagnostics, Refused
 
 
 def load_pipeline(
@@ -47,43 +43,44 @@ def job_from(document: Document, datastores: Datastores | None = None) -> Pipeli
     Raises:
         InvalidPipeline: It has errors; `problems` holds all of them.
     """
-    diagnostics = Diagnostics(document)
     registered = RegisteredThings(datastores or NO_DATASTORES)
     registered.put_into(document)
-    components = _read_components(document, registered, diagnostics)
-    values = PipelineJob.read_keys(document.data, (), diagnostics)
-    ignored = list(dict.fromkeys(map(dotted, diagnostics.ignored)))
-    job = PipelineJob(document, components, ignored, **values)
+    reader, diagnostics = StepsReader(registered), Diagnostics(document)
+    if "component" in document.data:
+        job = _job_by_component(document, reader, diagnostics)
+    else:
+        components, nested = reader.files(document)
+        if "jobs" not in document.data:
+            diagnostics.refuse(("jobs",), Refused("the key is missing"))
+        values = PipelineJob.read_keys(document.data, (), diagnostics)
+        job = PipelineJob(Steps(document, values.get("jobs", {}), components, nested), **values)
+    job.ignored = list(dict.fromkeys(map(dotted, [*diagnostics.ignored, *reader.ignored])))
     found = [_with_place(problem, document.data) for problem in diagnostics.problems]
-    problems = [*registered.problems, *found, *problems_in(job, diagnostics.broken)]
+    problems = [*registered.problems, *found, *reader.problems]
+    problems += problems_in(job, diagnostics.broken)
     if problems:
         raise InvalidPipeline(registered.with_hint(_unique(problems, document.file)))
     return job
 
 
-def _read_components(
-    document: Document, registered: RegisteredThings, diagnostics: Diagnostics
-) -> dict[str, Component]:
-    """The component files that steps name; a step without a type gets its component's."""
-    components: dict[str, Component] = {}
-    jobs = document.data.get("jobs")
-    for name, step in jobs.items() if isinstance(jobs, Section) else ():
-        if not isinstance(step, Section) or "component" not in step:
-            continue
-        if not isinstance(step["component"], str) or step["component"].startswith("azureml:"):
-            _guess_type(step)
-            continue
-        wanted = step_type(step)
+def _job_by_component(
+    document: Document, reader: StepsReader, diagnostics: Diagnostics
+) -> PipelineJob:
+    """The job of which a component has all steps."""
+    keys = {name: value for name, value in document.data.items() if name != "jobs"}
+    values = PipelineJob.read_keys(keys, (), diagnostics)
+    component: Component | None = None
+    steps = Steps(document, {}, {}, {})
+    if "component" in values and not values["component"].startswith("azureml:"):
         try:
-            opened = open_component(step["component"], document, step.path)
-            registered.put_into(opened)
-            if "type" not in step:
-                step.put("type", opened.data["type"])
-            components[name] = read_component(opened, wanted, diagnostics)
+            opened = reader.open(values["component"], document, ())
+            component, steps = reader.pipeline_component(
+                opened, "pipeline", document.data, document, (), ()
+            )
         except InvalidPipeline as error:
-            diagnostics.problems += error.problems
-            _guess_type(step)
-    return components
+            reader.problems += error.problems
+    changes = plain(document.data.get("jobs"))
+    return PipelineJob(steps, document=document, by_component=component, changes=changes, **values)
 
 
 def _with_place(problem: Problem, data: Section) -> Problem:
@@ -93,12 +90,6 @@ def _with_place(problem: Problem, data: Section) -> Problem:
         if isinstance(names, Section) and problem.message == UNKNOWN_KEY and problem.key in names:
             return replace(problem, hint=f"did you mean {group}.{problem.key}?")
     return problem
-
-
-def _guess_type(step: Section) -> None:
-    """Give a step a type if it has none, so that the rest of it is still checked."""
-    if "type" not in step:
-        step.put("type", "command" if _COMMAND_KEYS & set(step) else "parallel")
 
 
 def _unique(problems: list[Problem], first: str | None) -> list[Problem]:

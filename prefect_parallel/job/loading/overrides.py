@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prefect_parallel.document import Document, Items, KeyPath, Section, Typed, dotted
@@ -36,27 +36,22 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> None:
         raise InvalidPipeline(problems)
 
 
-def merge(
-    document: Document, changes: Section, source: Document, *, but: Collection[str] = ()
-) -> None:
-    """Put the values of another file into a document, mapping by mapping; lists are replaced.
+def merge(document: Document, changes: Mapping[str, Any], source: Document, top: KeyPath) -> None:
+    """Put values of another file into a document, mapping by mapping; lists are replaced.
 
     Args:
-        changes: A mapping of the other file; its keys are top-level keys of the document.
-        but: Keys of `changes` to leave out.
+        changes: The values, by top-level keys of the document.
+        source: The other file.
+        top: The path of the values there.
     """
-    top = changes.path
 
-    def into(target: Section, changes: Section) -> None:
+    def into(target: Section, changes: Mapping[str, Any]) -> None:
         for key, value in changes.items():
             old, path = target.get(key), (*target.path, key)
-            if path[0] in but:
-                continue
             if isinstance(old, Section) and isinstance(value, Section):
                 into(old, value)
                 continue
-            line, _ = source.place((*top, *path)) or (None, None)
-            document.origins[path] = f"{source.file}:{line}"
+            document.origins[path] = source.origin((*top, *path))
             target.put(key, value)
             _move(value, path)
 
@@ -73,8 +68,10 @@ def _apply(document: Document, argument: str) -> None:
         raise InvalidPipeline([Problem(f"nested deeper than {MAX_DEPTH} levels", name)])
     node: Any = document.data
     path: KeyPath = ()
+    # A missing mapping is made, but not a missing step: its name is misspelt.
+    makes = True
     for key in keys[:-1]:
-        node = _step_into(node, path, key, name)
+        makes, node = key != "jobs" or "component" in node, _step_into(node, path, key, name, makes)
         path = (*path, key)
     last, full_path = keys[-1], (*path, keys[-1])
     value = _value(_child(node, last), full_path, text, document, name)
@@ -87,10 +84,11 @@ def _apply(document: Document, argument: str) -> None:
     document.origins[full_path] = name
 
 
-def _step_into(node: Section | Items, path: KeyPath, key: str, name: str) -> Section | Items:
+def _step_into(
+    node: Section | Items, path: KeyPath, key: str, name: str, makes: bool
+) -> Section | Items:
     child = _child(node, key)
-    # A missing mapping is made, but not a missing step: its name is misspelt.
-    if child is None and isinstance(node, Section) and path != ("jobs",):
+    if child is None and isinstance(node, Section) and makes:
         child = Section((*path, key))
         node.put(key, child)
     if isinstance(child, (Section, Items)):
@@ -124,7 +122,7 @@ def _value(old: Any, path: KeyPath, text: str, document: Document, name: str) ->
 def _is_input(path: KeyPath) -> bool:
     """Whether a value is an input of the pipeline or of a step, also written `{value: X}`."""
     *parents, _ = path[:-1] if path[-1] == "value" else path
-    return parents == ["inputs"] or (len(parents) == 3 and parents[::2] == ["jobs", "inputs"])
+    return parents[-1:] == ["inputs"] and set(parents[:-1:2]) <= {"jobs"} and len(parents) % 2 == 1
 
 
 def _child(node: Section | Items, key: str) -> Any:

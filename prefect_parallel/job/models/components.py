@@ -8,7 +8,14 @@ from typing import TypeAlias
 
 from prefect_parallel.document import Document
 from prefect_parallel.job.format.model import Model, ignored, key, optional
-from prefect_parallel.job.format.types import Anything, Boolean, LooseText, Name, Text
+from prefect_parallel.job.format.types import (
+    Anything,
+    Boolean,
+    LooseText,
+    Name,
+    StepName,
+    Text,
+)
 from prefect_parallel.job.models.io_models import DeclaredInput, DeclaredOutput
 from prefect_parallel.job.models.step_parts import (
     CommandResources,
@@ -16,7 +23,15 @@ from prefect_parallel.job.models.step_parts import (
     EnvironmentValue,
     Task,
 )
-from prefect_parallel.job.models.steps import PROPERTIES, CommandType, ParallelKeys, ParallelType
+from prefect_parallel.job.models.steps import (
+    PROPERTIES,
+    CommandType,
+    ParallelKeys,
+    ParallelType,
+    PipelineStepModel,
+    PipelineType,
+    StepModel,
+)
 from prefect_parallel.job.settings.parallel_settings import keys_at_top
 
 _KIND = "The kind of step that it describes."
@@ -45,7 +60,6 @@ class ComponentModel(Model):
         factory=dict,
         examples=[{"scores": {"type": "uri_file"}}],
     )
-    code: Text | None = optional("The folder or file of the code; wins over the task's.")
 
 
 class ParallelComponentModel(ComponentModel, ParallelKeys, declared=keys_at_top):
@@ -53,6 +67,7 @@ class ParallelComponentModel(ComponentModel, ParallelKeys, declared=keys_at_top)
 
     type: ParallelType = key(_KIND)
     properties: dict[str, Anything] | None = PROPERTIES
+    code: Text | None = optional("The folder or file of the code; wins over the task's.")
     task: Task = key("What runs over each mini-batch.")
 
 
@@ -61,6 +76,7 @@ class CommandComponentModel(ComponentModel):
 
     type: CommandType = key(_KIND)
     command: Text = key("What `bash` runs.")
+    code: Text | None = optional("The folder or file of the code.")
     environment: EnvironmentValue = key(
         "The packages that the command needs, inline or by the environment's name in Azure ML."
     )
@@ -69,10 +85,20 @@ class CommandComponentModel(ComponentModel):
     environment_variables: dict[str, Anything] | None = ignored()
 
 
-AnyComponent: TypeAlias = ParallelComponentModel | CommandComponentModel
+class PipelineComponentModel(ComponentModel):
+    """A pipeline component: steps that are used as one step, or by a pipeline as all of its own."""
+
+    type: PipelineType = key(_KIND)
+    compute: Anything = ignored()
+    settings: Anything = ignored()
+    jobs: dict[StepName, StepModel] = key("The steps, as in a pipeline.")
+
+
+AnyComponent: TypeAlias = ParallelComponentModel | CommandComponentModel | PipelineComponentModel
 COMPONENT_MODELS: Mapping[str, type[AnyComponent]] = {
     "parallel": ParallelComponentModel,
     "command": CommandComponentModel,
+    "pipeline": PipelineComponentModel,
 }
 """By the type of step."""
 
@@ -83,3 +109,29 @@ class Component:
 
     document: Document
     model: AnyComponent
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of a pipeline, and the files that they name.
+
+    Attributes:
+        document: The file in which the steps are.
+        components: Step -> the component file that it names; without those that have errors.
+        nested: Step -> the steps of the nested pipeline that it is; likewise.
+    """
+
+    document: Document
+    jobs: Mapping[str, StepModel]
+    components: Mapping[str, Component]
+    nested: Mapping[str, Steps]
+
+    def is_read(self, step: str) -> bool:
+        """Whether the step, its names of inputs and outputs and its component could be read."""
+        model = self.jobs[step]
+        if model is None or (hasattr(model, "component") and step not in self._files_of(model)):
+            return False
+        return all(name.isidentifier() for name in (*model.inputs, *model.outputs))
+
+    def _files_of(self, model: StepModel) -> Mapping[str, object]:
+        return self.nested if isinstance(model, PipelineStepModel) else self.components

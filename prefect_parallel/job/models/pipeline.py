@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from prefect_parallel.job.files.local_paths import make_paths_absolute
 from prefect_parallel.job.format.model import Model, ignored, key, optional
 from prefect_parallel.job.format.name_validators import as_asset
 from prefect_parallel.job.format.types import (
+    LITERAL_TYPES,
     Anything,
     Boolean,
     ComputeName,
@@ -26,9 +28,8 @@ from prefect_parallel.job.format.types import (
     literal_type,
 )
 from prefect_parallel.job.format.validators import ChoiceValidator
-from prefect_parallel.job.models.components import Component
+from prefect_parallel.job.models.components import Component, PipelineComponentModel, Steps
 from prefect_parallel.job.models.io_models import (
-    DataInput,
     DescribedInput,
     NamedOutput,
     PipelineInputValue,
@@ -87,7 +88,8 @@ class PipelineJob(Model):
 
     Attributes:
         document: What it was read from.
-        components: Step -> the component file that it names; without those that have errors.
+        steps: Its steps: `jobs`, or those of its component.
+        by_component: The component that has its steps; None if the job has them itself.
         ignored: Dotted paths of keys that have no effect here.
     """
 
@@ -115,8 +117,13 @@ class PipelineJob(Model):
     outputs: dict[Name, NamedOutput] = key(
         "What the pipeline writes; steps' outputs are bound to it.", factory=dict
     )
+    component: Text | None = optional(
+        "The file of a pipeline component that has the steps, inputs and outputs; values of `jobs`"
+        " then replace those of its steps.",
+        examples=["./prepare.yml"],
+    )
     jobs: dict[StepName, StepModel] = key(
-        "The steps. Each runs when those whose outputs it reads are done."
+        "The steps. Each runs when those whose outputs it reads are done.", factory=dict
     )
     services: Services | None = ignored()
     id: Anything = ignored()
@@ -126,17 +133,27 @@ class PipelineJob(Model):
 
     def __init__(
         self,
-        document: Document,
-        components: Mapping[str, Component],
-        ignored: list[str],
+        steps: Steps,
+        *,
+        document: Document | None = None,
+        by_component: Component | None = None,
+        changes: Any = None,
         **values: Any,
     ) -> None:
         super().__init__(**values)
-        self.document = document
-        self.components = components
-        self.ignored = ignored
-        if self.jobs is None:  # It is broken.
-            self.jobs = {}
+        self.document = document or steps.document
+        self.steps = steps
+        self.by_component = by_component
+        self.ignored: list[str] = []
+        self._changes = changes
+
+    @property
+    def declared(self) -> PipelineComponentModel | None:
+        """The component that has its steps; None if the job has them itself."""
+        if self.by_component is None:
+            return None
+        assert isinstance(self.by_component.model, PipelineComponentModel)
+        return self.by_component.model
 
     def __str__(self) -> str:
         """The YAML of the job, as `print(job)` shows it in Azure's SDK."""
@@ -155,20 +172,28 @@ class PipelineJob(Model):
 
     @property
     def parameters(self) -> list[Parameter]:
-        """The pipeline's inputs as parameters, in the order of the file."""
-        return [
-            Parameter(name, value.type, value.path, value.description)
+        """The pipeline's inputs as parameters, in the order of the file.
+
+        Optional inputs of the component of a job are parameters only if they are given.
+        """
+        given = {
+            name: Parameter(name, value.type, value.path, value.description)
             if isinstance(value, DescribedInput)
             else Parameter(name, literal_type(value), value)
             for name, value in self.inputs.items()
+        }
+        if self.declared is None:
+            return list(given.values())
+        return [
+            Parameter(
+                name,
+                each.type,
+                given[name].default if name in given else each.default,
+                each.description,
+            )
+            for name, each in self.declared.inputs.items()
+            if name in given or each.default is not None or not each.optional
         ]
-
-    def is_read(self, step: str) -> bool:
-        """Whether the step, its names of inputs and outputs and its component could be read."""
-        model = self.jobs[step]
-        if model is None or (hasattr(model, "component") and step not in self.components):
-            return False
-        return all(name.isidentifier() for name in (*model.inputs, *model.outputs))
 
     def to_yaml(
         self, *, values: Mapping[str, Any] | None = None, absolute_paths: bool = False
@@ -178,11 +203,15 @@ class PipelineJob(Model):
         `values` are put in place of those of the pipeline's inputs.
         """
         data = self.dump()
+        if self._changes is not None:
+            data["jobs"] = deepcopy(self._changes)
+        types = {each.name: each.type for each in self.parameters}
         for name, value in (values or {}).items():
-            if isinstance(self.inputs[name], DataInput):
-                data["inputs"][name]["path"] = str(value)
+            inputs = data.setdefault("inputs", {})
+            if types[name] in LITERAL_TYPES:
+                inputs[name] = value
             else:
-                data["inputs"][name] = value
+                inputs.setdefault(name, {"type": types[name]})["path"] = str(value)
         if absolute_paths:
             make_paths_absolute(data, self.folder)
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)

@@ -1,4 +1,4 @@
-"""Parallel and command steps, as they are written: inline, or by a component."""
+"""Steps of each type, as they are written: inline, or by a component."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ from prefect_parallel.job.models.step_parts import (
 from prefect_parallel.job.settings.parallel_settings import OLD_NAMES, keys_at_top, keys_of
 from prefect_parallel.yaml_schema import Diagnostics
 
-STEP_TYPES = ("parallel", "command")
+STEP_TYPES = ("parallel", "command", "pipeline")
 
 ParallelType = Annotated[str, ChoiceValidator(("parallel",), any_case=True)]
 CommandType = Annotated[str, ChoiceValidator(("command",), any_case=True)]
+PipelineType = Annotated[str, ChoiceValidator(("pipeline",), any_case=True)]
 
 _KIND = "The kind of step; may be omitted if other keys determine it."
 _COMPONENT = "The file with the rest of the step; the step's own keys win."
@@ -178,6 +179,21 @@ class CommandComponentStepModel(CommandKeys):
     limits: Limits | None = optional("Limits of the command.")
 
 
+class PipelineStepModel(Step):
+    """A nested pipeline, inline or by a component."""
+
+    type: PipelineType = key(_KIND, default="pipeline")
+    component: Text | None = optional(
+        "The file with the steps, inputs and outputs.", examples=["./prepare.yml"]
+    )
+    comment: Text | None = ignored()
+    settings: Anything = ignored()
+    jobs: dict[str, Anything] | None = optional(
+        "The steps, as in a pipeline; with a component, values that replace its own.",
+        examples=[{"score": {"mini_batch_size": "1mb"}}],
+    )
+
+
 def step_type(step: Any) -> str | None:
     """The type of a step as written: the one that it names, else the one that its keys tell.
 
@@ -190,18 +206,22 @@ def step_type(step: Any) -> str | None:
         return named.lower() if named.lower() in STEP_TYPES else None
     if named is not None or "component" in step:
         return None
+    if "jobs" in step:
+        return "pipeline"
     return "command" if "command" in step else "parallel"
 
 
 class StepSchema:
     """A step: the model is chosen by its type, and whether it names a component."""
 
-    allowed = "a step of type parallel or command"
+    allowed = f"a step of type {', '.join(STEP_TYPES)}"
     choices: ClassVar[Mapping[tuple[str, bool], type[Step]]] = {
         ("parallel", False): ParallelStepModel,
         ("parallel", True): ParallelComponentStepModel,
         ("command", False): CommandStepModel,
         ("command", True): CommandComponentStepModel,
+        ("pipeline", False): PipelineStepModel,
+        ("pipeline", True): PipelineStepModel,
     }
 
     def read(self, value: Any, path: KeyPath, diagnostics: Diagnostics) -> Any:
@@ -217,6 +237,10 @@ class StepSchema:
 
 
 StepModel = Annotated[
-    ParallelStepModel | ParallelComponentStepModel | CommandStepModel | CommandComponentStepModel,
+    ParallelStepModel
+    | ParallelComponentStepModel
+    | CommandStepModel
+    | CommandComponentStepModel
+    | PipelineStepModel,
     StepSchema(),
 ]

@@ -1,92 +1,35 @@
-"""The inputs of the pipeline and its steps, with their bindings resolved."""
+"""The inputs of steps, with their bindings resolved."""
 
 from __future__ import annotations
 
-import math
-import os
-from collections.abc import Mapping
-from typing import Any
-
-from prefect_parallel.document import KeyPath, shown
+from prefect_parallel.document import KeyPath
 from prefect_parallel.errors import advice_for, did_you_mean
-from prefect_parallel.job.files.locations import is_local, location_of, misfit
 from prefect_parallel.job.format.types import DATA_TYPES, literal_type
-from prefect_parallel.job.models.io_models import (
-    DEFAULT_DATA_TYPE,
-    DEFAULT_INPUT_MODE,
-    DataInput,
-    DeclaredInput,
-    as_type,
-    limit_of,
-)
-from prefect_parallel.job.models.pipeline import PipelineJob
+from prefect_parallel.job.models.io_models import DEFAULT_DATA_TYPE, DEFAULT_INPUT_MODE, DataInput
 from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
+from prefect_parallel.job.resolution.job_inputs import as_declared, data_at, not_given
+from prefect_parallel.job.resolution.level import Level
 from prefect_parallel.job.resolution.outputs import output_names
 from prefect_parallel.job.resolution.resolved import Data, Input, Literal, Missing, OutputOf
 from prefect_parallel.job.syntax.expressions import Expression, fill, find, malformed, whole
-from prefect_parallel.yaml_schema import Refused
 
 MAX_DETOURS = 20
 """Maximum number of inputs of other steps between an input and its value."""
 
 
 class Bindings:
-    """The inputs of a job, with values put in. What cannot be read is `Missing`.
+    """The inputs of the steps of a level, with values put in. What cannot be read is `Missing`."""
 
-    Args:
-        values: Values for the pipeline's inputs, in place of their own.
-        complete: Whether each input of the pipeline must have a value.
-    """
-
-    def __init__(
-        self,
-        job: PipelineJob,
-        values: Mapping[str, Any],
-        complete: bool,
-        diagnostics: JobDiagnostics,
-    ) -> None:
-        self._job = job
+    def __init__(self, level: Level, diagnostics: JobDiagnostics) -> None:
+        self.of_pipeline = level.inputs
+        self._level = level
+        self._diagnostics = diagnostics
         self._add = diagnostics.add
-        for name in values:
-            if name not in job.inputs:
-                self._add(
-                    ("inputs", name),
-                    "the pipeline has no such input",
-                    **advice_for(name, job.inputs),
-                )
-        self.of_pipeline: dict[str, Input] = {
-            name: self._of_pipeline(name, value, values, complete)
-            for name, value in job.inputs.items()
-        }
-
-    def _of_pipeline(
-        self, name: str, written: Any, values: Mapping[str, Any], complete: bool
-    ) -> Input:
-        path = ("inputs", name)
-        if written is None:
-            return Missing()
-        if not isinstance(written, DataInput):
-            value = values.get(name, written)
-            of_type = literal_type(written)
-            if not _fits(value, of_type):
-                self._add(path, f"found {shown(value)}", f"a value of type {of_type}")
-                value = written
-            if isinstance(value, str) and (find(value) or malformed(value)):
-                self._add(path, "an expression is not allowed in an input of the pipeline")
-            return Literal(value, of_type)
-        value = values.get(name, written.path)
-        if not isinstance(value, (str, os.PathLike)):
-            if value is not None:
-                self._add(path, f"found {shown(value)}", "a path or URL")
-            elif complete:
-                self._add(path, "the input has no path", hint=f"--set inputs.{name}.path=...")
-            return Data(written.type, written.mode or DEFAULT_INPUT_MODE, "", "")
-        return self._data(("inputs", name), None, written, os.fspath(value))
 
     def of_step(self, step: str) -> dict[str, Input]:
         """The inputs of a step: given, by default, or missing."""
-        component = self._job.components.get(step)
-        given = self._job.jobs[step].inputs
+        component = self._level.components.get(step)
+        given = self._level.jobs[step].inputs
         if component is None:
             return {name: self._given(step, name) for name in given}
         declared = component.model.inputs
@@ -101,24 +44,17 @@ class Bindings:
         return {
             name: self._given(step, name)
             if name in given
-            else self._not_given(step, name, declaration)
+            else not_given(("jobs", step, "inputs", name), declaration, self._diagnostics)
             for name, declaration in declared.items()
         }
-
-    def _not_given(self, step: str, name: str, declaration: DeclaredInput) -> Input:
-        if declaration.default is not None:
-            return Literal(declaration.default, declaration.type)
-        if not declaration.optional:
-            self._add(("jobs", step, "inputs", name), "the component requires this input")
-        return Missing()
 
     def _given(self, step: str, name: str, seen: frozenset[tuple[str, str]] = frozenset()) -> Input:
         """An input that a step is given; `seen` are the inputs of other steps that lead to it."""
         path: KeyPath = ("jobs", step, "inputs", name)
-        value = self._job.jobs[step].inputs[name]
+        value = self._level.jobs[step].inputs[name]
         if value is None:
             return Missing()
-        component = self._job.components.get(step)
+        component = self._level.components.get(step)
         declared = component.model.inputs.get(name) if component else None
         component_mode = declared.mode if declared else None
         if isinstance(value, DataInput):
@@ -146,40 +82,26 @@ class Bindings:
                     return self._data(path, component_mode, value, text)
                 case Literal():
                     self._add(path, f"{expression} is {bound.text}, not data")
-            return bound
+                case Missing():
+                    return as_declared(path, bound, declared, self._diagnostics)
+            return Missing()
         expression = whole(value)
         if expression is not None:
             bound = self._bound(step, name, path, expression, seen)
-            return self._as_declared(self.place(path, expression), bound, declared)
+            return as_declared(self.place(path, expression), bound, declared, self._diagnostics)
         if isinstance(value, str):
             value = self._filled(path, value)
             if declared and declared.type in DATA_TYPES:
                 data = DataInput(type=declared.type, path=value)
                 return self._data(path, component_mode, data, value)
-        return self._as_declared(path, Literal(value, literal_type(value)), declared)
+        return as_declared(path, Literal(value, literal_type(value)), declared, self._diagnostics)
 
     def place(self, path: KeyPath, expression: Expression) -> KeyPath:
         """Where the value of an expression at a path is given: there, unless it is overridden."""
         match expression.words:
-            case ("parent", "inputs", name) if self._job.document.is_overridden(("inputs", name)):
+            case ("parent", "inputs", name) if self._level.document.is_overridden(("inputs", name)):
                 return ("inputs", name)
         return path
-
-    def _as_declared(self, path: KeyPath, value: Input, declared: DeclaredInput | None) -> Input:
-        if declared is None or isinstance(value, Missing):
-            return value
-        if isinstance(value, Literal):
-            try:
-                literal = as_type(value.value, declared.type)
-            except Refused as refused:
-                self._add(path, refused.found, refused.allowed)
-                return value
-            if (allowed := limit_of(literal, declared)) is not None:
-                self._add(path, f"found {shown(literal)}", allowed)
-            return Literal(literal, declared.type)
-        if declared.type not in DATA_TYPES:
-            self._add(path, "found data", f"a value of type {declared.type}")
-        return value
 
     def _bound(
         self,
@@ -189,7 +111,7 @@ class Bindings:
         expression: Expression,
         seen: frozenset[tuple[str, str]],
     ) -> Input:
-        job = self._job
+        level = self._level
         match expression.words:
             case ("parent", "inputs", there):
                 if there in self.of_pipeline:
@@ -197,27 +119,20 @@ class Bindings:
                 self._add(
                     path,
                     f"{expression}: the pipeline has no input {there}",
-                    **advice_for(there, job.inputs),
+                    **advice_for(there, self.of_pipeline),
                 )
-            case ("parent", "jobs", other, "outputs" | "inputs", _) if other not in job.jobs:
-                self._add(
-                    path, f"{expression}: there is no step {other}", **advice_for(other, job.jobs)
-                )
+            case ("parent", "jobs", other, "outputs" | "inputs", _) if other not in level.jobs:
+                message = f"{expression}: there is no step {other}"
+                self._add(path, message, **advice_for(other, level.jobs))
             case ("parent", "jobs", other, "outputs", there):
-                if not job.is_read(other):
-                    return OutputOf(other, there, DEFAULT_DATA_TYPE, DEFAULT_INPUT_MODE)
-                outputs = output_names(job, other)
-                if there in outputs:
-                    return OutputOf(other, there, outputs[there], DEFAULT_INPUT_MODE)
-                self._add(
-                    path,
-                    f"{expression}: the step {other} has no output {there}",
-                    **advice_for(there, outputs),
-                )
-            case ("parent", "jobs", other, "inputs", _) if not job.is_read(other):
+                if not level.steps.is_read(other):
+                    name = level.prefix + other
+                    return OutputOf(name, there, DEFAULT_DATA_TYPE, DEFAULT_INPUT_MODE)
+                return self._output_of(path, expression, other, there)
+            case ("parent", "jobs", other, "inputs", _) if not level.steps.is_read(other):
                 return Missing()
             case ("parent", "jobs", other, "inputs", there):
-                given = job.jobs[other].inputs
+                given = level.jobs[other].inputs
                 if (other, there) in seen or (other, there) == (step, name):
                     self._add(path, f"{expression} is a circular binding")
                 elif len(seen) == MAX_DETOURS:
@@ -245,6 +160,18 @@ class Bindings:
                 )
         return Missing()
 
+    def _output_of(self, path: KeyPath, expression: Expression, step: str, name: str) -> Input:
+        outputs, source = output_names(self._level, step), self._level.source(step, name)
+        if name not in outputs:
+            message = f"{expression}: the step {step} has no output {name}"
+            self._add(path, message, **advice_for(name, outputs))
+        elif source is None:
+            message = f"{expression}: no step of the pipeline {step} is bound to its output {name}"
+            self._add(path, message, hint=f"bind one: {name}: ${{{{parent.outputs.{name}}}}}")
+        else:
+            return OutputOf(*source, outputs[name], DEFAULT_INPUT_MODE)
+        return Missing()
+
     def _filled(self, path: KeyPath, text: str) -> str:
         """Text with the values of the pipeline's literal inputs."""
         if broken := malformed(text):
@@ -269,21 +196,5 @@ class Bindings:
     def _data(
         self, path: KeyPath, component_mode: str | None, written: DataInput, text: str
     ) -> Data:
-        location = location_of(text, self._job.folder)
-        if is_local(location) and (wrong := misfit(location, written.type)):
-            message, hint = wrong
-            self._add(path, message, hint=hint)
-        mode = written.mode or component_mode or DEFAULT_INPUT_MODE
-        return Data(written.type, mode, text, location, written.datastore)
-
-
-def _fits(value: Any, of_type: str) -> bool:
-    match of_type:
-        case "boolean":
-            return isinstance(value, bool)
-        case "integer":
-            return isinstance(value, int) and not isinstance(value, bool)
-        case "number":
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            return number and math.isfinite(value)
-    return isinstance(value, str)
+        folder = self._level.folder
+        return data_at(path, folder, component_mode, written, text, self._diagnostics)

@@ -1,4 +1,4 @@
-"""Problems found in a pipeline job as a whole, each with its file and line."""
+"""Problems found in a pipeline as a whole, each with its file and line."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ from prefect_parallel.document import Document, KeyPath
 from prefect_parallel.errors import Problem
 from prefect_parallel.job.files.script_check import check_script
 from prefect_parallel.job.files.shadowed_modules import shadowed_modules
-from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.yaml_schema import Diagnostics
 
 
 class JobDiagnostics(Diagnostics):
-    """Collects the problems and warnings of a job, in its own file and in its components.
+    """Collects the problems and warnings of a pipeline, in its own file and in its components.
 
     Problems that may follow from values at broken paths are left out.
     """
 
-    def __init__(self, job: PipelineJob, broken: Collection[KeyPath] = ()) -> None:
-        super().__init__(job.document)
+    def __init__(self, document: Document, broken: Collection[KeyPath] = ()) -> None:
+        super().__init__(document)
         self.warnings: list[Problem] = []
-        self._job = job
         # If an input or output is broken, nothing is known about any part of it.
         self._broken = [
             path[:4] if path[2:3] in (("inputs",), ("outputs",)) else path for path in broken
@@ -58,6 +56,6 @@ class JobDiagnostics(Diagnostics):
     def shown(self, file: Path) -> str:
         """A file as the user would type it."""
         typed = self.document.file
-        if typed is not None and file.is_relative_to(self._job.folder):
-            return str(Path(typed).parent / file.relative_to(self._job.folder))
+        if typed is not None and file.is_relative_to(self.document.folder):
+            return str(Path(typed).parent / file.relative_to(self.document.folder))
         return str(file)

@@ -12,7 +12,7 @@ from typing import Any
 
 from prefect_parallel.document import Document, KeyPath
 from prefect_parallel.job.format.model import Model
-from prefect_parallel.job.models.pipeline import PipelineJob
+from prefect_parallel.job.models.components import Steps
 from prefect_parallel.job.settings.parallel_settings import GROUPS, SETTINGS, Inherit
 
 
@@ -74,9 +74,9 @@ class StepKeys:
         self._component = component
 
     @classmethod
-    def of(cls, job: PipelineJob, step: str) -> StepKeys:
-        own = _Source(job.jobs[step], job.document, ("jobs", step))
-        component = job.components.get(step)
+    def of(cls, steps: Steps, step: str) -> StepKeys:
+        own = _Source(steps.jobs[step], steps.document, ("jobs", step))
+        component = steps.components.get(step)
         if component is None:
             return cls(own, None)
         return cls(own, _Source(component.model, component.document, (), is_component=True))

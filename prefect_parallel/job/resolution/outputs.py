@@ -3,119 +3,125 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from pathlib import Path
 
 from prefect_parallel.data.locations.datastores import is_datastore_path
-from prefect_parallel.document import KeyPath
+from prefect_parallel.document import KeyPath, dotted
 from prefect_parallel.errors import advice_for
 from prefect_parallel.job.files.locations import location_of
 from prefect_parallel.job.models.io_models import (
     DEFAULT_DATA_TYPE,
-    DEFAULT_OUTPUT_MODE,
+    DeclaredOutput,
     Output,
 )
 from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
-from prefect_parallel.job.resolution.resolved import Data, OutputAsset, OutputSpec, ResolvedStep
-from prefect_parallel.job.syntax.expressions import Expression, fill, find, malformed, whole
+from prefect_parallel.job.resolution.level import Level, binding_of
+from prefect_parallel.job.resolution.resolved import (
+    Data,
+    Graph,
+    OutputAsset,
+    OutputSpec,
+    PipelineStep,
+    ResolvedStep,
+    path_of,
+)
+from prefect_parallel.job.syntax.expressions import Expression, fill, find, malformed
 
 DEFAULT_DATASTORE = "workspaceblobstore"
 """Azure ML's name for a workspace's default datastore."""
 
 
-def pipeline_output(job: PipelineJob, name: str) -> OutputSpec:
-    """An output of the pipeline, without checks, which the steps' outputs get."""
-    output = job.outputs[name] or Output()
-    return OutputSpec(
-        output.type or DEFAULT_DATA_TYPE,
-        _mode(output.mode),
-        None if output.path is None else _location(job, output.path, name),
-    )
+def job_outputs(job: PipelineJob, diagnostics: JobDiagnostics) -> dict[str, OutputSpec]:
+    """The outputs of a job: its own, or those that its component declares."""
+    resolver = _OutputResolver(job.document.folder, default_datastore(job), {}, diagnostics)
+    declared = None if job.declared is None else job.declared.outputs
+    return resolver.all(("outputs",), job.outputs, declared)
 
 
-def resolve_outputs(
-    job: PipelineJob, step: str, diagnostics: JobDiagnostics
-) -> dict[str, OutputSpec]:
-    """The outputs of a step: its own, and those that its component declares."""
-    given = job.jobs[step].outputs
-    resolver = _OutputResolver(job, diagnostics)
-    component = job.components.get(step)
-    if component is None:
-        return {
-            name: resolver.resolve(("jobs", step, "outputs", name), value, None, None)
-            for name, value in given.items()
-        }
-    declared = component.model.outputs
-    for name in given:
-        if name not in declared:
-            diagnostics.add(
-                ("jobs", step, "outputs", name),
-                "the component declares no such output",
-                **advice_for(name, declared),
-                of_key=True,
-            )
-    return {
-        name: resolver.resolve(
-            ("jobs", step, "outputs", name), given.get(name), declaration.type, declaration.mode
-        )
-        for name, declaration in declared.items()
-    }
+def step_outputs(level: Level, step: str, diagnostics: JobDiagnostics) -> dict[str, OutputSpec]:
+    """The outputs of a step: its own, or those that its component declares."""
+    resolver = _OutputResolver(level.folder, level.default_datastore, level.outputs, diagnostics)
+    component = level.components.get(step)
+    declared = None if component is None else component.model.outputs
+    return resolver.all(("jobs", step, "outputs"), level.jobs[step].outputs, declared)
 
 
-def output_names(job: PipelineJob, step: str) -> dict[str, str]:
+def default_datastore(job: PipelineJob) -> str:
+    return (job.settings.default_datastore or DEFAULT_DATASTORE).removeprefix("azureml:")
+
+
+def output_names(level: Level, step: str) -> dict[str, str]:
     """The outputs of a step and their types."""
-    component = job.components.get(step)
+    component = level.components.get(step)
     if component is not None:
         return {name: declared.type for name, declared in component.model.outputs.items()}
     types: dict[str, str] = {}
-    for name, value in job.jobs[step].outputs.items():
+    for name, value in level.jobs[step].outputs.items():
         bound = binding_of(value)
-        outputs = value, job.outputs.get(bound.name) if bound else None
-        given = [output.type for output in outputs if isinstance(output, Output) and output.type]
-        types[name] = next(iter(given), DEFAULT_DATA_TYPE)
+        target = level.outputs.get(bound.name) if bound else None
+        own = value.type if isinstance(value, Output) else None
+        types[name] = own or (target.type if target else DEFAULT_DATA_TYPE)
     return types
 
 
-def binding_of(value: Output | str | None) -> Expression | None:
-    """The expression that a step's output is, as text or as its path."""
-    return whole(value.path if isinstance(value, Output) else value)
-
-
 class _OutputResolver:
-    def __init__(self, job: PipelineJob, diagnostics: JobDiagnostics) -> None:
-        self._job = job
+    def __init__(
+        self,
+        folder: Path,
+        datastore: str,
+        of_pipeline: Mapping[str, OutputSpec],
+        diagnostics: JobDiagnostics,
+    ) -> None:
+        self._folder = folder
+        self._datastore = datastore
+        self._of_pipeline = of_pipeline
         self._add = diagnostics.add
 
-    def resolve(
-        self, path: KeyPath, value: Output | str | None, of_type: str | None, mode: str | None
-    ) -> OutputSpec:
-        """An output, with the type and mode that its component declares."""
-        own = value if isinstance(value, Output) else Output(path=value)
-        name, at = str(path[-1]), path if isinstance(value, str) else (*path, "path")
-        expression, bound = binding_of(own), None
-        if expression is not None and len(expression.words) > 1:
-            bound, target = expression.name, self._pipeline_output(at, expression)
-            at, name = ("outputs", bound, "path"), bound
-        else:
-            target = own
-        return OutputSpec(
-            of_type or own.type or target.type or DEFAULT_DATA_TYPE,
-            _mode(own.mode or target.mode or mode),
-            None if target.path is None else self._checked(at, target.path, name),
-            bound,
-            _asset(own) or _asset(target),
-        )
+    def all(
+        self,
+        path: KeyPath,
+        given: Mapping[str, Output | str | None],
+        declared: Mapping[str, DeclaredOutput] | None,
+    ) -> dict[str, OutputSpec]:
+        """All outputs at a path, with the types that a component declares, if any."""
+        if declared is None:
+            return {name: self._resolve((*path, name), each, None) for name, each in given.items()}
+        for name in given:
+            if name not in declared:
+                message = "the component declares no such output"
+                self._add((*path, name), message, **advice_for(name, declared), of_key=True)
+        return {
+            name: self._resolve((*path, name), given.get(name), each.type)
+            for name, each in declared.items()
+        }
 
-    def _pipeline_output(self, at: KeyPath, expression: Expression) -> Output:
-        outputs = self._job.outputs
+    def _resolve(
+        self, path: KeyPath, value: Output | str | None, of_type: str | None
+    ) -> OutputSpec:
+        """An output, with the type that its component declares."""
+        own = value if isinstance(value, Output) else Output(path=value)
+        at = path if isinstance(value, str) else (*path, "path")
+        expression = binding_of(own)
+        if expression is not None and len(expression.words) > 1:
+            target = self._target(at, expression)
+            type_ = of_type or own.type or target.type
+            asset = _asset(own) or target.asset
+            return OutputSpec(type_, target.location, expression.name, asset)
+        location = None if own.path is None else self._checked(at, own.path, str(path[-1]))
+        type_ = of_type or own.type or DEFAULT_DATA_TYPE
+        return OutputSpec(type_, location, asset=_asset(own))
+
+    def _target(self, at: KeyPath, expression: Expression) -> OutputSpec:
+        """The output of the pipeline to which one of a step is bound."""
+        name = expression.name
         if expression.form != "${{parent.outputs.NAME}}":
             self._add(at, f"{expression} is not allowed here", allowed="${{parent.outputs.NAME}}")
-        elif expression.name not in outputs:
-            self._add(
-                at,
-                f"{expression}: the pipeline has no output {expression.name}",
-                **advice_for(expression.name, outputs),
-            )
-        return outputs.get(expression.name) or Output()
+        elif name not in self._of_pipeline:
+            message = f"{expression}: the pipeline has no output {name}"
+            self._add(at, message, **advice_for(name, self._of_pipeline))
+        return self._of_pipeline.get(name) or OutputSpec(DEFAULT_DATA_TYPE)
 
     def _checked(self, at: KeyPath, text: str, name: str) -> str:
         if broken := malformed(text):
@@ -124,27 +130,26 @@ class _OutputResolver:
             if len(expression.words) > 1 or expression.form is None:
                 allowed = "${{name}}, ${{output_name}} and ${{default_datastore}}"
                 self._add(at, f"{expression} is not allowed here", allowed=allowed)
-        location = _location(self._job, text, name)
+        values = {"default_datastore": self._datastore, "output_name": name}
+        location = location_of(fill(text, values), self._folder)
         if location.startswith("azureml:") and not is_datastore_path(location):
             allowed = "a local path, a URL or azureml://datastores/<name>/paths/<path>"
             self._add(at, f"found {text!r}", allowed=allowed)
         return location
 
 
-def check_output_locations(
-    job: PipelineJob,
-    steps: Mapping[str, ResolvedStep],
-    graph: Mapping[str, set[str]],
-    diagnostics: JobDiagnostics,
-) -> None:
+def check_output_locations(job: PipelineJob, graph: Graph, diagnostics: JobDiagnostics) -> None:
     """Check that no two outputs are published to one place, or read before they are."""
+    after = dict(_all_after(graph))
+    steps = {step.name: step for step in graph.leaves()}
     written: dict[str, tuple[str, str]] = {}
     for step, name, location in _locations(steps):
         for other, (other_step, other_name) in written.items():
             if _overlap(location, other):
+                where = dotted((*path_of(other_step), "outputs", other_name))
                 diagnostics.add(
-                    ("jobs", step, "outputs", name),
-                    f"jobs.{other_step}.outputs.{other_name} is written to the same place: {other}",
+                    (*path_of(step), "outputs", name),
+                    f"{where} is written to the same place: {other}",
                     hint="give each output a path of its own, e.g. with ${{output_name}}",
                 )
         written[location] = step, name
@@ -155,11 +160,11 @@ def check_output_locations(
                     isinstance(source, Data)
                     and writer != step
                     and _overlap(source.location, location)
-                    and writer not in _before(step, graph)
+                    and not any(f"{writer}.".startswith(f"{each}.") for each in after[step])
                 ):
                     diagnostics.warnings.append(
                         job.document.problem(
-                            ("jobs", step, "inputs", name),
+                            (*path_of(step), "inputs", name),
                             f"the step may read {location} before {writer} has written it",
                             hint=f"write ${{{{parent.jobs.{writer}.outputs.{output}}}}}",
                         )
@@ -179,29 +184,20 @@ def _overlap(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
-def _before(step: str, graph: Mapping[str, set[str]]) -> set[str]:
-    """The steps that have ended when a step starts."""
-    found: set[str] = set()
-    waiting = [*graph.get(step, ())]
-    while waiting:
-        each = waiting.pop()
-        if each not in found:
-            found.add(each)
-            waiting += graph.get(each, ())
-    return found
+def _all_after(
+    graph: Graph, earlier: AbstractSet[str] = frozenset()
+) -> Iterator[tuple[str, set[str]]]:
+    """Each step of all levels, and the steps that have ended when it starts."""
+    found: dict[str, set[str]] = {}
+    for name, step in graph.steps.items():
+        direct = graph.after[name]
+        found[name] = set(earlier).union(direct, *(found.get(each, ()) for each in direct))
+        yield name, found[name]
+        if isinstance(step, PipelineStep):
+            yield from _all_after(step.graph, found[name])
 
 
 def _asset(output: Output) -> OutputAsset | None:
     if output.name is None:
         return None
     return OutputAsset(output.name, None if output.version is None else str(output.version))
-
-
-def _mode(written: str | None) -> str:
-    """The mode of an output; `mount` is an old name of the default."""
-    return DEFAULT_OUTPUT_MODE if written in (None, "mount") else str(written)
-
-
-def _location(job: PipelineJob, path: str, name: str) -> str:
-    store = (job.settings.default_datastore or DEFAULT_DATASTORE).removeprefix("azureml:")
-    return location_of(fill(path, {"default_datastore": store, "output_name": name}), job.folder)

@@ -17,13 +17,22 @@ from prefect_parallel.job.models.steps import ParallelKeys
 from prefect_parallel.job.resolution.bindings import Bindings
 from prefect_parallel.job.resolution.command_resolver import CommandResolver
 from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
-from prefect_parallel.job.resolution.outputs import check_output_locations, pipeline_output
+from prefect_parallel.job.resolution.job_inputs import job_inputs
+from prefect_parallel.job.resolution.level import Level
+from prefect_parallel.job.resolution.outputs import (
+    check_output_locations,
+    default_datastore,
+    job_outputs,
+    step_outputs,
+)
 from prefect_parallel.job.resolution.parallel_resolver import ParallelResolver
 from prefect_parallel.job.resolution.resolved import (
     CommandStep,
+    Graph,
     Input,
     OutputOf,
     ParallelStep,
+    PipelineStep,
     ResolvedJob,
 )
 
@@ -38,7 +47,7 @@ def resolve(job: PipelineJob, values: Mapping[str, Any] | None = None) -> Resolv
         InvalidPipeline: A value is not allowed, or something else that `load_pipeline` checks;
             `problems` holds all of it.
     """
-    diagnostics = JobDiagnostics(job)
+    diagnostics = JobDiagnostics(job.document)
     resolved = _resolve(job, values or {}, diagnostics, complete=True)
     if diagnostics.problems:
         raise InvalidPipeline(diagnostics.problems)
@@ -47,7 +56,7 @@ def resolve(job: PipelineJob, values: Mapping[str, Any] | None = None) -> Resolv
 
 def problems_in(job: PipelineJob, broken: Collection[KeyPath] = ()) -> list[Problem]:
     """All problems of a job with its own values, without those that follow from broken paths."""
-    diagnostics = JobDiagnostics(job, broken)
+    diagnostics = JobDiagnostics(job.document, broken)
     _resolve(job, {}, diagnostics, complete=False)
     return diagnostics.problems
 
@@ -55,38 +64,87 @@ def problems_in(job: PipelineJob, broken: Collection[KeyPath] = ()) -> list[Prob
 def _resolve(
     job: PipelineJob, values: Mapping[str, Any], diagnostics: JobDiagnostics, *, complete: bool
 ) -> ResolvedJob:
-    if not job.jobs:
+    if not job.steps.jobs and job.component is None:
         diagnostics.add(("jobs",), "the pipeline has no step")
-    bindings = Bindings(job, values, complete, diagnostics)
-    inputs = {name: bindings.of_step(name) for name in job.jobs if job.is_read(name)}
-    graph = {name: _sources(inputs.get(name, {})) & job.jobs.keys() for name in job.jobs}
-    steps: dict[str, ParallelStep | CommandStep] = {}
-    for name in _in_order(graph, diagnostics):
-        if name not in inputs:
-            continue
-        parallel = isinstance(job.jobs[name], ParallelKeys)
-        resolver = ParallelResolver if parallel else CommandResolver
-        step = resolver(job, name, bindings, inputs[name], diagnostics).resolve()
-        if step is not None:
-            steps[name] = step
-    check_output_locations(job, steps, graph, diagnostics)
-    settings = job.settings
+    level = top_level(job, values, diagnostics, complete=complete)
+    graph = (_graph if job.by_component is None else _graph_below)(level, diagnostics)
+    check_output_locations(job, graph, diagnostics)
     return ResolvedJob(
         display_name=job.display_name or job.name or (job.path.stem if job.path else "pipeline"),
         description=job.description,
         tags=job.tags,
-        continue_on_step_failure=settings.continue_on_step_failure,
-        default_datastore=(settings.default_datastore or "").removeprefix("azureml:") or None,
-        outputs={name: pipeline_output(job, name) for name in job.outputs},
-        steps=steps,
+        continue_on_step_failure=job.settings.continue_on_step_failure,
+        outputs=dict(level.outputs),
         graph=graph,
         warnings=tuple(diagnostics.warnings),
     )
 
 
-def _sources(inputs: Mapping[str, Input]) -> set[str]:
-    """The steps whose outputs are among the inputs."""
-    return {value.step for value in inputs.values() if isinstance(value, OutputOf)}
+def top_level(
+    job: PipelineJob, values: Mapping[str, Any], diagnostics: JobDiagnostics, *, complete: bool
+) -> Level:
+    """The level of a job's own steps; arguments as for `job_inputs`."""
+    return Level(
+        job.steps,
+        "",
+        job_inputs(job, values, complete, diagnostics),
+        job_outputs(job, diagnostics),
+        job.compute or job.settings.default_compute,
+        default_datastore(job),
+    )
+
+
+def _graph(level: Level, diagnostics: JobDiagnostics) -> Graph:
+    """The steps of a level, those of nested pipelines included."""
+    bindings, prefix = Bindings(level, diagnostics), level.prefix
+    inputs = {name: bindings.of_step(name) for name in level.jobs if level.steps.is_read(name)}
+    after = {name: _sources(inputs.get(name, {}), level) for name in level.jobs}
+    steps: dict[str, ParallelStep | CommandStep | PipelineStep] = {}
+    for name in _in_order(after, diagnostics):
+        if name not in inputs:
+            continue
+        step: ParallelStep | CommandStep | PipelineStep | None
+        if name in level.steps.nested:
+            step = _nested(level, name, inputs[name], diagnostics)
+        else:
+            parallel = isinstance(level.jobs[name], ParallelKeys)
+            resolver = ParallelResolver if parallel else CommandResolver
+            step = resolver(level, name, bindings, inputs[name], diagnostics).resolve()
+        if step is not None:
+            steps[prefix + name] = step
+    full = {prefix + name: {prefix + each for each in before} for name, before in after.items()}
+    return Graph(steps, full)
+
+
+def _nested(
+    level: Level, name: str, inputs: dict[str, Input], diagnostics: JobDiagnostics
+) -> PipelineStep:
+    outputs = step_outputs(level, name, diagnostics)
+    sources = {output: level.source(name, output) for output in outputs}
+    return PipelineStep(
+        name=level.prefix + name,
+        description=level.jobs[name].description,
+        inputs=inputs,
+        outputs=outputs,
+        sources={output: source for output, source in sources.items() if source is not None},
+        graph=_graph_below(level.below(name, inputs, outputs), diagnostics),
+    )
+
+
+def _graph_below(level: Level, diagnostics: JobDiagnostics) -> Graph:
+    """The steps of a level that has a document of its own."""
+    own = JobDiagnostics(level.document)
+    graph = _graph(level, own)
+    diagnostics.problems += own.problems
+    diagnostics.warnings += own.warnings
+    return graph
+
+
+def _sources(inputs: Mapping[str, Input], level: Level) -> set[str]:
+    """The steps of a level whose outputs are among the inputs."""
+    full = {value.step for value in inputs.values() if isinstance(value, OutputOf)}
+    below = {each.removeprefix(level.prefix) for each in full if each.startswith(level.prefix)}
+    return {each.partition(".")[0] for each in below} & level.jobs.keys()
 
 
 def _in_order(graph: dict[str, set[str]], diagnostics: JobDiagnostics) -> list[str]:

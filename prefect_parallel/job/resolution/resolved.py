@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -48,7 +48,7 @@ class Data:
 
 @dataclass(frozen=True)
 class OutputOf:
-    """The output of an earlier step."""
+    """The output of an earlier step, given by its full name."""
 
     step: str
     output: str
@@ -58,7 +58,13 @@ class OutputOf:
 
 @dataclass(frozen=True)
 class Missing:
-    """An optional input that was not given."""
+    """An input without a value.
+
+    Attributes:
+        left_out: Whether it is optional, and was not given; otherwise it has errors.
+    """
+
+    left_out: bool = False
 
 
 Input: TypeAlias = Literal | Data | OutputOf | Missing
@@ -78,7 +84,6 @@ class OutputSpec:
 
     Attributes:
         type: "uri_file", "uri_folder", "mltable" or a model type.
-        mode: "rw_mount", "upload" or "direct".
         location: Where it is published: an absolute local path or a URL, which may still contain
             `${{name}}`, the run's name. None: it is only in the run directory.
         bound_to: The output of the pipeline that it is bound to.
@@ -86,7 +91,6 @@ class OutputSpec:
     """
 
     type: str
-    mode: str
     location: str | None = None
     bound_to: str | None = None
     asset: OutputAsset | None = None
@@ -112,11 +116,17 @@ def missing_keys(inputs: Mapping[str, Input]) -> Iterable[str]:
     return [f"inputs.{name}" for name, value in inputs.items() if isinstance(value, Missing)]
 
 
+def path_of(step: str) -> tuple[str, ...]:
+    """The path of a step in the pipeline's file: `("jobs", "a", "jobs", "b")` of `a.b`."""
+    return tuple(key for name in step.split(".") for key in ("jobs", name))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ResolvedStep:
     """The attributes that both types of step have.
 
     Attributes:
+        name: Full name: that of a step in nested pipelines begins with theirs, as in `a.b.train`.
         environment_templates: Variables whose values name blocks or variables of Prefect.
         requirements: Of the environment's conda file; None if there is none.
     """
@@ -208,12 +218,54 @@ class CommandStep(ResolvedStep):
 
 
 @dataclass(frozen=True)
+class Graph:
+    """The steps of a pipeline, by their full names.
+
+    Attributes:
+        steps: In an order in which they can run.
+        after: Step -> the steps whose outputs it reads.
+    """
+
+    steps: dict[str, ParallelStep | CommandStep | PipelineStep]
+    after: dict[str, set[str]]
+
+    def names(self) -> Iterator[str]:
+        """The names of all steps, those in a nested pipeline after its own."""
+        for name, step in self.steps.items():
+            yield name
+            if isinstance(step, PipelineStep):
+                yield from step.graph.names()
+
+    def leaves(self) -> Iterator[ParallelStep | CommandStep]:
+        """The parallel and command steps, those of nested pipelines included."""
+        for step in self.steps.values():
+            if isinstance(step, PipelineStep):
+                yield from step.graph.leaves()
+            else:
+                yield step
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineStep:
+    """A nested pipeline.
+
+    Attributes:
+        sources: Output -> the step that writes it, and what it is called there.
+    """
+
+    name: str
+    description: str | None
+    inputs: dict[str, Input]
+    outputs: dict[str, OutputSpec]
+    sources: dict[str, tuple[str, str]]
+    graph: Graph
+
+
+@dataclass(frozen=True)
 class ResolvedJob:
     """A pipeline job that can run.
 
     Attributes:
-        steps: In an order in which they can run.
-        graph: Step -> the steps whose outputs it reads.
         outputs: The pipeline's outputs.
         warnings: What may be a mistake.
     """
@@ -222,8 +274,11 @@ class ResolvedJob:
     description: str | None
     tags: dict[str, str | None]
     continue_on_step_failure: bool
-    default_datastore: str | None
     outputs: dict[str, OutputSpec]
-    steps: dict[str, ParallelStep | CommandStep]
-    graph: dict[str, set[str]] = field(default_factory=dict)
+    graph: Graph
     warnings: tuple[Problem, ...] = ()
+
+    @property
+    def steps(self) -> dict[str, ParallelStep | CommandStep]:
+        """The parallel and command steps, in an order in which they can run, by full name."""
+        return {step.name: step for step in self.graph.leaves()}

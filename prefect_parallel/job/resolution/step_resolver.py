@@ -14,13 +14,20 @@ from prefect_parallel.errors import InvalidPipeline, advice_for, did_you_mean
 from prefect_parallel.job.files.locations import kind_of
 from prefect_parallel.job.files.requirements import Requirements, WrongRequirement, requirements_in
 from prefect_parallel.job.format.validators import Validator
-from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.job.models.step_parts import Environment
+from prefect_parallel.job.models.steps import PipelineStepModel
 from prefect_parallel.job.resolution.bindings import Bindings
 from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
 from prefect_parallel.job.resolution.effective_settings import Effective, StepKeys
-from prefect_parallel.job.resolution.outputs import resolve_outputs
-from prefect_parallel.job.resolution.resolved import Input, Literal, Missing, missing_keys
+from prefect_parallel.job.resolution.level import Level
+from prefect_parallel.job.resolution.outputs import step_outputs
+from prefect_parallel.job.resolution.resolved import (
+    Input,
+    Literal,
+    Missing,
+    missing_keys,
+    path_of,
+)
 from prefect_parallel.job.settings.parallel_settings import Inherit
 from prefect_parallel.job.syntax.expressions import find, keep_given, malformed, whole
 from prefect_parallel.job.syntax.placeholders import ALLOWED, malformed_placeholder, placeholders
@@ -33,21 +40,22 @@ class StepResolver:
 
     def __init__(
         self,
-        job: PipelineJob,
+        level: Level,
         name: str,
         bindings: Bindings,
         inputs: dict[str, Input],
         diagnostics: JobDiagnostics,
     ) -> None:
-        self.job = job
-        self.name = name
-        self.model = job.jobs[name]
-        self.component = job.components.get(name)
-        self.keys = StepKeys.of(job, name)
+        self.level = level
+        self.name = level.prefix + name
+        model = level.jobs[name]
+        assert not isinstance(model, PipelineStepModel)
+        self.model = model
+        self.keys = StepKeys.of(level.steps, name)
         self.diagnostics = diagnostics
         self.bindings = bindings
         self.inputs = inputs
-        self.outputs = resolve_outputs(job, name, diagnostics)
+        self.outputs = step_outputs(level, name, diagnostics)
 
     def add(
         self, at: Effective, message: str, allowed: str | None = None, hint: str | None = None
@@ -73,7 +81,7 @@ class StepResolver:
 
     def _compute(self) -> str | None:
         own = self.keys.effective("compute")
-        compute = own.value or self.job.compute or self.job.settings.default_compute
+        compute = own.value or self.level.compute
         if own.value and whole(own.value):
             compute = self.pipeline_literal(own, own.value)
         return compute.removeprefix("azureml:") if compute else None
@@ -92,7 +100,7 @@ class StepResolver:
             return schema.check(text)
         except Refused as refused:
             path = self.bindings.place(setting.path, expression)
-            document = setting.document if path is setting.path else self.job.document
+            document = setting.document if path is setting.path else self.level.document
             message = f"{expression}: {refused.found}"
             self.diagnostics.add_in(document, path, message, refused.allowed)
             return None
@@ -174,8 +182,7 @@ class StepResolver:
                 message = f"{expression}: the step has no {side} {expression.name}"
                 self.add(at, message, **advice_for(expression.name, known))
         for expression in find(given):
-            missing = isinstance(self.inputs.get(expression.name), Missing)
-            if expression.words[0] == "inputs" and missing and self.is_left_out(expression.name):
+            if expression.form == "${{inputs.NAME}}" and self.is_left_out(expression.name):
                 self.add(
                     at,
                     f"{expression} is optional, and not given",
@@ -184,9 +191,7 @@ class StepResolver:
 
     def is_left_out(self, name: str) -> bool:
         """Whether it is an optional input that is not given, rather than one that is broken."""
-        if self.component is None or name in self.model.inputs:
-            return False
-        return self.component.model.inputs[name].optional
+        return self.inputs.get(name) == Missing(left_out=True)
 
     def local_code(self, code: Effective) -> Path | None:
         """The absolute path of code, if it is a local folder or file."""
@@ -215,9 +220,10 @@ class StepResolver:
             return self._requirements_of_file(folder / model.conda_file, at)
         if model.conda_file is None:
             return None
-        keys = at.path if at.document is not self.job.document else at.path[2:]
+        keys = at.path if at.document is not self.level.document else at.path[2:]
         try:
-            return requirements_in(model.conda_file, f"jobs.{self.name}.{dotted(keys)}", folder)
+            source = dotted((*path_of(self.name), *keys))
+            return requirements_in(model.conda_file, source, folder)
         except WrongRequirement as error:
             place = replace(at, path=(*at.path, *error.path))
             self.add(place, error.message, error.allowed)

@@ -87,7 +87,8 @@ def page_of(run: RunLog) -> str:
 
     steps = [_view(run, step) for step in run.steps]
     jobs = run.job.get("jobs")
-    ran = {step.name for step in run.steps}
+    # A nested pipeline has run if a step of it has.
+    ran = {step.name.partition(".")[0] for step in run.steps}
     return environment.get_template("report.html").render(
         run=run,
         steps=steps,

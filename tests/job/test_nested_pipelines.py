@@ -1,0 +1,210 @@
+"""Nested pipelines: bindings through all levels, overrides, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prefect_parallel.errors import InvalidPipeline, Problem
+from prefect_parallel.job import (
+    Data,
+    Literal,
+    Missing,
+    OutputOf,
+    OutputSpec,
+    ParallelStep,
+    PipelineStep,
+    load_pipeline,
+    resolve,
+)
+from tests.nested_pipelines import PREPARE, write_pipeline
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return write_pipeline(tmp_path)
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+def problem(file: Path, *overrides: str) -> Problem:
+    with pytest.raises(InvalidPipeline) as caught:
+        resolve(load_pipeline(file, overrides))
+    (only,) = caught.value.problems
+    return only
+
+
+def test_inputs_and_outputs_are_bound_through_all_levels(file: Path) -> None:
+    resolved = resolve(load_pipeline(file))
+    texts = str(file.parent / "texts")
+    published = str(file.parent / "published/names.txt")
+    assert list(resolved.graph.names()) == [
+        *("prepare", "prepare.look", "prepare.score"),
+        *("outer", "outer.inner", "outer.inner.copy", "last"),
+    ]
+    assert resolved.graph.after["last"] == {"prepare", "outer"}
+    prepare = resolved.graph.steps["prepare"]
+    assert isinstance(prepare, PipelineStep)
+    assert prepare.graph.after["prepare.score"] == {"prepare.look"}
+    steps = resolved.steps
+    assert steps["prepare.look"].inputs == {
+        "texts": Data("uri_folder", "ro_mount", "./texts", texts),
+        "depth": Literal(7, "integer"),
+    }
+    score = steps["prepare.score"]
+    assert isinstance(score, ParallelStep)
+    assert (score.code, score.compute) == (file.parent / "parts/code", "local")
+    assert score.outputs["names"] == OutputSpec("uri_file", published, "names")
+    copy = steps["outer.inner.copy"]
+    assert copy.inputs == {"names": OutputOf("prepare.score", "names", "uri_file", "ro_mount")}
+    assert steps["last"].inputs == {
+        "copy": OutputOf("outer.inner.copy", "copy", "uri_file", "ro_mount"),
+        "list": OutputOf("prepare.look", "list", "uri_file", "ro_mount"),
+    }
+
+
+def test_defaults_and_optional_inputs_of_a_component_reach_its_steps(file: Path) -> None:
+    component = file.parent / "parts/prepare.yml"
+    replace(file, "      depth: ${{parent.inputs.depth}}\n", "")
+    replace(component, 'depth: "${{parent.inputs.depth}}"}', 'depth: "${{parent.inputs.note}}"}')
+    replace(
+        component, "(ls ${{inputs.texts}}; echo ${{inputs.depth}})", "ls $[[${{inputs.depth}}]]"
+    )
+    resolved = resolve(load_pipeline(file))
+    prepare = resolved.graph.steps["prepare"]
+    assert prepare.inputs["depth"] == Literal(3, "integer")
+    assert resolved.steps["prepare.look"].inputs["depth"] == Missing(left_out=True)
+    replace(component, "$[[${{inputs.depth}}]]", "${{inputs.depth}}")
+    found = problem(file)
+    assert (found.file, found.message) == (
+        str(component),
+        "${{inputs.depth}} is optional, and not given",
+    )
+
+
+def test_values_of_a_components_steps_are_overridden(file: Path) -> None:
+    """Relative paths start from the folder of the pipeline that overrides them."""
+    (file.parent / "code").mkdir()
+    (file.parent / "code/entry.py").write_text("def run(mini_batch):\n    return []\n")
+    overrides = (
+        "jobs.prepare.jobs.score.mini_batch_size=5",
+        "jobs.prepare.jobs.score.task.code=./code",
+        "jobs.prepare.jobs.look.inputs.depth=4",
+        "jobs.outer.jobs.inner.jobs.copy.command=mv ${{inputs.names}} ${{outputs.copy}}",
+    )
+    job = load_pipeline(file, overrides)
+    # As a run writes it down, to be resumed from.
+    again = file.parent / "elsewhere/job.yml"
+    again.parent.mkdir()
+    again.write_text(job.to_yaml(values={"depth": 8}, absolute_paths=True))
+    for each in (resolve(job, {"depth": 8}), resolve(load_pipeline(again))):
+        score = each.steps["prepare.score"]
+        assert isinstance(score, ParallelStep)
+        assert (score.mini_batch_size, score.code) == (5, file.parent / "code")
+        assert each.steps["prepare.look"].inputs["depth"] == Literal(4, "integer")
+        assert each.graph.steps["prepare"].inputs["depth"] == Literal(8, "integer")
+        copy = each.steps["outer.inner.copy"]
+        assert getattr(copy, "command", "").startswith("mv ")
+    assert score.origins["mini_batch_size"] == "override"
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "message"),
+    [
+        (
+            "jobs.prepare.jobs.scor.mini_batch_size=5",
+            "jobs.prepare.jobs.scor",
+            "the component has no step scor",
+        ),
+        ("jobs.outer.jobs.iner.x=5", "jobs.outer.jobs.iner", "there is no such key"),
+        (
+            "jobs.prepare.jobs.score.mini_batch_sise=5",
+            "jobs.prepare.component.jobs.score.mini_batch_sise",
+            "unknown key",
+        ),
+        ("inputs.depth=10", "inputs.depth", "found the number 10"),
+    ],
+)
+def test_a_wrong_override_is_found(file: Path, override: str, key: str, message: str) -> None:
+    found = problem(file, override)
+    assert (found.key, found.message) == (key, message)
+
+
+@pytest.mark.parametrize(
+    ("of", "old", "new", "message"),
+    [
+        ("prepare", "depth: {type: integer, default: 3, max: 9}", "", "the component declares no"),
+        ("prepare", "${{parent.inputs.depth}}", "${{parent.inputs.dept}}", "the pipeline has no"),
+        (
+            "prepare",
+            'outputs: {list: "${{parent.outputs.list}}"}',
+            "outputs: {list: {type: uri_file}}",
+            "no step of the pipeline prepare is bound to its output list",
+        ),
+        (
+            "pipeline",
+            "outer.outputs.copy",
+            "outer.outputs.copi",
+            "the step outer has no output copi",
+        ),
+        (
+            "pipeline",
+            '{copy: "${{parent.outputs.copy',
+            '{copy: "${{parent.outputs.x',
+            "has no output x",
+        ),
+        ("pipeline", "      texts: {type: uri_folder, path: ./texts}\n", "", "requires this input"),
+        ("pipeline", "component: ./parts/prepare.yml", "component: ./parts/no.yml", "no file"),
+        ("pipeline", "    component: ./parts/prepare.yml\n", "", "the key is missing"),
+    ],
+)
+def test_a_mistake_is_found_where_it_is(
+    file: Path, of: str, old: str, new: str, message: str
+) -> None:
+    changed = file if of == "pipeline" else file.parent / "parts/prepare.yml"
+    replace(changed, old, new)
+    with pytest.raises(InvalidPipeline) as caught:
+        load_pipeline(file)
+    assert any(message in each.message for each in caught.value.problems)
+
+
+def test_components_that_lead_back_to_themselves_are_refused(file: Path) -> None:
+    component = file.parent / "parts/prepare.yml"
+    component.write_text(
+        PREPARE.replace("  look:\n", "  again: {type: pipeline, component: ./more.yml}\n  look:\n")
+    )
+    more = "type: pipeline\njobs:\n  back: {type: pipeline, component: ../parts/prepare.yml}\n"
+    (component.parent / "more.yml").write_text(more)
+    found = problem(file)
+    assert found.message == "circular components: prepare.yml -> more.yml -> prepare.yml"
+    assert found.file == str(component.parent / "more.yml")
+
+
+def test_a_component_has_all_steps_of_a_job(file: Path) -> None:
+    file.write_text(
+        "type: pipeline\ncomponent: ./parts/prepare.yml\n"
+        "inputs: {texts: {path: ./texts}}\noutputs: {list: {path: ./list.txt}}\n"
+    )
+    job = load_pipeline(file, ["jobs.score.mini_batch_size=2"])
+    assert [(each.name, each.type, each.default) for each in job.parameters] == [
+        ("texts", "uri_folder", "./texts"),
+        ("depth", "integer", 3),
+    ]
+    again = file.parent / "elsewhere.yml"
+    again.write_text(job.to_yaml(values={"depth": 5}, absolute_paths=True))
+    for each in (resolve(job, {"depth": 5}), resolve(load_pipeline(again))):
+        assert list(each.steps) == ["look", "score"]
+        assert each.steps["look"].inputs["depth"] == Literal(5, "integer")
+        list_ = OutputSpec("uri_file", str(file.parent / "list.txt"), "list")
+        assert each.steps["look"].outputs["list"] == list_
+        assert getattr(each.steps["score"], "mini_batch_size", None) == 2
+    with pytest.raises(InvalidPipeline, match="at most 9"):
+        resolve(job, {"depth": 10})
+    replace(file, "inputs: {texts: {path: ./texts}}", "inputs: {txts: {path: ./texts}}")
+    found = problem(file)
+    assert (found.key, found.hint) == ("inputs.txts", "did you mean texts?")
