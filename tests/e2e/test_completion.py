@@ -51,7 +51,7 @@ def completed(home: Path, *words: str) -> list[str]:
 
 def test_bash_completes_commands_options_choices_and_files(home: Path) -> None:
     (home / "pipeline.yml").touch()
-    assert completed(home, "r") == ["run", "runs", "report"]
+    assert completed(home, "r") == ["run", "report", "runs"]
     assert completed(home, "blocks", "") == ["apply", "ls"]
     assert completed(home, "run", "--max") == ["--max-task-runs"]
     assert completed(home, "run", "--environment", "b") == ["build"]
