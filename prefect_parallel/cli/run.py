@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -59,7 +60,9 @@ def _import_and_fork() -> None:
     from prefect_parallel.flow import compile as _  # noqa: F401
     from prefect_parallel.flow.fork_server import ForkServer
 
-    ForkServer.fork()
+    # To look for a run at a URL, fsspec starts a thread. The process is executed then, when needed.
+    if threading.active_count() == 1:
+        ForkServer.fork()
     gc.enable()
 
 

@@ -180,6 +180,17 @@ def test_above_its_thresholds_it_fails_and_is_resumed(folder: Path) -> None:
     assert len(prices) == lenient.items["succeeded"] < 1000
 
 
+def test_a_run_that_is_resumed_without_a_header_has_none(folder: Path) -> None:
+    def price(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows[["price"]]
+
+    parallel(price)(SALES, output="prices.csv", name="run")
+    assert Path("prices.csv").read_text().startswith("price\n")
+    bare = parallel(price, append_row_dataframe_header=False)
+    bare(SALES, output="prices.csv", resume="run")
+    assert Path("prices.csv").read_text().splitlines() == [str(price) for price in SALES.price]
+
+
 def test_a_retried_flow_of_a_function_runs_only_what_is_missing(folder: Path) -> None:
     ended: list[str] = []
 

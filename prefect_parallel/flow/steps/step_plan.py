@@ -232,6 +232,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
                 "reader": planned.reader,
                 "side_inputs": data.fingerprints(but=step.input_name),
                 "format": None if output is None else type(format_for(output.name)).__name__,
+                "header": step.append_row_dataframe_header,
                 "checks_item_count": checks_item_count,
                 "part_format": PART_FORMAT,
             }
