@@ -39,6 +39,7 @@ class DebuggedMiniBatch:
         item: The only item of it to run; None: all.
         reader: Reads it.
         arguments: `sys.argv` after the script's name.
+        variables: Environment variables, but for those that are looked up.
         directory: Where outputs and logs go.
     """
 
@@ -47,6 +48,7 @@ class DebuggedMiniBatch:
     item: int | None
     reader: Reader
     arguments: tuple[str, ...]
+    variables: dict[str, str]
     directory: StepDirectory
 
     @classmethod
@@ -81,8 +83,8 @@ class DebuggedMiniBatch:
         reader = open_reader(planned.reader, ours.datastores, ours.file_cache)
         if item is not None:
             _refuse_missing(item, mini_batch, len(reader.read(mini_batch)))
-        arguments = tuple(step.arguments(values))
-        return cls(step, mini_batch, item, reader, arguments, ours.directory)
+        arguments, variables = tuple(step.arguments(values)), step.variables(values)
+        return cls(step, mini_batch, item, reader, arguments, variables, ours.directory)
 
     @contextmanager
     def environment(self) -> Iterator[None]:
@@ -132,7 +134,7 @@ class DebuggedMiniBatch:
                 DEBUGGED.process, self.step.name, nodes=1, output=self.directory.outputs
             )
         )
-        os.environ.update(self.step.environment_variables)
+        os.environ.update(self.variables)
         install_azureml_user(DEBUGGED, self.directory, self._code, self.step.entry_script)
         os.environ.update(_looked_up(self.step))
         os.chdir(self._code)

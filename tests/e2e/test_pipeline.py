@@ -88,7 +88,7 @@ def test_command_steps_hand_on_their_outputs(pipeline: Any) -> None:
         jobs:
           last:
             command: >-
-              cat ${{inputs.text}} > ${{outputs.copy}} &&
+              cat "$TEXT" > ${{outputs.copy}} &&
               printf '%s|' ${{inputs.word}} "${{inputs.number}}" '${{inputs.deep}}'
               >> ${{outputs.copy}}
             inputs:
@@ -96,6 +96,7 @@ def test_command_steps_hand_on_their_outputs(pipeline: Any) -> None:
               word: ${{parent.inputs.word}}
               number: ${{parent.inputs.number}}
               deep: ${{parent.inputs.deep}}
+            environment_variables: {TEXT: "${{inputs.text}}"}
             outputs: {copy: {type: uri_file}}
             environment: azureml:any:1
           first:

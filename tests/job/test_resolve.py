@@ -501,6 +501,43 @@ def test_variables_that_name_what_prefect_keeps_are_set_apart(folder: Folder) ->
     assert second.environment_variables == {"C": "{{ other }}", "D": "{{ prefect.variables.z }}"}
 
 
+def test_variables_that_name_inputs_and_outputs_of_the_step(folder: Folder) -> None:
+    folder.text += """\
+    environment_variables:
+      A: ${{inputs.rows}}
+      B: "${{inputs.rows}}, to ${{outputs.report}}"
+      C: ${{parent.inputs.label}}
+"""
+    second = resolve(folder.load()).steps["second"]
+    assert isinstance(second, CommandStep)
+    assert second.variables({"inputs.rows": "/rows", "outputs.report": "/report"}) == {
+        "A": "/rows",
+        "B": "/rows, to /report",
+        "C": "red",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("${{inputs.none}}", "${{inputs.none}}: the step has no input none"),
+        ("a ${{parent.inputs.label}}", "${{parent.inputs.label}} is not allowed here"),
+        ("a ${{inputs.x", "unclosed expression: ${{inputs.x"),
+        (
+            "${{inputs.rows}} {{ prefect.variables.x }}",
+            "found an expression next to a placeholder",
+        ),
+    ],
+)
+def test_variables_with_expressions_that_name_nothing(
+    folder: Folder, text: str, found: str
+) -> None:
+    folder.text += f"    environment_variables: {{A: {json.dumps(text)}}}\n"
+    problem = folder.problem()
+    assert problem.key == "jobs.second.environment_variables.A"
+    assert problem.message == found
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -108,7 +108,7 @@ class _CommandStep:
     def _fingerprint(self, command: str) -> str:
         step = self._step
         code = of_code(self._directory.code)
-        variables = [step.environment_variables, step.environment_templates]
+        variables = [step.variables(self._data.values()), step.environment_templates]
         key = self._run.environments.key(step)
         return of_json([command, code, *variables, key, self._data.fingerprints()])
 
@@ -185,7 +185,7 @@ class _CommandStep:
             **azure_variables(
                 self._run.directory.root.name, step.name, nodes=1, output=self._directory.outputs
             ),
-            **step.environment_variables,
+            **step.variables(self._data.values()),
             **look_up(step.environment_templates),
         }
 

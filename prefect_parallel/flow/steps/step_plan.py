@@ -187,7 +187,8 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
     directory = data.directory
     output = aggregated_output(step, directory)
     environment = run.environments.of(step)
-    arguments = step.arguments(data.values())
+    values = data.values()
+    arguments, of_step = step.arguments(values), step.variables(values)
     # A step of the "many models" kind stores its own output and returns [].
     checks_item_count = not (step.partition_keys and output is None)
     nodes = run.computes.place_of(step).instances(step.instance_count)
@@ -199,7 +200,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
         code=str(directory.code),
         entry_script=step.entry_script,
         arguments=tuple(arguments),
-        environment_variables=variables | step.environment_variables,
+        environment_variables=variables | of_step,
         environment_templates=step.environment_templates,
         environment=environment,
         logging_level=step.logging_level,
@@ -226,7 +227,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
                 "code": _code_fingerprint(directory.code, step.entry_script),
                 "entry_script": step.entry_script,
                 "arguments": arguments,
-                "environment_variables": step.environment_variables,
+                "environment_variables": of_step,
                 "environment_templates": step.environment_templates,
                 "environment": environment and environment.key,
                 "reader": planned.reader,

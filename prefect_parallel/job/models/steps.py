@@ -44,8 +44,9 @@ PipelineType = Annotated[str, ChoiceValidator(("pipeline",), any_case=True)]
 _KIND = "The kind of step; may be omitted if other keys determine it."
 _COMPONENT = "The file with the rest of the step; the step's own keys win."
 _VARIABLES = (
-    "Of the script's or command's process. `{{ prefect.blocks.secret.NAME }}` in a value is"
-    " replaced by a value that Prefect keeps."
+    "Of the script's or command's process. In a value, `${{inputs.NAME}}` and `${{outputs.NAME}}`"
+    " are replaced as in arguments, and `{{ prefect.blocks.secret.NAME }}` by a value that Prefect"
+    " keeps."
 )
 _VARIABLES_EXAMPLES = [{"TOKEN": "{{ prefect.blocks.secret.my-token }}"}]
 

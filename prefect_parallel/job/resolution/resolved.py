@@ -11,6 +11,7 @@ from prefect_parallel.errors import Problem
 from prefect_parallel.job.files.requirements import Requirements
 from prefect_parallel.job.settings.parallel_settings import ParallelSettings
 from prefect_parallel.job.settings.program_arguments import arguments
+from prefect_parallel.job.syntax.expressions import fill, keep_given
 from prefect_parallel.job.syntax.shell import quoted_command
 
 
@@ -128,6 +129,7 @@ class ResolvedStep:
     Attributes:
         name: Full name: that of a step in nested pipelines begins with theirs, as in `a.b.train`.
         environment_templates: Variables whose values name blocks or variables of Prefect.
+        environment_expressions: Variables whose values name inputs or outputs of the step.
         requirements: Of the environment's conda file; None if there is none.
     """
 
@@ -140,8 +142,24 @@ class ResolvedStep:
     compute: str | None
     environment_variables: dict[str, str]
     environment_templates: dict[str, str]
+    environment_expressions: dict[str, str]
     environment: str | dict[str, Any] | None
     requirements: Requirements | None
+
+    def variables(self, values: Mapping[str, str]) -> dict[str, str]:
+        """The environment variables, but for those that are templates.
+
+        Args:
+            values: Paths of data inputs and of outputs, by expression key: `inputs.model`,
+                `outputs.rows`. Literals are added.
+        """
+        values = {**literal_values(self.inputs), **values}
+        missing = set(missing_keys(self.inputs))
+        filled = {
+            name: fill(keep_given(text, missing), values)
+            for name, text in self.environment_expressions.items()
+        }
+        return self.environment_variables | filled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,8 +195,7 @@ class ParallelStep(ParallelSettings, ResolvedStep):
         """The entry script's `sys.argv`, without its own name.
 
         Args:
-            values: Paths of data inputs and of outputs, by expression key: `inputs.model`,
-                `outputs.rows`. Literals are added.
+            values: As for `variables`.
         """
         return arguments(
             self.program_arguments,
@@ -205,7 +222,7 @@ class CommandStep(ResolvedStep):
         """What `bash -c` runs, with values as quoted variables.
 
         Args:
-            values: As for `ParallelStep.arguments`.
+            values: As for `variables`.
 
         Raises:
             InvalidCommand: An expression has no value, or a value contains a NUL character.

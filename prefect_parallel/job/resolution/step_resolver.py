@@ -127,12 +127,13 @@ class StepResolver:
         return None
 
     def _environment_variables(self) -> dict[str, Any]:
-        """Variables with their values, and those whose values name something that Prefect keeps.
+        """Variables with their values, and those whose values are looked up later.
 
-        Only text of the author is a template, not the value of an input.
+        Only text of the author is a template or an expression, not the value of an input.
         """
         values: dict[str, str] = {}
         templates: dict[str, str] = {}
+        expressions: dict[str, str] = {}
         for name, value in self.model.environment_variables.items():
             if value is None:
                 continue
@@ -140,13 +141,20 @@ class StepResolver:
             if not name or "=" in name or "\0" in name:
                 self.add(at, f"invalid name {name!r} of a variable")
             text: str | None = str(value)
-            bound = whole(value) is not None
+            expression = whole(value)
+            bound = expression is not None and expression.words[0] == "parent"
             if bound:
                 text = self.pipeline_literal(at, str(value))
             if text is None:
                 continue
             if "\0" in text:
                 self.add(at, "found a NUL character, which no variable can hold")
+            if not bound and "${{" in text:
+                expressions[name] = text
+                self.check_text(replace(at, value=text))
+                if placeholders(text):
+                    self.add(at, "found an expression next to a placeholder", "one of them")
+                continue
             if bound or not placeholders(text):
                 values[name] = text
                 continue
@@ -154,7 +162,11 @@ class StepResolver:
             if (wrong := malformed_placeholder(text)) is not None:
                 near = did_you_mean(wrong, ("prefect.blocks", "prefect.variables"))
                 self.add(at, f"found {{{{ {wrong} }}}}", ALLOWED, near)
-        return {"environment_variables": values, "environment_templates": templates}
+        return {
+            "environment_variables": values,
+            "environment_templates": templates,
+            "environment_expressions": expressions,
+        }
 
     def check_text(self, at: Effective) -> None:
         """Check that each expression of arguments or a command names something of the step."""
