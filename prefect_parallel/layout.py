@@ -76,6 +76,9 @@ class StepDirectory:
     root: Path
 
     outputs = _Below("outputs", "Outputs, each a file or a folder with the name of the output.")
+    artifacts = _Below(
+        "outputs/artifacts", "What a command wrote to `outputs` in its working directory."
+    )
     code = _Below("code", "Snapshot of the code folder: the entry script's working directory.")
     code_archive = _Below("code.tar.gz", "`code`, for nodes that do not see the run directory.")
     completed = _Below("completed.txt", "Fingerprint of a completed command step, for resuming.")

@@ -176,6 +176,9 @@ class Run:
             sources = step.sources
         else:
             sources = {name: (step.name, name) for name in step.outputs}
+            artifacts = self.directory.step(step.name).artifacts
+            if isinstance(step, CommandStep) and artifacts.exists():
+                sources[artifacts.name] = (step.name, artifacts.name)
         return {name: self._final_place(*source) for name, source in sources.items()}
 
     def leaves(self, graph: Graph) -> dict[str, StepResult]:

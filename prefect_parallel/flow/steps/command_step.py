@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +82,8 @@ class _CommandStep:
             self._clear()
             self._run.observer.command_started(self._step.name)
             self._fetch()
-            exit_ = self._execute(command)
+            with self._kept_artifacts():
+                exit_ = self._execute(command)
             if exit_.status != 0:
                 raise CommandFailed(
                     f"the command ended with {exit_}; its last output:\n{_last_lines(self._log)}"
@@ -133,6 +137,26 @@ class _CommandStep:
             shutil.rmtree(directory.outputs)
         directory.logs.mkdir(parents=True, exist_ok=True)
         self._data.make_outputs()
+
+    @contextmanager
+    def _kept_artifacts(self) -> Iterator[None]:
+        """Keep what is written to `outputs` in the working directory, as Azure ML does."""
+        link, kept = self._directory.code / "outputs", self._directory.artifacts
+        if kept.name in self._step.outputs:
+            yield
+            return
+        if link.is_dir():
+            # Of the code.
+            link.rename(kept)
+        else:
+            kept.mkdir(parents=True)
+        link.symlink_to(os.path.relpath(kept, link.parent))
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # It is not empty.
+                kept.rmdir()
+                link.unlink()
 
     def _publish(self) -> None:
         for note in self._run.publish(self._step):

@@ -9,6 +9,7 @@ from pathlib import Path
 from prefect_parallel.data import NO_DATASTORES, Datastores
 from prefect_parallel.document import Document, Section, dotted, plain
 from prefect_parallel.errors import InvalidPipeline, Problem
+from prefect_parallel.job.loading.command_job import is_command_job, pipeline_of
 from prefect_parallel.job.loading.overrides import apply_overrides
 from prefect_parallel.job.loading.registered import RegisteredThings
 from prefect_parallel.job.loading.steps import StepsReader
@@ -23,6 +24,8 @@ def load_pipeline(
     path: str | Path, overrides: Sequence[str] = (), datastores: Datastores | None = None
 ) -> PipelineJob:
     """Read a pipeline job from a YAML file, and check all that can be checked without a run.
+
+    A command job becomes a pipeline with the one step `command`.
 
     Args:
         path: The file.
@@ -43,6 +46,8 @@ def job_from(document: Document, datastores: Datastores | None = None) -> Pipeli
     Raises:
         InvalidPipeline: It has errors; `problems` holds all of them.
     """
+    if is_command_job(document):
+        document = pipeline_of(document)
     registered = RegisteredThings(datastores or NO_DATASTORES)
     registered.put_into(document)
     reader, diagnostics = StepsReader(registered), Diagnostics(document)

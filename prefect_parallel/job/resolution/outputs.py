@@ -16,6 +16,7 @@ from prefect_parallel.job.models.io_models import (
     Output,
 )
 from prefect_parallel.job.models.pipeline import PipelineJob
+from prefect_parallel.job.models.steps import CommandKeys
 from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
 from prefect_parallel.job.resolution.level import Level, binding_of
 from prefect_parallel.job.resolution.resolved import (
@@ -28,6 +29,9 @@ from prefect_parallel.job.resolution.resolved import (
     path_of,
 )
 from prefect_parallel.job.syntax.expressions import Expression, fill, find, malformed
+
+ARTIFACTS = "artifacts"
+"""The output of a command step that need not be declared: `outputs` in its working directory."""
 
 DEFAULT_DATASTORE = "workspaceblobstore"
 """Azure ML's name for a workspace's default datastore."""
@@ -55,9 +59,11 @@ def default_datastore(job: PipelineJob) -> str:
 def output_names(level: Level, step: str) -> dict[str, str]:
     """The outputs of a step and their types."""
     component = level.components.get(step)
+    is_command = isinstance(level.jobs[step], CommandKeys)
+    types = {ARTIFACTS: DEFAULT_DATA_TYPE} if is_command else {}
     if component is not None:
-        return {name: declared.type for name, declared in component.model.outputs.items()}
-    types: dict[str, str] = {}
+        declared = component.model.outputs
+        return types | {name: each.type for name, each in declared.items()}
     for name, value in level.jobs[step].outputs.items():
         bound = binding_of(value)
         target = level.outputs.get(bound.name) if bound else None
