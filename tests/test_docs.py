@@ -96,8 +96,9 @@ def test_files_and_classes_named_in_a_page_exist(page: str) -> None:
     assert [name for name in names if not re.search(rf"\b{name}\b", code)] == []
 
 
-def test_tests_named_with_faults_exist() -> None:
-    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/failures.md").read_text()))
+@pytest.mark.parametrize("page", ["failures.md", "migrating_from_azure.md"])
+def test_tests_named_in_a_page_exist(page: str) -> None:
+    named = set(re.findall(r"`(test_\w+)`", (DOCS / page).read_text()))
     assert len(named) > 3
     assert named - {file.stem for file in ROOT.glob("tests/*/test_*.py")} == set()
 

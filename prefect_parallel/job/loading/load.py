@@ -10,6 +10,7 @@ from prefect_parallel.data import NO_DATASTORES, Datastores
 from prefect_parallel.document import Document, Section, dotted, plain
 from prefect_parallel.errors import InvalidPipeline, Problem
 from prefect_parallel.job.loading.command_job import is_command_job, pipeline_of
+from prefect_parallel.job.loading.file_kinds import refuse_other_kinds
 from prefect_parallel.job.loading.overrides import apply_overrides
 from prefect_parallel.job.loading.registered import RegisteredThings
 from prefect_parallel.job.loading.steps import StepsReader
@@ -46,6 +47,7 @@ def job_from(document: Document, datastores: Datastores | None = None) -> Pipeli
     Raises:
         InvalidPipeline: It has errors; `problems` holds all of them.
     """
+    refuse_other_kinds(document)
     if is_command_job(document):
         document = pipeline_of(document)
     registered = RegisteredThings(datastores or NO_DATASTORES)

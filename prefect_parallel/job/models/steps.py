@@ -33,7 +33,7 @@ from prefect_parallel.job.models.step_parts import (
     Task,
 )
 from prefect_parallel.job.settings.parallel_settings import OLD_NAMES, keys_at_top, keys_of
-from prefect_parallel.yaml_schema import Diagnostics
+from prefect_parallel.yaml_schema import Diagnostics, Refused
 
 STEP_TYPES = ("parallel", "command", "pipeline")
 
@@ -195,6 +195,17 @@ class PipelineStepModel(Step):
     )
 
 
+AZURE_ONLY = ("automl", "data_transfer", "finetuning", "import", "spark", "sweep")
+"""Types of jobs and steps that need services of Azure ML."""
+
+
+def needs_azure(of_type: str, what: str) -> Refused:
+    """What to say of a job or step of a type that needs Azure ML."""
+    article = "an" if of_type[0] in "ai" else "a"
+    hint = f"write a command {what} that does the same"
+    return Refused(f"{article} {of_type} {what} needs Azure ML", hint=hint)
+
+
 def step_type(step: Any) -> str | None:
     """The type of a step as written: the one that it names, else the one that its keys tell.
 
@@ -233,6 +244,9 @@ class StepSchema:
         diagnostics.broken.add(path)
         if isinstance(value, Section):
             path, value = (*path, "type"), value.get("type")
+        if isinstance(value, str) and value.lower() in AZURE_ONLY:
+            diagnostics.refuse(path, needs_azure(value.lower(), "step"))
+            return None
         diagnostics.wrong_value(value, path, self.allowed)
         return None
 
