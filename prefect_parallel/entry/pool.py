@@ -6,7 +6,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig, ProcessName
@@ -279,8 +279,11 @@ class EntryPool:
             raise PoolClosed("the step has ended")
 
     def _end_idle(self, process: EntryProcess) -> None:
-        self._shut_down(process)
-        self._logs.ended(process)
+        # Where logs cannot be written any more, the step fails for that reason; in a thread of its
+        # own, this would only print a traceback.
+        with suppress(OSError):
+            self._shut_down(process)
+            self._logs.ended(process)
 
     def _shut_down(self, process: EntryProcess) -> None:
         failure = process.shut_down()
