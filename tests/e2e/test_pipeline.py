@@ -116,7 +116,7 @@ def test_command_steps_hand_on_their_outputs(pipeline: Any) -> None:
     )
     log = it.ends.of["first"].log.read_text().splitlines()
     assert log[0].endswith("/steps/first/code")
-    assert log[1] == "tool.sh"
+    assert log[1:] == ["outputs", "tool.sh"]
 
 
 def test_parameters_are_typed_and_have_descriptions(pipeline: Any) -> None:
