@@ -6,7 +6,6 @@ import contextvars
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
-from typing import Any
 
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
@@ -17,12 +16,14 @@ from prefect.utilities.engine import link_state_to_flow_run_result
 from prefect_parallel.errors import PrefectParallelError, counted
 from prefect_parallel.flow.run.earlier_results import EarlierResults
 from prefect_parallel.flow.run.run import Run
+from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.run_directories.run_mirror import UploadFailed
 from prefect_parallel.flow.server.flow_run import NO_ANSWER, ask_once_if_away
 from prefect_parallel.flow.server.settings import with_settings
 from prefect_parallel.flow.steps.artifacts import show_metrics
 from prefect_parallel.flow.steps.command_step import command_step_flow
 from prefect_parallel.flow.steps.parallel_step import parallel_step_flow
+from prefect_parallel.flow.steps.step_flow import step_flow
 from prefect_parallel.flow.steps.worker_step import worker_step_flow
 from prefect_parallel.job import CommandStep, Graph, ParallelStep, PipelineStep
 from prefect_parallel.output.job_result import Status
@@ -132,20 +133,12 @@ class GraphRun:
 def pipeline_step_flow(step: PipelineStep, run: Run) -> Flow[[], None]:
     """The flow that runs a nested pipeline: its steps are subflows of it."""
 
-    def run_step() -> Any:
-        run.starts.started(step.name)
+    def result() -> StepResult:
         GraphRun(step.graph, run).run(poll=lambda: None)
         status, reason = _outcome(step.graph, run)
-        return run.end_step(step.name, run.step_result(step, status, reason, log=None))
+        return run.step_result(step, status, reason, log=None)
 
-    return Flow(
-        run_step,
-        name=step.name,
-        description=step.description,
-        flow_run_name=step.name,
-        validate_parameters=False,
-        persist_result=False,
-    )
+    return step_flow(step, run, result)
 
 
 def _flow_of(step: ParallelStep | CommandStep | PipelineStep, run: Run) -> Flow[[], None]:

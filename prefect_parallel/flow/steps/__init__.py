@@ -1,7 +1,7 @@
 """How a step runs: `command_step`, or a `step_run` on nodes (`parallel_step`) or workers.
 
-`worker_step` prepares a step for workers, and finishes it. `step_plan` decides what there is to do
-(`snapshot`: the code), `run_store_exchange` shares files with nodes that do not see the run
-directory, and `step_reporter` reports to logs, observer, Prefect UI and MLflow (`artifacts`,
-`result_page`, `metrics`).
+Each has a `step_flow`. `worker_step` prepares a step for workers, and finishes it. `step_plan`
+decides what there is to do (`snapshot`: the code), `run_store_exchange` shares files with nodes
+that do not see the run directory, and `step_reporter` reports to logs, observer, Prefect UI and
+MLflow (`artifacts`, `result_page`, `metrics`).
 """

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from prefect.flows import Flow
 from prefect.logging import get_run_logger
@@ -20,6 +19,7 @@ from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.server.placeholders import look_up
 from prefect_parallel.flow.steps.snapshot import take_snapshot
+from prefect_parallel.flow.steps.step_flow import step_flow
 from prefect_parallel.job import CommandStep
 from prefect_parallel.output.fingerprint import of_code, of_data, of_json
 from prefect_parallel.output.job_result import Status
@@ -46,19 +46,7 @@ class CommandCanceled(PrefectParallelError):
 
 def command_step_flow(step: CommandStep, run: Run) -> Flow[[], None]:
     """The flow that runs one command step."""
-
-    def run_step() -> Any:
-        run.starts.started(step.name)
-        return run.end_step(step.name, _CommandStep(step, run).run())
-
-    return Flow(
-        run_step,
-        name=step.name,
-        description=step.description,
-        flow_run_name=step.name,
-        validate_parameters=False,
-        persist_result=False,
-    )
+    return step_flow(step, run, lambda: _CommandStep(step, run).run())
 
 
 class _CommandStep:

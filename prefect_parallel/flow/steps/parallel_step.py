@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from typing import Any
 
 from prefect.flows import Flow
 
@@ -25,6 +24,7 @@ from prefect_parallel.flow.steps.run_store_exchange import (
     collect_earlier_results,
     run_store_exchange,
 )
+from prefect_parallel.flow.steps.step_flow import step_flow
 from prefect_parallel.flow.steps.step_plan import StepPlan, plan_step
 from prefect_parallel.flow.steps.step_run import StepRun
 from prefect_parallel.job import ParallelStep
@@ -44,20 +44,11 @@ def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
     slots = step.max_concurrency_per_instance or default_slots(compute.gpus_per_instance)
     request = NodeRequest(nodes, step.max_concurrency_per_instance, compute.gpus_per_instance)
     on_dask = ThisMachine(nodes, slots) if compute.is_this_machine else cluster_of(compute, request)
-
-    def run_step() -> Any:
-        run.starts.started(step.name)
-        return run.end_step(step.name, _ParallelStep(step, run, nodes, slots).run())
-
-    return Flow(
-        run_step,
-        name=step.name,
-        description=step.description,
-        flow_run_name=step.name,
-        # TaskRunner is invariant in the type of its futures.
-        task_runner=NodeTaskRunner(on_dask),  # type: ignore[arg-type]
-        validate_parameters=False,
-        persist_result=False,
+    return step_flow(
+        step,
+        run,
+        lambda: _ParallelStep(step, run, nodes, slots).run(),
+        task_runner=NodeTaskRunner(on_dask),
     )
 
 

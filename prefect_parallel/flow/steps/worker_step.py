@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from typing import Any
 
 from prefect.flows import Flow
 
@@ -13,6 +12,7 @@ from prefect_parallel.flow.nodes.retry_delays import RetryDelays
 from prefect_parallel.flow.nodes.step_monitor import StepFailed
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_result import StepResult
+from prefect_parallel.flow.steps.step_flow import step_flow
 from prefect_parallel.flow.steps.step_plan import StepPlan, plan_step
 from prefect_parallel.flow.steps.step_run import StepPrepared, StepRun
 from prefect_parallel.flow.workers.leases import running_workers
@@ -23,19 +23,7 @@ from prefect_parallel.output.totals import Totals
 
 def worker_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
     """The flow that prepares a parallel step for workers, or finishes what they have done."""
-
-    def run_step() -> Any:
-        run.starts.started(step.name)
-        return run.end_step(step.name, _WorkerStep(step, run).run())
-
-    return Flow(
-        run_step,
-        name=step.name,
-        description=step.description,
-        flow_run_name=step.name,
-        validate_parameters=False,
-        persist_result=False,
-    )
+    return step_flow(step, run, lambda: _WorkerStep(step, run).run())
 
 
 class _WorkerStep(StepRun):
