@@ -60,7 +60,8 @@ def _import_and_fork() -> None:
     from prefect_parallel.flow import compile as _  # noqa: F401
     from prefect_parallel.flow.fork_server import ForkServer
 
-    # To look for a run at a URL, fsspec starts a thread. The process is executed then, when needed.
+    # fsspec has a thread if it has looked for a run at a URL, and a fork would have its locks. The
+    # fork server then starts by itself when it is first needed.
     if threading.active_count() == 1:
         ForkServer.fork()
     gc.enable()

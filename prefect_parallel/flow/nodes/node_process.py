@@ -42,6 +42,7 @@ def run_node(scheduler: str, name: object, slots: int) -> None:
     try:
         asyncio.run(_work(scheduler, name, slots))
     except BaseException:
+        # Not by the fork server, which would print what the command keeps off the terminal.
         logger.exception("a node ended")
 
 

@@ -38,7 +38,7 @@ class EarlierResults:
         directory = self.run.directory.step(step.name)
         if not isinstance(step, ParallelStep):
             log = directory.command_log if isinstance(step, CommandStep) else None
-            reason = "completed when the run was started before"
+            reason = "completed in an earlier run"
             return self.run.step_result(step, "Completed", reason, log)
         result = JobResult.read(directory.job_result)
         return replace(
