@@ -29,12 +29,13 @@ _MAX_CAUSES = 10
 
 
 class UnusableNode(PrefectParallelError):
-    """Nothing can be expected to succeed on a node: `init` never did, or it has a fault.
+    """Nothing can be expected to succeed on a node: `init` never did, it has a fault, or it ends.
 
     Attributes:
         node: The node's name.
         traceback: The last traceback.
-        traceback_file: The log with the traceback, relative to the step's directory.
+        traceback_file: The log with the traceback, relative to the step's directory; empty if
+            there is none.
     """
 
     def __init__(self, message: str, node: str, traceback: str, traceback_file: str) -> None:

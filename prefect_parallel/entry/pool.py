@@ -72,7 +72,8 @@ class EntryPool:
 
         Raises:
             UnusableNode: The import of the script, or `init`, failed too often on this node and has
-                never succeeded; or attempts in a row failed of the same fault of the node.
+                never succeeded; attempts in a row failed of the same fault of the node; or the
+                node is being ended from outside.
             PoolClosed: The step has ended.
         """
         committed = self._config.committed(mini_batch)
@@ -216,8 +217,9 @@ class EntryPool:
             following = None
         result = process.attempt(mini_batch, attempt, self._note_run, following, items)
         if isinstance(result, Failure):
-            # A process that was stopped because the step has ended has not failed.
+            # A process that was stopped because the step or the node has ended has not failed.
             self._refuse_if_closed()
+            self._starter.refuse_if_killed()
         self._keep_or_replace(process, result)
         return process.name, result, started_at
 

@@ -53,7 +53,8 @@ class ProcessStarter:
 
         Raises:
             InitFailed: Its `init` failed, although that of others has succeeded.
-            UnusableNode: `init` has failed too often, and has never succeeded.
+            UnusableNode: `init` has failed too often, and has never succeeded; or no process can
+                be started any more.
         """
         with self._lock:
             name = ProcessName(self._node, f"process{self._started:03d}")
@@ -61,8 +62,13 @@ class ProcessStarter:
         started_at = time.time()
         try:
             process = EntryProcess(self._spawner, self._config, name, self._resources)
+        except OSError:
+            self._refuse_if_closed()
+            self.refuse_if_killed()
+            raise
         except InitFailed as error:
             self._refuse_if_closed()
+            self.refuse_if_killed()
             if self._has_succeeded:
                 raise
             self._logs.startup(name, started_at, str(error))
@@ -71,6 +77,18 @@ class ProcessStarter:
         self._logs.startup(name, started_at)
         self._has_succeeded = True
         return process
+
+    def refuse_if_killed(self) -> None:
+        """Refuse to go on without the process that starts entry processes, and ends with them.
+
+        It is killed by whoever ends the node, as Slurm does at the time limit of a job.
+
+        Raises:
+            UnusableNode: It was killed.
+        """
+        if self._spawner.is_gone:
+            message = f"the process that starts entry processes on {self._node} was killed"
+            raise UnusableNode(message, self._node, traceback="", traceback_file="")
 
     def end_all(self) -> None:
         """End all processes at once."""

@@ -73,6 +73,7 @@ class Spawner:
         self._connection = ours
         self._channel = Channel(ours)
         self._lock = threading.Lock()
+        self.is_gone = False
 
     def start(
         self,
@@ -123,7 +124,7 @@ class Spawner:
         try:
             answer = self._ask({"do": "end", "pid": pid, "patience": patience, "grace": grace})
         except OSError:
-            # The spawner was closed, which has ended the process.
+            # The spawner was closed or killed, which has ended the process.
             return Exit(-signal.SIGKILL, 0)
         if "left_behind" in answer:
             return Exit(-signal.SIGKILL, 0, answer["left_behind"])
@@ -143,12 +144,16 @@ class Spawner:
     def _ask(
         self, request: dict[str, Any], connection: socket.socket | None = None
     ) -> dict[str, Any]:
-        with self._lock:
-            # The descriptor is sent with a byte of its own before the request.
-            descriptors = [] if connection is None else [connection.fileno()]
-            socket.send_fds(self._connection, [b"+"], descriptors)
-            self._channel.send(request)
-            answer = self._channel.receive()
-        if answer is None:
-            raise ChildProcessError("the process that starts entry processes has ended")
+        try:
+            with self._lock:
+                # The descriptor is sent with a byte of its own before the request.
+                descriptors = [] if connection is None else [connection.fileno()]
+                socket.send_fds(self._connection, [b"+"], descriptors)
+                self._channel.send(request)
+                answer = self._channel.receive()
+            if answer is None:
+                raise ChildProcessError("the process that starts entry processes has ended")
+        except OSError:
+            self.is_gone = True
+            raise
         return answer

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 
 from prefect_parallel.entry.node_faults import UnusableNode
 from prefect_parallel.output.part import read_record
 from tests.entry.conftest import Node, NodeFactory
+from tests.waiting import wait_until
 
 SCRIPT = """
     import os
@@ -63,6 +66,30 @@ def test_a_node_with_a_fault_is_given_up(node: NodeFactory, fault: str, said: st
     assert read_record(started.directory.part(0)) is None
     log = (started.directory.root / caught.value.traceback_file).read_text()
     assert log.count("mini-batch 0, attempt 1 (2 files, first item 000.txt): ") == 3
+
+
+def test_a_node_that_is_ended_from_outside_is_given_up(node: NodeFactory) -> None:
+    started = node("""
+        import time
+        def run(mini_batch):
+            open("started", "w").close()
+            time.sleep(60)
+    """)
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(started.pool.run, started.mini_batches[0], 1)
+        wait_until((started.directory.root.parent / "code" / "started").exists)
+        # As Slurm does at the end of a job: it signals all processes, in any order.
+        (spawner,) = [
+            process
+            for process in psutil.Process().children()
+            if "prefect_parallel.entry.spawner_main" in process.cmdline()
+        ]
+        spawner.terminate()
+        with pytest.raises(UnusableNode, match="entry processes on node-0 was killed"):
+            running.result(timeout=60)
+    assert read_record(started.directory.part(0)) is None
+    with pytest.raises(UnusableNode, match="entry processes on node-0 was killed"):
+        started.pool.run(started.mini_batches[1], 1)
 
 
 def test_a_fault_that_passes_costs_no_attempt(node: NodeFactory) -> None:

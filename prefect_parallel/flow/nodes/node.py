@@ -186,7 +186,7 @@ class Node:
         return with_traceback(error, self.pool.take_traceback(record), limit)
 
     def _see(self, traceback_file: str) -> str:
-        return f" (full traceback: {self._folder.shown(traceback_file)})"
+        return f" (full traceback: {self._folder.shown(traceback_file)})" if traceback_file else ""
 
     def close(self) -> None:
         """Close the pool, and send what the driver and the Prefect server have not received yet."""
