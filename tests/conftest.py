@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -74,3 +75,15 @@ def server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator
                 stack.enter_context(prefect_server())
                 copy_database(home, shared)
         yield stack.enter_context(prefect_server())
+
+
+@pytest.fixture(autouse=True)
+def _process_left_as_found() -> Iterator[None]:
+    """Tests share a process: what one changes in it makes another fail, which is innocent."""
+    found = _shared_state()
+    yield
+    assert _shared_state() == found
+
+
+def _shared_state() -> tuple[object, ...]:
+    return signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), Path.cwd()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -78,6 +79,9 @@ def why_not() -> str | None:
     """Why there can be no Slurm here."""
     if missing := [program for program in PROGRAMS if shutil.which(program, path=PATH) is None]:
         return f"not installed: {', '.join(missing)}: apt-get install slurmctld slurmd munge"
+    # Found, not imported: dask_jobqueue replaces this process's handler of SIGINT.
+    if importlib.util.find_spec("dask_jobqueue") is None:
+        return "not installed: dask_jobqueue: pip install 'prefect-parallel[slurm]'"
     return None if os.getuid() == 0 else "Slurm's daemons need root"
 
 

@@ -46,7 +46,6 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 @pytest.fixture
 def on_slurm(tmp_path: Path, server: str, slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Factory of pipelines whose step is on a cluster of Slurm jobs, each with one slot."""
-    pytest.importorskip("dask_jobqueue", reason="dask_jobqueue is not installed")
     for name, value in {**slurm.environment, "PREFECT_API_URL": server}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
