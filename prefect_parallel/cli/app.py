@@ -20,14 +20,13 @@ from prefect_parallel.cli.options import (
     MapOptions,
     OutputDir,
     Overrides,
-    RunName,
     Step,
     Strict,
 )
-from prefect_parallel.cli.runs_app import runs
+from prefect_parallel.cli.runs_app import logs, report, runs
 from prefect_parallel.cli.version import versions
+from prefect_parallel.cli.workers_app import finish, work
 from prefect_parallel.flow.nodes.groups import MAX_TASK_RUNS, TASK_RUN_SECONDS
-from prefect_parallel.flow.workers.leases import LEASE_SECONDS
 
 app = App(
     name="prefect-parallel",
@@ -101,62 +100,8 @@ def run(
     return run_pipeline(file, set_ or [], options, verbose=verbose)
 
 
-@app.command
-def work(
-    run_directory: Path,
-    *,
-    slots: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
-    lease_seconds: Annotated[float, Parameter(validator=Number(gte=1))] = LEASE_SECONDS,
-    datastores: DatastoresFile = None,
-) -> int:
-    """Run mini-batches of a run that was prepared with `run --workers 0`.
-
-    Any number of workers, on machines that share the run directory, may come and go. A worker
-    ends when all mini-batches are done. If it is killed, others run its mini-batches again.
-
-    Example: prefect-parallel work /shared/runs/monday
-
-    Args:
-        run_directory: Directory of the run.
-        slots: Number of entry processes. Defaults to `max_concurrency_per_instance` of the step,
-            else to 1 on a machine with GPUs, else to the number of cores.
-        lease_seconds: How long after this worker has died others wait before they run its
-            mini-batches again.
-    """
-    from prefect_parallel.cli.datastores import known_datastores
-    from prefect_parallel.cli.work import work_on
-
-    return work_on(
-        run_directory,
-        slots=slots,
-        lease_seconds=lease_seconds,
-        datastores=known_datastores(datastores),
-    )
-
-
-@app.command
-def finish(
-    run_directory: Path,
-    *,
-    datastores: DatastoresFile = None,
-    environment: EnvironmentMode = "this",
-    verbose: Flag = False,
-) -> int:
-    """Finish a run whose mini-batches were run by workers: aggregate, and start the next steps.
-
-    If other parallel steps follow, they are prepared for workers. Exit status 1: the run is not
-    complete yet.
-
-    Example: prefect-parallel finish /shared/runs/monday
-
-    Args:
-        run_directory: Directory of the run.
-        verbose: Show the logs of Prefect and Dask, too.
-    """
-    from prefect_parallel.cli.datastores import known_datastores
-    from prefect_parallel.cli.finish import finish_run
-
-    return finish_run(run_directory, known_datastores(datastores), environment, verbose=verbose)
+app.command(work)
+app.command(finish)
 
 
 @app.command(name="map")
@@ -284,55 +229,8 @@ def init(folder: Path = Path()) -> None:
     init_pipeline(folder)
 
 
-@app.command
-def logs(
-    name: RunName,
-    *,
-    step: Step | None = None,
-    process: str | None = None,
-    failed: Flag = False,
-    follow: Flag = False,
-    output_dir: OutputDir = "runs",
-    datastores: DatastoresFile = None,
-) -> None:
-    """Print what the script of a step printed and logged, or the errors it failed with.
-
-    Example: prefect-parallel logs monday --step score --failed
-
-    Args:
-        step: Name of the step. Required if several steps have logs.
-        process: Only this entry process, e.g. process003 or node-0/process003.
-        failed: Only the errors, with full tracebacks.
-        follow: Keep printing new output until the step has ended.
-    """
-    from prefect_parallel.cli.datastores import known_datastores
-    from prefect_parallel.cli.earlier_run import earlier_run
-    from prefect_parallel.cli.logs import print_logs
-
-    directory = earlier_run(output_dir, name, known_datastores(datastores))
-    print_logs(directory, step=step, process=process, failed=failed, follow=follow)
-
-
-@app.command
-def report(
-    name: RunName,
-    *,
-    open_: Annotated[Flag, Parameter(name="--open")] = False,
-    output_dir: OutputDir = "runs",
-    datastores: DatastoresFile = None,
-) -> None:
-    """Write logs/report.html of a run: timeline, throughput, resources, root causes of failures.
-
-    Example: prefect-parallel report monday --open
-
-    Args:
-        open_: Open the report in the browser.
-    """
-    from prefect_parallel.cli.datastores import known_datastores
-    from prefect_parallel.cli.earlier_run import earlier_run
-    from prefect_parallel.cli.report import report_run
-
-    report_run(earlier_run(output_dir, name, known_datastores(datastores)), opens=open_)
+app.command(logs)
+app.command(report)
 
 
 @app.command

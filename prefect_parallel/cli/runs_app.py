@@ -1,10 +1,12 @@
-"""The commands of runs."""
+"""The commands of runs that have been started."""
 
 from __future__ import annotations
 
-from cyclopts import App
+from typing import Annotated
 
-from prefect_parallel.cli.options import Flag, OutputDir
+from cyclopts import App, Parameter
+
+from prefect_parallel.cli.options import DatastoresFile, Flag, OutputDir, RunName, Step
 
 runs = App(name="runs", help="List runs, or remove old ones.")
 
@@ -42,3 +44,52 @@ def prune(
     from prefect_parallel.flow.run_directories.runs import Runs
 
     prune_runs(Runs.at(output_dir), keep, older_than, dry_run=dry_run)
+
+
+def logs(
+    name: RunName,
+    *,
+    step: Step | None = None,
+    process: str | None = None,
+    failed: Flag = False,
+    follow: Flag = False,
+    output_dir: OutputDir = "runs",
+    datastores: DatastoresFile = None,
+) -> None:
+    """Print what the script of a step printed and logged, or the errors it failed with.
+
+    Example: prefect-parallel logs monday --step score --failed
+
+    Args:
+        step: Name of the step. Required if several steps have logs.
+        process: Only this entry process, e.g. process003 or node-0/process003.
+        failed: Only the errors, with full tracebacks.
+        follow: Keep printing new output until the step has ended.
+    """
+    from prefect_parallel.cli.datastores import known_datastores
+    from prefect_parallel.cli.earlier_run import earlier_run
+    from prefect_parallel.cli.logs import print_logs
+
+    directory = earlier_run(output_dir, name, known_datastores(datastores))
+    print_logs(directory, step=step, process=process, failed=failed, follow=follow)
+
+
+def report(
+    name: RunName,
+    *,
+    open_: Annotated[Flag, Parameter(name="--open")] = False,
+    output_dir: OutputDir = "runs",
+    datastores: DatastoresFile = None,
+) -> None:
+    """Write logs/report.html of a run: timeline, throughput, resources, root causes of failures.
+
+    Example: prefect-parallel report monday --open
+
+    Args:
+        open_: Open the report in the browser.
+    """
+    from prefect_parallel.cli.datastores import known_datastores
+    from prefect_parallel.cli.earlier_run import earlier_run
+    from prefect_parallel.cli.report import report_run
+
+    report_run(earlier_run(output_dir, name, known_datastores(datastores)), opens=open_)
