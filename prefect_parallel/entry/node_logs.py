@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import ProcessName
 from prefect_parallel.entry.entry_process import EntryProcess, Failure
-from prefect_parallel.layout import StepDirectory
+from prefect_parallel.layout import ProcessLogs, StepDirectory
 from prefect_parallel.output.part import Record
 from prefect_parallel.output.timestamps import format_timestamp
 
@@ -37,6 +38,7 @@ class NodeLogs:
         """
         self._directory = directory
         self._removed = removed
+        self._processes: dict[ProcessName, ProcessLogs] = {}
         self._offsets: dict[ProcessName, int] = {}
         self._table_lock = threading.Lock()
         self._tracebacks: dict[tuple[int, int], str] = {}
@@ -47,12 +49,14 @@ class NodeLogs:
         if start is None:
             # The process of a reused part, from an earlier run.
             return ""
-        path = name.logs(self._directory).stdout
+        path = self._logs_of(name).stdout
         removed = self._removed(path)
+        end = path.stat().st_size + removed
+        if end == start:
+            return ""
         with path.open("rb") as file:
             file.seek(max(start - removed, 0))
-            text = file.read(limit).decode(errors="replace").rstrip()
-        end = path.stat().st_size + removed
+            text = file.read(min(limit, end - start)).decode(errors="replace").rstrip()
         self._offsets[name] = end
         left_out = end - start - limit
         if left_out <= 0:
@@ -72,7 +76,6 @@ class NodeLogs:
     def attempt(self, name: ProcessName, record: Record) -> None:
         """Log an attempt that has ended, in one line."""
         self._offsets.setdefault(name, 0)
-        path = name.logs(self._directory).attempts
         items = "?" if record.items is None else str(record.items)
         cells = [
             format_timestamp(record.started_at, "microseconds"),
@@ -83,8 +86,7 @@ class NodeLogs:
             *map(_seconds, (record.seconds, record.run_seconds, record.process_seconds)),
             record.error or "succeeded",
         ]
-        line = "\t".join(cells) + "\n"
-        _append(path, line if path.exists() else ATTEMPTS_HEADER + line)
+        _append(self._logs_of(name).attempts, "\t".join(cells) + "\n", ATTEMPTS_HEADER)
 
     def startup(self, name: ProcessName, started_at: float, error: str = "") -> None:
         """Log the start of a process, which has just ended, with the error if it failed."""
@@ -101,11 +103,7 @@ class NodeLogs:
 
     def _append_row(self, path: Path, columns: Sequence[str], row: Sequence[str]) -> None:
         with self._table_lock:
-            text = io.StringIO()
-            csv.writer(text, lineterminator="\n").writerows(
-                [row] if path.exists() else [columns, row]
-            )
-            _append(path, text.getvalue())
+            _append(path, _csv_row(row), _csv_row(columns))
 
     def error(
         self,
@@ -135,13 +133,19 @@ class NodeLogs:
         return self._error(name, "outside any mini-batch", failure)
 
     def _error(self, name: ProcessName, what: str, failure: Failure) -> str:
-        path = name.logs(self._directory).errors
+        path = self._logs_of(name).errors
         head = (
             f"{format_timestamp(time.time())} {name.node} {name.process}: {what}: {failure.error}\n"
         )
         _append(path, f"{head}{failure.traceback}\n")
         _append(self._directory.error_summary, head)
         return str(path.relative_to(self._directory.root))
+
+    def _logs_of(self, name: ProcessName) -> ProcessLogs:
+        # Kept: to compute them takes as long as to write a line.
+        if name not in self._processes:
+            self._processes[name] = name.logs(self._directory)
+        return self._processes[name]
 
 
 def text_of(items: range) -> str:
@@ -155,7 +159,21 @@ def _seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.6f}"
 
 
-def _append(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8", errors="replace") as file:
-        file.write(text)
+def _csv_row(cells: Sequence[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
+
+
+def _append(path: Path, text: str, header: str = "") -> None:
+    """Append to a file; the header precedes the first text."""
+    with _open_to_append(path) as file:
+        file.write(text if file.tell() else header + text)
+
+
+def _open_to_append(path: Path) -> TextIO:
+    try:
+        return path.open("a", encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a", encoding="utf-8", errors="replace")
