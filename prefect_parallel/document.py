@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -97,6 +97,10 @@ class Document:
         """Whether the value at the path, or a value above or below it, was set from elsewhere."""
         return any(path[: len(other)] == other[: len(path)] for other in self.origins)
 
+    def as_written(self, path: KeyPath) -> KeyPath:
+        """The path at which the user gives, or could give, the value at a path."""
+        return path
+
     def origin(self, path: KeyPath) -> str:
         """Where the value at the path was given: elsewhere, else `FILE:LINE`."""
         for set_path, origin in self.origins.items():
@@ -123,6 +127,58 @@ class Document:
         nowhere = (1, 1) if self.file else (None, None)
         line, column = self.place(path, of_key=of_key) or nowhere
         return Problem(message, self.file, line, column, key, allowed, hint)
+
+
+@dataclass
+class Rearranged(Document):
+    """A document made from another one, to which messages refer.
+
+    Attributes:
+        source: The other one.
+        moved: Paths of values here -> there, the values below them included.
+    """
+
+    source: Document = field(kw_only=True)
+    moved: Mapping[KeyPath, KeyPath] = field(kw_only=True)
+
+    def as_written(self, path: KeyPath) -> KeyPath:
+        return self._in_source(path) or path
+
+    def _in_source(self, path: KeyPath) -> KeyPath | None:
+        """The path of a value in the source; None if it is only here."""
+        for end in range(len(path), 0, -1):
+            if (there := self.moved.get(path[:end])) is not None:
+                return there + path[end:]
+        return None
+
+    def is_overridden(self, path: KeyPath) -> bool:
+        there = self._in_source(path)
+        below = [at for here, at in self.moved.items() if here[: len(path)] == path]
+        asked = below if there is None else [there]
+        return super().is_overridden(path) or any(map(self.source.is_overridden, asked))
+
+    def place(self, path: KeyPath, *, of_key: bool = False) -> Place | None:
+        there = self._in_source(path)
+        return None if there is None else self.source.place(there, of_key=of_key)
+
+    def origin(self, path: KeyPath) -> str:
+        there = self._in_source(path)
+        return super().origin(path) if there is None else self.source.origin(there)
+
+    def problem(
+        self,
+        path: KeyPath,
+        message: str,
+        *,
+        allowed: str | None = None,
+        hint: str | None = None,
+        of_key: bool = False,
+    ) -> Problem:
+        there = None if super().is_overridden(path) else self._in_source(path)
+        options: Any = {"allowed": allowed, "hint": hint, "of_key": of_key}
+        if there is None:
+            return super().problem(path, message, **options)
+        return self.source.problem(there, message, **options)
 
 
 def dotted(path: Sequence[Key]) -> str:

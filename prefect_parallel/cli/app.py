@@ -17,11 +17,13 @@ from prefect_parallel.cli.options import (
     EnvironmentMode,
     File,
     Flag,
+    InputData,
     MapOptions,
     OutputDir,
     Overrides,
     Step,
     Strict,
+    with_input,
 )
 from prefect_parallel.cli.runs_app import logs, report, runs
 from prefect_parallel.cli.version import versions
@@ -51,6 +53,7 @@ def run(
     output_dir: OutputDir = "runs",
     name: str | None = None,
     resume: Annotated[str | None, Parameter(completer=run_names)] = None,
+    input_: InputData = None,
     set_: Overrides = None,
     datastores: DatastoresFile = None,
     strict: Strict = False,
@@ -63,7 +66,7 @@ def run(
     workers: Literal[0] | None = None,
     verbose: Flag = False,
 ) -> int:
-    """Run a pipeline and wait for it to end.
+    """Run a pipeline, a command job or a batch deployment, and wait for it to end.
 
     Example: prefect-parallel run pipeline.yml --name monday --set inputs.rows=5
 
@@ -97,7 +100,7 @@ def run(
         environment=environment,
         phase="all" if workers is None else "prepare",
     )
-    return run_pipeline(file, set_ or [], options, verbose=verbose)
+    return run_pipeline(file, with_input(set_ or [], input_), options, verbose=verbose)
 
 
 app.command(work)
@@ -152,6 +155,7 @@ def validate(
 def plan(
     file: File,
     *,
+    input_: InputData = None,
     set_: Overrides = None,
     datastores: DatastoresFile = None,
     output_dir: OutputDir = "runs",
@@ -169,7 +173,8 @@ def plan(
     from prefect_parallel.cli.plan import plan_pipeline
     from prefect_parallel.flow.run_directories.runs import Runs
 
-    plan_pipeline(file, set_ or [], datastores, Runs.at(output_dir).folder, only=step)
+    overrides = with_input(set_ or [], input_)
+    plan_pipeline(file, overrides, datastores, Runs.at(output_dir).folder, only=step)
 
 
 @app.command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +24,14 @@ Overrides: TypeAlias = Annotated[
         name="--set",
         negative=(),
         help="Override a value of the file, e.g. jobs.score.mini_batch_size=1mb. Repeatable.",
+    ),
+]
+
+InputData: TypeAlias = Annotated[
+    str | None,
+    Parameter(
+        name="--input",
+        help="Data that a batch deployment scores: a folder or file, or the URL of a folder.",
     ),
 ]
 
@@ -135,3 +144,11 @@ class DeployOptions:
     datastores: Annotated[Path | None, Parameter(name=["--registry", "--datastores"])] = None
     strict: Strict = False
     environment: EnvironmentMode = "this"
+
+
+def with_input(overrides: list[str], data: str | None) -> list[str]:
+    """Overrides with the data of `--input`; a relative path starts from the working directory."""
+    if data is None:
+        return overrides
+    is_local = "://" not in data and not data.startswith(("azureml:", "file:"))
+    return [*overrides, f"input={os.path.abspath(data) if is_local else data}"]  # noqa: PTH100

@@ -29,11 +29,12 @@ SCHEMA = "$schema: https://azuremlschemas.azureedge.net/latest/"
         (SCHEMA + "azureBlob.schema.json", "a datastore", "--datastores"),
         (SCHEMA + "amlCompute.schema.json\ntype: amlcompute", "a compute", "a Compute block"),
         (SCHEMA + "model.schema.json\npath: x", "a model", "mlflow_model"),
-        (SCHEMA + "batchEndpoint.schema.json\nname: e", "an endpoint", "entry script"),
+        (SCHEMA + "batchEndpoint.schema.json\nname: e", "an endpoint", "DEPLOYMENT.yml"),
+        ("endpoint_name: e\ninstance_type: s", "an online deployment", "a batch deployment"),
         (
-            "type: model\nendpoint_name: e\nenvironment: azureml:e:1",
-            "a deployment of an endpoint",
-            "entry script",
+            SCHEMA + "managedOnlineDeployment.schema.json\nendpoint_name: e",
+            "an online deployment",
+            "a batch deployment",
         ),
         (
             "name: s\ntrigger: {type: cron}\ncreate_job: ./p.yml",

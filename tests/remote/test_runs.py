@@ -38,7 +38,8 @@ def write_job(folder: Path, server: str, store: Store) -> Pipeline:
     step["outputs"]["out"]["path"] = "azureml://datastores/store/paths/published/${{name}}.txt"
     job["jobs"]["look"] = {
         "type": "command",
-        "command": "cat ${{inputs.file}} > ${{outputs.copy}} && echo ${{inputs.uri}}",
+        "command": 'cat "$FILE" > ${{outputs.copy}} && echo ${{inputs.uri}}',
+        "environment_variables": {"FILE": "${{inputs.file}}"},
         "inputs": {
             "file": {"type": "uri_file", "path": "azureml://datastores/store/paths/note.txt"},
             "uri": {"type": "uri_folder", "path": "s3://some/where", "mode": "direct"},

@@ -60,10 +60,12 @@ class StepData:
         return {f"outputs.{name}": str(self.directory.output(name)) for name in self.step.outputs}
 
     def to_fetch(self) -> list[Location]:
-        """The remote inputs of which the step's arguments or its command need a local copy."""
+        """The remote inputs of which arguments, command or variables need a local copy."""
         step = self.step
         text = step.command if isinstance(step, CommandStep) else step.program_arguments
-        named = {each.name for each in find(text) if each.form == "${{inputs.NAME}}"}
+        texts = [text, *step.environment_expressions.values()]
+        found = (each for text in texts for each in find(text))
+        named = {each.name for each in found if each.form == "${{inputs.NAME}}"}
         places = [
             self.place(source)
             for name, source in self._sources()

@@ -190,7 +190,8 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
     values = data.values()
     arguments, of_step = step.arguments(values), step.variables(values)
     # A step of the "many models" kind stores its own output and returns [].
-    checks_item_count = not (step.partition_keys and output is None)
+    many_models = step.partition_keys and output is None
+    checks_item_count = step.check_item_count and not many_models
     nodes = run.computes.place_of(step).instances(step.instance_count)
     variables = azure_variables(
         run.directory.root.name, step.name, nodes=nodes, output=directory.outputs

@@ -28,14 +28,8 @@ TIMEOUT = IntegerValidator(1, MAX_TIMEOUT, "seconds")
 INPUT_MODES = ("ro_mount", "download", "direct")
 MLTABLE_MODES = (*INPUT_MODES, "eval_mount", "eval_download")
 OUTPUT_MODES = ("rw_mount", "upload", "direct", "mount")
-DATA_TYPES = (
-    "uri_file",
-    "uri_folder",
-    "mltable",
-    "custom_model",
-    "mlflow_model",
-    "triton_model",
-)
+MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
+DATA_TYPES = ("uri_file", "uri_folder", "mltable", *MODEL_TYPES)
 LITERAL_TYPES = ("string", "integer", "number", "boolean")
 LOGGING_LEVELS = ("INFO", "WARNING", "DEBUG")
 

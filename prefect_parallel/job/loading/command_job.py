@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefect_parallel.document import Document, KeyPath, Section
+from prefect_parallel.document import Document, KeyPath, Rearranged, Section
 
 STEP = "command"
 """The name of the step."""
@@ -31,12 +31,12 @@ def pipeline_of(job: Document) -> Document:
     """
     pipeline, jobs, step = Section(), Section(("jobs",)), Section(("jobs", STEP))
     pipeline.put("type", "pipeline")
+    moved: dict[KeyPath, KeyPath] = {}
     for key, value in job.data.items():
         target = pipeline if key in _OF_PIPELINE else step
         target.put(key, value)
-        for places in ("key_places", "value_places"):
-            if (place := getattr(job.data, places).get(key)) is not None:
-                getattr(target, places)[key] = place
+        at = (*target.path, key)
+        moved[at] = (key,)
     for side in ("inputs", "outputs"):
         if isinstance(job.data.get(side), Section):
             bound = Section(("jobs", STEP, side))
@@ -45,9 +45,4 @@ def pipeline_of(job: Document) -> Document:
             step.put(side, bound)
     jobs.put(STEP, step)
     pipeline.put("jobs", jobs)
-    origins = {_moved(path): origin for path, origin in job.origins.items()}
-    return Document(job.file, pipeline, job.folder, job.prefix, origins)
-
-
-def _moved(path: KeyPath) -> KeyPath:
-    return path if path[0] in _OF_PIPELINE else ("jobs", STEP, *path)
+    return Rearranged(job.file, pipeline, job.folder, job.prefix, source=job, moved=moved)

@@ -8,7 +8,8 @@ from prefect_parallel.job.format.types import DATA_TYPES, LITERAL_TYPES
 from prefect_parallel.job.models.steps import AZURE_ONLY, needs_azure
 
 _BLOCK = "say where it is in the file of --datastores, or in a block: prefect-parallel blocks apply"
-_SCRIPT = "write its scoring script as the entry script of a parallel step, then deploy that"
+_ENDPOINT = "run its batch deployment: prefect-parallel run DEPLOYMENT.yml --input DATA"
+_ONLINE = "write a batch deployment: code_configuration with a scoring script that has init and run"
 
 _USES = {
     "a schedule": "prefect-parallel deploy --schedule FILE",
@@ -18,15 +19,15 @@ _USES = {
     "a datastore": _BLOCK,
     "a compute": "define a Compute block: prefect-parallel blocks apply",
     "a model": "give its path to an input of type custom_model or mlflow_model",
-    "an endpoint": _SCRIPT,
-    "a deployment of an endpoint": _SCRIPT,
+    "an endpoint": _ENDPOINT,
+    "an online deployment": _ONLINE,
 }
 """What a file may be, and what to do with it."""
 
 _OF_SCHEMA = {
     "schedule": "a schedule",
     "component": "a component",
-    "deployment": "a deployment of an endpoint",
+    "deployment": "an online deployment",
     "endpoint": "an endpoint",
     "environment": "an environment",
     "compute": "a compute",
@@ -64,7 +65,7 @@ def _kind_of(data: Section) -> str | None:
     if {"create_job", "trigger"} <= data.keys():
         return "a schedule"
     if "endpoint_name" in data:
-        return "a deployment of an endpoint"
+        return "an online deployment"
     if "auth_mode" in data:
         return "an endpoint"
     if data.get("type") == "parallel" or _declares_literals(data):

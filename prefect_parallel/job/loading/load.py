@@ -9,7 +9,7 @@ from pathlib import Path
 from prefect_parallel.data import NO_DATASTORES, Datastores
 from prefect_parallel.document import Document, Section, dotted, plain
 from prefect_parallel.errors import InvalidPipeline, Problem
-from prefect_parallel.job.loading.command_job import is_command_job, pipeline_of
+from prefect_parallel.job.loading import batch_deployment, command_job
 from prefect_parallel.job.loading.file_kinds import refuse_other_kinds
 from prefect_parallel.job.loading.overrides import apply_overrides
 from prefect_parallel.job.loading.registered import RegisteredThings
@@ -26,7 +26,8 @@ def load_pipeline(
 ) -> PipelineJob:
     """Read a pipeline job from a YAML file, and check all that can be checked without a run.
 
-    A command job becomes a pipeline with the one step `command`.
+    A command job becomes a pipeline with the one step `command`, and a batch deployment one with
+    the step `score`.
 
     Args:
         path: The file.
@@ -47,9 +48,11 @@ def job_from(document: Document, datastores: Datastores | None = None) -> Pipeli
     Raises:
         InvalidPipeline: It has errors; `problems` holds all of them.
     """
+    if batch_deployment.is_batch_deployment(document):
+        document = batch_deployment.pipeline_of(document)
     refuse_other_kinds(document)
-    if is_command_job(document):
-        document = pipeline_of(document)
+    if command_job.is_command_job(document):
+        document = command_job.pipeline_of(document)
     registered = RegisteredThings(datastores or NO_DATASTORES)
     registered.put_into(document)
     reader, diagnostics = StepsReader(registered), Diagnostics(document)

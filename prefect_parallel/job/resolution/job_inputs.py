@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prefect_parallel.document import KeyPath, shown
+from prefect_parallel.document import KeyPath, dotted, shown
 from prefect_parallel.errors import advice_for
 from prefect_parallel.job.files.locations import is_local, location_of, misfit
 from prefect_parallel.job.format.types import DATA_TYPES, literal_type
@@ -92,8 +92,8 @@ class _JobInputs:
             if value is not None:
                 self._add(path, f"found {shown(value)}", "a path or URL")
             elif self._complete:
-                hint = f"--set inputs.{path[-1]}.path=..."
-                self._add(path, "the input has no path", hint=hint)
+                key = dotted(self._job.document.as_written((*path, "path")))
+                self._add(path, "the input has no path", hint=f"--set {key}=...")
             return Data(written.type, written.mode or DEFAULT_INPUT_MODE, "", "")
         text = os.fspath(value)
         return data_at(path, self._job.folder, None, written, text, self._diagnostics)

@@ -22,10 +22,14 @@ from prefect_parallel.job.resolution.level import Level, binding_of
 from prefect_parallel.job.resolution.resolved import (
     Data,
     Graph,
+    Input,
+    Literal,
+    Missing,
     OutputAsset,
     OutputSpec,
     PipelineStep,
     ResolvedStep,
+    literal_values,
     path_of,
 )
 from prefect_parallel.job.syntax.expressions import Expression, fill, find, malformed
@@ -37,16 +41,22 @@ DEFAULT_DATASTORE = "workspaceblobstore"
 """Azure ML's name for a workspace's default datastore."""
 
 
-def job_outputs(job: PipelineJob, diagnostics: JobDiagnostics) -> dict[str, OutputSpec]:
-    """The outputs of a job: its own, or those that its component declares."""
-    resolver = _OutputResolver(job.document.folder, default_datastore(job), {}, diagnostics)
+def job_outputs(
+    job: PipelineJob, inputs: Mapping[str, Input], diagnostics: JobDiagnostics
+) -> dict[str, OutputSpec]:
+    """The outputs of a job with these inputs: its own, or those that its component declares."""
+    resolver = _OutputResolver(job.document.folder, default_datastore(job), inputs, {}, diagnostics)
     declared = None if job.declared is None else job.declared.outputs
     return resolver.all(("outputs",), job.outputs, declared)
 
 
-def step_outputs(level: Level, step: str, diagnostics: JobDiagnostics) -> dict[str, OutputSpec]:
-    """The outputs of a step: its own, or those that its component declares."""
-    resolver = _OutputResolver(level.folder, level.default_datastore, level.outputs, diagnostics)
+def step_outputs(
+    level: Level, step: str, inputs: Mapping[str, Input], diagnostics: JobDiagnostics
+) -> dict[str, OutputSpec]:
+    """The outputs of a step with these inputs: its own, or those that its component declares."""
+    resolver = _OutputResolver(
+        level.folder, level.default_datastore, inputs, level.outputs, diagnostics
+    )
     component = level.components.get(step)
     declared = None if component is None else component.model.outputs
     return resolver.all(("jobs", step, "outputs"), level.jobs[step].outputs, declared)
@@ -77,11 +87,13 @@ class _OutputResolver:
         self,
         folder: Path,
         datastore: str,
+        inputs: Mapping[str, Input],
         of_pipeline: Mapping[str, OutputSpec],
         diagnostics: JobDiagnostics,
     ) -> None:
         self._folder = folder
         self._datastore = datastore
+        self._inputs = inputs
         self._of_pipeline = of_pipeline
         self._add = diagnostics.add
 
@@ -110,7 +122,7 @@ class _OutputResolver:
         own = value if isinstance(value, Output) else Output(path=value)
         at = path if isinstance(value, str) else (*path, "path")
         expression = binding_of(own)
-        if expression is not None and len(expression.words) > 1:
+        if expression is not None and expression.words[0] == "parent":
             target = self._target(at, expression)
             type_ = of_type or own.type or target.type
             asset = _asset(own) or target.asset
@@ -129,19 +141,36 @@ class _OutputResolver:
             self._add(at, message, **advice_for(name, self._of_pipeline))
         return self._of_pipeline.get(name) or OutputSpec(DEFAULT_DATA_TYPE)
 
-    def _checked(self, at: KeyPath, text: str, name: str) -> str:
+    def _checked(self, at: KeyPath, text: str, name: str) -> str | None:
+        """The location that a path means; None if it is an input without a value."""
+        literals = literal_values(self._inputs)
         if broken := malformed(text):
             self._add(at, f"unclosed expression: {broken}")
         for expression in find(text):
-            if len(expression.words) > 1 or expression.form is None:
-                allowed = "${{name}}, ${{output_name}} and ${{default_datastore}}"
+            if expression.form == "${{inputs.NAME}}":
+                self._check_input(at, expression)
+            elif len(expression.words) > 1 or expression.form is None:
+                allowed = "${{name}}, ${{output_name}}, ${{default_datastore}}, ${{inputs.NAME}}"
                 self._add(at, f"{expression} is not allowed here", allowed=allowed)
-        values = {"default_datastore": self._datastore, "output_name": name}
-        location = location_of(fill(text, values), self._folder)
+        values = {"default_datastore": self._datastore, "output_name": name, **literals}
+        filled = fill(text, values)
+        if not filled:
+            return None
+        location = location_of(filled, self._folder)
         if location.startswith("azureml:") and not is_datastore_path(location):
             allowed = "a local path, a URL or azureml://datastores/<name>/paths/<path>"
             self._add(at, f"found {text!r}", allowed=allowed)
         return location
+
+    def _check_input(self, at: KeyPath, expression: Expression) -> None:
+        value = self._inputs.get(expression.name)
+        if isinstance(value, Missing):
+            if value.left_out:
+                self._add(at, f"{expression} is optional, and not given")
+        elif not isinstance(value, Literal):
+            message = f"{expression}: there is no literal input {expression.name}"
+            known = [name for name, each in self._inputs.items() if isinstance(each, Literal)]
+            self._add(at, message, **advice_for(expression.name, known))
 
 
 def check_output_locations(job: PipelineJob, graph: Graph, diagnostics: JobDiagnostics) -> None:

@@ -84,11 +84,12 @@ def top_level(
     job: PipelineJob, values: Mapping[str, Any], diagnostics: JobDiagnostics, *, complete: bool
 ) -> Level:
     """The level of a job's own steps; arguments as for `job_inputs`."""
+    inputs = job_inputs(job, values, complete, diagnostics)
     return Level(
         job.steps,
         "",
-        job_inputs(job, values, complete, diagnostics),
-        job_outputs(job, diagnostics),
+        inputs,
+        job_outputs(job, inputs, diagnostics),
         job.compute or job.settings.default_compute,
         default_datastore(job),
     )
@@ -119,7 +120,7 @@ def _graph(level: Level, diagnostics: JobDiagnostics) -> Graph:
 def _nested(
     level: Level, name: str, inputs: dict[str, Input], diagnostics: JobDiagnostics
 ) -> PipelineStep:
-    outputs = step_outputs(level, name, diagnostics)
+    outputs = step_outputs(level, name, inputs, diagnostics)
     sources = {output: level.source(name, output) for output in outputs}
     return PipelineStep(
         name=level.prefix + name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,14 @@ from typing import Any, TypeAlias
 
 from prefect_parallel.errors import Problem
 from prefect_parallel.job.files.requirements import Requirements
+from prefect_parallel.job.format.types import MODEL_TYPES
 from prefect_parallel.job.settings.parallel_settings import ParallelSettings
 from prefect_parallel.job.settings.program_arguments import arguments
 from prefect_parallel.job.syntax.expressions import fill, keep_given
 from prefect_parallel.job.syntax.shell import quoted_command
+
+MODEL_DIR = "AZUREML_MODEL_DIR"
+"""The variable that holds the folder of a model; the model has its own name there."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +190,16 @@ class ParallelStep(ParallelSettings, ResolvedStep):
     append_row_to: AppendRowTo | None
     input_format: str | None = None
     origins: dict[str, str]
+
+    def variables(self, values: Mapping[str, str]) -> dict[str, str]:
+        """As for any step; with one input that is a model, also `AZUREML_MODEL_DIR`."""
+        models = [
+            values[f"inputs.{name}"]
+            for name, value in self.inputs.items()
+            if isinstance(value, (Data, OutputOf)) and value.type in MODEL_TYPES
+        ]
+        folder = {MODEL_DIR: os.path.dirname(models[0])} if len(models) == 1 else {}  # noqa: PTH120
+        return folder | super().variables(values)
 
     @property
     def settings(self) -> dict[str, Any]:

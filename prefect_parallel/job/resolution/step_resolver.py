@@ -55,7 +55,7 @@ class StepResolver:
         self.diagnostics = diagnostics
         self.bindings = bindings
         self.inputs = inputs
-        self.outputs = step_outputs(level, name, diagnostics)
+        self.outputs = step_outputs(level, name, inputs, diagnostics)
 
     def add(
         self, at: Effective, message: str, allowed: str | None = None, hint: str | None = None

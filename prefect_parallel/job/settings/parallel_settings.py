@@ -208,6 +208,12 @@ class ParallelSettings:
         " `logs/sys/perf/<node>/<process>.prof`.",
         argument=ChoiceValidator(("cProfile",)),
     )
+    check_item_count: bool = setting(
+        "Whether a mini-batch fails if `run` returns fewer rows or elements than it holds.",
+        default=True,
+        argument=TrueOrFalseValidator(),
+        is_own=True,
+    )
     prefetch: bool = setting(
         "Whether an entry process loads the next mini-batch of its task run while `run` works on"
         " this one. It then holds two mini-batches in memory.",

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 _EXPRESSION = re.compile(r"\$\{\{([^{}]*)\}\}")
 
 FORMS = {
-    "${{inputs.NAME}}": "An input of the step: a value, or a path.",
+    "${{inputs.NAME}}": (
+        "An input of the step: a value, or a path. In the path of an output: a value."
+    ),
     "${{outputs.NAME}}": "An output of the step: the path to write to.",
     "${{parent.inputs.NAME}}": "An input of the pipeline.",
     "${{parent.outputs.NAME}}": "An output of the pipeline: an output of the step is bound to it.",
