@@ -151,14 +151,6 @@ class InvalidMLTable(InvalidInput, InvalidFile):
 class ServerUnreachable(PrefectParallelError):
     """The configured Prefect server does not answer."""
 
-    @classmethod
-    def at(cls, url: str | None, why: object) -> ServerUnreachable:
-        """The error for a server, by the URL of its API."""
-        return cls(
-            f"the Prefect server at {url} does not answer: {why}",
-            hint="start it (prefect server start), or set PREFECT_API_URL to another server",
-        )
-
 
 class UnknownCompute(PrefectParallelError):
     """A step names a compute that has no Compute block."""

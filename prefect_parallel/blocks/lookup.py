@@ -13,13 +13,12 @@ from prefect.blocks.core import Block
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import BlockDocument
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.settings import PREFECT_API_URL
 
 from prefect_parallel.blocks.compute import Compute
 from prefect_parallel.blocks.data_asset import DataAsset
 from prefect_parallel.blocks.datastore import Datastore
 from prefect_parallel.blocks.names import block_name
-from prefect_parallel.errors import ServerUnreachable
+from prefect_parallel.blocks.unreachable_server import server_unreachable
 
 
 def find_compute(name: str) -> Compute | None:
@@ -75,4 +74,4 @@ def _client() -> Iterator[SyncPrefectClient]:
         with get_client(sync_client=True) as client:
             yield client
     except (httpx.HTTPError, PrefectHTTPStatusError) as error:
-        raise ServerUnreachable.at(PREFECT_API_URL.value(), error) from error
+        raise server_unreachable(error) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import shlex
 import sys
 import threading
 from collections.abc import Sequence
@@ -73,6 +74,7 @@ def _run_flow(job: PipelineJob, options: RunOptions, handle: RunHandle) -> int:
     from prefect.settings import PREFECT_API_URL
     from prefect.utilities.urls import url_for
 
+    from prefect_parallel.blocks.unreachable_server import how_to_start_it
     from prefect_parallel.display import open_display
     from prefect_parallel.flow.compile import flow_of
     from prefect_parallel.flow.run_directories.run_mirror import UploadFailed
@@ -101,7 +103,7 @@ def _run_flow(job: PipelineJob, options: RunOptions, handle: RunHandle) -> int:
             gone = ServerGone(
                 f"the Prefect server at {PREFECT_API_URL.value()} stopped answering: {error}\n"
                 f"    finished mini-batches are kept in {root}",
-                hint=f"when the server is back, continue with --resume {name}",
+                hint=f"{how_to_start_it()}, then continue with --resume {shlex.quote(name)}",
             )
             with_exit.callback(_exit_at_once, gone)
             return FAILED

@@ -24,9 +24,10 @@ from prefect.client.schemas.schedules import (
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, PREFECT_DEFAULT_WORK_POOL_NAME, PREFECT_UI_URL
 
+from prefect_parallel.blocks.unreachable_server import server_unreachable
 from prefect_parallel.deploy.portable import ENTRYPOINT
 from prefect_parallel.deploy.stored_flow import StoredFlow
-from prefect_parallel.errors import PrefectParallelError, ServerUnreachable, did_you_mean
+from prefect_parallel.errors import PrefectParallelError, did_you_mean
 
 SHOWN_TIMES = 3
 """How many of a schedule's next times are shown."""
@@ -90,7 +91,7 @@ def prefect_client() -> Iterator[SyncPrefectClient]:
         with get_client(sync_client=True) as client:
             yield client
     except httpx.TransportError as error:
-        raise ServerUnreachable.at(url, error) from error
+        raise server_unreachable(error) from error
     except PrefectHTTPStatusError as error:
         raise DeploymentRefused(
             f"the Prefect server rejected the deployment: {_detail(error)}"

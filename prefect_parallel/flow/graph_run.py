@@ -67,7 +67,7 @@ class GraphRun:
             except NO_ANSWER:
                 # A step has waited for the server.
                 self._run.canceled.set()
-                ask_once_if_away(patience=0)
+                ask_once_if_away(self._run.observer, patience=0)
                 raise
             except BaseException:
                 # A defect of this package: no step may go on alone.
@@ -122,8 +122,9 @@ class GraphRun:
             return
         if end is None:
             raise PrefectParallelError(f"step {name} broke off: {state.message}")
-        if end.metrics_for_parent:
-            show_metrics(self._run.pipeline, name, end.metrics_for_parent)
+        step = self._graph.steps[name]
+        if end.metrics and isinstance(step, ParallelStep) and step.push_metrics_to_parent:
+            show_metrics(self._run.pipeline, name, end.metrics)
         if end.status == "Completed":
             order.done(name)
         elif end.status != "Prepared" and not self._run.continues_on_step_failure:

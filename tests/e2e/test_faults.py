@@ -555,12 +555,19 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     return said
 
 
-def test_an_api_server_that_is_not_there_is_told_of_before_anything_runs(pipeline: Any) -> None:
+def test_an_api_server_that_is_not_there_is_told_of_before_anything_runs(
+    pipeline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    # As after `prefect server start --background`.
+    (tmp_path / "server.pid").write_text(str(ended.pid))
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     it: Pipeline = waiting(pipeline, Path("unused"))
     it.server = f"http://127.0.0.1:{free_port()}/api"
     said = it.run(expect=1)
     assert f"error: the Prefect server at {it.server} does not answer" in said
-    assert "prefect server start" in said
+    assert f"the background server (pid {ended.pid}) has died" in said
     assert "Traceback" not in said
     assert not (it.folder / "runs").exists()
 
@@ -597,7 +604,8 @@ def test_an_api_server_that_is_gone_for_good_ends_the_run_which_can_be_resumed(
     assert "Error logging to API" not in said
     assert f"the Prefect server at {own_server.url} stopped answering" in said
     assert "continue with --resume run" in said
-    assert "  step: " in said[: said.index("error: ")], "the step's own result comes first"
+    waits = "waiting for the Prefect server to take the result"
+    assert "  step: " in said[: said.index(waits)], "the step's own result comes first"
     assert "Traceback" not in said
     assert it.left_over() == []
     monkeypatch.delenv("PREFECT_CLIENT_MAX_RETRIES")

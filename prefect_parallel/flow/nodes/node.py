@@ -189,11 +189,10 @@ class Node:
         return f" (full traceback: {self._folder.shown(traceback_file)})" if traceback_file else ""
 
     def close(self) -> None:
-        """Close the pool, and send what the driver and the Prefect server have not received yet."""
+        """Close the pool, and send what the driver has not received yet."""
         self._events.flush()
         self.pool.close()
         self._folder.close()
-        deliver_events_and_logs()
 
 
 class NodePlugin(StepPlugin):

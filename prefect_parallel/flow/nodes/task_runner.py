@@ -7,6 +7,7 @@ task and the context as a plugin, and its task runs are run in copies of that co
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from prefect_dask.task_runners import PrefectDaskFuture
 
 from prefect_parallel.flow.nodes.node_group import NodeGroup, StepPlugin
 from prefect_parallel.flow.nodes.prefect_compat import check_prefect, serialized_context
+from prefect_parallel.flow.server.delivery import deliver_events_and_logs
 
 check_prefect()
 
@@ -116,10 +118,11 @@ class SharedTask(StepPlugin):
             if self._is_closed:
                 self._leave_idle()
 
-    def teardown(self, worker: Worker) -> None:
-        """Called by the worker when the step is over."""
+    async def teardown(self, worker: Worker) -> None:
+        """Called by the worker when the step is over, and its result is known."""
         self._is_closed = True
         self._leave_idle()
+        await asyncio.to_thread(deliver_events_and_logs)
 
     def _load(self) -> tuple[Task[..., Any], dict[str, Any], SettingsContext]:
         """The task, its context without the settings, and these, which take long to parse."""

@@ -191,7 +191,7 @@ class Run:
         self.ended[name] = end
         self.observer.step_ended(name, end)
         _log(end)
-        ask_once_if_away()
+        ask_once_if_away(self.observer)
         return STATES[end.status](message=end.reason)
 
 

@@ -55,7 +55,8 @@ class StepResult:
         run_directory: The directory of the run.
         report: The report of the run.
         log: The log to read first; None if no log could be written.
-        metrics_for_parent: Metrics that are also shown for the pipeline's flow run.
+        page: The result of a parallel step as Markdown, as the Prefect UI shows it.
+        metrics: Its counts and speed.
     """
 
     status: Status
@@ -70,4 +71,5 @@ class StepResult:
     output: Place | None = None
     outputs: Mapping[str, Place] = field(default_factory=dict)
     log: Place | None = None
-    metrics_for_parent: Mapping[str, float] = field(default_factory=dict, repr=False)
+    page: str = field(default="", repr=False)
+    metrics: Mapping[str, float] = field(default_factory=dict, repr=False)

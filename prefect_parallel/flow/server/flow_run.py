@@ -15,6 +15,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES
 from prefect.states import Crashed
 
+from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.server.settings import with_settings
 
 NO_ANSWER = (httpx.HTTPError, PrefectHTTPStatusError)
@@ -27,32 +28,42 @@ PATIENCE_SECONDS = 30.0
 POLL_SECONDS = 1.0
 
 
+def answers() -> bool:
+    """Whether the Prefect server answers now."""
+    with asking_once(), get_client(sync_client=True) as client:
+        return client.api_healthcheck() is None
+
+
 def asking_once() -> SettingsContext:
     """Do not retry requests. By default Prefect retries for a minute if a server is unreachable."""
     return with_settings("client", max_retries=0)
 
 
-def ask_once_if_away(patience: float = PATIENCE_SECONDS) -> None:
+def ask_once_if_away(observer: Observer, patience: float = PATIENCE_SECONDS) -> None:
     """Wait for the server of the current flow run; if it stays away, retry no request any more.
 
     Otherwise each request that ends a flow run, of which there are several, would be retried for a
-    minute before the user sees the result.
+    minute.
 
     Args:
+        observer: Is told of the wait.
         patience: Seconds to wait, but no longer than a request would be retried.
     """
     context = FlowRunContext.get()
     assert context is not None
     assert isinstance(context.client, SyncPrefectClient)
     retried = 2.0 ** (PREFECT_CLIENT_MAX_RETRIES.value() + 1) - 2
-    until = time.monotonic() + min(patience, retried)
+    patience = min(patience, retried)
+    until = time.monotonic() + patience
     with asking_once():
-        while context.client.api_healthcheck() is not None:
-            if time.monotonic() >= until:
-                break
-            time.sleep(POLL_SECONDS)
-        else:
+        if context.client.api_healthcheck() is None:
             return
+        if patience > 0:
+            observer.waiting(f"the Prefect server to take the result, up to {patience:g} s")
+        while time.monotonic() < until:
+            time.sleep(POLL_SECONDS)
+            if context.client.api_healthcheck() is None:
+                return
     # Never left: what follows in this context is Prefect's end of the flow run.
     asking_once().__enter__()
 

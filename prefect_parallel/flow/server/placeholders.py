@@ -11,14 +11,13 @@ from collections.abc import Collection, Iterable, Mapping
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.settings import PREFECT_API_URL
 from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect.utilities.templating import resolve_block_document_references
 
+from prefect_parallel.blocks.unreachable_server import server_unreachable
 from prefect_parallel.errors import (
     InvalidPipeline,
     PrefectParallelError,
-    ServerUnreachable,
     did_you_mean,
 )
 from prefect_parallel.flow.server.flow_run import NO_ANSWER
@@ -81,7 +80,7 @@ async def _look_up_all(templates: Mapping[str, str]) -> dict[str, str]:
         # Without the text of the error, which may quote the server's answer.
         names = ", ".join(templates)
         why = f"{type(error).__name__}, when asked for environment_variables {names}"
-        raise ServerUnreachable.at(PREFECT_API_URL.value(), why) from None
+        raise server_unreachable(why) from None
 
 
 async def _look_up(template: str, client: PrefectClient) -> str:

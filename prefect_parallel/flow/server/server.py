@@ -25,7 +25,8 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from prefect_parallel.errors import PrefectParallelError, ServerUnreachable
+from prefect_parallel.blocks.unreachable_server import server_unreachable
+from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.fork_server import ForkServer
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.server.delivery import deliver_events_and_logs
@@ -73,7 +74,7 @@ def refuse_server_away() -> None:
     with asking_once(), get_client(sync_client=True) as client:
         error = client.api_healthcheck()
     if isinstance(error, httpx.TransportError):
-        raise ServerUnreachable.at(PREFECT_API_URL.value(), error)
+        raise server_unreachable(error)
 
 
 class _OwnServer:

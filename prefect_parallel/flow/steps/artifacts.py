@@ -20,6 +20,7 @@ from prefect.utilities.urls import url_for
 from prefect_parallel.blocks.names import block_name
 from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.run.pipeline_result import PipelineResult
+from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.server.flow_run import NO_ANSWER, asking_once
 from prefect_parallel.flow.steps.result_page import pipeline_page
 from prefect_parallel.job import ParallelStep
@@ -72,18 +73,20 @@ class StepArtifacts:
             update_id = self._progress
             _tell(lambda: update_progress_artifact(update_id, percent, description=text))
 
-    def show_result(self, page: str) -> None:
-        """Create an artifact of the step's result, which is Markdown."""
-        _tell(
-            lambda: create_markdown_artifact(
-                page,
-                key=self._key("result"),
-                description="Result and failures",
-            )
-        )
-
     def _key(self, what: str) -> str:
         return _key(self._pipeline, self._step.name, what)
+
+
+def show_step(pipeline: str, step: str, end: StepResult) -> None:
+    """Create artifacts of the result of a step in its flow run."""
+    if end.metrics:
+        show_metrics(pipeline, step, end.metrics)
+    if end.page:
+        _tell(
+            lambda: create_markdown_artifact(
+                end.page, key=_key(pipeline, step, "result"), description="Result and failures"
+            )
+        )
 
 
 def show_pipeline(

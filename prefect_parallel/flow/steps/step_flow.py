@@ -9,6 +9,7 @@ from prefect.flows import Flow
 
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_result import StepResult
+from prefect_parallel.flow.steps.artifacts import show_step
 from prefect_parallel.job import CommandStep, ParallelStep, PipelineStep
 
 
@@ -27,7 +28,10 @@ def step_flow(
 
     def run_step() -> Any:
         run.starts.started(step.name)
-        return run.end_step(step.name, result())
+        end = result()
+        state = run.end_step(step.name, end)
+        show_step(run.pipeline, step.name, end)
+        return state
 
     return Flow(
         run_step,

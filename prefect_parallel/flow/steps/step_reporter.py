@@ -17,7 +17,7 @@ from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_data import aggregated_output
 from prefect_parallel.flow.run.step_result import Failures, Place, StepResult
-from prefect_parallel.flow.steps.artifacts import StepArtifacts, show_metrics
+from prefect_parallel.flow.steps.artifacts import StepArtifacts
 from prefect_parallel.flow.steps.metrics import log_to_mlflow, metrics_of
 from prefect_parallel.flow.steps.result_page import result_page
 from prefect_parallel.flow.steps.step_plan import StepPlan
@@ -163,12 +163,11 @@ class StepReporter:
         failures = self._failures(totals)
         metrics = metrics_of(result, self._step.metrics_name_prefix)
         try:
-            self._show(metrics)
+            self._log_to_mlflow(metrics)
             self._write(result, totals)
             self._artifacts.show_progress(self._progress, last=True)
             items = self._failed_items(totals)
             page = result_page(result, totals, failures, items, self._directory.job_result)
-            self._artifacts.show_result(page)
         except OSError as error:
             reason = f"{reason}; and its logs cannot be written: {error}"
             return self._run.step_result(self._step, "Failed", reason, log=None)
@@ -179,11 +178,11 @@ class StepReporter:
             items=result.items,
             missing=self._missing(result),
             failures=failures,
-            metrics_for_parent=metrics if self._step.push_metrics_to_parent else {},
+            page=page,
+            metrics=metrics,
         )
 
-    def _show(self, metrics: Mapping[str, float]) -> None:
-        show_metrics(self._run.pipeline, self._step.name, metrics)
+    def _log_to_mlflow(self, metrics: Mapping[str, float]) -> None:
         problem = log_to_mlflow(f"{self._run.directory.root.name}/{self._step.name}", metrics)
         if problem is not None:
             self._logs.job(problem)
