@@ -14,7 +14,7 @@ from typing import Any
 from prefect_parallel.data import MiniBatch, MiniBatchContext, Plan, Reader, open_reader
 from prefect_parallel.entry.azure_variables import azure_variables
 from prefect_parallel.entry.config import ProcessName
-from prefect_parallel.entry.function_file import load_entry
+from prefect_parallel.entry.function_file import EntryNames, load_entry
 from prefect_parallel.entry.script import install_azureml_user
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
 from prefect_parallel.flow.run.major_input import major_input, split_input
@@ -106,13 +106,14 @@ class DebuggedMiniBatch:
             say: Is told what is called.
         """
         script = load_entry(self._code, self.step.entry_script)
-        say("init()")
+        names = EntryNames.of(self._code, self.step.entry_script)
+        say(names.init)
         script.init()
         data = self._data()
-        say(f"run() on {len(data)} items")
+        say(f"{names.run} on {len(data)} items")
         context = MiniBatchContext.of(self.mini_batch, self.step.input_name, data)
         returned = script.run(data, context)
-        say(f"run() returned {type(returned).__name__}")
+        say(f"{names.run} returned {type(returned).__name__}")
         script.shutdown()
         return returned
 

@@ -221,12 +221,11 @@ class RunDirectory:
             exists = self.job_file.exists() if resumes else self._has_files()
         except OSError as error:  # E.g. the name is too long.
             raise UnusableRunDirectory(
-                f"cannot use {self.root}: {error.strerror}; choose another --name"
+                f"cannot use {self.root}: {error.strerror}; choose another name"
             ) from error
         if exists and not resumes:
             raise UnusableRunDirectory(
-                f"{self.root} exists already; choose another --name, or continue it with --resume"
-                f" {self.root.name}"
+                f"{self.root} exists already; choose another name, or resume {self.root.name}"
             )
         if resumes and not exists:
             raise UnusableRunDirectory(
@@ -236,7 +235,7 @@ class RunDirectory:
         if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
             raise UnusableRunDirectory(
                 f"cannot make {self.root}: {place} is not a folder that you may write to;"
-                " choose another --output-dir"
+                " choose another output directory"
             )
 
     def _has_files(self) -> bool:

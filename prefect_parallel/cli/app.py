@@ -113,7 +113,7 @@ def map_(
     data: str,
     *,
     options: MapOptions = MapOptions(),  # noqa: B008 - frozen
-) -> None:
+) -> int:
     """Run a Python function over data, without a pipeline, and wait for it to end.
 
     Example: prefect-parallel map shop:score "sales/*.parquet" --output scores.parquet
@@ -124,7 +124,7 @@ def map_(
     """
     from prefect_parallel.cli.map import map_function
 
-    map_function(function, data, options)
+    return map_function(function, data, options)
 
 
 @app.command

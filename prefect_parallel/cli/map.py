@@ -3,46 +3,57 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from prefect_parallel.cli.console import plain_console
+from prefect_parallel.cli.exit_status import COMPLETED, FAILED
 from prefect_parallel.cli.options import MapOptions
 from prefect_parallel.errors import InvalidCall, advice_for
 from prefect_parallel.functions.parallel import ParallelClass, ParallelFunction, parallel
+from prefect_parallel.functions.result import ParallelFailed
 
 
 class NoSuchFunction(InvalidCall):
     """The function that is to run cannot be imported."""
 
 
-def map_function(name: str, data: str, options: MapOptions) -> None:
-    """Run a function over data, show its progress and its result.
+def map_function(name: str, data: str, options: MapOptions) -> int:
+    """Run a function over data, show its progress and its result, and return the exit status.
 
     Raises:
         NoSuchFunction: It cannot be imported.
-        ParallelFailed: More has failed than the thresholds allow, or the run was canceled.
         PrefectParallelError: The function, data, output or a setting is not allowed.
     """
-    result = _function(name, _settings(options))(
-        data,
-        output=options.output,
-        overwrite=options.overwrite,
-        name=options.name,
-        resume=options.resume,
-        first=options.first,
-        sample=options.sample,
-        only=options.only,
-        output_dir=options.output_dir,
-    )
+    function = _function(name, _settings(options))
+    try:
+        result = function(
+            data,
+            output=options.output,
+            overwrite=options.overwrite,
+            name=options.name,
+            resume=options.resume,
+            first=options.first,
+            sample=options.sample,
+            only=options.only,
+            output_dir=options.output_dir,
+        )
+    except ParallelFailed as error:
+        result = error.result
     console = plain_console()
-    console.print(f"{result.status}  {result.name}: {result.reason}")
-    console.print(f"  output  {result.output}")
-    console.print(f"  run     {result.run_directory}")
+    places = {"output": result.output, "run": result.run_directory, "report": result.report}
+    for what, place in places.items():
+        if place is not None:
+            console.print(f"  {what:<6}  {place}")
+    if result.status == "Completed":
+        return COMPLETED
+    name = shlex.quote(result.run_directory.name)
+    console.print(f"  resume  the same command with --resume {name}")
+    return FAILED
 
 
 def _settings(options: MapOptions) -> dict[str, Any]:
@@ -58,7 +69,10 @@ def _setting(text: str) -> tuple[str, Any]:
     name, separator, value = text.partition("=")
     if not separator:
         raise InvalidCall(f"--set {text}: found no value", hint="write --set NAME=VALUE")
-    return name, yaml.safe_load(value)
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InvalidCall(f"--set {text}: the value is invalid YAML") from error
 
 
 def _function(name: str, settings: dict[str, Any]) -> ParallelFunction:
@@ -73,7 +87,7 @@ def _function(name: str, settings: dict[str, Any]) -> ParallelFunction:
 def _imported(name: str) -> Any:
     module, separator, attribute = name.rpartition(":")
     if not separator:
-        raise NoSuchFunction(f"found {name!r}", allowed="MODULE:NAME or FILE.py:NAME")
+        raise NoSuchFunction(f"{name}: found no name", allowed="MODULE:NAME or FILE.py:NAME")
     folder, module = _place(module)
     sys.path.insert(0, str(folder))
     try:
@@ -83,9 +97,15 @@ def _imported(name: str) -> Any:
             raise
         raise NoSuchFunction(f"there is no module {module} in {folder} or installed") from error
     if not hasattr(found, attribute):
-        known: Sequence[str] = [each for each in vars(found) if callable(getattr(found, each))]
+        own = (name for name, each in vars(found).items() if _is_of(each, module))
+        known = [name for name in own if not name.startswith("_")]
         raise NoSuchFunction(f"{module} has no {attribute}", **advice_for(attribute, known))
     return getattr(found, attribute)
+
+
+def _is_of(value: Any, module: str) -> bool:
+    """Whether it is a function or class that a module defines."""
+    return callable(value) and getattr(value, "__module__", None) == module
 
 
 def _place(module: str) -> tuple[Path, str]:

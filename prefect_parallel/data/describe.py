@@ -129,7 +129,9 @@ def describe_data(
 
 
 def _shown(data: Any) -> str:
-    return repr(data) if isinstance(data, (str, os.PathLike)) else type(data).__name__
+    if isinstance(data, (str, os.PathLike)):
+        return repr(data)
+    return f"a value of type {type(data).__name__}"
 
 
 def _is_instance(data: Any, module: str, name: str) -> bool:

@@ -57,7 +57,8 @@ def spool_frame(data: pd.DataFrame | pa.Table, spool: Path) -> tuple[Path, str]:
             pq.write_table(table, file, row_group_size=rows)
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise InvalidInput(
-            f"the {type(data).__name__} cannot be written as Parquet: {error}"
+            f"the {type(data).__name__} cannot be written as Parquet:"
+            f" {'; '.join(map(str, reversed(error.args)))}"
         ) from error
     return path, "parquet" if is_arrow else "pandas"
 

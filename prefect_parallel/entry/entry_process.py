@@ -12,6 +12,7 @@ from typing import Any
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig, ProcessName
+from prefect_parallel.entry.function_file import EntryNames
 from prefect_parallel.entry.messages import one_line, validate_message
 from prefect_parallel.entry.process_resources import ProcessResources
 from prefect_parallel.entry.protocol import Channel, ProtocolError
@@ -106,6 +107,7 @@ class EntryProcess:
         self.loads_ahead: MiniBatch | None = None
         self.attempts = 0
         self._config = config
+        self._names = EntryNames.of(Path(config.code), config.entry_script)
         self._spawner = spawner
         self._resources = resources
         logs = name.logs(config.directory)
@@ -166,7 +168,7 @@ class EntryProcess:
         overhead, timeout = self._config.task_overhead_timeout, self._config.timeout
         # run() is not called for a mini-batch without items.
         loading = _Phase("loading the mini-batch", overhead, _OVERHEAD, ("loaded", "done"))
-        running = _Phase("run()", timeout, "retry_settings.timeout", ("returned",))
+        running = _Phase(self._names.run, timeout, self._names.timeout, ("returned",))
         writing = _Phase("writing the part", overhead, _OVERHEAD, ("done",))
         request = {
             "do": "attempt",
@@ -190,7 +192,7 @@ class EntryProcess:
 
     def shut_down(self) -> Failure | None:
         """Call `shutdown` of the script and end the process."""
-        ending = _Phase("shutdown()", SHUTDOWN_SECONDS, "", ("ended",))
+        ending = _Phase(self._names.shutdown, SHUTDOWN_SECONDS, "", ("ended",))
         answer = self._ask({"do": "shutdown"}, ending)
         self.end()
         return answer if isinstance(answer, Failure) else None
@@ -209,7 +211,7 @@ class EntryProcess:
 
     def _start(self) -> Failure | None:
         limit = self._config.first_task_creation_timeout
-        init = _Phase("init()", limit, "first_task_creation_timeout", ("ready",))
+        init = _Phase(self._names.init, limit, "first_task_creation_timeout", ("ready",))
         name = {"node": self.name.node, "process": self.name.process}
         answer = self._send({"config": self._config.to_json(), "name": name}, init)
         return answer if isinstance(answer, Failure) else None

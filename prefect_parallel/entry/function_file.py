@@ -39,7 +39,7 @@ class FunctionHeader:
         name: Its name.
         fingerprint: Digest of its code and of the values that it refers to.
         wanted: The annotated type of its first argument; None: it takes what the data gives.
-        is_class: Whether it is a class whose instances are called.
+        method: The method that gets mini-batches, if it is a class; None: it is a function.
         python: The version of Python that has pickled it.
         folder: The working directory, which it has in entry processes, too, if they see it.
     """
@@ -47,7 +47,7 @@ class FunctionHeader:
     name: str
     fingerprint: str
     wanted: Wanted | None = None
-    is_class: bool = False
+    method: str | None = None
     python: str = field(default_factory=_python)
     folder: str = field(default_factory=os.getcwd)
 
@@ -61,13 +61,35 @@ class FunctionHeader:
             return cls(**json.loads(opened.readline()))
 
 
-def describe_entry(code: Path, entry_script: str) -> str:
-    """What messages call a pickled function or an entry script, e.g. `the class Scorer`."""
-    file = code / entry_script
-    if file.suffix != FUNCTION_SUFFIX:
-        return "the entry script"
-    header = FunctionHeader.of(file)
-    return f"the {'class' if header.is_class else 'function'} {header.name}"
+@dataclass(frozen=True)
+class EntryNames:
+    """What messages call an entry script or a pickled function.
+
+    Attributes:
+        entry: All of it, e.g. `the class Scorer`.
+        init: What is done before the first mini-batch.
+        run: What is called with each mini-batch.
+        shutdown: What is done after the last.
+        timeout: The setting that limits a call of `run`.
+    """
+
+    entry: str = "the entry script"
+    init: str = "init()"
+    run: str = "run()"
+    shutdown: str = "shutdown()"
+    timeout: str = "retry_settings.timeout"
+
+    @classmethod
+    def of(cls, code: Path, entry_script: str) -> EntryNames:
+        file = code / entry_script
+        if file.suffix != FUNCTION_SUFFIX:
+            return cls()
+        header = FunctionHeader.of(file)
+        name, method = header.name, header.method
+        if method is None:
+            return cls(f"the function {name}", f"loading {name}", f"{name}()", "", "timeout")
+        run, end = f"{name}.{method}()", f"the shutdown of {name}"
+        return cls(f"the class {name}", f"{name}()", run, end, "timeout")
 
 
 def load_entry(code: Path, entry_script: str) -> Script:
@@ -100,7 +122,7 @@ def load_function(file: Path) -> Script:
             os.chdir(header.folder)
         loaded = pickle.load(opened)  # noqa: S301 - code of the user's, as an entry script is
     convert = _CONVERSIONS.get(header.wanted, _as_is)
-    if not header.is_class:
+    if header.method is None:
         return Script(init=_nothing, run=_run(loaded, convert), shutdown=_nothing)
     return _instance_script(loaded, convert)
 

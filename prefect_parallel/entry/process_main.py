@@ -28,7 +28,7 @@ from prefect_parallel.data import (
     open_reader,
 )
 from prefect_parallel.entry.config import EntryConfig, ProcessName
-from prefect_parallel.entry.function_file import load_entry
+from prefect_parallel.entry.function_file import EntryNames, load_entry
 from prefect_parallel.entry.loader import Loader
 from prefect_parallel.entry.messages import (
     MAX_ERROR_CHARACTERS,
@@ -111,6 +111,7 @@ class _Worker:
         self._config = config
         self._name = name
         self._script = script
+        self._called = EntryNames.of(Path(config.code), config.entry_script).run
         self._channel = channel
         self._pid = os.getpid()
         datastores = Datastores.from_json(config.datastores)
@@ -160,7 +161,7 @@ class _Worker:
         run_from = time.monotonic()
         returned: Any = self._call_run(data, mini_batch) if items else []
         run_seconds = time.monotonic() - run_from
-        kind = _kind(returned)
+        kind = self._kind(returned)
         count = len(returned)
         short = self._config.checks_item_count and count < items
         record = dataclasses.replace(
@@ -175,7 +176,7 @@ class _Worker:
             process_seconds=time.process_time() - cpu if items else None,
         )
         if short:
-            error = f"run() returned {count} of {items} items"
+            error = f"{self._called} returned {count} of {items} items"
             if some is not None:
                 return dataclasses.replace(record, error=error)
             record = self._config.failed(record, error)
@@ -207,21 +208,20 @@ class _Worker:
         self._channel.send({"event": "returned"})
         return returned
 
+    def _kind(self, returned: object) -> str:
+        if type(returned).__name__ == "DataFrame":
+            return "DataFrame"
+        if isinstance(returned, (list, tuple)):
+            return "list"
+        raise WrongReturn(
+            f"{self._called} returned {type(returned).__name__}; it must return a DataFrame, a list"
+            " or a tuple, with one row or element for each item that succeeded"
+        )
+
     def _leave_forked_copy(self) -> None:
         """Exit if this is a child that the script forked and that returned from `run`."""
         if os.getpid() != self._pid:
             os._exit(0)
-
-
-def _kind(returned: object) -> str:
-    if type(returned).__name__ == "DataFrame":
-        return "DataFrame"
-    if isinstance(returned, (list, tuple)):
-        return "list"
-    raise WrongReturn(
-        f"run() returned {type(returned).__name__}; it must return a DataFrame, a list or a tuple,"
-        " with one row or element for each item that succeeded"
-    )
 
 
 def _encode(

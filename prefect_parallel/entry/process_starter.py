@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.entry_process import EntryProcess, InitFailed
-from prefect_parallel.entry.function_file import describe_entry
+from prefect_parallel.entry.function_file import EntryNames
 from prefect_parallel.entry.node_faults import UnusableNode
 from prefect_parallel.entry.node_logs import NodeLogs
 from prefect_parallel.entry.process_resources import ProcessResources
@@ -100,9 +100,9 @@ class ProcessStarter:
             self._failures += 1
             failures = self._failures
         if failures >= INIT_FAILURES_PER_SLOT * self._config.slots:
-            entry = describe_entry(Path(self._config.code), self._config.entry_script)
+            names = EntryNames.of(Path(self._config.code), self._config.entry_script)
             message = (
-                f"{entry} failed before its first mini-batch, {failures} times on {self._node}:"
-                f" {error}"
+                f"{names.entry} failed before its first mini-batch, {failures} times on"
+                f" {self._node}: {error}"
             )
             raise UnusableNode(message, self._node, error.failure.traceback, file)

@@ -44,7 +44,8 @@ def flow_of_function(
     default_data, default_output, default_overwrite = parameters
     if not isinstance(default_data, (str, os.PathLike, list)):
         raise InvalidFlowData(
-            f"the data of a flow is a parameter of it; found a {type(default_data).__name__}",
+            f"the data of a flow is a parameter of it; found a value of type"
+            f" {type(default_data).__name__}",
             allowed="a path, a URL, or a list of paths or items",
             hint="write it to a file, or call the function in a flow of your own",
         )

@@ -19,6 +19,7 @@ from prefect_parallel.document import document_of
 from prefect_parallel.errors import InvalidInput
 from prefect_parallel.flow.compile import flow_of
 from prefect_parallel.flow.observer import Observer
+from prefect_parallel.flow.preflight import check_inputs
 from prefect_parallel.flow.run.pipeline_result import PipelineFailed
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
 from prefect_parallel.flow.run_options import RunOptions
@@ -28,7 +29,7 @@ from prefect_parallel.functions.quiet import quiet
 from prefect_parallel.functions.result import ParallelFailed, ParallelResult
 from prefect_parallel.functions.settings import Settings, program_arguments, step_keys
 from prefect_parallel.functions.target import Target
-from prefect_parallel.job import PipelineJob
+from prefect_parallel.job import PipelineJob, resolve
 from prefect_parallel.job.loading.load import job_from
 from prefect_parallel.layout import RunDirectory
 
@@ -79,6 +80,7 @@ class Call:
     def _run(self, job: PipelineJob, handle: RunHandle) -> State[Any]:
         name = handle.directory.root.name
         options = replace(self.options, name=name, resumes=handle.resumes)
+        check_inputs(resolve(job), options.datastores)
         if FlowRunContext.get() is not None:
             return cast(State[Any], flow_of(job, options, Observer())(return_state=True))
         with quiet(), open_display() as shown, prefect_server(shown):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prefect_parallel.data import Datastores, Location
-from prefect_parallel.errors import InvalidCall
+from prefect_parallel.errors import InvalidCall, PrefectParallelError
 from prefect_parallel.layout import RunDirectory
 
 NOT_TEXT = {
@@ -21,6 +21,10 @@ NOT_TEXT = {
 
 class InvalidOutput(InvalidCall):
     """The output of a call exists already, or its name does not tell its format."""
+
+
+class OutputNotWritten(PrefectParallelError):
+    """The output of a run that has completed cannot be written to its place."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class OutputFile:
         """The output of a call, checked before anything runs; None if none is given.
 
         Raises:
-            InvalidOutput: It is a folder, or its extension is missing or of another format.
+            InvalidOutput: It is a folder or cannot be written to, or its extension is missing or
+                of another format.
             InvalidInput: It is in a datastore that is not known.
         """
         if output is None:
@@ -60,6 +65,8 @@ class OutputFile:
             )
         if place.is_folder():
             raise InvalidOutput(f"the output {output} is a folder", hint="name a file in it")
+        if not place.is_remote:
+            _refuse_unwritable(Path(place.path))
         return found
 
     def refuse_existing(self, *, unless_of: RunDirectory) -> None:
@@ -70,7 +77,7 @@ class OutputFile:
             return
         raise InvalidOutput(
             f"the output {self.place.path} exists already",
-            hint="choose another name, or give overwrite=True",
+            hint="choose another name, or let the call overwrite it",
         )
 
     @property
@@ -90,15 +97,30 @@ class OutputFile:
 
         Raises:
             InvalidOutput: A file has come into existence there.
-            OSError: It cannot be written.
+            OutputNotWritten: It cannot be written.
         """
         self.refuse_existing(unless_of=run)
-        self.place.put(file)
+        try:
+            self.place.put(file)
+        except OSError as error:
+            raise OutputNotWritten(
+                f"the output {self.place.path} cannot be written: {error.strerror or error}",
+                hint=f"the run has completed, and its output is {file}",
+            ) from error
         _record(run).write_text(self._stamp())
 
     def _stamp(self) -> str:
         """What tells the file from another one at its place."""
         return json.dumps(dataclasses.astuple(self.place.file()))
+
+
+def _refuse_unwritable(file: Path) -> None:
+    """Raise InvalidOutput if a file cannot be made; the folders that it is in may be missing."""
+    place = next(parent for parent in file.parents if parent.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise InvalidOutput(
+            f"the output {file} cannot be written: {place} is not a folder that you may write to"
+        )
 
 
 def _record(run: RunDirectory) -> Path:

@@ -36,6 +36,7 @@ class ParallelFunction:
         self.target = target
         self.settings = settings
         self.__name__ = target.name
+        self.__module__ = target.definition.__module__
         self.__doc__ = target.definition.__doc__
 
     @cut_tracebacks
@@ -75,7 +76,9 @@ class ParallelFunction:
             ParallelFailed: More has failed than the thresholds allow, or the run was canceled.
             CannotPickle: The function refers to something that cannot be sent to a process.
             InvalidInput: The data is missing, empty, or cannot be split.
-            InvalidOutput: The output exists, or its extension is missing or of another format.
+            InvalidOutput: The output exists, cannot be written, or its extension is missing or of
+                another format.
+            UnknownCompute: `compute` is a name without a Compute block.
         """
         from prefect_parallel.flow.run.selection import Selection
         from prefect_parallel.functions.call import Call
@@ -179,7 +182,7 @@ class ParallelFunction:
         from prefect_parallel.flow.server.block_datastores import with_blocks
 
         known = with_blocks(NO_DATASTORES)
-        others |= {"datastores": known, **run_options(self.settings)}
+        others |= {"datastores": known, "strict": True, **run_options(self.settings)}
         return RunOptions.named(os.fspath(output_dir), name, resume, **others)
 
     def __repr__(self) -> str:
@@ -190,10 +193,14 @@ class ParallelFunction:
 class ParallelClass(ParallelFunction):
     """A class whose instances run over mini-batches; called with its constructor's arguments."""
 
+    @cut_tracebacks
     def __call__(self, *arguments: Any, **keywords: Any) -> ParallelFunction:  # type: ignore[override]
-        """The class with these arguments; each process makes an instance with them."""
-        bound = Target(self.target.definition, arguments, keywords)
-        return ParallelFunction(bound, self.settings)
+        """The class with these arguments; each process makes an instance with them.
+
+        Raises:
+            InvalidFunction: The constructor does not take these arguments.
+        """
+        return ParallelFunction(self.target.bound(arguments, keywords), self.settings)
 
 
 @overload

@@ -68,6 +68,8 @@ COMPUTE = "given-in-python"
 
 TASK_RUN_SECONDS = Scalar("a number of seconds, 0 or more", (int, float), lambda value: value >= 0)
 
+ITEMS = Scalar("a number of rows, files or items, at least 1", (int,), lambda value: value >= 1)
+
 
 def check_settings(settings: Settings) -> None:
     """Check settings as those of a YAML file are checked.
@@ -80,7 +82,9 @@ def check_settings(settings: Settings) -> None:
     found = Diagnostics(document_of({}, Path()))
     for name, value in settings.items():
         declared = SETTINGS.get(name)
-        if declared is not None:
+        if name == "mini_batch_size" and type(value) is int:
+            ITEMS.read(value, (name,), found)
+        elif declared is not None:
             schema = declared.key or declared.argument
             assert schema is not None
             written = document_of({name: _written(declared, value)}, Path()).data[name]
@@ -137,6 +141,6 @@ def program_arguments(settings: Settings) -> str:
 
 def _written(declared: Setting, value: Any) -> Any:
     """A value as YAML has it, where a size is text and a sequence is a list."""
-    if declared.name == "mini_batch_size" and isinstance(value, int):
+    if declared.name == "mini_batch_size" and type(value) is int:
         return str(value)
     return list(value) if isinstance(value, tuple) else value

@@ -10,8 +10,8 @@ import threading
 import typing
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -65,8 +65,8 @@ class Target:
     def __post_init__(self) -> None:
         definition = self.definition
         if not isinstance(definition, (FunctionType, type)):
-            kind = type(definition).__name__
-            raise InvalidFunction(f"found a {kind}", allowed="a function or a class")
+            found = f"found a value of type {type(definition).__name__}"
+            raise InvalidFunction(found, allowed="a function or a class")
         if self._run is None:
             hint = "define def __call__(self, mini_batch): or def run(self, mini_batch):"
             raise InvalidFunction(f"the class {self.name} has no __call__ and no run", hint=hint)
@@ -81,6 +81,24 @@ class Target:
         if not self._parameters:
             hint = "its first argument is the mini-batch"
             raise InvalidFunction(f"{self.name} takes no argument", hint=hint)
+
+    def bound(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Target:
+        """The class with arguments of its constructor.
+
+        Raises:
+            InvalidFunction: The constructor does not take them.
+        """
+        # Some classes that are written in C have no signature.
+        with suppress(ValueError):
+            signature = inspect.signature(self.definition)
+            try:
+                signature.bind(*arguments, **keywords)
+            except TypeError as error:
+                raise InvalidFunction(
+                    f"the arguments of {self.name}{signature}: {error}",
+                    hint=f"parallel({self.name})(...) takes the arguments of its constructor",
+                ) from error
+        return replace(self, arguments=arguments, keywords=keywords)
 
     @property
     def name(self) -> str:
@@ -127,7 +145,8 @@ class Target:
                 warnings.warn(self._large(len(pickled)), LargeFunction, stacklevel=2)
             fingerprint = fingerprint_of(self.definition, [self.arguments, dict(self.keywords)])
         file.parent.mkdir(parents=True, exist_ok=True)
-        FunctionHeader(self.name, fingerprint, self.wanted, self.is_class).write(file, pickled)
+        method = self._run.__name__ if self.is_class else None
+        FunctionHeader(self.name, fingerprint, self.wanted, method).write(file, pickled)
 
     @property
     def _run(self) -> Any:

@@ -45,7 +45,7 @@ class Returns:
         if len(self._kinds) > 1:
             lines = [f"  {indexes}: a {kind}" for kind, indexes in self._kinds.items()]
             raise MixedReturns(
-                "\n".join(["run() returned values that cannot go into one file:", *lines]),
+                "\n".join(["the returned values cannot go into one file:", *lines]),
                 hint="return the same kind from every call",
             )
         self._schema.check()

@@ -329,7 +329,7 @@ def test_a_scheduler_that_is_killed_and_a_run_directory_that_nodes_see(
         seeing.processes["scheduler"].kill()
         said, _ = process.communicate(timeout=120)
         assert process.returncode == 1, said
-        assert "the Dask scheduler is gone; when it is back, continue with --resume" in said
+        assert "the Dask scheduler is gone; when it is back, resume the run" in said
         assert "Traceback" not in said
 
         seeing.start_scheduler()

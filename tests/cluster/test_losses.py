@@ -268,7 +268,7 @@ def test_the_process_that_nodes_are_forked_from_is_killed(tmp_path: Path, server
     psutil.Process(node.ppid()).kill()
     said = finish(process, expect=1)
     assert "the process that nodes are forked from was killed, and all nodes with it" in said
-    assert "continue with --resume" in said
+    assert "resume the run" in said
     wait_until(lambda: it.left_over() == [])
     it.run("--resume", "run")
     assert it.output.read_text().split() == names(12)

@@ -347,9 +347,9 @@ def test_mixed_returns_are_an_error_that_names_the_mini_batches(pipeline: Any) -
 def test_two_runs_of_one_name_and_a_place_that_cannot_be_written(pipeline: Any) -> None:
     it: Pipeline = pipeline(ECHO)
     it.run()
-    assert "exists already; choose another --name" in it.run(expect=2)
+    assert "exists already; choose another name" in it.run(expect=2)
     too_long = it.run("--resume", "n" * 300, expect=2)
-    assert "File name too long; choose another --name" in too_long
+    assert "File name too long; choose another name" in too_long
     assert "is not a folder" in it.run("--output-dir", "pipeline.yml/below", expect=2)
 
 

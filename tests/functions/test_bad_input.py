@@ -51,6 +51,8 @@ TWICE = pd.DataFrame([[1, 2]], columns=["a", "a"])
         (score, [1], {"output": "a.xlsx"}, PrefectParallelError, "has the extension .xlsx, which"),
         (score, [1], {"output": "data.csv"}, PrefectParallelError, "data.csv exists already"),
         (score, [1], {"output": "folder.d"}, PrefectParallelError, "folder.d is a folder"),
+        (score, [1], {"output": "data.csv/a.csv"}, PrefectParallelError, "csv is not a folder"),
+        (score, "empty.csv", {}, PrefectParallelError, "empty.csv: the input is empty"),
         (score, [1], {"resume": "monday"}, PrefectParallelError, "not a run directory"),
     ],
 )
@@ -67,6 +69,7 @@ def test_what_a_call_refuses(
     pd.DataFrame({"a": [1]}).to_csv("data.csv", index=False)
     pd.DataFrame({"a": [1]}).to_parquet("data.parquet")
     Path("folder.d").mkdir()
+    Path("empty.csv").touch()
     with pytest.raises(error, match=message):
         function(data, **options)
     assert not list(tmp_path.glob("runs/*"))

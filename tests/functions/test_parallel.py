@@ -31,7 +31,7 @@ from prefect.settings import PREFECT_API_URL
 
 from prefect_parallel import ParallelFailed, parallel
 from prefect_parallel.blocks import Compute
-from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.errors import PrefectParallelError, UnknownCompute
 from tests.e2e.conftest import COMMAND, heartbeats
 from tests.waiting import wait_until
 
@@ -206,7 +206,7 @@ def test_a_retried_flow_of_a_function_runs_only_what_is_missing(folder: Path) ->
     assert result.output == folder / "prices.jsonl"
     assert sorted(Path("calls").read_text().split()) == ["0", "1", "1", "2", "3"]
     assert list(Path("runs").iterdir()) == [result.run_directory]
-    with pytest.raises(PrefectParallelError, match="found a DataFrame"):
+    with pytest.raises(PrefectParallelError, match="found a value of type DataFrame"):
         falters.as_flow(SALES)
 
 
@@ -244,6 +244,12 @@ def test_a_call_runs_on_the_cluster_that_it_is_given(folder: Path, *, as_compute
         node.with_options(compute=client)
 
 
+def test_a_compute_without_a_block_is_refused(folder: Path) -> None:
+    with pytest.raises(UnknownCompute, match="no Compute block is named unheard-of"):
+        score.with_options(compute="unheard-of")(SALES)
+    assert not list(folder.glob("runs/*"))
+
+
 def test_a_concurrency_limit_of_a_compute_applies_to_mini_batches(folder: Path) -> None:
     Compute().save("licensed", overwrite=True)
     limits = {"compute:licensed": 1, "step:timed": 9, "by-hand": 9}
@@ -279,3 +285,43 @@ def test_the_command_maps_a_function_of_a_file(folder: Path) -> None:
     ended = command(*arguments)
     assert ended.returncode == 2
     assert "doubled.csv exists already" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "cause"),
+    [
+        ("return []", "work() returned 0 of 3 items"),
+        ("time.sleep(60)", "work() took longer than timeout: 1 s"),
+        ("os._exit(3)", "the process ended during work(): exit code 3"),
+    ],
+)
+def test_a_failure_names_the_function_and_how_to_resume(
+    folder: Path, body: str, cause: str
+) -> None:
+    (folder / "shop.py").write_text(f"import os, time\n\ndef work(rows):\n    {body}\n")
+    pd.DataFrame({"n": range(3)}).to_csv("numbers.csv", index=False)
+    settings = ("--set", "max_retries=0", "--set", "timeout=1", "--name", "monday")
+    ended = command("map", "shop.py:work", "numbers.csv", *settings)
+    assert ended.returncode == 1, ended.stderr
+    said = ended.stdout + ended.stderr
+    assert f"failed  1 mini-batch: {cause}" in said
+    assert "resume  the same command with --resume monday" in said
+    assert "run()" not in said
+    assert "script" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("shop.py:wrok",), "shop has no wrok\n    allowed: work\n    hint: did you mean work?"),
+        (("shop.py",), "shop.py: found no name"),
+        (("shop.py:work", "--set", "timeout=[1"), "--set timeout=[1: the value is invalid YAML"),
+    ],
+)
+def test_what_map_refuses(folder: Path, arguments: tuple[str, ...], error: str) -> None:
+    (folder / "shop.py").write_text(
+        "from pathlib import Path\n\ndef work(rows):\n    return rows\n"
+    )
+    name, *others = arguments
+    ended = command("map", name, "numbers.csv", *others)
+    assert (ended.returncode, error in ended.stderr) == (2, True), ended.stderr

@@ -208,13 +208,15 @@ class WithoutCall:
         (coroutine, {}, "coroutine is an async function"),
         (lambda: [1], {}, "function takes no argument"),
         (WithoutCall, {}, "the class WithoutCall has no __call__ and no run"),
-        (3, {}, "found a int"),
+        (3, {}, "found a value of type int"),
         (len, {"mini_batch_siz": 3}, "mini_batch_siz: unknown setting"),
         (len, {"mini_batch_siz": 3}, "did you mean mini_batch_size?"),
         (len, {"task_run_seconds": -1}, "task_run_seconds: found the number -1"),
-        (len, {"compute": 8}, "compute: found a int"),
+        (len, {"compute": 8}, "compute: found a value of type int"),
         (len, {"timeout": 0}, r"timeout: found the number 0\n    allowed: "),
         (len, {"allowed_failed_percent": 101}, "allowed_failed_percent: found the number 101"),
+        (len, {"mini_batch_size": 0}, "mini_batch_size: found the number 0\n.*at least 1"),
+        (len, {"mini_batch_size": True}, "mini_batch_size: found the boolean true"),
         (len, {"mini_batch_size": "10 parsecs"}, "mini_batch_size: found '10 parsecs'"),
     ],
 )
@@ -223,6 +225,11 @@ def test_what_is_refused(function: Any, settings: Any, message: str) -> None:
         parallel(function, **settings)
     # Its last frame is the first one in this package.
     assert len(refused.traceback) == 2
+
+
+def test_arguments_that_a_constructor_does_not_take_are_refused() -> None:
+    with pytest.raises(PrefectParallelError, match="missing a required argument"):
+        parallel(Model)()
 
 
 @pytest.mark.parametrize("keys", [["store"], ("store", "brand")])

@@ -131,7 +131,7 @@ def test_storage_that_cannot_be_written_to(tmp_path: Path, server: str, s3: Stor
         it, "--output-dir", "azureml://datastores/bad/paths/runs", "--name", "first", expect=1
     )
     assert "the run cannot be uploaded to azureml://datastores/bad/paths/runs/first" in said
-    assert said.count("--resume first uploads what is missing") == 1
+    assert said.count("resume the run: it uploads what is missing") == 1
     assert list((it.folder / "cache").rglob("job.yml"))
 
 

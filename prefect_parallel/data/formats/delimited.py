@@ -178,7 +178,7 @@ class Delimited(TableFormat):
                 file.first_record()  # Raises the cause, if it is still there.
                 raise UnreadableMiniBatch(
                     f"{file.path}: could not be read when the mini-batches were planned",
-                    hint="run with --resume, which plans them again",
+                    hint="resume the run, which plans them again",
                 )
             return file.records(piece.start, piece.stop, whole=self._previewing)
 

@@ -111,7 +111,9 @@ def compute_of(given: Compute | Client) -> Compute:
         return given
     if not isinstance(given, Client):
         allowed = "the name of a Compute block, a Compute, or a dask.distributed.Client"
-        raise InvalidCompute(f"compute: found a {type(given).__name__}", allowed=allowed)
+        raise InvalidCompute(
+            f"compute: found a value of type {type(given).__name__}", allowed=allowed
+        )
     return _compute_of_client(given)
 
 

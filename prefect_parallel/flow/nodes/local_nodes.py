@@ -44,7 +44,7 @@ class LocalNodes(SpecCluster):
         if not self._fork_server.is_alive():
             raise NodesGone(
                 "the process that nodes are forked from was killed, and all nodes with it",
-                hint="find out what killed it, e.g. a lack of memory, then continue with --resume",
+                hint="find out what killed it, e.g. a lack of memory, then resume the run",
             )
 
     def leave_out(self, address: str) -> bool:

@@ -141,7 +141,7 @@ class StepMonitor:
         now, limits = time.monotonic(), self._limits
         if not self._has_run and now - self._started > limits.first_task_creation_timeout:
             raise StepFailed(
-                "no run() was called within"
+                "no mini-batch was started within"
                 f" first_task_creation_timeout: {limits.first_task_creation_timeout:g} s"
             )
         if now - self._progressed > limits.progress_update_timeout:

@@ -24,7 +24,7 @@ from prefect_parallel.flow.nodes.events import (
 from prefect_parallel.flow.nodes.groups import Group, Groups
 from prefect_parallel.flow.nodes.node_group import CONNECTED, NodeGroup, NodesGone
 
-SCHEDULER_GONE = "the Dask scheduler is gone; when it is back, continue with --resume"
+SCHEDULER_GONE = "the Dask scheduler is gone; when it is back, resume the run"
 
 
 MAX_WAITING = 100

@@ -78,7 +78,7 @@ class Computes:
             return
         known = saved_block_names(Compute)
         hint = did_you_mean(self.missing[0], known) or (
-            "save one with prefect-parallel blocks apply FILE, or run without --strict"
+            "save one: prefect-parallel blocks apply FILE"
         )
         raise UnknownCompute(
             f"no Compute block is named {', '.join(self.missing)}",

@@ -56,7 +56,7 @@ def hold(directory: RunDirectory) -> Iterator[None]:
             holder = file.read().decode().strip() or "?"
             raise UnusableRunDirectory(
                 f"{directory.root} is in use by process {holder}; wait for it to end, or choose"
-                " another --name"
+                " another name"
             ) from None
         file.truncate(0)
         try:

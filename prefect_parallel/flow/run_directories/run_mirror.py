@@ -68,7 +68,7 @@ class RunMirror:
                 raise UploadFailed(
                     f"the run cannot be uploaded to {self.remote.path}: {error.strerror}\n"
                     f"    all of it is in {root}",
-                    hint=f"--resume {root.name} uploads what is missing",
+                    hint="resume the run: it uploads what is missing",
                 ) from error
 
     def listing(self, step: StepDirectory) -> Listing:
@@ -112,8 +112,7 @@ class RunMirror:
             except OSError as error:
                 raise DownloadFailed(
                     f"{self.url_of(step.root)}: the results of nodes cannot be downloaded to"
-                    f" {step.root}: {error.strerror}; --resume {self._directory.root.name}"
-                    " continues with them"
+                    f" {step.root}: {error.strerror}; resume the run to continue with them"
                 ) from error
 
     def download(self) -> None:

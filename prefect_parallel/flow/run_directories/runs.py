@@ -60,8 +60,7 @@ class Runs:
                 mirror.download()
             elif not resumes and mirror.exists():
                 raise UnusableRunDirectory(
-                    f"{mirror.remote.path} exists already; choose another --name, or continue"
-                    f" it with --resume {name}"
+                    f"{mirror.remote.path} exists already; choose another name, or resume {name}"
                 )
         return RunHandle(directory, resumes, mirror)
 

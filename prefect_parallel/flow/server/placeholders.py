@@ -89,7 +89,7 @@ async def _look_up(template: str, client: PrefectClient) -> str:
         value = await _value(name, client)
         if not isinstance(value, (str, int, float, bool)):
             raise UnknownPlaceholder(
-                f"{{{{ {name} }}}} is a {type(value).__name__}, not a text or number",
+                f"{{{{ {name} }}}} is of type {type(value).__name__}, not a text or number",
                 "name one of its values: {{ prefect.blocks.TYPE.NAME.KEY }}",
             )
         values[name] = str(value)

@@ -123,7 +123,7 @@ class _ParallelStep(StepRun):
                 try:
                     monitor.until_done(task_runs, self._reporter.progressed, self._reporter.warned)
                 finally:
-                    self._reporter.waiting("shutdown() of the entry processes")
+                    self._reporter.waiting("the entry processes to end")
                     canceled = self._run.canceled
                     grace = CANCEL_GRACE_SECONDS if canceled.is_set() else 0
                     nodes.close(grace=grace, canceled=canceled)

@@ -85,7 +85,7 @@ def _refused(
 ) -> UnencodableReturn:
     kinds = ", ".join(dict.fromkeys(_described(value) for value in values))
     return UnencodableReturn(
-        f"run() returned values of {name!r} that one Parquet column cannot hold ({kinds}): {why}",
+        f"returned values of {name!r} that one Parquet column cannot hold ({kinds}): {why}",
         hint=hint,
     )
 

@@ -88,7 +88,7 @@ class CommonSchema:
 
         if self._mini_batches and not self._columns:
             raise MixedReturns(
-                "run() returned rows without any column, which Parquet cannot hold, in"
+                "returned rows without any column, which Parquet cannot hold, in"
                 f" {MiniBatches.union(self._mini_batches.values())}"
             )
         return pa.schema([(name, column.type) for name, column in self._columns.items()])

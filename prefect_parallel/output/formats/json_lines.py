@@ -84,7 +84,7 @@ def _encoded(elements: Iterable[Any], lost: Counter[str]) -> Encoded:
             except ValueError:
                 lines.append(_line(_finite(element, lost)))
     except (TypeError, ValueError) as error:
-        raise UnencodableReturn(f"run() returned what JSON cannot hold: {error}") from error
+        raise UnencodableReturn(f"returned what JSON cannot hold: {error}") from error
     return Encoded(b"".join(lines), lost)
 
 

@@ -99,7 +99,7 @@ def unique_names(names: Iterable[Any]) -> list[str]:
         if str(name) in texts:
             both = [repr(texts[str(name)]), repr(name)]
             raise UnencodableReturn(
-                f"run() returned two columns or keys named {str(name)!r}"
+                f"returned two columns or keys named {str(name)!r}"
                 + (f": {' and '.join(both)}" if len(set(both)) > 1 else ""),
                 hint="rename one",
             )

@@ -64,7 +64,7 @@ class Parquet(OutputFormat):
         try:
             pq.write_table(table, buffer)
         except pa.ArrowException as error:
-            raise UnencodableReturn(f"run() returned what Parquet cannot hold: {error}") from error
+            raise UnencodableReturn(f"returned what Parquet cannot hold: {error}") from error
         return Encoded(buffer.getvalue(), schema=schema_text(table))
 
     def join(self, parts: Parts, returns: Returns, target: BinaryIO, *, header: bool) -> None:
@@ -107,8 +107,7 @@ def _column(name: str, column: pd.Series[Any]) -> Any:
         return pa.array(column, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise UnencodableReturn(
-            f"run() returned a column {name!r} of type {column.dtype}, which Parquet cannot hold:"
-            f" {error}"
+            f"returned a column {name!r} of type {column.dtype}, which Parquet cannot hold: {error}"
         ) from error
 
 

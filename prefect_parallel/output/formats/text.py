@@ -65,7 +65,7 @@ def _encoded(text: str) -> bytes:
     try:
         return text.encode(errors="surrogateescape")
     except UnicodeEncodeError as error:
-        raise UnencodableReturn(f"run() returned text that UTF-8 cannot hold: {error}") from error
+        raise UnencodableReturn(f"returned text that UTF-8 cannot hold: {error}") from error
 
 
 def _rearranged(
