@@ -35,6 +35,7 @@ class EntryConfig:
         fetch: URLs of remote inputs whose local copies the arguments refer to.
         output_file: File name of the aggregated output, which determines the format of parts; None
             if returned rows are only counted.
+        delimiter: What separates the cells of DataFrames in a text output.
         checks_item_count: Whether a mini-batch fails if `run` returns fewer items than it holds.
         slots: Number of concurrent entry processes on a node.
         gpus: Number of GPUs used on a node; None for all.
@@ -65,6 +66,7 @@ class EntryConfig:
     datastores: dict[str, Any] = field(repr=False)
     fetch: tuple[str, ...]
     output_file: str | None
+    delimiter: str
     checks_item_count: bool
     slots: int
     gpus: int | None

@@ -117,7 +117,9 @@ class _Worker:
         datastores = Datastores.from_json(config.datastores)
         file_cache = FileCache(config.directory.fetched)
         self._loader = Loader(lambda: open_reader(config.reader, datastores, file_cache))
-        self._format = None if config.output_file is None else format_for(config.output_file)
+        self._format = (
+            None if config.output_file is None else format_for(config.output_file, config.delimiter)
+        )
 
     def attempt(
         self,

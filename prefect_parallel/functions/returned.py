@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from prefect_parallel.flow.run.step_data import aggregated_output
+from prefect_parallel.flow.run.step_data import aggregated_output, delimiter_of
 from prefect_parallel.job import ParallelStep, load_pipeline, resolve
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.formats import Text, format_for
@@ -29,11 +29,13 @@ class Returned:
         file: The aggregated output.
         columns: The columns of a text file that was made of DataFrames; None for all others.
         header: Whether such a file begins with the names of the columns.
+        delimiter: What separates its cells.
     """
 
     file: Path
     columns: tuple[str, ...] | None
     header: bool
+    delimiter: str
 
     @classmethod
     def by(cls, name: str, run: RunDirectory) -> Returned:
@@ -47,7 +49,7 @@ class Returned:
         if isinstance(format_for(file.name), Text):
             totals = count(directory, len(list(directory.parts.iterdir())))
             columns = totals.returns.common_columns()
-        return cls(file, columns, step.append_row_dataframe_header)
+        return cls(file, columns, step.append_row_dataframe_header, delimiter_of(step))
 
     def __iter__(self) -> Iterator[Any]:
         """The elements of lists, or the rows of DataFrames as dicts."""
@@ -66,8 +68,8 @@ class Returned:
         if self.file.suffix.lower() == ".parquet":
             frame = pq.read_table(self.file).to_pandas()
         elif self.columns is not None:
-            names = None if self.header else self.columns
-            frame = pd.read_csv(self.file, names=names, header=0 if self.header else None)
+            names, header = (None, 0) if self.header else (self.columns, None)
+            frame = pd.read_csv(self.file, names=names, header=header, sep=self.delimiter)
         else:
             items = list(self)
             are_rows = all(isinstance(item, dict) for item in items)
@@ -84,4 +86,5 @@ class Returned:
             if self.columns is None:
                 yield from (line.removesuffix("\n") for line in lines)
                 return
-            yield from csv.DictReader(lines, None if self.header else self.columns)
+            names = None if self.header else self.columns
+            yield from csv.DictReader(lines, names, delimiter=self.delimiter)

@@ -39,9 +39,11 @@ class Settings(TypedDict, total=False):
     copy_logs_to_parent: bool
     resource_monitor_interval: int
     append_row_dataframe_header: bool
+    append_row_dataframe_delimiter: str
     metrics_name_prefix: str
     push_metrics_to_parent: bool
     profiling_module: Literal["cProfile"]
+    check_item_count: bool
     prefetch: bool
     retry_delay_seconds: float | Sequence[float]
     retry_backoff_factor: float

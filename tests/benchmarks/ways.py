@@ -146,6 +146,7 @@ def entry_config(
         datastores={},
         fetch=(),
         output_file=output_file,
+        delimiter=",",
         checks_item_count=True,
         slots=slots,
         gpus=None,

@@ -30,6 +30,28 @@ def writes(pipeline: Any, name: str, returned: str, **keys: Any) -> tuple[Pipeli
     return it, it.step / "outputs" / "out" / name
 
 
+def test_frames_in_a_file_named_by_default_are_written_as_azure_does(pipeline: Any) -> None:
+    script = """
+        import os
+        import pandas as pd
+        def run(mini_batch):
+            name = os.path.basename(mini_batch[0])
+            rows = pd.DataFrame({"name": [name], "text": ["two words; more"]})
+            return rows if name > "001" else rows[["text", "name"]]
+    """
+    it = pipeline(script, files=2)
+    it.change("jobs.step.outputs.out.type", "uri_folder")
+    it.call()
+    output = it.output / "parallel_run_step.txt"
+    assert output.read_text() == '"two words; more" 000.txt\n"two words; more" 001.txt\n'
+    delimiter = "--append_row_dataframe_delimiter ';' --append_row_dataframe_header True"
+    it.change("jobs.step.task.program_arguments", delimiter)
+    it.call(resume=True)
+    first, *rows = output.read_text().splitlines()
+    assert first == "text;name"
+    assert rows == ['"two words; more";000.txt', '"two words; more";001.txt']
+
+
 def test_parts_that_do_not_fit_stop_the_step_and_are_kept(pipeline: Any) -> None:
     """Mini-batch 0 fits when it is tried again; mini-batch 1 does not; the last one never ends."""
     script = """

@@ -64,6 +64,7 @@ def written_step(
         "datastores": {},
         "fetch": (),
         "output_file": "out.txt",
+        "delimiter": ",",
         "checks_item_count": True,
         "slots": 1,
         "gpus": None,

@@ -45,11 +45,11 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
 
 
 @settings(max_examples=300, deadline=None)
-@given(frames())
-def test_it_is_what_pandas_writes(frame: pd.DataFrame) -> None:
-    slow = frame.to_csv(index=False, header=False, lineterminator="\n").encode()
-    assert csv_lines(frame) in (slow, None)
-    assert format_for("out.csv").encode_frame(frame).payload == slow
+@given(frames(), st.sampled_from(", ;|\t^"))
+def test_it_is_what_pandas_writes(frame: pd.DataFrame, delimiter: str) -> None:
+    slow = frame.to_csv(index=False, header=False, lineterminator="\n", sep=delimiter).encode()
+    assert csv_lines(frame, delimiter) in (slow, None)
+    assert format_for("out.csv", delimiter).encode_frame(frame).payload == slow
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from prefect_parallel.data import Datastores, FileCache, Location
 from prefect_parallel.data.locations.listing import files_at
 from prefect_parallel.data.mltable.mltable import MLTable
-from prefect_parallel.job import CommandStep, Data, OutputOf, ParallelStep
+from prefect_parallel.job import AppendRowTo, CommandStep, Data, OutputOf, ParallelStep
 from prefect_parallel.job.syntax.expressions import find
 from prefect_parallel.layout import RunDirectory, StepDirectory
 from prefect_parallel.output.fingerprint import of_data, of_json
@@ -169,6 +169,16 @@ def aggregated_output(step: ParallelStep, directory: StepDirectory) -> Path | No
     path = directory.output(step.append_row_to.output)
     if step.append_row_to.subpath:
         return path / step.append_row_to.subpath
-    if step.outputs[step.append_row_to.output].type == "uri_file":
-        return path
-    return path / PARALLEL_RUN_OUTPUT
+    return path / PARALLEL_RUN_OUTPUT if _is_named_by_default(step.append_row_to, step) else path
+
+
+def delimiter_of(step: ParallelStep) -> str:
+    """What separates the cells of DataFrames in text; in `parallel_run_step.txt` as in Azure."""
+    if step.append_row_dataframe_delimiter is not None:
+        return step.append_row_dataframe_delimiter
+    to = step.append_row_to
+    return " " if to is not None and _is_named_by_default(to, step) else ","
+
+
+def _is_named_by_default(to: AppendRowTo, step: ParallelStep) -> bool:
+    return to.subpath is None and step.outputs[to.output].type != "uri_file"

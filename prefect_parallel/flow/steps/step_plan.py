@@ -25,7 +25,7 @@ from prefect_parallel.flow.nodes.groups import Work
 from prefect_parallel.flow.nodes.step_monitor import StepCanceled
 from prefect_parallel.flow.run.major_input import major_input, split_input
 from prefect_parallel.flow.run.run import Run
-from prefect_parallel.flow.run.step_data import aggregated_output
+from prefect_parallel.flow.run.step_data import aggregated_output, delimiter_of
 from prefect_parallel.flow.steps.snapshot import take_snapshot
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.layout import FUNCTION_SUFFIX, StepDirectory
@@ -210,6 +210,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
         datastores=run.datastores.to_json(),
         fetch=tuple(place.path for place in data.to_fetch()),
         output_file=None if output is None else output.name,
+        delimiter=delimiter_of(step),
         checks_item_count=checks_item_count,
         slots=slots,
         gpus=run.computes.place_of(step).gpus_per_instance,
@@ -235,6 +236,7 @@ def _config(step: ParallelStep, run: Run, planned: Plan, slots: int) -> EntryCon
                 "side_inputs": data.fingerprints(but=step.input_name),
                 "format": None if output is None else type(format_for(output.name)).__name__,
                 "header": step.append_row_dataframe_header,
+                "delimiter": delimiter_of(step),
                 "checks_item_count": checks_item_count,
                 "part_format": PART_FORMAT,
             }

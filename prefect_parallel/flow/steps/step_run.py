@@ -12,7 +12,7 @@ from prefect_parallel.errors import PrefectParallelError, os_error_text
 from prefect_parallel.flow.nodes.step_monitor import StepCanceled, check_totals
 from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.flow.run.run import Run
-from prefect_parallel.flow.run.step_data import aggregated_output
+from prefect_parallel.flow.run.step_data import aggregated_output, delimiter_of
 from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.steps.step_reporter import StepReporter
 from prefect_parallel.job import ParallelStep
@@ -79,8 +79,10 @@ class StepRun(ABC):
     def _aggregate(self, planned: int, totals: Totals) -> None:
         if self._output is not None and not self._output.exists():
             parts = Parts(self._directory, planned, self._on_part)
-            header = self._step.append_row_dataframe_header
-            aggregate_output(parts, totals.returns, self._output, header=header)
+            header, delimiter = self._step.append_row_dataframe_header, delimiter_of(self._step)
+            aggregate_output(
+                parts, totals.returns, self._output, header=header, delimiter=delimiter
+            )
 
     def _on_part(self, doing: str) -> None:
         self._refuse_if_canceled()
@@ -92,6 +94,8 @@ class StepRun(ABC):
 
 
 @task(name="aggregate", task_run_name="aggregate", cache_policy=NO_CACHE, persist_result=False)
-def aggregate_output(parts: Parts, returns: Returns, target: Path, *, header: bool) -> None:
+def aggregate_output(
+    parts: Parts, returns: Returns, target: Path, *, header: bool, delimiter: str
+) -> None:
     """Join the parts of a step into its aggregated output."""
-    aggregate(parts, returns, target, format_for(target.name), header=header)
+    aggregate(parts, returns, target, format_for(target.name, delimiter), header=header)

@@ -18,6 +18,7 @@ from prefect_parallel.job.format.model import Key
 from prefect_parallel.job.format.types import LOGGING_LEVELS, MAX_TIMEOUT, TIMEOUT
 from prefect_parallel.job.format.validators import (
     ChoiceValidator,
+    DelimiterValidator,
     IntegerValidator,
     NumberValidator,
     SizeValidator,
@@ -194,6 +195,12 @@ class ParallelSettings:
         "Whether an aggregated CSV file begins with the names of the columns.",
         default=False,
         argument=TrueOrFalseValidator(),
+    )
+    append_row_dataframe_delimiter: str | None = setting(
+        "The character between the cells of DataFrames in an aggregated text file. By default a"
+        " comma; a blank in `parallel_run_step.txt`, which Azure ML names, too.",
+        argument=DelimiterValidator(),
+        is_own=True,
     )
     metrics_name_prefix: str | None = setting(
         "A prefix for the names of the step's metrics.", argument=TextValidator()

@@ -33,6 +33,10 @@ __all__ = [
 _FORMATS: Mapping[str, Callable[[], OutputFormat]] = {".parquet": Parquet, ".jsonl": JsonLines}
 
 
-def format_for(name: str) -> OutputFormat:
-    """The format that a file's name asks for: `.parquet`, `.jsonl`, else text."""
-    return _FORMATS.get(PurePath(name).suffix.lower(), Text)()
+def format_for(name: str, delimiter: str = ",") -> OutputFormat:
+    """The format that a file's name asks for: `.parquet`, `.jsonl`, else text.
+
+    `delimiter` separates the cells of DataFrames in text.
+    """
+    of_name = _FORMATS.get(PurePath(name).suffix.lower())
+    return of_name() if of_name else Text(delimiter)

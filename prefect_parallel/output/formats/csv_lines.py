@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from prefect_parallel.output.formats.column_texts import join_lines, number_texts, strings
@@ -9,19 +10,17 @@ from prefect_parallel.output.formats.column_texts import join_lines, number_text
 if TYPE_CHECKING:
     import pandas as pd
 
-_QUOTED = '[",\r\n]'
 
-
-def csv_lines(frame: pd.DataFrame) -> bytes | None:
+def csv_lines(frame: pd.DataFrame, delimiter: str = ",") -> bytes | None:
     """The rows, each with a line end; None if a column needs more than this knows."""
     import pyarrow.compute as pc
 
     cells: list[Any] = []
     for position in range(frame.shape[1]):
-        texts = _texts(frame.iloc[:, position])
+        texts = _texts(frame.iloc[:, position], f'["\r\n{re.escape(delimiter)}]')
         if texts is None:
             return None
-        cells += [texts, ","]
+        cells += [texts, delimiter]
     if not cells or len(frame) == 0:
         return None
     if frame.shape[1] == 1 and pc.any(pc.equal(cells[0], "")).as_py():
@@ -30,8 +29,8 @@ def csv_lines(frame: pd.DataFrame) -> bytes | None:
     return join_lines([*cells[:-1], "\n"])
 
 
-def _texts(column: pd.Series[Any]) -> Any:
-    """The cells of a column, an Arrow array of text."""
+def _texts(column: pd.Series[Any], quoted: str) -> Any:
+    """The cells of a column, an Arrow array of text; None if one has a character to be quoted."""
     import pyarrow.compute as pc
 
     texts = number_texts(column, booleans=("True", "False"), others=_float)
@@ -41,7 +40,7 @@ def _texts(column: pd.Series[Any]) -> Any:
     if texts is None:
         return None
     texts = texts.fill_null("")
-    return None if pc.any(pc.match_substring_regex(texts, _QUOTED)).as_py() else texts
+    return None if pc.any(pc.match_substring_regex(texts, quoted)).as_py() else texts
 
 
 def _float(value: float) -> str:

@@ -29,12 +29,16 @@ class Text(OutputFormat):
     r"""A DataFrame as RFC 4180 CSV with LF line ends, a list's elements one a line.
 
     A line break inside an element is written as `\n` or `\r`, so that a line is an element.
+    `delimiter` is one character.
     """
 
+    def __init__(self, delimiter: str = ",") -> None:
+        self._delimiter = delimiter
+
     def encode_frame(self, frame: pd.DataFrame) -> Encoded:
-        lines = csv_lines(frame)
+        lines = csv_lines(frame, self._delimiter)
         if lines is None:
-            text = frame.to_csv(index=False, header=False, lineterminator="\n")
+            text = frame.to_csv(index=False, header=False, lineterminator="\n", sep=self._delimiter)
             lines = _encoded(text)
         return Encoded(lines)
 
@@ -45,7 +49,7 @@ class Text(OutputFormat):
     def join(self, parts: Parts, returns: Returns, target: BinaryIO, *, header: bool) -> None:
         columns = returns.common_columns()
         if header and columns is not None:
-            target.write(_csv_line(columns))
+            target.write(self._line(columns))
         with _cells_of_any_size():
             for record, payload in parts.iterate():
                 if record.columns == columns:
@@ -53,7 +57,22 @@ class Text(OutputFormat):
                 else:
                     assert columns is not None
                     assert record.columns is not None
-                    target.writelines(_rearranged(payload, record.columns, columns))
+                    target.writelines(self._rearranged(payload, record.columns, columns))
+
+    def _rearranged(
+        self, payload: BinaryIO, columns: Sequence[str], wanted: Sequence[str]
+    ) -> Iterator[bytes]:
+        """The rows with other columns; those that a part lacks are empty."""
+        places = {column: place for place, column in enumerate(numbered(columns))}
+        order = [places.get(column) for column in numbered(wanted)]
+        text = io.TextIOWrapper(payload, encoding="utf-8", errors="surrogateescape", newline="")
+        for row in csv.reader(text, strict=True, delimiter=self._delimiter):
+            yield self._line(["" if place is None else row[place] for place in order])
+
+    def _line(self, cells: Sequence[str]) -> bytes:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n", delimiter=self._delimiter).writerow(cells)
+        return _encoded(line.getvalue())
 
 
 def _encoded(text: str) -> bytes:
@@ -66,23 +85,6 @@ def _encoded(text: str) -> bytes:
         return text.encode(errors="surrogateescape")
     except UnicodeEncodeError as error:
         raise UnencodableReturn(f"returned text that UTF-8 cannot hold: {error}") from error
-
-
-def _rearranged(
-    payload: BinaryIO, columns: Sequence[str], wanted: Sequence[str]
-) -> Iterator[bytes]:
-    """The rows with other columns; those that a part lacks are empty."""
-    places = {column: place for place, column in enumerate(numbered(columns))}
-    order = [places.get(column) for column in numbered(wanted)]
-    text = io.TextIOWrapper(payload, encoding="utf-8", errors="surrogateescape", newline="")
-    for row in csv.reader(text, strict=True):
-        yield _csv_line(["" if place is None else row[place] for place in order])
-
-
-def _csv_line(cells: Sequence[str]) -> bytes:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return _encoded(line.getvalue())
 
 
 @contextmanager
