@@ -95,6 +95,21 @@ def test_columns_are_matched_by_name(spool: Path) -> None:
     assert one["x"].tolist() + two["x"].tolist() == [1, 10]
 
 
+def test_no_value_is_lost_after_the_rows_that_types_follow_from(spool: Path) -> None:
+    early = [f"{row % 2},{'YN'[row % 2]},{row},2024-01-05,true" for row in range(100_000)]
+    late = ["7,?,0.5,soon,maybe", f"{2**53 + 1},Y,3,2024-01-06,false"]
+    Path("in.csv").write_text("\n".join(["n,yes,price,day,word", *early, *late]))
+    for data in ("in.csv", "i*.csv"):
+        first, *_, last = batches(describe_data(data, spool), 50_000)
+        assert first.head(2).to_numpy().tolist() == [
+            [row, "YN"[row], row, pd.Timestamp("2024-01-05"), True] for row in range(2)
+        ]
+        assert last.to_numpy().tolist() == [
+            [7, "?", 0.5, "soon", "maybe"],
+            [2**53 + 1, "Y", 3, "2024-01-06", "false"],
+        ]
+
+
 def test_a_delta_table_is_its_current_rows(spool: Path) -> None:
     for number in (1, 2):
         deltalake.write_deltalake("t", pa.table({"n": [number]}), mode="overwrite")

@@ -115,20 +115,34 @@ def test_an_exception_of_ours_is_in_the_result_too(pipeline: Any) -> None:
     assert "Traceback" in (it.step / "logs" / "sys" / "job.txt").read_text()
 
 
-def test_rows_with_other_cells_than_the_header_are_told(pipeline: Any) -> None:
-    it = pipeline("def run(mini_batch): return mini_batch", files=0, mini_batch_size="1kb")
+def test_what_is_lost_of_input_and_output_is_told(pipeline: Any) -> None:
+    script = "def run(mini_batch): return mini_batch.assign(c=[1, float('inf'), 1])"
+    it = pipeline(script, files=0, mini_batch_size="1kb")
+    it.change("jobs.step.outputs.out.type", "uri_folder")
+    it.change("jobs.step.task.append_row_to", "${{outputs.out}}/out.jsonl")
+    output = it.step / "outputs" / "out" / "out.jsonl"
     table = it.folder / "data"
-    (table / "rows.csv").write_text("a,b\n1,x\n2\n3,y,z\n")
-    (table / "MLTable").write_text("paths: [{file: rows.csv}]\ntransformations: [read_delimited]\n")
+    (table / "rows.csv").write_text("a,b\n5,x\n2\nmany,y,z\n")
+    read = "read_delimited: {infer_column_types: {sample_size: 1}}"
+    (table / "MLTable").write_text(f"paths: [{{file: rows.csv}}]\ntransformations: [{read}]\n")
     it.change("jobs.step.inputs.files", {"type": "mltable", "path": "./data", "mode": "direct"})
-    told = (
-        f"2 rows with fewer or more cells than the header, the first: {table / 'rows.csv'}, line 3"
-    )
-    said = it.call()
-    assert f"step: {told}" in said.replace("\n", " ")
-    assert told in (it.step / "logs" / "sys" / "job.txt").read_text()
-    assert it.output.read_text() == "1,x,\n2,,\n3,y,z\n"
-    assert it.result["uneven_rows"] == 2
+    said = it.call().replace("\n", " ")
+    log = (it.step / "logs" / "sys" / "job.txt").read_text()
+    for told in (
+        f"2 rows with fewer or more cells than the header, the first: {table / 'rows.csv'}, line 3",
+        "column a: 1 value that did not fit its type became null",
+        "column c: 1 returned value that the output's format lacks became null",
+    ):
+        assert f"step: {told}" in said
+        assert told in log
+    assert json.loads(output.read_text().splitlines()[2]) == {
+        "a": None,
+        "b": "y",
+        "Column3": "z",
+        "c": 1,
+    }
+    counts = ("uneven_rows", "values_set_to_null", "values_written_as_null")
+    assert [it.result[count] for count in counts] == [2, 1, 1]
 
 
 def test_a_cancel_while_parts_are_joined_ends_as_canceled_and_leaves_nothing(

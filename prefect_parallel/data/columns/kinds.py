@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -39,16 +39,23 @@ _FLOAT = re.compile(
 INT64 = range(-(2**63), 2**63)
 TRUE_WORDS = ("true", "True", "TRUE", "t", "T", "Yes", "YES", "Y", "1")
 FALSE_WORDS = ("false", "False", "FALSE", "f", "F", "No", "NO", "N", "0")
-_BOOLEANS = {**dict.fromkeys(TRUE_WORDS, True), **dict.fromkeys(FALSE_WORDS, False)}
+BOOLEANS = {**dict.fromkeys(TRUE_WORDS, True), **dict.fromkeys(FALSE_WORDS, False)}
 
 
-def infer(values: Sequence[str | None]) -> Kind:
-    """The first kind that fits all values: boolean, int, float, datetime, text."""
+PANDAS_BOOLEANS = ("true", "True", "TRUE", "false", "False", "FALSE")
+
+
+def infer(values: Sequence[str | None], booleans: Collection[str] = BOOLEANS) -> Kind:
+    """The first kind that fits all values: boolean, int, float, datetime, text.
+
+    Args:
+        booleans: The words of a column of booleans.
+    """
     given = {value for value in values if value is not None}
     if not given:
         return NOTHING
     trimmed = [value.strip() for value in given]
-    if all(value in _BOOLEANS for value in trimmed):
+    if all(value in booleans for value in trimmed):
         return {"kind": "boolean"}
     if all(_INTEGER.fullmatch(value) and _in_int64(value) for value in trimmed):
         return {"kind": "int"}
@@ -58,8 +65,12 @@ def infer(values: Sequence[str | None]) -> Kind:
     return TEXT if formats is None else {"kind": "datetime", "formats": formats}
 
 
-def from_text(values: pa.Array[Any], kind: Kind) -> pa.Array[Any]:
-    """Converts text to a kind; values that do not fit become null."""
+def from_text(values: pa.Array[Any], kind: Kind, *, truncates: bool = True) -> pa.Array[Any]:
+    """Converts text to a kind; values that do not fit become null.
+
+    Args:
+        truncates: Whether fractions fit a column of integers.
+    """
     name = kind["kind"]
     if name == "text":
         return values
@@ -68,7 +79,11 @@ def from_text(values: pa.Array[Any], kind: Kind) -> pa.Array[Any]:
     if name == "datetime":
         fast = by_arrow(values, kind["formats"])
         return fast if fast is not None else by_value(values, parser(kind["formats"]), TIMESTAMP)
-    convert: Callable[[str], Any] = {"int": to_int, "float": to_float, "boolean": to_boolean}[name]
+    convert: Callable[[str], Any] = {
+        "int": to_int if truncates else to_whole,
+        "float": to_float,
+        "boolean": to_boolean,
+    }[name]
     return by_value(values, convert, ARROW_TYPES[name])
 
 
@@ -98,6 +113,13 @@ def to_int(text: str) -> int | None:
     return None if number is None else cut(number)
 
 
+def to_whole(text: str) -> int | None:
+    """An integer, or a float without a fraction."""
+    number = to_int(text)
+    is_whole = _INTEGER.fullmatch(text.strip()) or to_float(text) == number
+    return number if is_whole else None
+
+
 def cut(number: float) -> int | None:
     """Truncates towards zero; None if the result does not fit into 64 bits."""
     if number != number or number in (float("inf"), float("-inf")):
@@ -111,7 +133,7 @@ def to_float(text: str) -> float | None:
 
 
 def to_boolean(text: str) -> bool | None:
-    return _BOOLEANS.get(text.strip())
+    return BOOLEANS.get(text.strip())
 
 
 def _in_int64(digits: str) -> bool:

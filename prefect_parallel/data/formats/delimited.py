@@ -56,6 +56,8 @@ class Delimited(TableFormat):
         inference = options.get("infer_column_types", True)
         self._infers = inference is not False
         self._inference = inference if isinstance(inference, dict) else {}
+        self._keeps = self._inference.get("keep_values", False)
+        self._booleans = kinds.PANDAS_BOOLEANS if self._keeps else kinds.BOOLEANS
         self._kinds: dict[str, Kind] = facts.get("kinds", {})
         self._conversions = {
             name: Conversion(kind["type"])
@@ -115,7 +117,7 @@ class Delimited(TableFormat):
     ) -> Facts:
         lead = len(preview.path_columns("/"))
         self._facts = {"header": self._first_header(files, lead)}
-        sample = Sample(self._inference.get("sample_size", _DEFAULT_SAMPLE))
+        sample = Sample(self._inference.get("sample_size", _DEFAULT_SAMPLE), self._booleans)
         unreadable: list[UnreadableMiniBatch] = []
         width = 0
         for piece in preview.until(lambda: sample.full or bool(unreadable)):
@@ -246,8 +248,12 @@ class Delimited(TableFormat):
             return values, 0
         if name in self._conversions:
             return self._conversions[name].convert(values)
-        made = kinds.from_text(values, self._kind_of(name))
-        return made, made.null_count - values.null_count
+        made = kinds.from_text(values, self._kind_of(name), truncates=not self._keeps)
+        lost = made.null_count - values.null_count
+        if lost and self._keeps:
+            wider = kinds.infer(values.to_pylist(), self._booleans)
+            return kinds.from_text(values, wider), 0
+        return made, lost
 
     def count(self, piece: Piece) -> int:
         data = self._data(piece)

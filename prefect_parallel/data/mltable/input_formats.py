@@ -15,7 +15,7 @@ _DELIMITED: Mapping[str, Any] = {
     # Each file has its columns in its own order; a quoted cell may contain line breaks.
     "header": "all_files_different_headers",
     "support_multi_line": True,
-    "infer_column_types": {"sample_size": 10_000},
+    "infer_column_types": {"sample_size": 10_000, "keep_values": True},
 }
 
 INPUT_FORMATS: Mapping[str, tuple[str, Mapping[str, Any]] | None] = {

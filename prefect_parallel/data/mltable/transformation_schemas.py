@@ -102,6 +102,12 @@ _READ: Mapping[str, ValueSchema] = {
 _INFERENCE = Fields(
     {
         "sample_size": Described("Number of rows to infer types from; 200 by default.", _POSITIVE),
+        "keep_values": Described(
+            "Not in Azure: a value that does not fit the type of its column gives the column"
+            " another type in its mini-batch, instead of becoming null or losing its fraction, and"
+            " only words for true and false are booleans, not 1, 0, Y and N. `false` by default.",
+            BOOLEAN,
+        ),
         "column_type_overrides": Described(
             "Types of columns that are not inferred: a list of `columns` and `column_type`.",
             ListOf(

@@ -194,7 +194,8 @@ class StepReporter:
         if self._step.isolate_failed_items:
             self._logs.failed_items(records(self._directory, looked_at), self._debug_command)
         for column, values in totals.values_set_to_null.items():
-            self._logs.job(f"column {column}: {values} values did not fit its type and became null")
+            many = counted(values, "value")
+            self.noted(f"column {column}: {many} that did not fit its type became null")
         if totals.uneven_rows:
             rows = counted(totals.uneven_rows, "row")
             self.noted(
@@ -202,7 +203,8 @@ class StepReporter:
                 f" the first: {totals.first_uneven_row}"
             )
         for column, values in totals.written_as_null.items():
-            self._logs.job(f"column {column}: {values} returned values were written as null")
+            many = counted(values, "returned value")
+            self.noted(f"column {column}: {many} that the output's format lacks became null")
         self._logs.job(f"{result.status}: {result.reason}")
         result.write(self._directory.job_result)
         self._logs.job_error(result.reason if result.status == "Failed" else None)
