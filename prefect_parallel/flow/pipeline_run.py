@@ -16,9 +16,10 @@ from prefect.states import Cancelled, Completed
 
 from prefect_parallel.errors import counted, os_error_text
 from prefect_parallel.flow.graph_run import GraphRun
+from prefect_parallel.flow.log_frames import FLOW_RUN_LOG, log_without_frames
 from prefect_parallel.flow.prefect_names import prefect_tags
 from prefect_parallel.flow.run.pipeline_result import PipelineFailed, PipelineResult
-from prefect_parallel.flow.run.run import Run
+from prefect_parallel.flow.run.run import Run, log_end
 from prefect_parallel.flow.run_directories.lock import hold
 from prefect_parallel.flow.server.flow_run import (
     crash_abandoned,
@@ -176,6 +177,7 @@ class PipelineRun:
 
     def _end(self) -> PipelineResult | State[None]:
         status, reason = self._outcome()
+        self._log_end()
         if status == "Failed":
             # Raised, because Prefect retries a flow only after an exception.
             raise PipelineFailed(reason, self._result(status))
@@ -186,6 +188,14 @@ class PipelineRun:
         get_run_logger().info(reason)
         # Not a state: tasks that are given the result depend on this flow run, for Prefect.
         return self._result(status)
+
+    def _log_end(self) -> None:
+        """Log what went wrong in the flow run that a user looks at first."""
+        log_without_frames(FLOW_RUN_LOG, PipelineFailed)
+        for name, end in self._run.leaves(self._resolved.graph).items():
+            if end.status != "Completed" or end.failures:
+                log_end(end, f"step {name}: ")
+        get_run_logger().info("report: %s", self._run.place_of(self._run.directory.report))
 
     def _outcome(self) -> tuple[Status, str]:
         if failed := self._reasons("Failed"):

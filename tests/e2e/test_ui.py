@@ -33,3 +33,13 @@ def test_the_ui_shows_the_run_its_mini_batches_and_the_cause_of_failures(
     page.get_by_text("a-test-step-result", exact=True).last.click()
     page.get_by_text("ValueError: this picture is upside down").last.wait_for()
     page.get_by_text("prefect-parallel debug").wait_for()
+
+    it.call("jobs.step.mini_batch_error_threshold=0", resume=True, expect="Failed")
+    page.goto(f"{server.removesuffix('/api')}/runs/flow-run/{it.flow_run}")
+    page.get_by_text("step step: Failed: 1 mini-batch failed").wait_for()
+    page.get_by_text("reproduce: prefect-parallel debug").wait_for()
+    page.get_by_text("Finished in state Failed").wait_for()
+    assert page.get_by_text("flow_engine.py").count() == 0, "frames of Prefect"
+    page.get_by_text("Artifacts", exact=True).last.click()
+    page.get_by_text("a-test-result", exact=True).last.click()
+    page.get_by_text("Failed mini-batches", exact=True).wait_for()

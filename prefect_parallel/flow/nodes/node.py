@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.entry.node_faults import ERRNOS, UnusableNode
 from prefect_parallel.entry.pool import EntryPool, PoolClosed
 from prefect_parallel.errors import PrefectParallelError, os_error_text
+from prefect_parallel.flow.log_frames import TASK_RUN_LOG, log_without_frames
 from prefect_parallel.flow.nodes.event_batcher import EventBatcher
 from prefect_parallel.flow.nodes.events import AttemptEvent
 from prefect_parallel.flow.nodes.node_folder import NodeFolder, RunAccess, open_folder
@@ -33,9 +33,6 @@ from prefect_parallel.output.part import Record, read_record
 
 TRACEBACK_CHARACTERS = 10_000
 """The most that goes to the log of a task run of the tracebacks of an attempt."""
-
-TASK_RUN_LOG = "prefect.task_runs"
-"""Where Prefect logs what the Prefect UI shows of task runs."""
 
 
 class MiniBatchFailed(PrefectParallelError):
@@ -231,7 +228,7 @@ class NodePlugin(StepPlugin):
         Raises:
             RunNotSeen: It has no access to the run.
         """
-        logging.getLogger(TASK_RUN_LOG).addFilter(_without_frames)
+        log_without_frames(TASK_RUN_LOG, MiniBatchFailed, UnusableNode)
         # In a thread, as it may download the code, and as `nvidia-smi` can hang.
         self._node = await asyncio.to_thread(self._open, worker)
         if worker.plugins.get(self.name) is not self:
@@ -267,10 +264,3 @@ def with_traceback(error: str, traceback: str, limit: int) -> str:
     if (more := len(text) - 2 * half) > 0:
         text = f"{text[:half]}\n[{more} more characters]\n{text[half + more :]}"
     return f"{error}\n{text}".rstrip()
-
-
-def _without_frames(record: logging.LogRecord) -> bool:
-    """A filter that removes frames of Prefect and this package: those of the script are logged."""
-    if record.exc_info and isinstance(record.exc_info[1], (MiniBatchFailed, UnusableNode)):
-        record.exc_info = None
-    return True

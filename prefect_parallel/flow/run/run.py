@@ -190,20 +190,21 @@ class Run:
         """Note the result of a step, and return the final state of its flow run."""
         self.ended[name] = end
         self.observer.step_ended(name, end)
-        _log(end)
+        log_end(end)
+        get_run_logger().info("report: %s", end.report)
         ask_once_if_away(self.observer)
         return STATES[end.status](message=end.reason)
 
 
-def _log(end: StepResult) -> None:
-    """Log the result of a step in its flow run."""
+def log_end(end: StepResult, title: str = "") -> None:
+    """Log the result of a step in the current flow run, behind a title."""
     logger = get_run_logger()
-    logger.log(LEVELS[end.status], "%s: %s", end.status, end.summary)
+    logger.log(LEVELS[end.status], "%s%s: %s", title, end.status, end.summary)
     for failures in end.failures[:CAUSES]:
         logger.warning("failed: %s", failures)
         if failures.traceback is not None:
             logger.info("traceback: %s", failures.traceback)
         logger.info("reproduce: %s", failures.repeat)
-    for name, place in (("output", end.output), ("log", end.log), ("report", end.report)):
+    for name, place in (("output", end.output), ("log", end.log)):
         if place is not None:
             logger.info("%s: %s", name, place)

@@ -52,7 +52,7 @@ def result_page(
 
 
 def pipeline_page(reason: str, result: PipelineResult, links: Mapping[str, str | None]) -> str:
-    """Status, steps, outputs, run directory and report.
+    """Status, steps, outputs, run directory, report, and the pages of steps with failures.
 
     Args:
         reason: Why the pipeline ended.
@@ -80,7 +80,11 @@ def pipeline_page(reason: str, result: PipelineResult, links: Mapping[str, str |
     sections = [f"**{result.status}**: {_text(reason)}", steps]
     if outputs:
         sections.append(_table(("output of the pipeline", "place"), outputs))
-    return "\n\n".join([*sections, _table(("files", "place"), places)])
+    sections.append(_table(("files", "place"), places))
+    for name, step in result.steps.items():
+        if step.failures:
+            sections += [f"# {_text(name)}", step.page]
+    return "\n\n".join(sections)
 
 
 def _counts(result: JobResult) -> str:
