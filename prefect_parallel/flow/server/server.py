@@ -1,5 +1,7 @@
 """The Prefect server of a run: the one that is configured, else one that lasts as long as the run.
 
+In a notebook, that one stays until the kernel ends: the next call finds it.
+
 Prefect would start a temporary server itself, but one for each thread that needs it, with a time
 limit that a cold database exceeds, and it outlives a driver that is killed.
 """
@@ -24,6 +26,7 @@ from prefect.settings import (
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     temporary_settings,
 )
+from rich.console import Console
 
 from prefect_parallel.blocks.unreachable_server import server_unreachable
 from prefect_parallel.errors import PrefectParallelError
@@ -90,7 +93,7 @@ class _OwnServer:
     def used(self, observer: Observer) -> Iterator[str]:
         with self._lock:
             if self._users == 0:
-                self._url = self._running.enter_context(_started(observer))
+                self._start(observer)
             self._users += 1
         # No one would notice a missing heartbeat.
         settings = {PREFECT_API_URL: self._url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
@@ -101,7 +104,27 @@ class _OwnServer:
                 with self._lock:
                     self._users -= 1
                     if self._users == 0:
-                        self._running.close()
+                        self._rest()
+
+    def _start(self, observer: Observer) -> None:
+        """Start it, unless one has stayed that still answers."""
+        if self._url and not _answers(self._url):
+            self._end()
+        if not self._url:
+            self._url = self._running.enter_context(_started(observer))
+        # For Dask workers, which are processes of their own.
+        os.environ["PREFECT_API_URL"] = self._url
+
+    def _rest(self) -> None:
+        """End it; in a notebook, only send it what is left to send."""
+        del os.environ["PREFECT_API_URL"]
+        deliver_events_and_logs()
+        if not Console().is_jupyter:
+            self._end()
+
+    def _end(self) -> None:
+        self._running.close()
+        self._url = ""
 
 
 _own_server = _OwnServer()
@@ -118,13 +141,7 @@ def _started(observer: Observer) -> Iterator[str]:
         pid = fork_server.start(name, run_server, {"port": port, "log": str(log)})
         try:
             wait_until_healthy(url, pid, log)
-            # For Dask workers, which are processes of their own.
-            os.environ["PREFECT_API_URL"] = url
-            try:
-                yield url
-            finally:
-                del os.environ["PREFECT_API_URL"]
-                deliver_events_and_logs()
+            yield url
         finally:
             # With the fork server, its processes are gone.
             with suppress(OSError):
@@ -154,6 +171,11 @@ def wait_until_healthy(url: str, pid: int, log: Path) -> None:
         f"the Prefect server ended, or did not answer within {limit:g} s; its last lines:\n"
         + "\n".join(log.read_text(errors="replace").splitlines()[-10:])
     )
+
+
+def _answers(url: str) -> bool:
+    with httpx.Client(timeout=HEALTH_SECONDS) as client:
+        return _is_healthy(client, url)
 
 
 def _is_healthy(client: httpx.Client, url: str) -> bool:
