@@ -69,7 +69,7 @@ EnvironmentMode: TypeAlias = Annotated[
     Literal["this", "build", "container"],
     Parameter(
         help="What steps run on: this Python; an environment built from the step's conda file, if"
-        " it has one (cached); or for a command, a container of its environment's image."
+        " it has one (cached); or a container of its environment's image."
     ),
 ]
 

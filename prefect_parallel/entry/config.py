@@ -10,6 +10,7 @@ from typing import Any
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.environment_spec import EnvironmentSpec
+from prefect_parallel.entry.image import Image
 from prefect_parallel.layout import ProcessLogs, StepDirectory
 from prefect_parallel.output.fingerprint import of_text
 from prefect_parallel.output.part import Record, read_record
@@ -28,6 +29,7 @@ class EntryConfig:
         environment_variables: Variables that are set before the script is imported.
         environment_templates: Variables whose values a node looks up before it starts processes.
         environment: What to build an interpreter from; None for the node's interpreter.
+        image: The image of the container in which processes run; None: they run on the node.
         logging_level: DEBUG, INFO or WARNING.
         input_name: Name of the major input.
         reader: How mini-batches are read, from the plan.
@@ -60,6 +62,7 @@ class EntryConfig:
     environment_variables: dict[str, str]
     environment_templates: dict[str, str]
     environment: EnvironmentSpec | None
+    image: Image | None
     logging_level: str
     input_name: str
     reader: dict[str, Any]
@@ -127,7 +130,8 @@ class EntryConfig:
     def from_json(cls, fields: dict[str, Any]) -> EntryConfig:
         lists = {name: tuple(fields[name]) for name in ("arguments", "fetch")}
         environment = fields["environment"] and EnvironmentSpec.from_json(fields["environment"])
-        return cls(**{**fields, **lists, "environment": environment})
+        image = fields["image"] and Image.from_json(fields["image"])
+        return cls(**{**fields, **lists, "environment": environment, "image": image})
 
 
 @dataclass(frozen=True)

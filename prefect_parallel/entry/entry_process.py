@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 import time
@@ -14,6 +15,7 @@ from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.function_file import EntryNames
 from prefect_parallel.entry.messages import one_line, validate_message
+from prefect_parallel.entry.node_faults import ERRNOS
 from prefect_parallel.entry.process_resources import ProcessResources
 from prefect_parallel.entry.protocol import Channel, ProtocolError
 from prefect_parallel.entry.spawner import Exit, Spawner
@@ -133,7 +135,8 @@ class EntryProcess:
             raise InitFailed(
                 name, Failure(f"no entry process could be started: {error}")
             ) from error
-        resources.started(name, self._pid)
+        self._seen_pid = spawner.seen_as(self._pid)
+        resources.started(name, self._seen_pid)
         failure = self._start()
         if failure is not None:
             self.end()
@@ -247,11 +250,15 @@ class EntryProcess:
                 message["traceback"],
                 items,
                 message["retry_after"],
-                message["node_fault"],
+                self._fault(message["node_fault"]),
             )
             # argparse and others print why they exit.
             return self._with_stderr(failure) if _EXITED.fullmatch(failure.error) else failure
         return message
+
+    def _fault(self, fault: str | None) -> str | None:
+        """The fault of the node; in a container, what a step may only read is read-only."""
+        return None if self._config.image and fault == ERRNOS[errno.EROFS] else fault
 
     def _record(
         self, fields: dict[str, Any], mini_batch: MiniBatch, attempt: int
@@ -273,7 +280,7 @@ class EntryProcess:
         start = self._stderr_end()
         try:
             self._spawner.send_signal(self._pid, STACKS_SIGNAL)
-            stacks = written_stacks(lambda: self._written_stderr(start))
+            stacks = written_stacks(lambda: self._written_stderr(start), self._seen_pid)
         except OSError:
             # The spawner was closed, which has ended the process.
             stacks = ""

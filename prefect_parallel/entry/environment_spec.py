@@ -28,12 +28,16 @@ class EnvironmentSpec:
         pip: Lines of a requirements file.
         conda: Conda packages other than Python and pip.
         channels: Conda channels.
+        imports: Modules that it is tested with.
+        image: What tells the image in which it is built from others; None: it is built here.
     """
 
     python: str
     pip: tuple[str, ...]
     conda: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
+    image: str | None = None
 
     @property
     def key(self) -> str:
@@ -43,5 +47,5 @@ class EnvironmentSpec:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> EnvironmentSpec:
-        lists = {name: tuple(fields[name]) for name in ("pip", "conda", "channels")}
+        lists = {name: tuple(fields[name]) for name in ("pip", "conda", "channels", "imports")}
         return cls(**{**fields, **lists})

@@ -9,12 +9,15 @@ from typing import TypeAlias
 
 from prefect_parallel.entry.azure_variables import GPU_COUNT
 from prefect_parallel.entry.config import EntryConfig, ProcessName
-from prefect_parallel.entry.environment_builder import interpreter_for
+from prefect_parallel.entry.container import ContainerPython
+from prefect_parallel.entry.environment_builder import interpreter_for, python_in
 from prefect_parallel.entry.gpus import Gpus, devices_of_this_node
 from prefect_parallel.entry.interpreter import Interpreter
 from prefect_parallel.entry.log_cap import LogCap
 from prefect_parallel.entry.monitor import ResourceMonitor
 from prefect_parallel.entry.process_memory import ProcessMemory
+
+Python: TypeAlias = Interpreter | ContainerPython
 
 VariableLookup: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, str]]
 """Maps environment variables given as templates to their values."""
@@ -33,14 +36,14 @@ class ProcessResources:
         self._config = config
         self._look_up = look_up
         self._lock = threading.Lock()
-        self._ready: tuple[Interpreter, Mapping[str, str]] | None = None
+        self._ready: tuple[Python, Mapping[str, str]] | None = None
         self._gpus = Gpus(devices_of_this_node(), config.gpus)
         self._monitor = ResourceMonitor(directory.perf(node), config.resource_monitor_interval)
         self._log_cap = LogCap(directory.job_log)
         self.memory = ProcessMemory(config.max_process_memory)
 
-    def get_ready(self) -> Interpreter:
-        """The interpreter for processes. The first call builds it and looks up variables.
+    def get_ready(self) -> Python:
+        """The Python for processes. The first call builds it and looks up variables.
 
         Raises:
             EnvironmentBuildFailed: The environment cannot be built.
@@ -49,8 +52,14 @@ class ProcessResources:
         with self._lock:
             if self._ready is None:
                 looked_up = self._look_up(self._config.environment_templates)
-                self._ready = interpreter_for(self._config.environment), looked_up
+                self._ready = self._python(), looked_up
             return self._ready[0]
+
+    def _python(self) -> Python:
+        config = self._config
+        if config.image is None:
+            return interpreter_for(config.environment)
+        return python_in(config.image, config.environment)
 
     def variables(self, name: ProcessName) -> dict[str, str]:
         """Environment variables for a new process, including the GPU that is reserved for it."""

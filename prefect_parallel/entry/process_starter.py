@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prefect_parallel.entry.config import EntryConfig, ProcessName
+from prefect_parallel.entry.container import ContainerPython, launch_in
 from prefect_parallel.entry.entry_process import EntryProcess, InitFailed
 from prefect_parallel.entry.function_file import EntryNames
 from prefect_parallel.entry.node_faults import UnusableNode
@@ -41,7 +42,10 @@ class ProcessStarter:
         self._resources = resources
         self._logs = logs
         self._refuse_if_closed = refuse_if_closed
-        self._spawner = Spawner()
+        # That of a container is started with the first process.
+        self._spawner = Spawner() if config.image is None else None
+        self._opening = threading.Lock()
+        self._is_ended = False
         self._lock = threading.Lock()
         # After a crash or in a resumed run, the node has used process names before.
         self._started = logs.processes(node)
@@ -61,7 +65,7 @@ class ProcessStarter:
             self._started += 1
         started_at = time.time()
         try:
-            process = EntryProcess(self._spawner, self._config, name, self._resources)
+            process = EntryProcess(self._open(), self._config, name, self._resources)
         except OSError:
             self._refuse_if_closed()
             self.refuse_if_killed()
@@ -86,13 +90,36 @@ class ProcessStarter:
         Raises:
             UnusableNode: It was killed.
         """
-        if self._spawner.is_gone:
+        if self._spawner is not None and self._spawner.is_gone:
             message = f"the process that starts entry processes on {self._node} was killed"
             raise UnusableNode(message, self._node, traceback="", traceback_file="")
 
     def end_all(self) -> None:
         """End all processes at once."""
-        self._spawner.close()
+        self._is_ended = True
+        if self._spawner is not None:
+            self._spawner.close()
+
+    def _open(self) -> Spawner:
+        """What starts processes.
+
+        Raises:
+            EnvironmentBuildFailed: The container cannot be started.
+            PrefectParallelError: As for `EntryProcess`.
+        """
+        with self._opening:
+            if self._spawner is None:
+                self._spawner = self._in_container()
+                if self._is_ended:
+                    self._spawner.close()
+            return self._spawner
+
+    def _in_container(self) -> Spawner:
+        image, python = self._config.image, self._resources.get_ready()
+        assert image is not None
+        assert isinstance(python, ContainerPython)
+        folder, seconds = self._config.step_directory, self._config.first_task_creation_timeout
+        return Spawner(lambda: launch_in(image, python, folder, seconds))
 
     def _count(self, error: InitFailed) -> None:
         file = self._logs.script_error(error.name, error.failure)

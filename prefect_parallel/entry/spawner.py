@@ -12,13 +12,15 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from prefect_parallel.entry.memory_limit import memory_limit
 from prefect_parallel.entry.protocol import Channel
+
+SPAWNER_MODULE = "prefect_parallel.entry.spawner_main"
 
 
 @dataclass(frozen=True)
@@ -51,28 +53,46 @@ class Exit:
         return f"{text}; the memory limit of this node is {memory_limit() / 1024**2:,.0f} MB"
 
 
+@dataclass(frozen=True)
+class Launched:
+    """A spawner process.
+
+    Attributes:
+        process: It, or the program whose end follows its own.
+        connection: To it.
+        seen_as: The id by which this process sees one that it started; 0 if that has ended.
+    """
+
+    process: subprocess.Popen[bytes]
+    connection: socket.socket
+    seen_as: Callable[[int], int]
+
+
+def launch_here() -> Launched:
+    """Start a spawner process on this interpreter."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", SPAWNER_MODULE, str(theirs.fileno())],
+            # The folder of this package, so that the user's modules cannot shadow others.
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+    return Launched(process, ours, seen_as=lambda pid: pid)
+
+
 class Spawner:
     """Client of the spawner process. Thread-safe."""
 
-    def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "prefect_parallel.entry.spawner_main",
-                    str(theirs.fileno()),
-                ],
-                # The folder of this package, so that the user's modules cannot shadow others.
-                cwd=Path(__file__).parents[2],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
-        self._connection = ours
-        self._channel = Channel(ours)
+    def __init__(self, launch: Callable[[], Launched] = launch_here) -> None:
+        launched = launch()
+        self._process = launched.process
+        self._connection = launched.connection
+        self._channel = Channel(launched.connection)
         self._lock = threading.Lock()
+        self.seen_as = launched.seen_as
         self.is_gone = False
 
     def start(
@@ -88,7 +108,8 @@ class Spawner:
         """Start a process in a session of its own, and return its id.
 
         Args:
-            environment: The complete environment.
+            environment: The complete environment; in a container, what is added to that of the
+                image.
             stdout: File that standard output is appended to.
             stderr: File that standard error is appended to.
             connection: Socket that the process inherits. The number of its file descriptor is

@@ -15,10 +15,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from prefect_parallel.entry.prctl import become_subreaper
 from prefect_parallel.entry.protocol import Channel
@@ -33,7 +33,8 @@ _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 class _Children:
     """The running processes, and the exits of those that have ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, inherited: Mapping[str, str]) -> None:
+        self._inherited = inherited
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._ended: dict[int, dict[str, int]] = {}
         # Killed, but still there.
@@ -49,7 +50,7 @@ class _Children:
                 process = subprocess.Popen(
                     request["command"] + arguments,
                     cwd=request["folder"],
-                    env=request["environment"],
+                    env={**self._inherited, **request["environment"]},
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=err,
@@ -110,19 +111,18 @@ class _Children:
         until = time.monotonic() + KILL_SECONDS
         while strays := [
             child
-            for child in psutil.Process().children()
-            if child.pid not in self._running and child.pid not in self._left_behind
+            for child in _children_of(os.getpid())
+            if child not in self._running and child not in self._left_behind
         ]:
             if time.monotonic() > until:
-                self._left_behind |= {stray.pid for stray in strays}
+                self._left_behind.update(strays)
                 return
             for stray in strays:
-                try:
-                    stray.kill()
-                except psutil.NoSuchProcess:
-                    continue
+                # It is not reaped yet, so that the id is still its own.
+                with suppress(PermissionError):
+                    os.kill(stray, signal.SIGKILL)
+            time.sleep(0.01)
             self.reap()
-            psutil.wait_procs(strays, timeout=0.1)
 
     def _wait(self, pid: int, until: float) -> None:
         while pid in self._running and time.monotonic() < until:
@@ -137,13 +137,38 @@ class _Children:
             return
 
 
-def main(descriptor: int) -> None:
-    """Serve one `Spawner` until it closes its connection."""
+def _children_of(parent: int) -> Iterator[int]:
+    """The ids of the children of a process, without psutil, which an image need not have."""
+    if sys.platform != "linux":
+        # Nobody becomes the parent of processes that others leave behind.
+        return
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            stat = (folder / "stat").read_text(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        # The name, in parentheses, may contain blanks and parentheses.
+        if int(stat.rpartition(")")[2].split()[1]) == parent:
+            yield int(folder.name)
+
+
+def main(where: str) -> None:
+    """Serve one `Spawner` until it closes its connection.
+
+    Args:
+        where: The connection: the number of a file descriptor, or the path of a socket on which a
+            `Spawner` outside this container listens. Processes then inherit what the image sets.
+    """
     become_subreaper()
-    connection = socket.socket(fileno=descriptor)
-    connection.set_inheritable(False)
+    if where.isdigit():
+        connection, children = socket.socket(fileno=int(where)), _Children({})
+        connection.set_inheritable(False)
+    else:
+        connection, children = socket.socket(socket.AF_UNIX), _Children(os.environ)
+        connection.connect(where)
     channel = Channel(connection)
-    children = _Children()
     died, died_write = os.pipe()
     os.set_blocking(died_write, False)
     signal.set_wakeup_fd(died_write, warn_on_full_buffer=False)
@@ -187,4 +212,4 @@ def _serve(connection: socket.socket, channel: Channel, children: _Children) -> 
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(sys.argv[1])

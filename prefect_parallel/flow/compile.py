@@ -66,7 +66,7 @@ def compile_pipeline(
         task_run_seconds: How long a task run should take. Neighbouring mini-batches share one if
             they are shorter. 0: each has its own, up to `max_task_runs`.
         environment: `this` runs all steps on the current interpreter, `build` builds one for each
-            step that names a conda file, `container` runs commands in the image of their step.
+            step that names a conda file, `container` runs each in its image.
 
     Raises:
         InvalidPipeline: The pipeline has mistakes; the error lists all of them.

@@ -58,6 +58,7 @@ def written_step(
         "environment_variables": {},
         "environment_templates": {},
         "environment": None,
+        "image": None,
         "logging_level": "INFO",
         "input_name": "items",
         "reader": planned.reader,

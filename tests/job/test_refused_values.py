@@ -118,7 +118,7 @@ def test_of_a_command_step(folder: Folder, line: str, key: str | None) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "resources: {docker_args: [--ipc=host], shm_size: 2g}",
+        "resources: {locations: [here], instance_count: 2}",
         "distribution: {type: PyTorch, process_count_per_instance: 2}",
         "distribution: {type: ray, include_dashboard: false, port: 1234}",
         "queue_settings: {job_tier: Standard, priority: low}",

@@ -399,14 +399,23 @@ def test_relative_paths_do_not_follow_the_working_directory(
     assert job.path == folder.path / "pipeline.yml"
 
 
+def test_docker_args_are_split_as_by_a_shell(folder: Folder) -> None:
+    resources = """    resources: {shm_size: 2g, docker_args: "--env 'A=b c'"}"""
+    folder.replace("    type: parallel", f"    type: parallel\n{resources}")
+    assert parallel(folder).docker_options == ("--shm-size=2g", "--env", "A=b c")
+    problem = folder.replace("c'", "c").problem()
+    assert problem.key == "jobs.first.resources.docker_args"
+    assert "no closing quotation" in problem.message
+
+
 def test_what_has_no_meaning_here_is_named_once(folder: Folder) -> None:
     folder.replace("type: pipeline", "type: pipeline\nexperiment_name: e\nproperties: {a: b}")
-    folder.replace("    type: parallel", "    type: parallel\n    resources: {shm_size: 2g}")
+    folder.replace("    type: parallel", "    type: parallel\n    resources: {instance_type: x}")
     folder.text += "    resources: {instance_count: 4}\n"
     assert folder.load().ignored == [
         "experiment_name",
         "properties",
-        "jobs.first.resources.shm_size",
+        "jobs.first.resources.instance_type",
         "jobs.second.resources.instance_count",
     ]
 

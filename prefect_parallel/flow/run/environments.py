@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -15,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from prefect_parallel.entry.environment_builder import build_environment, interpreter_for
 from prefect_parallel.entry.environment_spec import NEEDED, EnvironmentSpec
+from prefect_parallel.entry.image import Image
 from prefect_parallel.errors import EnvironmentBuildFailed
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.step_data import StepData
@@ -57,17 +59,23 @@ class Environments:
         Raises:
             EnvironmentBuildFailed: The environment of a step cannot be built.
         """
+        steps = list(steps)
         asked = {step.requirements for step in steps if step.requirements is not None}
         lines = dict.fromkeys(line for each in asked for line in _of_source(each))
-        if not lines:
-            return []
-        return [
-            f"this interpreter does not meet {'; '.join(sorted(lines))}; with --environment build"
-            " steps get one that does"
-        ]
+        notes = _without_container(steps)
+        if lines:
+            notes.append(
+                f"this interpreter does not meet {'; '.join(sorted(lines))}; with --environment"
+                " build steps get one that does"
+            )
+        return notes
 
     def of(self, step: Step) -> EnvironmentSpec | None:
         """The environment that is built for a step; None: it runs in that of its node."""
+        return None
+
+    def image_of(self, data: StepData) -> Image | None:
+        """The image of the containers of a step's entry processes; None: they have none."""
         return None
 
     def key(self, step: Step) -> str | None:
@@ -92,25 +100,42 @@ class BuiltEnvironments(Environments):
     """`--environment build`: steps with a conda file run on an interpreter built from it."""
 
     def prepare(self, steps: Iterable[Step], observer: Observer) -> list[str]:
-        notes = []
+        steps = list(steps)
         for step in steps:
-            if step.requirements is None:
-                notes.append(f"step {step.name} names no conda file: it runs on this interpreter")
-            else:
-                _build(step.requirements, f"the environment of step {step.name}", observer)
-        return notes
+            self._build(step, f"the environment of step {step.name}", observer)
+        return [
+            *_without_container(steps),
+            *(
+                f"step {step.name} names no conda file: it runs on this interpreter"
+                for step in steps
+                if step.requirements is None
+            ),
+        ]
 
     def of(self, step: Step) -> EnvironmentSpec | None:
-        return None if step.requirements is None else environment_of(step.requirements)
+        return environment_of(step)
+
+    def _build(self, step: Step, what: str, observer: Observer) -> None:
+        try:
+            environment = self.of(step)
+            if environment is not None:
+                build_environment(environment, lambda line: observer.waiting(f"{what}: {line}"))
+        except EnvironmentBuildFailed as error:
+            raise EnvironmentBuildFailed(f"{what} cannot be built: {error}") from error
 
 
-def environment_of(requirements: Requirements) -> EnvironmentSpec:
-    """The environment for a step's requirements and those of entry processes.
+def environment_of(step: Step) -> EnvironmentSpec | None:
+    """The environment for the requirements of a step; None if it has none.
+
+    Entry processes add their own; commands need nothing of this package.
 
     Raises:
         EnvironmentBuildFailed: A requirement is a local package, or its version is invalid or
             does not suit entry processes.
     """
+    requirements = step.requirements
+    if requirements is None:
+        return None
     pip = tuple(line for line in requirements.pip if _name(line) not in LEFT_OUT)
     for line in pip:
         if _LOCAL.fullmatch(line):
@@ -119,20 +144,24 @@ def environment_of(requirements: Requirements) -> EnvironmentSpec:
                 " to them are not noticed; publish it to an index, or put its modules into the code"
                 " folder"
             )
+    is_parallel = isinstance(step, ParallelStep)
+    needed = metadata.metadata("prefect-parallel")["Requires-Python"] if is_parallel else ""
     return EnvironmentSpec(
-        _python(requirements),
-        (*_needed_here(), *pip),
+        _python(requirements, needed),
+        (*(_needed_here() if is_parallel else ()), *pip),
         tuple(spec.text for spec in requirements.conda),
         requirements.channels,
+        imports=tuple(NEEDED.values()) if is_parallel else (),
     )
 
 
-def _build(requirements: Requirements, what: str, observer: Observer) -> None:
-    try:
-        environment = environment_of(requirements)
-        build_environment(environment, lambda line: observer.waiting(f"{what}: {line}"))
-    except EnvironmentBuildFailed as error:
-        raise EnvironmentBuildFailed(f"{what} cannot be built: {error}") from error
+def _without_container(steps: Iterable[Step]) -> list[str]:
+    return [
+        f"step {step.name}: {shlex.join(step.docker_options)} has no effect without --environment"
+        " container"
+        for step in steps
+        if step.docker_options
+    ]
 
 
 def _of_source(requirements: Requirements) -> Iterator[str]:
@@ -141,8 +170,8 @@ def _of_source(requirements: Requirements) -> Iterator[str]:
         yield f"{', '.join(lines)} of {requirements.source}"
 
 
-def _python(requirements: Requirements) -> str:
-    """The Python versions that suit both a step and this package."""
+def _python(requirements: Requirements, needed: str) -> str:
+    """The Python versions that suit both a step and what runs there."""
     ours = platform.python_version()
     minor = ours.rpartition(".")[0]
     asked = requirements.python.versions if requirements.python else ()
@@ -150,7 +179,6 @@ def _python(requirements: Requirements) -> str:
         choices = [SpecifierSet(versions) for versions in asked]
     except InvalidSpecifier as error:
         raise EnvironmentBuildFailed(f"{requirements.source}: python: {error}") from error
-    needed = metadata.metadata("prefect-parallel")["Requires-Python"]
     choices = [each & SpecifierSet(needed) for each in choices or [SpecifierSet(f"=={minor}.*")]]
     fits = [each for each in choices if each.contains(ours, prereleases=True)]
     possible = [each for each in choices if any(map(each.contains, PYTHONS))]

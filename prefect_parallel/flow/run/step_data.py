@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from prefect_parallel.data import Datastores, FileCache, Location
 from prefect_parallel.data.locations.listing import files_at
+from prefect_parallel.data.locations.location import MLTABLE
 from prefect_parallel.data.mltable.mltable import MLTable
 from prefect_parallel.job import AppendRowTo, CommandStep, Data, OutputOf, ParallelStep
 from prefect_parallel.job.syntax.expressions import find
@@ -89,6 +90,19 @@ class StepData:
                 paths.append(place.path)
         return paths
 
+    def local_paths(self) -> list[str]:
+        """The local paths that the step reads, with the folders of what its tables list."""
+        paths: list[str] = []
+        for place in self.places():
+            if place.is_remote:
+                continue
+            paths.append(place.path)
+            if Path(place.path, MLTABLE).exists():
+                table = MLTable.load(place)
+                listed = [table.entry_location(entry) for entry in table.entries]
+                paths += (_existing(Path(each.path)) for each in listed if not each.is_remote)
+        return list(dict.fromkeys(paths))
+
     def places(self) -> list[Location]:
         """Where the inputs that are data are."""
         return [self.place(source) for _, source in self._sources()]
@@ -160,6 +174,11 @@ class StepData:
         if source.mode == "direct":
             return of_json(place.path)
         return of_json([[file.path, file.size, file.version] for file in files_at(place)])
+
+
+def _existing(path: Path) -> str:
+    """A path, or the folder that a pattern starts from."""
+    return str(next(each for each in (path, *path.parents) if each.exists()))
 
 
 def aggregated_output(step: ParallelStep, directory: StepDirectory) -> Path | None:

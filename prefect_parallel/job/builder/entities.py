@@ -66,8 +66,8 @@ class Environment:
         name: Informational.
         version: The version of that name.
         description: Informational.
-        image: The image of a container, for commands with `--environment container`.
-        build: The Docker context of a container; no effect here.
+        image: The image in which `--environment container` runs the step.
+        build: The Docker context from which that builds the image.
         conda_file: The required packages: the path of a conda file, or its content.
         tags: Informational.
         properties: No effect here.

@@ -32,12 +32,22 @@ class RetrySettings(Model, declared=lambda: keys_of("retry_settings")):
     """How often a mini-batch is retried, and how long one `run` may take."""
 
 
+SHM_SIZE = optional(
+    "The size of `/dev/shm` in containers, with `--environment container`.", examples=["2g"]
+)
+
+DOCKER_ARGS = optional(
+    "Options of `podman run` or `docker run`, with `--environment container`.",
+    examples=["--network host --env AWS_PROFILE"],
+)
+
+
 class Resources(Model, declared=lambda: keys_of("resources")):
-    """The nodes of a step. Only their number has an effect here."""
+    """The nodes of a step, and options of containers on them."""
 
     instance_type: Text | None = ignored()
-    shm_size: Text | None = ignored()
-    docker_args: Texts | None = ignored()
+    shm_size: Text | None = SHM_SIZE
+    docker_args: Texts | None = DOCKER_ARGS
     locations: list[Text] | None = ignored()
     max_instance_count: Count | None = ignored()
     properties: dict[str, Anything] | None = ignored()
@@ -68,14 +78,16 @@ class Environment(Model):
     name: Text | None = optional("Informational.")
     version: LooseText | None = optional("The version of that name; informational.")
     image: Text | None = optional(
-        "A container's image. `--environment container` runs the command of a command step in it."
+        "A container's image, in which `--environment container` runs the step."
     )
     conda_file: CondaFile | None = optional(
         "The path of a conda file, or its content. Unmet requirements produce a warning;"
         " `--environment build` builds the environment.",
         examples=["./conda.yml", {"dependencies": ["python=3.12", {"pip": ["xgboost>=2"]}]}],
     )
-    build: Build | None = optional("A Docker context; no effect here.")
+    build: Build | None = optional(
+        "A Docker context, from which `--environment container` builds the image."
+    )
     os_type: Annotated[str, ChoiceValidator(("linux", "windows"), any_case=True)] | None = optional(
         "No effect here."
     )

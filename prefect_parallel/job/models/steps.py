@@ -19,6 +19,8 @@ from prefect_parallel.job.format.types import (
 from prefect_parallel.job.format.validators import ChoiceValidator
 from prefect_parallel.job.models.io_models import CommandOutputValue, InputValue, OutputValue
 from prefect_parallel.job.models.step_parts import (
+    DOCKER_ARGS,
+    SHM_SIZE,
     CommandResources,
     Distribution,
     EnvironmentValue,
@@ -128,8 +130,8 @@ class ParallelComponentStepModel(Step, ParallelKeys, declared=keys_at_top):
     )
     task: Task | None = optional("What runs over each mini-batch, in place of the component's.")
     instance_type: Text | None = ignored()
-    shm_size: Text | None = ignored()
-    docker_args: Texts | None = ignored()
+    shm_size: Text | None = SHM_SIZE
+    docker_args: Texts | None = DOCKER_ARGS
 
 
 class CommandKeys(Step):

@@ -136,6 +136,9 @@ class ResolvedStep:
         environment_templates: Variables whose values name blocks or variables of Prefect.
         environment_expressions: Variables whose values name inputs or outputs of the step.
         requirements: Of the environment's conda file; None if there is none.
+        build_context: The absolute path of the environment's Docker context, and that of its
+            Dockerfile below it, if it is named; None if there is none.
+        docker_options: Options of `docker run`, from `docker_args` and `shm_size`.
     """
 
     name: str
@@ -150,6 +153,8 @@ class ResolvedStep:
     environment_expressions: dict[str, str]
     environment: str | dict[str, Any] | None
     requirements: Requirements | None
+    build_context: tuple[Path, str | None] | None
+    docker_options: tuple[str, ...]
 
     def variables(self, values: Mapping[str, str]) -> dict[str, str]:
         """The environment variables, but for those that are templates.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,8 @@ class StepResolver:
             **self._environment_variables(),
             "environment": _plain(environment.value),
             "requirements": self._requirements(environment),
+            "build_context": self._build_context(environment),
+            "docker_options": self._docker_options(),
         }
 
     def _compute(self) -> str | None:
@@ -219,14 +222,33 @@ class StepResolver:
         self.add(code, f"there is no {location}")
         return None
 
+    def _build_context(self, environment: Effective) -> tuple[Path, str | None] | None:
+        """The Docker context of an environment, and its Dockerfile."""
+        context = environment.below("build", "path")
+        if context.value is None:
+            return None
+        folder = environment.document.folder / context.value
+        if kind_of(folder) is None:
+            self.add(context, f"there is no {folder}")
+        return folder, environment.below("build", "dockerfile_path").value
+
+    def _docker_options(self) -> tuple[str, ...]:
+        """The options of `docker run` in the step's resources."""
+        size = self.keys.effective("resources", "shm_size", at_top=True).value
+        given = self.keys.effective("resources", "docker_args", at_top=True)
+        lines = [given.value] if isinstance(given.value, str) else given.value or []
+        try:
+            options = [word for line in lines for word in shlex.split(line)]
+        except ValueError as error:
+            self.add(given, f"cannot be split into words: {str(error).lower()}")
+            return ()
+        return (*([f"--shm-size={size}"] if size else []), *options)
+
     def _requirements(self, environment: Effective) -> Requirements | None:
         """The requirements of an environment's conda file; None if it has none, or a broken one."""
         model, folder = environment.value, environment.document.folder
         if not isinstance(model, Environment):
             return None
-        context = environment.below("build", "path")
-        if context.value is not None and kind_of(folder / context.value) is None:
-            self.add(context, f"there is no {folder / context.value}")
         at = environment.below("conda_file")
         if isinstance(model.conda_file, str):
             return self._requirements_of_file(folder / model.conda_file, at)
