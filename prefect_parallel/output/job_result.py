@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
-from prefect_parallel.atomic_write import atomic_write
+from prefect_parallel.output.result_file import ResultFile
 from prefect_parallel.output.totals import Totals
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes text of several lines as a block, line by line."""
-
-    def represent_text(self, text: str) -> yaml.ScalarNode:
-        style = "|" if "\n" in text else None
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style)
-
-
-_Dumper.add_representer(str, _Dumper.represent_text)
 
 Status = Literal["Completed", "Failed", "Canceled", "Prepared"]
 """Prepared: the step, or a step of the run, waits for workers."""
@@ -34,7 +21,7 @@ def succeeded(counts: Mapping[str, int]) -> str:
 
 
 @dataclass(frozen=True)
-class JobResult:
+class JobResult(ResultFile):
     """The result of a step.
 
     Attributes:
@@ -117,17 +104,3 @@ class JobResult:
             output=None if output is None else str(output),
             logs=str(logs),
         )
-
-    @classmethod
-    def read(cls, path: Path) -> JobResult:
-        """Read what `write` wrote."""
-        return cls(**yaml.safe_load(path.read_text(encoding="utf-8")))
-
-    def write(self, path: Path) -> None:
-        """Write it as YAML, replacing the file atomically."""
-        text = yaml.dump(
-            asdict(self), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as file:
-            file.write(text.encode())

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.output.job_result import Status
+from prefect_parallel.output.result_file import ResultFile
 
 
 @dataclass(frozen=True)
-class RunResult:
+class RunResult(ResultFile):
     """How a run ended.
 
     Attributes:
@@ -43,14 +40,3 @@ class RunResult:
     def _sum(self, what: str) -> dict[str, int]:
         counts = [step[what] for step in self.steps.values() if step[what]]
         return {key: sum(each[key] for each in counts) for key in (counts[0] if counts else ())}
-
-    @classmethod
-    def read(cls, path: Path) -> RunResult:
-        """Read what `write` wrote."""
-        return cls(**yaml.safe_load(path.read_text(encoding="utf-8")))
-
-    def write(self, path: Path) -> None:
-        """Write it as YAML, replacing the file atomically."""
-        text = yaml.safe_dump(asdict(self), sort_keys=False, allow_unicode=True, width=100)
-        with atomic_write(path) as file:
-            file.write(text.encode())

@@ -31,7 +31,7 @@ jobs:
         ("run pipelin.yml", 2, "hint: in that folder: pipeline.yml"),
         ("run pipeline.yml --name a/b", 2, "invalid name of a run: 'a/b'"),
         ("run pipeline.yml --name ..", 2, "invalid name of a run: '..'"),
-        ("run pipeline.yml --name monday", 2, "or continue it with --resume monday"),
+        ("run pipeline.yml --name monday", 2, "or resume monday"),
         ("run pipeline.yml --resume moday", 2, "hint: did you mean monday or today?"),
         ("run pipeline.yml --resume runs/moday", 2, "hint: did you mean monday or today?"),
         ("run pipeline.yml --resume x", 2, "hint: `prefect-parallel runs` lists the runs"),

@@ -19,11 +19,13 @@ class RunHandle:
     Attributes:
         resumes: Whether it was begun by an earlier run.
         mirror: Its copy on remote storage; None: it stays on this machine.
+        made: Folders that were made for it, the innermost first.
     """
 
     directory: RunDirectory
     resumes: bool
     mirror: RunMirror | None
+    made: tuple[Path, ...] = ()
 
     def refuse_unusable(self) -> None:
         """Check, without creating anything, that the run can start.
@@ -38,12 +40,13 @@ class RunHandle:
 
     @contextmanager
     def discarded_if_empty(self) -> Iterator[None]:
-        """Remove the directory in the end if nothing was written to it."""
+        """Remove the directory in the end, and the folders around it, if they are empty."""
         try:
             yield
         finally:
             with suppress(OSError):
-                self.directory.root.rmdir()
+                for folder in (self.directory.root, *self.made):
+                    folder.rmdir()
 
     def place_of(self, path: Path) -> Path | str:
         """Where users find something in the directory: on this machine, or its copy's URL."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prefect_parallel.data import NO_DATASTORES, Datastores, Location
@@ -70,6 +70,8 @@ class Runs:
         Raises:
             UnusableRunDirectory: The directory cannot be made.
         """
+        parents = (self.folder, *self.folder.absolute().parents)
+        made = tuple(each for each in parents if not each.exists())
         for number in itertools.count(1):
             free = name if number == 1 else f"{name}-{number}"
             root = self._directory(free).root
@@ -82,7 +84,7 @@ class Runs:
             if not self._is_remote(free):
                 break
             root.rmdir()
-        return self.handle(free, resumes=False)
+        return replace(self.handle(free, resumes=False), made=made)
 
     def _directory(self, name: str) -> RunDirectory:
         return RunDirectory(self.folder / name)
