@@ -85,6 +85,21 @@ class Diagnostics:
         self.add((*path, name), UNKNOWN_KEY, **advice, of_key=True)
 
 
+class LenientDiagnostics(Diagnostics):
+    """Collects the problems of one document; unknown keys are none, and go to `unknown`."""
+
+    def __init__(self, document: Document, unknown: list[Problem]) -> None:
+        super().__init__(document)
+        self._unknown = unknown
+
+    def unknown_name(
+        self, name: str, path: KeyPath, known: Collection[str], hint: str | None = None
+    ) -> None:
+        at, hint = (*path, name), hint or advice_for(name, known)["hint"]
+        message = f"{UNKNOWN_KEY}, ignored"
+        self._unknown.append(self.document.problem(at, message, hint=hint, of_key=True))
+
+
 class ValueSchema(Protocol):
     """A schema. `read` returns the value, or reports a problem and returns None."""
 

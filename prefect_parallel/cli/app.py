@@ -18,6 +18,7 @@ from prefect_parallel.cli.options import (
     File,
     Flag,
     InputData,
+    Lenient,
     MapOptions,
     OutputDir,
     Overrides,
@@ -57,6 +58,7 @@ def run(
     set_: Overrides = None,
     datastores: DatastoresFile = None,
     strict: Strict = False,
+    lenient: Lenient = False,
     max_task_runs: Annotated[int, Parameter(validator=Number(gte=1))] = MAX_TASK_RUNS,
     task_run_seconds: Annotated[float, Parameter(validator=Number(gte=0))] = TASK_RUN_SECONDS,
     first: int | None = None,
@@ -100,7 +102,8 @@ def run(
         environment=environment,
         phase="all" if workers is None else "prepare",
     )
-    return run_pipeline(file, with_input(set_ or [], input_), options, verbose=verbose)
+    overrides = with_input(set_ or [], input_)
+    return run_pipeline(file, overrides, options, lenient=lenient, verbose=verbose)
 
 
 app.command(work)
@@ -138,6 +141,7 @@ def validate(
             " checked."
         ),
     ] = None,
+    lenient: Lenient = False,
 ) -> int:
     """Check pipelines and list the errors of each. Runs nothing.
 
@@ -148,7 +152,8 @@ def validate(
     """
     from prefect_parallel.cli.validate import validate_pipelines
 
-    return COMPLETED if validate_pipelines(files, set_ or [], datastores) else INVALID
+    valid = validate_pipelines(files, set_ or [], datastores, lenient=lenient)
+    return COMPLETED if valid else INVALID
 
 
 @app.command
@@ -160,6 +165,7 @@ def plan(
     datastores: DatastoresFile = None,
     output_dir: OutputDir = "runs",
     step: Step | None = None,
+    lenient: Lenient = False,
 ) -> None:
     """Show the steps of a pipeline, how their inputs are split, and how long they take.
 
@@ -174,7 +180,8 @@ def plan(
     from prefect_parallel.flow.run_directories.runs import Runs
 
     overrides = with_input(set_ or [], input_)
-    plan_pipeline(file, overrides, datastores, Runs.at(output_dir).folder, only=step)
+    folder = Runs.at(output_dir).folder
+    plan_pipeline(file, overrides, datastores, folder, only=step, lenient=lenient)
 
 
 @app.command

@@ -52,7 +52,8 @@ def debug_mini_batch(
     root = None if name is None else earlier_run(output_dir, name, datastores).absolute()
     earlier = None if root is None else RunDirectory(root)
     file = earlier.job_file if earlier and not is_file else Path(pipeline)
-    found = _step(load_pipeline(file, overrides, datastores), file, step)
+    job = load_pipeline(file, overrides, datastores)
+    found = _step(job, None if root is None else root.name, file, step)
     scratch = RunDirectory(Path(tempfile.mkdtemp(prefix="prefect-parallel-debug-")))
     ours = StepData(found, scratch, datastores)
     theirs = None if earlier is None else StepData(found, earlier, datastores)
@@ -65,8 +66,8 @@ def debug_mini_batch(
         return _call(lambda: print(debugged.run(console.print)), use_pdb=use_pdb)
 
 
-def _step(job: PipelineJob, file: Path, name: str | None) -> ParallelStep:
-    steps = resolve(job).steps
+def _step(job: PipelineJob, run: str | None, file: Path, name: str | None) -> ParallelStep:
+    steps = resolve(job, run=run).steps
     parallel = {name: each for name, each in steps.items() if isinstance(each, ParallelStep)}
     if name is None:
         if len(parallel) == 1:

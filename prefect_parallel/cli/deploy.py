@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from prefect.client.schemas.schedules import SCHEDULE_TYPES
 
-from prefect_parallel.cli.console import ignored_keys, plain_console
+from prefect_parallel.cli.console import ignored_keys, plain_console, print_titled
 from prefect_parallel.cli.datastores import known_datastores
 from prefect_parallel.cli.options import DeployOptions
 from prefect_parallel.data import Datastores, Location
@@ -50,7 +50,7 @@ def deploy_pipeline(file: Path | None, options: DeployOptions) -> None:
     """
     file_schedule = None if options.schedule is None else ScheduleFile.load(options.schedule)
     datastores = known_datastores(options.datastores)
-    job = _job(file, file_schedule, options.overrides or [], datastores)
+    job = _job(file, file_schedule, options, datastores)
     schedule = _schedule(options, file_schedule)
     parameters = read_parameters(job, options.param or [])
     _check_values(job, parameters, is_scheduled=schedule is not None)
@@ -77,27 +77,30 @@ def deploy_pipeline(file: Path | None, options: DeployOptions) -> None:
         )
     ignored = [*job.ignored, *(file_schedule.ignored if file_schedule else ())]
     _print(deployed, flow, schedule, pool.name, runs, ignored)
+    for warning in job.unknown:
+        print_titled(plain_console(), "warning ", "yellow", str(warning))
 
 
 def _job(
     file: Path | None,
     schedule: ScheduleFile | None,
-    overrides: Sequence[str],
+    options: DeployOptions,
     datastores: Datastores,
 ) -> PipelineJob:
+    overrides, lenient = options.overrides or [], options.lenient
     if schedule is None:
         if file is None:
             raise UnclearPipeline(
                 "no pipeline given",
                 hint="pass its file, or a schedule file that names it with --schedule FILE",
             )
-        return load_pipeline(file, overrides, datastores)
+        return load_pipeline(file, overrides, datastores, lenient=lenient)
     if file is not None and file.resolve() != schedule.pipeline.resolve():
         raise UnclearPipeline(
             f"{schedule.document.file} is a schedule of {schedule.pipeline}, not of {file}",
             hint="omit the pipeline, the schedule file names it",
         )
-    return schedule.load_job(overrides, datastores)
+    return schedule.load_job(overrides, datastores, lenient=lenient)
 
 
 def _schedule(options: DeployOptions, file: ScheduleFile | None) -> SCHEDULE_TYPES | None:

@@ -33,7 +33,7 @@ def finish_run(root: Path, datastores: Datastores, environment: Choice, *, verbo
         environment=environment,
         phase="finish",
     )
-    status = run_pipeline(directory.job_file, [], options, verbose=verbose)
+    status = run_pipeline(directory.job_file, [], options, lenient=False, verbose=verbose)
     is_complete = (
         directory.result.exists() and RunResult.read(directory.result).status == "Completed"
     )

@@ -58,6 +58,11 @@ RunName: TypeAlias = Annotated[
 
 Step: TypeAlias = Annotated[str, Parameter(completer=step_names)]
 
+Lenient: TypeAlias = Annotated[
+    Flag,
+    Parameter(help="Make unknown keys of the file warnings. They may be misspelled."),
+]
+
 Strict: TypeAlias = Annotated[
     Flag,
     Parameter(
@@ -143,6 +148,7 @@ class DeployOptions:
     output_dir: str = "runs"
     datastores: Annotated[Path | None, Parameter(name=["--registry", "--datastores"])] = None
     strict: Strict = False
+    lenient: Lenient = False
     environment: EnvironmentMode = "this"
 
 

@@ -39,6 +39,7 @@ def plan_pipeline(
     runs: Path,
     *,
     only: str | None = None,
+    lenient: bool = False,
 ) -> None:
     """Print the steps in the order in which they would run, and how the input of each is split.
 
@@ -53,7 +54,7 @@ def plan_pipeline(
     """
     console = plain_console()
     known = known_datastores(datastores)
-    job = load_pipeline(file, overrides, known)
+    job = load_pipeline(file, overrides, known, lenient=lenient)
     resolved = resolve(job)
     steps = list(_numbered(resolved.graph))
     names = [each.name for _, each, _ in steps]

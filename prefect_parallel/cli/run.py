@@ -24,7 +24,7 @@ from prefect_parallel.job import PipelineJob, load_pipeline, resolve
 
 
 def run_pipeline(
-    file: Path, overrides: Sequence[str], options: RunOptions, *, verbose: bool
+    file: Path, overrides: Sequence[str], options: RunOptions, *, lenient: bool, verbose: bool
 ) -> int:
     """Run a pipeline, show its progress and return the exit status.
 
@@ -37,7 +37,7 @@ def run_pipeline(
         ServerUnreachable: The configured Prefect server does not answer.
         UploadFailed: The run directory cannot be uploaded to the run store.
     """
-    job = load_pipeline(file, overrides, options.datastores)
+    job = load_pipeline(file, overrides, options.datastores, lenient=lenient)
     resolved = resolve(job)
     if not verbose:
         _quieten_prefect_and_dask()

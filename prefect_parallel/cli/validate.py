@@ -13,7 +13,7 @@ from prefect_parallel.job import load_pipeline, resolve
 
 
 def validate_pipelines(
-    files: Sequence[Path], overrides: Sequence[str], datastores: Path | None
+    files: Sequence[Path], overrides: Sequence[str], datastores: Path | None, *, lenient: bool
 ) -> bool:
     """Print for each file that it is valid, or its errors; True if all are valid.
 
@@ -21,14 +21,16 @@ def validate_pipelines(
         InvalidDatastores: The datastores file is missing or has mistakes.
     """
     known = None if datastores is None else Datastores.load(datastores)
-    valid = [_validate(file, overrides, known) for file in files]
+    valid = [_validate(file, overrides, known, lenient=lenient) for file in files]
     return all(valid)
 
 
-def _validate(file: Path, overrides: Sequence[str], datastores: Datastores | None) -> bool:
+def _validate(
+    file: Path, overrides: Sequence[str], datastores: Datastores | None, *, lenient: bool
+) -> bool:
     console = plain_console()
     try:
-        job = load_pipeline(file, overrides, datastores)
+        job = load_pipeline(file, overrides, datastores, lenient=lenient)
         resolved = resolve(job)
         if datastores is not None:
             check_names(resolved, datastores)

@@ -100,7 +100,11 @@ class ScheduleFile:
         return cls(model, document, _pipeline_of(model, document), ignored)
 
     def load_job(
-        self, overrides: Sequence[str] = (), datastores: Datastores | None = None
+        self,
+        overrides: Sequence[str] = (),
+        datastores: Datastores | None = None,
+        *,
+        lenient: bool = False,
     ) -> PipelineJob:
         """The pipeline with the values of `create_job`, and then with overrides.
 
@@ -115,7 +119,7 @@ class ScheduleFile:
             values = {key: changes[key] for key in changes if key not in ("job", "type")}
             merge(document, values, self.document, changes.path)
         apply_overrides(document, overrides)
-        return job_from(document, datastores)
+        return job_from(document, datastores, lenient=lenient)
 
     def _check_inputs(self, changes: Section, pipeline: Document) -> None:
         """Refuse values for inputs that the pipeline does not have."""

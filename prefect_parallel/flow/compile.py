@@ -46,6 +46,7 @@ def compile_pipeline(
     max_task_runs: int = MAX_TASK_RUNS,
     task_run_seconds: float = TASK_RUN_SECONDS,
     environment: Choice = "this",
+    lenient: bool = False,
 ) -> DeployableFlow[PipelineResult]:
     """Compile a pipeline job into a Prefect flow.
 
@@ -67,6 +68,7 @@ def compile_pipeline(
             they are shorter. 0: each has its own, up to `max_task_runs`.
         environment: `this` runs all steps on the current interpreter, `build` builds one for each
             step that names a conda file, `container` runs each in its image.
+        lenient: Make unknown keys of the file warnings instead of errors.
 
     Raises:
         InvalidPipeline: The pipeline has mistakes; the error lists all of them.
@@ -83,7 +85,9 @@ def compile_pipeline(
     if isinstance(datastores, (str, Path)):
         datastores = Datastores.load(datastores)
     job = (
-        source if isinstance(source, PipelineJob) else load_pipeline(source, overrides, datastores)
+        source
+        if isinstance(source, PipelineJob)
+        else load_pipeline(source, overrides, datastores, lenient=lenient)
     )
     options = RunOptions(
         output_dir=output_dir,
@@ -109,8 +113,9 @@ def flow_of(
         assert context is not None
         flow_run = context.flow_run
         assert flow_run is not None
-        resolved = resolve(job, values)
-        run = _run(resolved, options, options.handle_of(flow_run, title(job)), observer)
+        handle = options.handle_of(flow_run, title(job))
+        resolved = resolve(job, values, run=handle.directory.root.name)
+        run = _run(resolved, options, handle, observer)
         return PipelineRun(job, values, resolved, run, flow_run.id).run()
 
     give_parameters(run_pipeline, job.description, job.parameters)

@@ -85,18 +85,20 @@ def test_command_steps_hand_on_their_outputs(pipeline: Any) -> None:
           word: a b
           number: 3
           deep: true
+          run: in ${{name}}
         jobs:
           last:
             command: >-
               cat "$TEXT" > ${{outputs.copy}} &&
-              printf '%s|' ${{inputs.word}} "${{inputs.number}}" '${{inputs.deep}}'
-              >> ${{outputs.copy}}
+              printf '%s|' ${{inputs.word}} "${{inputs.number}}" '${{inputs.deep}}' ${{name}}
+              ${{inputs.run}} "$NAME" >> ${{outputs.copy}}
             inputs:
               text: ${{parent.jobs.first.outputs.text}}
               word: ${{parent.inputs.word}}
               number: ${{parent.inputs.number}}
               deep: ${{parent.inputs.deep}}
-            environment_variables: {TEXT: "${{inputs.text}}"}
+              run: ${{parent.inputs.run}}
+            environment_variables: {TEXT: "${{inputs.text}}", NAME: "of ${{ name }}"}
             outputs: {copy: {type: uri_file}}
             environment: azureml:any:1
           first:
@@ -112,7 +114,7 @@ def test_command_steps_hand_on_their_outputs(pipeline: Any) -> None:
     assert state.is_completed(), state.message
     assert list(it.ends.of) == ["first", "last"]
     assert it.output("last", "copy").read_text() == (
-        """red\nit's "$(touch hacked)" `x` ü|3|True|"""
+        """red\nit's "$(touch hacked)" `x` ü|3|True|run|in run|of run|"""
     )
     log = it.ends.of["first"].log.read_text().splitlines()
     assert log[0].endswith("/steps/first/code")

@@ -38,7 +38,7 @@ DIFFERENCES: dict[str, tuple[str, str]] = {
     "instance_count_lax": ("refuses", "a node count of -1 or 1.9 makes no sense"),
     "jobs_absent": ("refuses", "a pipeline without steps does nothing"),
     "jobs_empty": ("refuses", "a pipeline without steps does nothing"),
-    "parallel_component_registered": ("refuses", "there is no workspace to look it up in"),
+    "parallel_component_registered": ("refuses", "--registry FILE has to say where it is"),
     "partition_keys_lax": ("refuses", "empty and repeated keys are typing errors"),
     "retry_settings_lax": ("refuses", "values out of range and a misspelled key would be ignored"),
     "settings_unknown_key": ("refuses", "a misspelled key would be ignored silently"),

@@ -85,7 +85,7 @@ def test_the_text_of_a_message(folder: Folder) -> None:
         ("to: ${{outputs.rows}}", "to: ${{inputs.files}}", "jobs.first.task.append_row_to"),
         ("--label ${{inputs.label}}", "--x 'a", "jobs.first.task.program_arguments"),
         ("--label ${{inputs.label}}", "${{inputs.lable}}", "jobs.first.task.program_arguments"),
-        ("--label ${{inputs.label}}", "${{name}}", "jobs.first.task.program_arguments"),
+        ("--label ${{inputs.label}}", "${{output_name}}", "jobs.first.task.program_arguments"),
         ("--label ${{inputs.label}}", "${{inputs.label", "jobs.first.task.program_arguments"),
         (
             "--label ${{inputs.label}}",

@@ -573,3 +573,57 @@ def test_what_names_nothing_that_prefect_keeps(
 def test_no_variable_can_hold_a_nul(folder: Folder) -> None:
     folder.text += '    environment_variables: {A: "a\\0b"}\n'
     assert folder.problem().key == "jobs.second.environment_variables.A"
+
+
+def test_partition_keys_may_be_inputs_of_the_pipeline(folder: Folder) -> None:
+    keys = 'partition_keys: ["${{parent.inputs.label}}", brand]'
+    folder.replace('mini_batch_size: "5"', keys)
+    assert parallel(folder).partition_keys == ("red", "brand")
+    (step, _) = resolve(folder.load(), {"label": "store"}).steps.values()
+    assert isinstance(step, ParallelStep)
+    assert step.partition_keys == ("store", "brand")
+    problem = folder.problem("inputs.label=brand")
+    assert (problem.key, problem.message) == (
+        "jobs.first.partition_keys",
+        "found an empty or repeated key",
+    )
+    folder.replace('["${{parent.inputs.label}}"', '["${{parent.inputs.stock}}"')
+    assert "input stock is data" in folder.problem().message
+
+
+def test_the_name_of_the_run_in_inputs(folder: Folder) -> None:
+    folder.replace("label: red", "label: of ${{ name }}")
+    assert resolve(folder.load(), run="monday").steps["first"].inputs["label"] == Literal(
+        "of monday", "string"
+    )
+    assert resolve(folder.load(), {"label": "${{name}}"}, run="x").steps["first"].inputs[
+        "label"
+    ] == Literal("x", "string")
+    # Before there is a run, it stays.
+    assert resolve(folder.load()).steps["first"].inputs["label"] == Literal(
+        "of ${{ name }}", "string"
+    )
+    folder.replace("${{ name }}", "${{ default_datastore }}")
+    assert "an expression is not allowed" in folder.problem().message
+
+
+def test_one_step_is_bound_to_each_output_of_a_pipeline(folder: Folder) -> None:
+    folder.replace("jobs:", "outputs: {a: {path: /somewhere}, b: {}}\njobs:")
+    for old, name in (("rows: {type: uri_file}", "a"), ("report: {type: uri_folder}", "b")):
+        folder.replace(old, old.partition(":")[0] + f": ${{{{parent.outputs.{name}}}}}")
+    assert resolve(folder.load()).warnings == ()
+    folder.replace("${{parent.outputs.b}}", "${{parent.outputs.a}}")
+    problem = folder.problem()
+    assert (problem.key, problem.line) == ("jobs.second.outputs.report", folder.line_of("report: "))
+    assert problem.message == "jobs.first.outputs.rows is bound to the same output: a"
+    folder.replace("report: ${{parent.outputs.a}}", "report: {type: uri_folder}")
+    (warning,) = resolve(folder.load()).warnings
+    assert (warning.key, warning.line) == ("outputs.b", folder.line_of("outputs: {a"))
+    assert warning.message == "no step is bound to this output, so nothing is written to it"
+    # The same within a nested pipeline.
+    inner = "command: 'true', environment: azureml:any:1, outputs: {x: '${{parent.outputs.y}}'}"
+    steps = f"{{a: {{{inner}}}, b: {{{inner}}}}}"
+    folder.text += f"  third: {{type: pipeline, outputs: {{y: {{}}, z: {{}}}}, jobs: {steps}}}\n"
+    assert folder.problem().key == "jobs.third.jobs.b.outputs.x"
+    folder.text = folder.text.replace(f", b: {{{inner}}}", "")
+    assert "jobs.third.outputs.z" in {each.key for each in resolve(folder.load()).warnings}

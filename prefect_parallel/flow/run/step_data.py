@@ -48,14 +48,18 @@ class StepData:
         return FileCache(self.directory.fetched)
 
     def values(self) -> dict[str, str]:
-        """The values of `inputs.x` and `outputs.x` in the step's arguments, for data."""
+        """The values of `inputs.x` and `outputs.x` in the step's arguments, for data; `name`."""
         return self.input_values(self.file_cache) | self.output_values()
 
     def input_values(self, file_cache: FileCache) -> dict[str, str]:
-        """The values of `inputs.x`; remote data has the path of its copy in the cache."""
-        return {
+        """The values of `inputs.x`; remote data has the path of its copy in the cache.
+
+        `name` is the name of the run.
+        """
+        inputs = {
             f"inputs.{name}": self._as_given(source, file_cache) for name, source in self._sources()
         }
+        return {"name": self.run.root.name, **inputs}
 
     def output_values(self) -> dict[str, str]:
         return {f"outputs.{name}": str(self.directory.output(name)) for name in self.step.outputs}

@@ -37,13 +37,12 @@ def is_batch_deployment(document: Document) -> bool:
     return "endpoint_name" in document.data and of_type in ("model", "pipeline") and not of_online
 
 
-def pipeline_of(deployment: Document) -> Document:
-    """The pipeline of a deployment.
+def pipeline_of(deployment: Document, diagnostics: Diagnostics) -> Document:
+    """The pipeline of a deployment, whose problems go to the diagnostics.
 
     Raises:
         InvalidPipeline: The deployment has errors.
     """
-    diagnostics = Diagnostics(deployment)
     model = BatchDeploymentModel.read(deployment.data, (), diagnostics)
     uses_mlflow = model.code_configuration is None
     if uses_mlflow and not diagnostics.problems:

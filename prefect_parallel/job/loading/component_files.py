@@ -37,11 +37,12 @@ def open_component(named: str, pipeline: Document, step_path: KeyPath) -> Docume
 
 
 def read_component(
-    document: Document, wanted_type: str | None, ignored: list[KeyPath]
+    document: Document, wanted_type: str | None, own: Diagnostics, ignored: list[KeyPath]
 ) -> Component:
     """The component in a document, if it is of the type that the step gives itself.
 
-    The full paths of keys that have no effect are added to `ignored`.
+    `own` are diagnostics of the document. The full paths of keys that have no effect are added to
+    `ignored`.
 
     Raises:
         InvalidPipeline: The component has errors, or is of another type.
@@ -50,7 +51,6 @@ def read_component(
     if wanted_type is not None and wanted_type != of_type:
         message = f"a {of_type} component, but the step says {wanted_type}"
         raise InvalidPipeline([document.problem(("type",), message)])
-    own = Diagnostics(document)
     model = COMPONENT_MODELS[of_type].read(document.data, (), own)
     if of_type == "parallel":
         _check_settings(document, own)
@@ -71,6 +71,7 @@ def _check_settings(document: Document, diagnostics: Diagnostics) -> None:
         value: object = document.data
         for key in setting.path:
             value = value.get(key) if isinstance(value, dict) else None
-        if setting.group != "retry_settings" and whole(value):
+        items = value if isinstance(value, list) else [value]
+        if setting.group != "retry_settings" and any(map(whole, items)):
             message = f"{value} is not allowed in a component"
             diagnostics.add(setting.path, message, hint="set it on the step")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
@@ -18,11 +19,15 @@ from prefect_parallel.job.models.components import Component, Steps
 from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.job.resolution.resolve import problems_in
 from prefect_parallel.yaml_file import read_document
-from prefect_parallel.yaml_schema import UNKNOWN_KEY, Diagnostics, Refused
+from prefect_parallel.yaml_schema import UNKNOWN_KEY, Diagnostics, LenientDiagnostics, Refused
 
 
 def load_pipeline(
-    path: str | Path, overrides: Sequence[str] = (), datastores: Datastores | None = None
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    datastores: Datastores | None = None,
+    *,
+    lenient: bool = False,
 ) -> PipelineJob:
     """Read a pipeline job from a YAML file, and check all that can be checked without a run.
 
@@ -33,29 +38,34 @@ def load_pipeline(
         path: The file.
         overrides: Values to put into it first, e.g. "jobs.score.mini_batch_size=1mb".
         datastores: Where components, environments and code are that it names as registered.
+        lenient: Whether unknown keys, which may be misspelled, are warnings instead of errors.
 
     Raises:
         InvalidPipeline: It has errors; `problems` holds all of them.
     """
     document = read_document(Path(path), InvalidPipeline)
     apply_overrides(document, overrides)
-    return job_from(document, datastores)
+    return job_from(document, datastores, lenient=lenient)
 
 
-def job_from(document: Document, datastores: Datastores | None = None) -> PipelineJob:
-    """The pipeline job in a document.
+def job_from(
+    document: Document, datastores: Datastores | None = None, *, lenient: bool = False
+) -> PipelineJob:
+    """The pipeline job in a document; arguments as for `load_pipeline`.
 
     Raises:
         InvalidPipeline: It has errors; `problems` holds all of them.
     """
+    unknown: list[Problem] = []
+    read = partial(LenientDiagnostics, unknown=unknown) if lenient else Diagnostics
     if batch_deployment.is_batch_deployment(document):
-        document = batch_deployment.pipeline_of(document)
+        document = batch_deployment.pipeline_of(document, read(document))
     refuse_other_kinds(document)
     if command_job.is_command_job(document):
         document = command_job.pipeline_of(document)
     registered = RegisteredThings(datastores or NO_DATASTORES)
     registered.put_into(document)
-    reader, diagnostics = StepsReader(registered), Diagnostics(document)
+    reader, diagnostics = StepsReader(registered, read), read(document)
     if "component" in document.data:
         job = _job_by_component(document, reader, diagnostics)
     else:
@@ -64,6 +74,7 @@ def job_from(document: Document, datastores: Datastores | None = None) -> Pipeli
             diagnostics.refuse(("jobs",), Refused("the key is missing"))
         values = PipelineJob.read_keys(document.data, (), diagnostics)
         job = PipelineJob(Steps(document, values.get("jobs", {}), components, nested), **values)
+    job.unknown = _unique(unknown, document.file)
     job.ignored = list(dict.fromkeys(map(dotted, [*diagnostics.ignored, *reader.ignored])))
     found = [_with_place(problem, document.data) for problem in diagnostics.problems]
     problems = [*registered.problems, *found, *reader.problems]

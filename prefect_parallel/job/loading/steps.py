@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,11 @@ class StepsReader:
         ignored: Full paths of keys that have no effect.
     """
 
-    def __init__(self, registered: RegisteredThings) -> None:
+    def __init__(
+        self, registered: RegisteredThings, diagnostics: Callable[[Document], Diagnostics]
+    ) -> None:
         self._registered = registered
+        self._diagnostics = diagnostics
         self.problems: list[Problem] = []
         self.ignored: list[KeyPath] = []
 
@@ -83,7 +87,7 @@ class StepsReader:
         if "type" not in step:
             step.put("type", opened.data["type"])
         if opened.data["type"].lower() != "pipeline":
-            return read_component(opened, wanted, self.ignored), None
+            return read_component(opened, wanted, self._diagnostics(opened), self.ignored), None
         return self.pipeline_component(opened, wanted, step, document, at, chain)
 
     def pipeline_component(
@@ -115,7 +119,7 @@ class StepsReader:
             raise InvalidPipeline([document.problem((*at, "component"), message)])
         _replace_values(opened, user, document, at)
         components, nested = self.files(opened, chain)
-        component = read_component(opened, wanted, self.ignored)
+        component = read_component(opened, wanted, self._diagnostics(opened), self.ignored)
         assert isinstance(component.model, PipelineComponentModel)
         _settle_types(user.get("jobs"), component.model.dump()["jobs"])
         return component, Steps(opened, component.model.jobs, components, nested)
@@ -131,7 +135,7 @@ class StepsReader:
         }
         inner = Document(document.file, step, document.folder, prefix, origins)
         components, nested = self.files(inner, chain)
-        own = Diagnostics(inner)
+        own = self._diagnostics(inner)
         key = PipelineComponentModel.all_keys()["jobs"]
         if step.get("jobs") is None:
             own.add(("jobs",), "the key is missing", "`jobs`, or `component: FILE`")

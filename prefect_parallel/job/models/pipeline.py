@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import yaml
 
 from prefect_parallel.document import Document, Section
-from prefect_parallel.errors import InvalidPipeline
+from prefect_parallel.errors import InvalidPipeline, Problem
 from prefect_parallel.job.files.local_paths import make_paths_absolute
 from prefect_parallel.job.format.model import Model, ignored, key, optional
 from prefect_parallel.job.format.name_validators import as_asset
@@ -91,6 +91,7 @@ class PipelineJob(Model):
         steps: Its steps: `jobs`, or those of its component.
         by_component: The component that has its steps; None if the job has them itself.
         ignored: Dotted paths of keys that have no effect here.
+        unknown: Keys that are not known, as warnings, if it was loaded leniently.
     """
 
     schema_: Anything = key("Where editors find a schema.", default=None, name="$schema")
@@ -145,6 +146,7 @@ class PipelineJob(Model):
         self.steps = steps
         self.by_component = by_component
         self.ignored: list[str] = []
+        self.unknown: list[Problem] = []
         self._changes = changes
 
     @property

@@ -22,17 +22,22 @@ from prefect_parallel.job.models.io_models import (
 from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
 from prefect_parallel.job.resolution.resolved import Data, Input, Literal, Missing
-from prefect_parallel.job.syntax.expressions import find, malformed
+from prefect_parallel.job.syntax.expressions import fill, find, malformed
 from prefect_parallel.yaml_schema import Refused
 
 
 def job_inputs(
-    job: PipelineJob, values: Mapping[str, Any], complete: bool, diagnostics: JobDiagnostics
+    job: PipelineJob,
+    values: Mapping[str, Any],
+    run: str | None,
+    complete: bool,
+    diagnostics: JobDiagnostics,
 ) -> dict[str, Input]:
     """The inputs of a job.
 
     Args:
         values: Values for them, in place of their own.
+        run: The value of `${{name}}`; None: it stays, since there is no run.
         complete: Whether each must have a value.
     """
     declared = job.inputs if job.declared is None else job.declared.inputs
@@ -40,7 +45,7 @@ def job_inputs(
         if name not in declared:
             message = "the pipeline has no such input"
             diagnostics.add(("inputs", name), message, **advice_for(name, declared))
-    reader = _JobInputs(job, values, complete, diagnostics)
+    reader = _JobInputs(job, values, run, complete, diagnostics)
     return {
         name: reader.of(name, each if isinstance(each, DeclaredInput) else None)
         for name, each in declared.items()
@@ -52,11 +57,13 @@ class _JobInputs:
         self,
         job: PipelineJob,
         values: Mapping[str, Any],
+        run: str | None,
         complete: bool,
         diagnostics: JobDiagnostics,
     ) -> None:
         self._job = job
         self._values = values
+        self._run = {} if run is None else {"name": run}
         self._complete = complete
         self._diagnostics = diagnostics
         self._add = diagnostics.add
@@ -85,8 +92,9 @@ class _JobInputs:
             if declared_type is None and not _fits(value, of_type):
                 self._add(path, f"found {shown(value)}", f"a value of type {of_type}")
                 value = written
-            if isinstance(value, str) and (find(value) or malformed(value)):
-                self._add(path, "an expression is not allowed in an input of the pipeline")
+            if isinstance(value, str):
+                self._check_text(path, value)
+                value = fill(value, self._run)
             return Literal(value, of_type)
         if not isinstance(value, (str, os.PathLike)):
             if value is not None:
@@ -97,6 +105,12 @@ class _JobInputs:
             return Data(written.type, written.mode or DEFAULT_INPUT_MODE, "", "")
         text = os.fspath(value)
         return data_at(path, self._job.folder, None, written, text, self._diagnostics)
+
+    def _check_text(self, path: KeyPath, text: str) -> None:
+        others = [each for each in find(text) if each.form != "${{name}}"]
+        if others or malformed(text):
+            message = "an expression is not allowed in an input of the pipeline"
+            self._add(path, message, "text, in which ${{name}} is the name of the run")
 
 
 def _own(written: Any) -> Any:

@@ -173,6 +173,31 @@ class _OutputResolver:
             self._add(at, message, **advice_for(expression.name, known))
 
 
+def check_bindings(
+    level: Level,
+    steps: Mapping[str, ResolvedStep | PipelineStep],
+    diagnostics: JobDiagnostics,
+) -> None:
+    """Check that one step is bound to each output of a pipeline."""
+    bound: dict[str, str] = {}
+    for own, step in ((name, steps.get(level.prefix + name)) for name in level.jobs):
+        for name, output in step.outputs.items() if step else ():
+            at = ("jobs", own, "outputs", name)
+            if output.bound_to in bound:
+                diagnostics.add(
+                    at,
+                    f"{bound[output.bound_to]} is bound to the same output: {output.bound_to}",
+                    hint="declare another output of the pipeline",
+                )
+            elif output.bound_to is not None:
+                bound[output.bound_to] = dotted(at)
+    for name in level.outputs.keys() - bound.keys() if len(steps) == len(level.jobs) else ():
+        message = "no step is bound to this output, so nothing is written to it"
+        hint = f"in the outputs of a step, write NAME: ${{{{parent.outputs.{name}}}}}"
+        warning = level.document.problem(("outputs", name), message, hint=hint, of_key=True)
+        diagnostics.warnings.append(warning)
+
+
 def check_output_locations(job: PipelineJob, graph: Graph, diagnostics: JobDiagnostics) -> None:
     """Check that no two outputs are published to one place, or read before they are."""
     after = dict(_all_after(graph))
@@ -180,7 +205,8 @@ def check_output_locations(job: PipelineJob, graph: Graph, diagnostics: JobDiagn
     written: dict[str, tuple[str, str]] = {}
     for step, name, location in _locations(steps):
         for other, (other_step, other_name) in written.items():
-            if _overlap(location, other):
+            both = _binding(steps, step, name), _binding(steps, other_step, other_name)
+            if _overlap(location, other) and (both[0] is None or both[0] != both[1]):
                 where = dotted((*path_of(other_step), "outputs", other_name))
                 diagnostics.add(
                     (*path_of(step), "outputs", name),
@@ -204,6 +230,12 @@ def check_output_locations(job: PipelineJob, graph: Graph, diagnostics: JobDiagn
                             hint=f"write ${{{{parent.jobs.{writer}.outputs.{output}}}}}",
                         )
                     )
+
+
+def _binding(steps: Mapping[str, ResolvedStep], step: str, output: str) -> tuple[str, str] | None:
+    """The pipeline of a step, and the output of the pipeline to which one of the step is bound."""
+    bound_to = steps[step].outputs[output].bound_to
+    return None if bound_to is None else (step.rpartition(".")[0], bound_to)
 
 
 def _locations(steps: Mapping[str, ResolvedStep]) -> Iterator[tuple[str, str, str]]:

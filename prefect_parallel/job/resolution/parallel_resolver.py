@@ -73,19 +73,16 @@ class ParallelResolver(StepResolver):
 
     def _values(self, settings: dict[str, Effective]) -> dict[str, Any]:
         """The values of the settings, with inputs of the pipeline put in."""
-        keys = settings["partition_keys"].value or []
-        if len(set(keys)) < len(keys) or "" in keys:
-            message = "found an empty or repeated key"
-            self.add(settings["partition_keys"], message, "names of columns")
-        for expression in filter(None, map(whole, keys)):
-            message = f"{expression} is not allowed here"
-            self.add(settings["partition_keys"], message, "names of columns")
         values: dict[str, Any] = {}
         for name, effective in settings.items():
             schema = SETTINGS[name].key
             value = effective.value if schema is None else self.bound(effective, schema)
             if value is not None:
                 values[name] = value
+        keys = values.get("partition_keys", ())
+        if len(set(keys)) < len(keys) or "" in keys:
+            message = "found an empty or repeated key"
+            self.add(settings["partition_keys"], message, "names of columns")
         if keys and values.get("isolate_failed_items"):
             message = "found True with partition_keys: a mini-batch of a key is not split"
             self.add(settings["isolate_failed_items"], message, "False")

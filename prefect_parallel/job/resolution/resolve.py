@@ -20,6 +20,7 @@ from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
 from prefect_parallel.job.resolution.job_inputs import job_inputs
 from prefect_parallel.job.resolution.level import Level
 from prefect_parallel.job.resolution.outputs import (
+    check_bindings,
     check_output_locations,
     default_datastore,
     job_outputs,
@@ -37,18 +38,21 @@ from prefect_parallel.job.resolution.resolved import (
 )
 
 
-def resolve(job: PipelineJob, values: Mapping[str, Any] | None = None) -> ResolvedJob:
+def resolve(
+    job: PipelineJob, values: Mapping[str, Any] | None = None, *, run: str | None = None
+) -> ResolvedJob:
     """What runs: every value put in, every default filled in.
 
     Args:
         values: Values for the pipeline's inputs, in place of their own.
+        run: The name of the run.
 
     Raises:
         InvalidPipeline: A value is not allowed, or something else that `load_pipeline` checks;
             `problems` holds all of it.
     """
     diagnostics = JobDiagnostics(job.document)
-    resolved = _resolve(job, values or {}, diagnostics, complete=True)
+    resolved = _resolve(job, values or {}, diagnostics, complete=True, run=run)
     if diagnostics.problems:
         raise InvalidPipeline(diagnostics.problems)
     return resolved
@@ -62,11 +66,16 @@ def problems_in(job: PipelineJob, broken: Collection[KeyPath] = ()) -> list[Prob
 
 
 def _resolve(
-    job: PipelineJob, values: Mapping[str, Any], diagnostics: JobDiagnostics, *, complete: bool
+    job: PipelineJob,
+    values: Mapping[str, Any],
+    diagnostics: JobDiagnostics,
+    *,
+    complete: bool,
+    run: str | None = None,
 ) -> ResolvedJob:
     if not job.steps.jobs and job.component is None:
         diagnostics.add(("jobs",), "the pipeline has no step")
-    level = top_level(job, values, diagnostics, complete=complete)
+    level = top_level(job, values, diagnostics, complete=complete, run=run)
     graph = (_graph if job.by_component is None else _graph_below)(level, diagnostics)
     check_output_locations(job, graph, diagnostics)
     return ResolvedJob(
@@ -76,15 +85,20 @@ def _resolve(
         continue_on_step_failure=job.settings.continue_on_step_failure,
         outputs=dict(level.outputs),
         graph=graph,
-        warnings=tuple(diagnostics.warnings),
+        warnings=(*job.unknown, *diagnostics.warnings),
     )
 
 
 def top_level(
-    job: PipelineJob, values: Mapping[str, Any], diagnostics: JobDiagnostics, *, complete: bool
+    job: PipelineJob,
+    values: Mapping[str, Any],
+    diagnostics: JobDiagnostics,
+    *,
+    complete: bool,
+    run: str | None = None,
 ) -> Level:
     """The level of a job's own steps; arguments as for `job_inputs`."""
-    inputs = job_inputs(job, values, complete, diagnostics)
+    inputs = job_inputs(job, values, run, complete, diagnostics)
     return Level(
         job.steps,
         "",
@@ -113,6 +127,7 @@ def _graph(level: Level, diagnostics: JobDiagnostics) -> Graph:
             step = resolver(level, name, bindings, inputs[name], diagnostics).resolve()
         if step is not None:
             steps[prefix + name] = step
+    check_bindings(level, steps, diagnostics)
     full = {prefix + name: {prefix + each for each in before} for name, before in after.items()}
     return Graph(steps, full)
 

@@ -92,9 +92,14 @@ class StepResolver:
     def bound(self, setting: Effective, schema: ValueSchema) -> Any:
         """A setting's value, or that of the pipeline input to which it is bound."""
         value = setting.value
+        if isinstance(value, list):
+            bound = [
+                self.pipeline_literal(setting, each) if whole(each) else each for each in value
+            ]
+            return None if None in bound else tuple(bound)
         expression = whole(value)
         if expression is None:
-            return tuple(value) if isinstance(value, list) else value
+            return value
         text = self.pipeline_literal(setting, value)
         if text is None:
             return None
@@ -182,6 +187,8 @@ class StepResolver:
                 known: Mapping[str, Any] = self.inputs
             elif expression.form == "${{outputs.NAME}}":
                 known = self.outputs
+            elif expression.form == "${{name}}":
+                continue
             else:
                 hint = None
                 if expression.form == "${{parent.inputs.NAME}}":
@@ -189,7 +196,7 @@ class StepResolver:
                         f"give the step an input {expression.name}: {expression}, "
                         f"and write ${{{{inputs.{expression.name}}}}}"
                     )
-                allowed = "${{inputs.NAME}} and ${{outputs.NAME}}"
+                allowed = "${{inputs.NAME}}, ${{outputs.NAME}} and ${{name}}"
                 self.add(at, f"{expression} is not allowed here", allowed, hint)
                 continue
             if expression.name not in known:

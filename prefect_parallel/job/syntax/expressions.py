@@ -20,7 +20,10 @@ FORMS = {
     "${{parent.outputs.NAME}}": "An output of the pipeline: an output of the step is bound to it.",
     "${{parent.jobs.STEP.outputs.NAME}}": "An output of another step, which then runs first.",
     "${{parent.jobs.STEP.inputs.NAME}}": "An input of another step.",
-    "${{name}}": "The run's name, in the path of an output.",
+    "${{name}}": (
+        "The run's name: in an input of the pipeline, the path of an output, a command, arguments"
+        " and environment variables."
+    ),
     "${{output_name}}": "The output's name, in the path of an output.",
     "${{default_datastore}}": (
         "`settings.default_datastore` or else `workspaceblobstore`, in the path of an output."
