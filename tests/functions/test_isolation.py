@@ -53,10 +53,10 @@ def test_a_bad_row_costs_one_row(folder: Path, nodes: int, slots: int) -> None:
     assert [20 * each["mini_batch"] + each["item"] for each in found] == list(BAD)
     assert [each["error"] for each in found][:3] == [
         "ValueError: bad row 3",
-        "run() took longer than retry_settings.timeout: 3 s",
-        "the process ended during run(): exit code 3",
+        "fragile() took longer than timeout: 3 s",
+        "the process ended during fragile(): exit code 3",
     ]
-    assert found[3]["error"].startswith("out of memory during run(): it used ")
+    assert found[3]["error"].startswith("out of memory during fragile(): it used ")
     assert {(each["items"], each["alone"]) for each in found} == {(1, True)}
     assert all(Path(each["file"]).exists() for each in found)
     step = result.run_directory / "steps" / result.name
