@@ -627,3 +627,26 @@ def test_one_step_is_bound_to_each_output_of_a_pipeline(folder: Folder) -> None:
     assert folder.problem().key == "jobs.third.jobs.b.outputs.x"
     folder.text = folder.text.replace(f", b: {{{inner}}}", "")
     assert "jobs.third.outputs.z" in {each.key for each in resolve(folder.load()).warnings}
+
+
+def test_imports_that_need_azure_are_named(folder: Folder) -> None:
+    folder.add("code/entry.py", """\
+        import azureml_user, mltablex
+        from azureml_user.parallel_run import EntryScript
+        def run(mini_batch):
+            import pandas, mltable as table
+            from azureml.core import Run
+            from azureml.core.model import Model
+            from azureml import core
+            from azure.ai.ml import MLClient
+            from . import mltable
+            return mini_batch
+    """)  # fmt: skip
+    warnings = resolve(folder.load()).warnings
+    assert [(each.message, each.line) for each in warnings] == [
+        ("imports mltable, which is made for Azure ML", 4),
+        ("imports azureml.core, which is made for Azure ML", 5),
+        ("imports azure.ai.ml, which is made for Azure ML", 8),
+    ]
+    assert all(str(each.file).endswith("code/entry.py") and each.hint for each in warnings)
+    assert "load_table" in str(warnings[0].hint)

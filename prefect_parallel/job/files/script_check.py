@@ -8,19 +8,63 @@ from pathlib import Path
 
 from prefect_parallel.errors import Problem
 
+_LOGS = "pass paths as arguments, such as --model ${{inputs.model}}; EntryScript().logger logs"
 
-def check_script(script: Path, shown_as: str) -> list[Problem]:
-    """Check that the script parses and has a function `run`, without running it."""
+_INSTEAD = {
+    "mltable": "the mini-batch of a table is a DataFrame; prefect_parallel.load_table reads others",
+    "azureml.core": _LOGS,
+    "azureml.contrib": _LOGS,
+    "azureml.data": "prefect_parallel.load_table reads the table of an input",
+    "azureml.dataprep": "prefect_parallel.load_table reads the table of an input",
+    "azureml.fsspec": "inputs of the step are local paths",
+    "azure.ai.ml": _LOGS,
+}
+"""Modules that are made for Azure ML -> what to use instead."""
+
+
+def check_script(script: Path, shown_as: str) -> tuple[list[Problem], list[Problem]]:
+    """Check a script without running it.
+
+    Returns:
+        Errors: it does not parse, or has no function `run`. Warnings: imports that are made for
+        Azure ML.
+    """
     try:
         tree = ast.parse(script.read_bytes(), str(script))
     except SyntaxError as error:
-        return [Problem(f"syntax error: {error.msg}", shown_as, error.lineno, error.offset)]
+        return [Problem(f"syntax error: {error.msg}", shown_as, error.lineno, error.offset)], []
     except (ValueError, OSError) as error:
-        return [Problem(f"cannot be read: {error}", shown_as)]
+        return [Problem(f"cannot be read: {error}", shown_as)], []
+    warnings = [
+        Problem(
+            f"imports {module}, which is made for Azure ML",
+            shown_as,
+            line,
+            hint=_INSTEAD[module],
+        )
+        for module, line in _of_azure(tree)
+    ]
     if set(_names(tree.body)) & {"run", "Run", "*"}:
-        return []
+        return [], warnings
     hint = "add `def run(mini_batch):` at the top level"
-    return [Problem("the entry script has no function run", shown_as, hint=hint)]
+    return [Problem("the entry script has no function run", shown_as, hint=hint)], warnings
+
+
+def _of_azure(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """The modules of Azure ML that a script imports anywhere, each with the first line."""
+    seen: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                imported = [alias.name for alias in node.names]
+            case ast.ImportFrom(module=str(module), level=0):
+                imported = [f"{module}.{alias.name}" for alias in node.names]
+            case _:
+                continue
+        for module in _INSTEAD:
+            if module not in seen and any(f"{each}.".startswith(f"{module}.") for each in imported):
+                seen.add(module)
+                yield module, node.lineno
 
 
 def _names(body: list[ast.stmt]) -> Iterator[str]:

@@ -44,8 +44,10 @@ class JobDiagnostics(Diagnostics):
             self.problems.append(document.problem(path, message, allowed=allowed, hint=hint))
 
     def check_script(self, file: Path) -> None:
-        """Add the problems of an entry script, with their places in the script."""
-        self.problems += check_script(file, self.shown(file))
+        """Add the problems and warnings of an entry script, with their places in the script."""
+        errors, warnings = check_script(file, self.shown(file))
+        self.problems += errors
+        self.warnings += warnings
 
     def check_modules(self, code: Path) -> None:
         """Add a problem for each module of a code folder that hides one of Python or a package."""
