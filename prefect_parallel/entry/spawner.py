@@ -173,7 +173,7 @@ class Spawner:
                 self._channel.send(request)
                 answer = self._channel.receive()
             if answer is None:
-                raise ChildProcessError("the process that starts entry processes has ended")
+                raise ChildProcessError("the process that starts processes was killed")
         except OSError:
             self.is_gone = True
             raise

@@ -250,15 +250,40 @@ subprocess.run([{uv!r}, "venv", "--python", {python!r}, target], check=True)
 """
 
 
-def test_conda_packages_come_from_conda(
-    with_environment: Any, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # No conda channel can be reached from here: this one makes the folder that conda would.
+@pytest.fixture
+def micromamba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the folder that micromamba would, as no conda channel can be reached from here."""
     program = tmp_path / "bin" / "micromamba"
     program.parent.mkdir()
     program.write_text(CONDA.format(python=sys.executable, uv=UV))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_a_command_may_have_any_python_and_gets_nothing_else(
+    with_environment: Any, cache: Path, micromamba: None
+) -> None:
+    it: Pipeline = with_environment({"dependencies": ["python=3.7", "openmpi=4.1"]})
+    before = set(built_folders(cache))
+    it.change(
+        "jobs.step",
+        {
+            "type": "command",
+            "command": "python -c 'import sys; print(sys.prefix); import pandas' 2>&1 || true",
+            "environment": {"conda_file": "conda.yml"},
+        },
+    )
+    it.call(environment="build")
+    (folder,) = set(built_folders(cache)) - before
+    assert "'python==3.7.*', 'openmpi=4.1']" in (folder / "build.log").read_text()
+    said = (it.step / "logs" / "std_log.txt").read_text()
+    assert said.startswith(str(folder / "python"))
+    assert "No module named 'pandas'" in said
+
+
+def test_conda_packages_come_from_conda(
+    with_environment: Any, cache: Path, micromamba: None
+) -> None:
     conda = {
         "channels": ["mine"],
         "dependencies": ["python>=3.10", "openmpi=4.1", {"pip": ["numpy<2", "pyarrow<20"]}],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from prefect import flow, runtime, task
 from prefect.client.orchestration import get_client
@@ -254,6 +255,27 @@ def test_a_command_that_takes_too_long_is_ended_with_what_it_started(pipeline: A
     pid = int(it.output("step", "pid").read_text())
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_command_whose_parent_is_killed_is_ended_and_says_so(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        jobs:
+          step:
+            command: |
+              sleep 600 & echo $! > ${{outputs.pid}}
+              # It has said that the command is started.
+              until grep -q "^State:.S" /proc/$PPID/status; do :; done
+              kill -KILL $PPID; wait
+            outputs: {pid: {type: uri_file}}
+            environment: azureml:any:1
+    """)
+    assert it.run().is_failed()
+    killed = "the process that had started the command was killed, and the command with it"
+    assert it.ends.of["step"].reason == killed
+    pid = int(it.output("step", "pid").read_text())
+    wait_until(
+        lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    )
 
 
 def test_a_flow_returns_its_result_or_raises_with_it(pipeline: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from prefect.logging import get_run_logger
 from prefect_parallel.entry.azure_variables import azure_variables
 from prefect_parallel.entry.spawner import Exit, Spawner
 from prefect_parallel.errors import PrefectParallelError, os_error_text
+from prefect_parallel.flow.run.environments import ShellProcess
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.server.placeholders import look_up
@@ -159,37 +161,53 @@ class _CommandStep:
         """Run the command and wait for its end.
 
         Raises:
-            CommandFailed: The command could not be started, or ran longer than its limit.
+            CommandFailed: The command could not be started, ran longer than its limit, or was
+                killed.
             CommandCanceled: The run was canceled.
         """
-        timeout = self._step.timeout
         process = self._run.environments.shell_process(
             self._step, command, self._variables(), self._data
         )
         spawner = Spawner()
         try:
-            pid = spawner.start(
+            pid = self._start(spawner, process)
+            try:
+                return self._wait(spawner, pid)
+            except OSError as error:
+                # What would end it is gone.
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
+                raise CommandFailed(
+                    "the process that had started the command was killed, and the command with it"
+                ) from error
+        finally:
+            spawner.close()
+            process.end()
+
+    def _start(self, spawner: Spawner, process: ShellProcess) -> int:
+        try:
+            return spawner.start(
                 process.command,
                 folder=self._directory.code,
                 environment=process.variables,
                 stdout=self._log,
                 stderr=self._log,
             )
-            until = None if timeout is None else time.monotonic() + timeout
-            while (exit_ := spawner.poll(pid)) is None:
-                if self._run.canceled.is_set():
-                    spawner.end(pid, grace=GRACE_SECONDS)
-                    raise CommandCanceled("the run was canceled")
-                if until is not None and time.monotonic() > until:
-                    spawner.end(pid, grace=GRACE_SECONDS)
-                    raise CommandFailed(f"the command took longer than limits.timeout: {timeout} s")
-                time.sleep(POLL_SECONDS)
-            return exit_
         except OSError as error:
             raise CommandFailed(f"the command could not be started: {error}") from error
-        finally:
-            spawner.close()
-            process.end()
+
+    def _wait(self, spawner: Spawner, pid: int) -> Exit:
+        timeout = self._step.timeout
+        until = None if timeout is None else time.monotonic() + timeout
+        while (exit_ := spawner.poll(pid)) is None:
+            if self._run.canceled.is_set():
+                spawner.end(pid, grace=GRACE_SECONDS)
+                raise CommandCanceled("the run was canceled")
+            if until is not None and time.monotonic() > until:
+                spawner.end(pid, grace=GRACE_SECONDS)
+                raise CommandFailed(f"the command took longer than limits.timeout: {timeout} s")
+            time.sleep(POLL_SECONDS)
+        return exit_
 
     def _variables(self) -> dict[str, str]:
         step = self._step
