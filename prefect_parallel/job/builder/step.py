@@ -11,7 +11,7 @@ from typing import Any
 from prefect_parallel.errors import did_you_mean
 from prefect_parallel.job.builder.entities import Input, Output
 from prefect_parallel.job.format.model import Model
-from prefect_parallel.job.models.steps import CommandStepModel, ParallelStepModel
+from prefect_parallel.job.models.steps import CommandStepModel, ParallelStepModel, PipelineStepModel
 
 _OWN = (
     "component_name",
@@ -32,6 +32,7 @@ _MAPPINGS = ("environment_variables", "limits", "resources", "retry_settings")
 _MODELS: Mapping[str, type[Model]] = {
     "parallel": ParallelStepModel,
     "command": CommandStepModel,
+    "pipeline": PipelineStepModel,
 }
 """The models of steps, by type; their keys are the attributes of a step."""
 
