@@ -107,3 +107,26 @@ def test_tests_named_in_ci_exist() -> None:
     named = re.findall(r"tests/[\w/]+\.py", (ROOT / ".ci" / "versions").read_text())
     assert len(named) > 5
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_private_names_in_the_table_are_used_and_have_tests() -> None:
+    section = (DOCS / "contributing.md").read_text().partition("## Private names")[2]
+    rows = [line.split(" | ") for line in section.partition("\n## ")[0].splitlines() if "`" in line]
+    code = "".join(file.read_text() for file in ROOT.glob("prefect_parallel/**/*.py"))
+    rows = [row for row in rows if len(row) == 4]
+    assert len(rows) > 10
+    for what, _, _, test in rows:
+        for name in re.findall(r"`([^`]+)`", what):
+            last = re.split(r"\W", name.partition("(")[0])[-1]
+            assert last in code, name
+        (file,) = re.findall(r"`([^`]+)`", test)
+        assert (ROOT / file).exists(), file
+
+
+def test_nothing_is_imported_that_another_package_calls_private() -> None:
+    for file in ROOT.glob("prefect_parallel/**/*.py"):
+        for module, names in re.findall(
+            r"^ *from ((?!prefect_parallel)\S+) import (.+)", file.read_text(), re.MULTILINE
+        ):
+            private = [part for part in re.split(r"\W+", f"{module} {names}") if part[:1] == "_"]
+            assert module == "__future__" or not private, f"{file}: {module} {names}"
