@@ -30,6 +30,26 @@ def test_each_mini_batch_is_counted_once_by_its_last_attempt() -> None:
     assert progress.first_error == "ValueError: again"
 
 
+def test_what_an_earlier_run_has_done_says_nothing_about_the_speed() -> None:
+    progress = Progress(10, reused=5)
+    assert progress.seconds_left is None
+    progress.add(attempt(5, None))
+    progress.started -= 1000
+    assert progress.seconds_left == pytest.approx(4000, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("items", "rate"), [(2500, "2 rows/s"), (1500, "90 rows/min"), (20, "72 rows/h")]
+)
+def test_a_rate_is_given_per_the_shortest_time_with_two_or_more(items: int, rate: str) -> None:
+    progress = Progress(1, "rows")
+    progress.items = items
+    progress.started -= 1000
+    number, _, unit = progress.rate.partition(" ")
+    wanted, _, of = rate.partition(" ")
+    assert (int(number), unit) == (pytest.approx(int(wanted), rel=0.1), of)
+
+
 @pytest.mark.parametrize(
     ("mini_batch_error_threshold", "error_threshold", "percent", "exceeded"),
     [

@@ -32,6 +32,16 @@ def test_delays(seconds: tuple[float, ...], backoff: float, delays: list[float])
     assert [found.after(attempt) for attempt in (1, 2, 3, 4)] == delays
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [(0, (10, 0.5)), (10, (10, 0.5)), (11, (11, 0)), (300_000, (259_200, 0))],
+)
+def test_a_longer_delay_that_a_script_asks_for_counts_and_does_not_vary(
+    asked: float, found: tuple[float, float]
+) -> None:
+    assert RetryDelays((10.0,), 1, 0.5).with_asked(1, asked) == found
+
+
 class Limited(Exception):
     def __init__(self, retry_after: Any) -> None:
         self.retry_after = retry_after
