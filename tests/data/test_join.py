@@ -301,3 +301,13 @@ def test_a_large_row_group_after_a_small_one(make_table: MakeTable) -> None:
     assert sizes_[0] == 10
     assert len(sizes_) > 2
     assert check_join(folder, 20 * 1024)["n"].tolist() == list(range(20_000))
+
+
+def test_row_groups_of_just_the_wanted_size_are_mini_batches(make_table: MakeTable) -> None:
+    file = io.BytesIO()
+    pq.write_table(pa.table({"n": range(4000)}), file, row_group_size=1000, use_dictionary=False)
+    metadata = pq.ParquetFile(file).metadata
+    (size,) = {metadata.row_group(number).total_byte_size for number in range(4)}
+    folder = make_table([file.getvalue()], "read_parquet")
+    sizes_ = [len(frame) for _, frame in load_table(str(folder)).mini_batches(str(size))]
+    assert sizes_ == [1000] * 4

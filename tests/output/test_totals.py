@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from prefect_parallel.output.isolated import Isolated
 from prefect_parallel.output.part import Record
 from prefect_parallel.output.totals import Totals
 
@@ -16,3 +17,19 @@ def test_the_first_failure_is_the_one_that_ended_first(order: tuple[int, int]) -
     for index in order:
         totals.add((slow, quick)[index])
     assert totals.first_failure == quick
+
+
+def test_mini_batches_with_a_second_attempt_are_retried() -> None:
+    totals = Totals()
+    for index, attempt in enumerate((1, 2, 3)):
+        totals.add(Record(index, attempt, 1, 1, kind="list"))
+    assert totals.retried == 2
+
+
+@pytest.mark.parametrize("order", [(8, 4, 16), (4, 16, 8)])
+def test_the_fine_size_is_one_with_which_all_would_have_succeeded(order: tuple[int, ...]) -> None:
+    totals = Totals()
+    for index, size in enumerate(order):
+        isolated = Isolated(payloads=(), failed=(), fine_size=size)
+        totals.add(Record(index, 1, 32, 32, error="MemoryError", isolated=isolated))
+    assert (totals.fine_size, totals.only_together) == (4, 3)
