@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -146,18 +147,47 @@ def test_a_node_that_is_killed_does_not_give_mini_batches_more_attempts(
     assert it.result["mini_batches"] == {"total": 12, "succeeded": 11, "failed": 1, "retried": 2}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_nanny_that_is_ended_and_its_worker_with_it(
-    tmp_path: Path, server: str, cluster: Cluster, number: signal.Signals
+def terminate(nanny: subprocess.Popen[bytes], _: Cluster) -> None:
+    """As Kubernetes deletes a pod, or a cloud takes a machine back."""
+    nanny.terminate()
+
+
+def terminate_and_kill(nanny: subprocess.Popen[bytes], _: Cluster) -> None:
+    """The same with a grace period that is too short: all processes of the pod are killed."""
+    everything = psutil.Process(nanny.pid).children(recursive=True)
+    nanny.terminate()
+    for process in (nanny, *everything):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def kill(nanny: subprocess.Popen[bytes], _: Cluster) -> None:
+    nanny.kill()
+
+
+def retire(_: subprocess.Popen[bytes], cluster: Cluster) -> None:
+    """As an adaptive cluster shrinks."""
+    with cluster.client() as client:
+        client.retire_workers(names=["ending"], close_workers=True)
+
+
+@pytest.mark.parametrize("end", [terminate, terminate_and_kill, kill, retire])
+def test_a_worker_that_is_ended(
+    tmp_path: Path,
+    server: str,
+    cluster: Cluster,
+    end: Callable[[subprocess.Popen[bytes], Cluster], None],
 ) -> None:
     it = on_cluster(tmp_path, server, cluster.address, nodes=3)
     cluster.start_workers("ending")
     process = it.start()
     wait_until(lambda: cluster.entry_processes("ending") and parts(it) >= 3)
-    cluster.processes.pop("ending").send_signal(number)
+    nanny = cluster.processes.pop("ending")
+    end(nanny, cluster)
     finish(process)
+    nanny.terminate()
     assert it.output.read_text().split() == names(16)
-    assert it.result["mini_batches"]["failed"] == 0
+    assert it.result["mini_batches"] == {"total": 16, "succeeded": 16, "failed": 0, "retried": 0}
 
 
 def test_a_scheduler_whose_workers_are_restarted(
