@@ -43,6 +43,10 @@ def prune_runs(runs: Runs, keep: int | None, older_than: str | None, *, dry_run:
     before = time.time() - (0 if older_than is None else _seconds(older_than))
     if runs.remote is not None:
         raise UnusableRunDirectory(f"{runs.remote.path}: runs are removed only from a folder")
+    if not dry_run:
+        for left in list(runs.folder.glob(f"{PRUNED}*")):
+            # By a prune that was killed, or that is at it.
+            shutil.rmtree(left, ignore_errors=True)
     latest_first = rows(runs.folder)[::-1]
     old = [row for row in latest_first[keep or 0 :] if row.started_at < before]
     console = plain_console()

@@ -53,6 +53,14 @@ def test_what_is_among_the_latest_or_young_stays(
     assert sorted(path.name for path in folder.iterdir()) == ["other", *left.split()]
 
 
+def test_what_a_killed_prune_has_left_is_removed_by_the_next(folder: Path) -> None:
+    (folder / "run6").rename(folder / ".pruned-run6")
+    prune_runs(Runs.at(folder), 9, None, dry_run=True)
+    assert (folder / ".pruned-run6" / "job.yml").exists()
+    prune_runs(Runs.at(folder), 9, None, dry_run=False)
+    assert sorted(path.name for path in folder.iterdir()) == ["other", "run0", "run2", "run4"]
+
+
 def test_a_run_in_progress_stays(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prepared = RunResult("Prepared", "", "2026-11-29T00:00:00+00:00", 1.0, {})
     prepared.write(RunDirectory(folder / "run0").result)
