@@ -140,7 +140,7 @@ def test_unknown_ones_are_named_before_anything_runs(pipeline: Any) -> None:
         "no variable 'my_regoin'",
         "hint: did you mean my_region?",
         "{{ prefect.blocks.secret.with-nul }} has a NUL character",
-        "{{ prefect.variables.my_list }} is a list",
+        "{{ prefect.variables.my_list }} is of type list",
     ]
     assert all(part in output for part in said), output
     assert all(f"jobs.step.environment_variables.{name}: " in output for name in unknown)
