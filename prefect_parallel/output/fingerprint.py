@@ -43,9 +43,17 @@ def _state(path: Path) -> list[int]:
     return [state.st_size, state.st_mtime_ns]
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
-        folders[:] = [name for name in folders if name != "__pycache__"]
-        for name in sorted(names):
-            yield Path(parent, name)
+def _files(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """The files below a folder, also behind links, except those that lead back to one above."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    try:
+        paths = sorted(folder.iterdir())
+    except PermissionError:
+        return
+    for path in paths:
+        if not path.is_dir():
+            yield path
+        elif path.name != "__pycache__":
+            yield from _files(path, above | {real})
