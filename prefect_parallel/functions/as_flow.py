@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from prefect.context import FlowRunContext
+from prefect.logging import get_run_logger
 
 from prefect_parallel.errors import InvalidCall
 from prefect_parallel.flow.deployable_flow import DeployableFlow
@@ -62,7 +63,9 @@ def flow_of_function(
             handle = options.handle_of(context.flow_run, target.step_name)
             handle.refuse_unusable()
             written = OutputFile.of(output, overwrite=overwrite, datastores=options.datastores)
-            return Call(target, settings, data, written, options).run_in(handle)
+            result = Call(target, settings, data, written, options).run_in(handle)
+            get_run_logger().info("output: %s", result.output)
+            return result
 
     defaults = {
         "name": target.step_name,

@@ -119,7 +119,8 @@ if __name__ == "__main__":
 
     if served:
         with started(here, [sys.executable, "job.py"], {}):
-            completed(api, run())
+            flow_run = run()
+            completed(api, flow_run)
     else:
         deploy = f"""
 from prefect import flow
@@ -130,7 +131,14 @@ flow.from_source({str(project)!r}, "job.py:nightly").deploy("job", work_pool_nam
         there.program("prefect", "worker", "start", "--pool", local, "--run-once")
         completed(api, flow_run)
         assert not list(elsewhere.iterdir())
-    assert (project / f"{served}.csv").read_text().split() == ["n", "2", "4", "6"]
+    output, of_run = project / f"{served}.csv", {"flow_run_id": {"any_": [flow_run]}}
+    assert output.read_text().split() == ["n", "2", "4", "6"]
+    wait_until(
+        lambda: (
+            f"output: {output}"
+            in [line["message"] for line in api.post("logs/filter", logs=of_run)]
+        )
+    )
 
 
 def test_a_termination_that_reschedules_is_no_cancellation(api: Api, local: str) -> None:
