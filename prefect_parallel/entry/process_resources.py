@@ -20,7 +20,7 @@ from prefect_parallel.entry.process_memory import ProcessMemory
 Python: TypeAlias = Interpreter | ContainerPython
 
 VariableLookup: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, str]]
-"""Maps environment variables given as templates to their values."""
+"""Maps environment variables given as templates to their values, and adds those of the node."""
 
 
 class ProcessResources:
@@ -67,8 +67,8 @@ class ProcessResources:
         return {
             GPU_COUNT: str(self._gpus.count),
             **self._gpus.assign(name.process),
-            **self._config.environment_variables,
             **self._ready[1],
+            **self._config.environment_variables,
         }
 
     def started(self, name: ProcessName, pid: int) -> None:

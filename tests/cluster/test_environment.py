@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from prefect.blocks.system import Secret
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_parallel.blocks import Compute
@@ -21,6 +23,26 @@ SCRIPT = """
     def init(): pass
     def run(mini_batch): return [f"{numpy.__version__} {len(os.environ['TOKEN'])}"]
 """
+
+
+POLITE = """
+    from prefect.concurrency.sync import rate_limit
+    def run(mini_batch):
+        rate_limit("of-a-toy", strict=True)
+        return mini_batch
+"""
+
+
+def test_processes_of_other_machines_share_the_limits_of_the_server(
+    hidden: Path, server: str, s3: Store, cluster: Cluster
+) -> None:
+    # So slow to recover that it counts the calls, and so large that nothing waits.
+    counting = GlobalConcurrencyLimitCreate(name="of-a-toy", limit=99, slot_decay_per_second=0.001)
+    job = write_job(hidden, server, s3, Compute(address=cluster.address), POLITE, files=4)
+    with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
+        client.create_global_concurrency_limit(counting)
+        job.run()
+        assert client.read_global_concurrency_limit_by_name("of-a-toy").active_slots == 4
 
 
 def test_nodes_build_it_and_look_up_secrets_themselves(

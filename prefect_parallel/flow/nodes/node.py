@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from prefect_parallel.flow.nodes.retry_delays import RetryDelays
 from prefect_parallel.flow.nodes.slots import leave_slot
 from prefect_parallel.flow.server.delivery import deliver_events_and_logs
 from prefect_parallel.flow.server.placeholders import look_up
+from prefect_parallel.flow.server.settings import server_variables
 from prefect_parallel.output.fingerprint import of_json
 from prefect_parallel.output.part import Record, read_record
 
@@ -244,8 +245,13 @@ class NodePlugin(StepPlugin):
         name = node_name(worker)
         folder = open_folder(self._config, self._access, name, Path(worker.local_directory))
         events = EventBatcher(worker, self.name, self._seconds_between_events)
-        pool = EntryPool(folder.config, name, events.report_first_run, look_up)
+        pool = EntryPool(folder.config, name, events.report_first_run, _variables)
         return Node(name, folder, pool, events, self._delays)
+
+
+def _variables(templates: Mapping[str, str]) -> dict[str, str]:
+    """What only the server of the run knows, and where it is: a worker may not have been told."""
+    return {**server_variables(), **look_up(templates)}
 
 
 def node_name(worker: Worker) -> str:

@@ -5,6 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from prefect.context import SettingsContext, get_settings_context
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL
+
+_OF_SERVER = (PREFECT_API_URL, PREFECT_API_KEY, PREFECT_API_AUTH_STRING)
+
+
+def server_variables() -> dict[str, str]:
+    """The environment variables by which a process finds the Prefect server of this one."""
+    values = ((setting.name, setting.value()) for setting in _OF_SERVER)
+    return {name: str(value) for name, value in values if value is not None}
 
 
 def with_settings(section: str, **values: Any) -> SettingsContext:
