@@ -157,3 +157,8 @@ def test_a_file_that_cannot_be_read_fails_only_its_mini_batch(make_table: MakeTa
 def test_other_texts_are_refused(make_table: MakeTable, size: str) -> None:
     with pytest.raises(InvalidInput, match="1000 rows"):
         next(iter(load_table(str(make_table([b"a\n1"], _CSV))).mini_batches(size)))
+
+
+@pytest.mark.parametrize(("size", "noted"), [("10239", True), ("10240", False), ("1kb", False)])
+def test_a_small_number_of_bytes_is_noted_as_a_mistake(size: str, noted: bool) -> None:
+    assert bool(BySize.parse(size).note("table")) == noted
