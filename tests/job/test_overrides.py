@@ -39,16 +39,13 @@ def test_without_partition_keys_the_size_counts(folder: Folder) -> None:
 
 
 def test_inputs_of_the_pipeline_keep_their_types(folder: Folder) -> None:
-    job = folder.load(
-        *("inputs.rows=8", "inputs.share=1", "inputs.label=12", "inputs.new=1.5", "inputs.deep=NO")
-    )
+    job = folder.load("inputs.rows=8", "inputs.share=1", "inputs.label=12", "inputs.deep=NO")
     assert {parameter.name: parameter.default for parameter in job.parameters} == {
         "rows": 8,
         "share": 1,
         "label": "12",
         "deep": False,
         "stock": "./data",
-        "new": 1.5,
     }
 
 
@@ -86,6 +83,8 @@ def test_what_was_set_is_in_the_yaml(folder: Folder) -> None:
         ("jobs.frist.mini_batch_size=5", "did you mean first?"),
         ("jobs.first.mini_batch_size.x=5", "not a mapping, but a value"),
         ("jobs.first.mini_bach_size=5", "did you mean mini_batch_size?"),
+        ("inputs.lable=blue", "the pipeline has no such input\n    allowed: rows, share"),
+        ("inputs.stok.path=other", "did you mean stock?"),
         ("jobs.first.error_threshold=many", "a whole number, -1 or more"),
         ("jobs.first.inputs.files=./other", "--set jobs.first.inputs.files.path=./other"),
         ("jobs.first.retry_settings={a: ", "invalid YAML"),

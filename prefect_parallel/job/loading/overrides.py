@@ -66,6 +66,8 @@ def _apply(document: Document, argument: str) -> None:
         raise InvalidPipeline([Problem("no key", name, allowed="--set KEY.KEY=VALUE")])
     if len(keys) > MAX_DEPTH:
         raise InvalidPipeline([Problem(f"nested deeper than {MAX_DEPTH} levels", name)])
+    if keys[0] == "inputs" and len(keys) > 1:
+        _refuse_unknown_input(document, keys[1], name)
     node: Any = document.data
     path: KeyPath = ()
     # A missing mapping is made, but not a missing step: its name is misspelt.
@@ -82,6 +84,16 @@ def _apply(document: Document, argument: str) -> None:
     else:
         raise InvalidPipeline([Problem("the list has no such index", name, key=dotted_path)])
     document.origins[full_path] = name
+
+
+def _refuse_unknown_input(document: Document, key: str, name: str) -> None:
+    """An input that the job does not declare would have no effect; its component may declare it."""
+    declared = document.data.get("inputs") or ()
+    if key not in declared and "component" not in document.data:
+        allowed = ", ".join(declared) or "none: the pipeline has no inputs"
+        place, hint = dotted(("inputs", key)), did_you_mean(key, declared)
+        message = "the pipeline has no such input"
+        raise InvalidPipeline([Problem(message, name, key=place, allowed=allowed, hint=hint)])
 
 
 def _step_into(
