@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import logging
 import os
 import sys
@@ -75,7 +77,11 @@ class DebuggedMiniBatch:
         step, theirs = ours.step, run or ours
         assert isinstance(step, ParallelStep)
         planned = _plan(step, theirs, has_run=run is not None)
-        mini_batch = _mini_batch(planned, index)
+        mini_batch = None
+        if run is not None and planned.kind == "files":
+            # A run that reuses others keeps their compositions.
+            mini_batch = _mini_batch_of(run.directory.plan, index)
+        mini_batch = mini_batch or _mini_batch(planned, index)
         ours.make_outputs()
         values = theirs.input_values(ours.file_cache) | ours.output_values()
         for place in theirs.to_fetch():
@@ -166,6 +172,15 @@ def _refuse_missing(item: int, mini_batch: MiniBatch, items: int) -> None:
     if not 0 <= item < items:
         message = f"mini-batch {mini_batch.index} has no item {item}"
         raise InvalidInput(message, allowed=f"0 to {items - 1}")
+
+
+def _mini_batch_of(plan: Path, index: int) -> MiniBatch | None:
+    """The mini-batch of a plan file; None if it has no such line."""
+    if not plan.exists():
+        return None
+    with plan.open("rb") as lines:
+        line = next(itertools.islice(lines, index, None), None)
+    return None if line is None else MiniBatch.from_json(json.loads(line)["mini_batch"])
 
 
 def _looked_up(step: ParallelStep) -> dict[str, str]:

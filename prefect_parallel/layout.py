@@ -81,17 +81,20 @@ class StepDirectory:
     )
     code = _Below("code", "Snapshot of the code folder: the entry script's working directory.")
     code_archive = _Below("code.tar.gz", "`code`, for nodes that do not see the run directory.")
-    completed = _Below("completed.txt", "Fingerprint of a completed command step, for resuming.")
+    completed = _Below("completed.txt", "Fingerprints of a completed command step, for later runs.")
+    fingerprints = _Below(
+        "fingerprints.json", "What decides the results besides the data, for later runs."
+    )
     plan = _Below("plan.jsonl", "Mini-batches, one per line, as planned at the last start.")
     work = _Below(
         "work.jsonl", "Settings and mini-batches for workers, until the step is finished."
     )
     grouped = _Below("grouped", "The table sorted by partition keys that are ordinary columns.")
     fetched = _Below("fetched", "Copies of remote files, while the step runs.")
-    parts = _Below("parts", "What `run` returned, one file per mini-batch; reused by resuming.")
     isolated = _Below(
         "isolated", "What items returned that are isolated, while their mini-batch runs."
     )
+    parts = _Below("parts", "What `run` returned, one file per mini-batch; reused by later runs.")
     from_nodes = _Below(
         FROM_NODES, "Shared logs of nodes on other machines, until they are joined."
     )

@@ -22,6 +22,8 @@ from prefect_parallel.cli.options import (
     MapOptions,
     OutputDir,
     Overrides,
+    Reuse,
+    ReuseBy,
     Step,
     Strict,
     with_input,
@@ -64,6 +66,8 @@ def run(
     first: int | None = None,
     sample: int | None = None,
     only: str | None = None,
+    reuse: Reuse = False,
+    reuse_by: ReuseBy = "time",
     environment: EnvironmentMode = "this",
     workers: Literal[0] | None = None,
     verbose: Flag = False,
@@ -99,6 +103,8 @@ def run(
         max_task_runs=max_task_runs,
         task_run_seconds=task_run_seconds,
         selection=Selection(first, sample, only),
+        reuse=reuse,
+        reuse_by=reuse_by,
         environment=environment,
         phase="all" if workers is None else "prepare",
     )
@@ -163,6 +169,8 @@ def plan(
     input_: InputData = None,
     set_: Overrides = None,
     datastores: DatastoresFile = None,
+    reuse: Reuse = False,
+    reuse_by: ReuseBy = "time",
     output_dir: OutputDir = "runs",
     step: Step | None = None,
     lenient: Lenient = False,
@@ -170,18 +178,21 @@ def plan(
     """Show the steps of a pipeline, how their inputs are split, and how long they take.
 
     Runs nothing. The time is estimated from the latest run of the pipeline in the output directory.
+    With --reuse, also what a run would reuse, and why not the rest.
 
-    Example: prefect-parallel plan pipeline.yml --set jobs.score.mini_batch_size=1mb
+    Example: prefect-parallel plan pipeline.yml --reuse --set jobs.score.mini_batch_size=1mb
 
     Args:
         step: Show only this step, or the steps of this nested pipeline.
     """
+    from prefect_parallel.cli.datastores import known_datastores
     from prefect_parallel.cli.plan import plan_pipeline
-    from prefect_parallel.flow.run_directories.runs import Runs
+    from prefect_parallel.flow.run_options import RunOptions
 
+    known = known_datastores(datastores)
+    options = RunOptions(output_dir=output_dir, datastores=known, reuse=reuse, reuse_by=reuse_by)
     overrides = with_input(set_ or [], input_)
-    folder = Runs.at(output_dir).folder
-    plan_pipeline(file, overrides, datastores, folder, only=step, lenient=lenient)
+    plan_pipeline(file, overrides, options, only=step, lenient=lenient)
 
 
 @app.command

@@ -29,6 +29,7 @@ from prefect_parallel.deploy.schedule_options import schedule_of
 from prefect_parallel.deploy.stored_flow import StoredFlow, store_flow
 from prefect_parallel.errors import InvalidPipeline, PrefectParallelError, Problem
 from prefect_parallel.flow.prefect_names import prefect_name, prefect_tags
+from prefect_parallel.flow.run_options import RunOptions
 from prefect_parallel.job import PipelineJob, load_pipeline, resolve
 
 
@@ -41,6 +42,7 @@ def deploy_pipeline(file: Path | None, options: DeployOptions) -> None:
 
     Raises:
         UnclearPipeline: No pipeline was given, or two different ones.
+        UnusableRunDirectory: The run whose results are reused does not exist.
         InvalidFile: The pipeline, the schedule or an option has mistakes. Nothing is deployed.
         NoServer: No Prefect server is configured.
         ServerUnreachable: The server does not answer.
@@ -56,13 +58,22 @@ def deploy_pipeline(file: Path | None, options: DeployOptions) -> None:
     _check_values(job, parameters, is_scheduled=schedule is not None)
     job_variables = _job_variables(options.job_variable or [])
     runs = Location.parse(options.output_dir, datastores=datastores)
+    # Refuses a run that does not exist.
+    RunOptions(
+        output_dir=options.output_dir, datastores=datastores, reuse=options.reuse
+    ).earlier_runs(job.settings.force_rerun)
     with prefect_client() as client:
         pool = find_work_pool(client, options.work_pool)
         flow = store_flow(
             job,
             runs,
             datastores=None if options.datastores is None else str(options.datastores.absolute()),
-            run_options={"strict": options.strict, "environment": options.environment},
+            run_options={
+                "strict": options.strict,
+                "reuse": options.reuse,
+                "reuse_by": options.reuse_by,
+                "environment": options.environment,
+            },
         )
         deployed = deploy_flow(
             client,

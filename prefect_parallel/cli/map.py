@@ -62,6 +62,8 @@ def _settings(options: MapOptions) -> dict[str, Any]:
         settings["mini_batch_size"] = options.mini_batch_size
     if options.task_run_seconds is not None:
         settings["task_run_seconds"] = options.task_run_seconds
+    if options.reuse:
+        settings.update(reuse=options.reuse, reuse_by=options.reuse_by)
     return settings
 
 

@@ -56,6 +56,26 @@ RunName: TypeAlias = Annotated[
     str, Parameter(help="Name or directory of the run.", completer=run_names)
 ]
 
+Reuse: TypeAlias = Annotated[
+    bool | str,
+    Parameter(
+        negative=(),
+        show_default=False,
+        completer=run_names,
+        help="Reuse the results of earlier runs of the pipeline in --output-dir, the newest first,"
+        " or of the run that is named. What has the same data, code, arguments and environment is"
+        " not run again. settings.force_rerun in the pipeline wins.",
+    ),
+]
+
+ReuseBy: TypeAlias = Annotated[
+    Literal["time", "content"],
+    Parameter(
+        help="How local data is compared with that of earlier runs, which must have used the same:"
+        " size and modification time, or the bytes."
+    ),
+]
+
 Step: TypeAlias = Annotated[str, Parameter(completer=step_names)]
 
 Lenient: TypeAlias = Annotated[
@@ -109,6 +129,8 @@ class MapOptions:
     first: int | None = None
     sample: int | None = None
     only: str | None = None
+    reuse: Reuse = False
+    reuse_by: ReuseBy = "time"
     set_: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None
     output_dir: OutputDir = "runs"
 
@@ -149,6 +171,8 @@ class DeployOptions:
     datastores: Annotated[Path | None, Parameter(name=["--registry", "--datastores"])] = None
     strict: Strict = False
     lenient: Lenient = False
+    reuse: Reuse = False
+    reuse_by: ReuseBy = "time"
     environment: EnvironmentMode = "this"
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 from prefect_parallel.cli.console import ignored_keys, plain_console, print_titled
-from prefect_parallel.cli.datastores import known_datastores
 from prefect_parallel.cli.estimate import estimate
 from prefect_parallel.data import BySize, Datastores, MiniBatch
 from prefect_parallel.entry.gpus import default_slots
@@ -17,6 +16,9 @@ from prefect_parallel.errors import InvalidPipeline, Problem, advice_for, counte
 from prefect_parallel.flow.nodes.groups import Work
 from prefect_parallel.flow.run.major_input import major_input, split_input
 from prefect_parallel.flow.run.unmet_requirements import unmet_requirements
+from prefect_parallel.flow.run_directories.earlier_runs import EarlierRuns
+from prefect_parallel.flow.run_directories.runs import Runs
+from prefect_parallel.flow.run_options import RunOptions
 from prefect_parallel.job import (
     CommandStep,
     Data,
@@ -35,8 +37,7 @@ UNKNOWN_TIME = "unknown; try a few mini-batches: prefect-parallel run --sample 5
 def plan_pipeline(
     file: Path,
     overrides: Sequence[str],
-    datastores: Path | None,
-    runs: Path,
+    options: RunOptions,
     *,
     only: str | None = None,
     lenient: bool = False,
@@ -44,18 +45,18 @@ def plan_pipeline(
     """Print the steps in the order in which they would run, and how the input of each is split.
 
     Args:
-        runs: Folder of earlier runs, from which the time is estimated.
         only: A step, or a nested pipeline, to which the output is limited.
 
     Raises:
         InvalidPipeline: The pipeline has mistakes.
-        InvalidDatastores: The datastores file is missing or has mistakes.
         InvalidInput: An input cannot be split.
+        UnusableRunDirectory: The run whose results are reused does not exist.
     """
     console = plain_console()
-    known = known_datastores(datastores)
+    known, runs = options.datastores, Runs.at(options.output_dir).folder
     job = load_pipeline(file, overrides, known, lenient=lenient)
     resolved = resolve(job)
+    earlier = options.earlier_runs(resolved.force_rerun)
     steps = list(_numbered(resolved.graph))
     names = [each.name for _, each, _ in steps]
     if only is not None and only not in names:
@@ -70,6 +71,9 @@ def plan_pipeline(
         work = Work()
         for title, text in _lines(step, known, work):
             console.print(f"   {title:<12} {text}")
+        if isinstance(step, ParallelStep) and earlier is not None:
+            work, text = _reused(step, resolved.display_name, earlier, options)
+            console.print(f"   {'reuse':<12} {text}")
         if isinstance(step, ParallelStep) and work.mini_batches:
             time = estimate(runs, job.display_name, step.name, work, _slots(step))
             console.print(f"   {'time':<12} {time or UNKNOWN_TIME}")
@@ -98,6 +102,15 @@ def _lines(step: AnyStep, datastores: Datastores, work: Work) -> Iterator[tuple[
         yield from _parallel(step, datastores, work)
     elif isinstance(step, CommandStep):
         yield "command", step.command.strip()
+
+
+def _reused(
+    step: ParallelStep, pipeline: str, earlier: EarlierRuns, options: RunOptions
+) -> tuple[Work, str]:
+    # Imported here, as it imports Prefect.
+    from prefect_parallel.flow.reuse_preview import preview
+
+    return preview(step, pipeline, earlier, options)
 
 
 def _slots(step: ParallelStep) -> int:

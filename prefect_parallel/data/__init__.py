@@ -33,7 +33,7 @@ from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.locations.publish import publish
 from prefect_parallel.data.locations.registered import Registered
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
-from prefect_parallel.data.mini_batch_context import MiniBatchContext
+from prefect_parallel.data.mini_batch_context import MiniBatchContext, WatchedContext
 from prefect_parallel.data.planning.plan import Plan, plan
 from prefect_parallel.data.planning.split import ByKeys, BySize, Size
 from prefect_parallel.data.reading.reader import Reader, open_reader
@@ -58,6 +58,7 @@ __all__ = [
     "Registered",
     "Size",
     "Table",
+    "WatchedContext",
     "describe_data",
     "load_files",
     "load_table",

@@ -78,12 +78,14 @@ class MiniBatch:
         pieces: The ranges of files that it consists of.
         unit: Unit of the pieces' `start` and `stop`: `files`, `bytes` or `rows`.
         partition_key_value: Value of each key, if the input is split by key.
+        fingerprint: Fingerprint of its data; empty until it is planned as part of a step.
     """
 
     index: int
     pieces: tuple[Piece, ...]
     unit: str = "files"
     partition_key_value: Mapping[str, str] | None = None
+    fingerprint: str = ""
 
     @property
     def extent(self) -> int:
@@ -101,6 +103,8 @@ class MiniBatch:
         }
         if self.partition_key_value is not None:
             value["partition_key_value"] = dict(self.partition_key_value)
+        if self.fingerprint:
+            value["fingerprint"] = self.fingerprint
         return value
 
     def to_text(self) -> str:
@@ -115,6 +119,7 @@ class MiniBatch:
             unit=value["unit"],
             pieces=tuple(Piece.from_json(piece) for piece in value["pieces"]),
             partition_key_value=value.get("partition_key_value"),
+            fingerprint=value.get("fingerprint", ""),
         )
 
     def describe(self) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect_parallel.data.mini_batch import MiniBatch
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,7 @@ class MiniBatchContext:
     dataset: Any = None
 
     @classmethod
-    def of(
-        cls, mini_batch: MiniBatch, dataset_name: str = "", dataset: Any = None
-    ) -> MiniBatchContext:
+    def of(cls, mini_batch: MiniBatch, dataset_name: str = "", dataset: Any = None) -> Self:
         """The context of a mini-batch of the input `dataset_name`."""
         keys = dict(mini_batch.partition_key_value or {})
         return cls(keys, mini_batch.index, dataset_name, dataset)
@@ -37,3 +38,14 @@ class MiniBatchContext:
     def minibatch_index(self) -> int:
         """The same under its other name in Azure ML."""
         return self.mini_batch_index
+
+
+class WatchedContext(MiniBatchContext):
+    """A context that notices whether its index is read: then a result depends on it."""
+
+    index_was_read = False
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("mini_batch_index", "__dict__"):
+            object.__setattr__(self, "index_was_read", True)
+        return super().__getattribute__(name)

@@ -12,7 +12,6 @@ from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.environment_spec import EnvironmentSpec
 from prefect_parallel.entry.image import Image
 from prefect_parallel.layout import ProcessLogs, StepDirectory
-from prefect_parallel.output.fingerprint import of_text
 from prefect_parallel.output.part import Record, read_record
 from prefect_parallel.output.root_cause import error_after
 
@@ -53,6 +52,7 @@ class EntryConfig:
             such as code and arguments.
         isolates_failed_items: Whether failed mini-batches are run in pieces.
         error_threshold: Number of failed items after which none are isolated; -1: unlimited.
+        packages: Digest of the installed packages.
     """
 
     step_directory: str
@@ -84,6 +84,7 @@ class EntryConfig:
     fingerprint: str
     isolates_failed_items: bool
     error_threshold: int
+    packages: str
 
     @property
     def directory(self) -> StepDirectory:
@@ -96,8 +97,9 @@ class EntryConfig:
             attempt=attempt,
             items=None,
             succeeded=0,
-            data=of_text(mini_batch.to_text()),
+            data=mini_batch.fingerprint,
             settings=self.fingerprint,
+            packages=self.packages,
             inputs=mini_batch.describe(),
             node=name.node,
             process=name.process,
@@ -107,8 +109,8 @@ class EntryConfig:
     def committed(self, mini_batch: MiniBatch) -> Record | None:
         """The record of a mini-batch that has succeeded before with the same data and settings."""
         record = read_record(self.directory.part(mini_batch.index))
-        data = of_text(mini_batch.to_text())
-        return record if record and record.holds_for(data, self.fingerprint) else None
+        holds = record and record.holds_for(mini_batch.fingerprint, self.fingerprint)
+        return record if holds else None
 
     def failed(self, record: Record, error: str, traceback_file: str | None = None) -> Record:
         """The record of a failed attempt, its error in one line.

@@ -69,6 +69,7 @@ class Isolation:
             lost.update(of_piece.written_as_null)
             record = replace(
                 record,
+                index_was_read=record.index_was_read or of_piece.index_was_read,
                 values_set_to_null=of_piece.values_set_to_null,
                 uneven_rows=of_piece.uneven_rows,
                 first_uneven_row=of_piece.first_uneven_row,

@@ -25,6 +25,7 @@ from prefect_parallel.data import (
     Location,
     MiniBatch,
     MiniBatchContext,
+    WatchedContext,
     open_reader,
 )
 from prefect_parallel.entry.config import EntryConfig, ProcessName
@@ -161,7 +162,8 @@ class _Worker:
         data, items = loaded.data, len(loaded.data)
         # A filter may have removed all rows. Scripts need not handle empty mini-batches.
         run_from = time.monotonic()
-        returned: Any = self._call_run(data, mini_batch) if items else []
+        context = WatchedContext.of(mini_batch, self._config.input_name, data)
+        returned: Any = self._call_run(data, context) if items else []
         run_seconds = time.monotonic() - run_from
         kind = self._kind(returned)
         count = len(returned)
@@ -169,6 +171,7 @@ class _Worker:
         record = dataclasses.replace(
             started,
             items=items,
+            index_was_read=context.index_was_read,
             succeeded=min(count, items) if self._config.checks_item_count else items,
             values_set_to_null=loaded.values_set_to_null,
             uneven_rows=loaded.uneven_rows,
@@ -202,9 +205,8 @@ class _Worker:
             return directory.part(index)
         return directory.piece(self._name.node, index, some)
 
-    def _call_run(self, data: Any, mini_batch: MiniBatch) -> object:
+    def _call_run(self, data: Any, context: MiniBatchContext) -> object:
         self._channel.send({"event": "loaded", "items": len(data)})
-        context = MiniBatchContext.of(mini_batch, self._config.input_name, data)
         returned = self._script.run(data, context)
         self._leave_forked_copy()
         self._channel.send({"event": "returned"})

@@ -25,6 +25,7 @@ from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
 from prefect_parallel.flow.run_options import (
     DEFAULT_OUTPUT_DIR,
+    ReuseBy,
     RunOptions,
     title,
 )
@@ -45,6 +46,8 @@ def compile_pipeline(
     strict: bool = False,
     max_task_runs: int = MAX_TASK_RUNS,
     task_run_seconds: float = TASK_RUN_SECONDS,
+    reuse: bool | str = False,
+    reuse_by: ReuseBy = "time",
     environment: Choice = "this",
     lenient: bool = False,
 ) -> DeployableFlow[PipelineResult]:
@@ -66,6 +69,12 @@ def compile_pipeline(
         max_task_runs: Maximum number of task runs of a step.
         task_run_seconds: How long a task run should take. Neighbouring mini-batches share one if
             they are shorter. 0: each has its own, up to `max_task_runs`.
+        reuse: Reuse the results of earlier runs in `output_dir`, the newest first; or the name of
+            the run whose results are reused. Mini-batches and command steps are reused if their
+            data, code, arguments, environment and settings are the same. The pipeline's
+            `settings.force_rerun` wins: `false` means True, `true` False.
+        reuse_by: Compare local data by `time`, that is, size and modification time, or by
+            `content`.
         environment: `this` runs all steps on the current interpreter, `build` builds one for each
             step that names a conda file, `container` runs each in its image.
         lenient: Make unknown keys of the file warnings instead of errors.
@@ -97,6 +106,8 @@ def compile_pipeline(
         strict=strict,
         max_task_runs=max_task_runs,
         task_run_seconds=task_run_seconds,
+        reuse=reuse,
+        reuse_by=reuse_by,
         environment=environment,
     )
     return flow_of(job, options, observer or Observer())
@@ -132,11 +143,15 @@ def _run(resolved: ResolvedJob, options: RunOptions, handle: RunHandle, observer
     computes = Computes.of(resolved, options.computes)
     if options.strict:
         computes.refuse_missing()
+    directory = RunDirectory(handle.directory.root.absolute())
+    earlier = options.earlier_runs(resolved.force_rerun, but=directory.root.name)
     return Run(
         resolved.display_name,
-        RunDirectory(handle.directory.root.absolute()),
+        directory,
         observer,
         resumes=handle.resumes,
+        earlier=earlier,
+        comparison=options.comparison(directory, earlier),
         datastores=options.datastores,
         output_places=OutputPlaces.of(
             resolved, options.datastores, handle.directory.root.name, options.selection

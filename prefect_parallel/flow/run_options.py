@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from prefect_parallel.data import NO_DATASTORES, Datastores
 from prefect_parallel.errors import InvalidCall
 from prefect_parallel.flow.nodes.groups import MAX_TASK_RUNS, TASK_RUN_SECONDS
+from prefect_parallel.flow.run.comparison import Comparison
 from prefect_parallel.flow.run.selection import ALL, Selection
+from prefect_parallel.flow.run_directories.earlier_runs import EarlierRuns
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
 from prefect_parallel.flow.run_directories.runs import Runs, place_of_run
 from prefect_parallel.job import PipelineJob
-from prefect_parallel.layout import UnusableRunDirectory
+from prefect_parallel.layout import RunDirectory, UnusableRunDirectory
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from prefect_parallel.blocks import Compute
     from prefect_parallel.flow.run.environments import Choice
     from prefect_parallel.flow.run.run import Phase
+
+ReuseBy: TypeAlias = Literal["time", "content"]
 
 DEFAULT_OUTPUT_DIR = "runs"
 
@@ -42,6 +46,9 @@ class RunOptions:
         max_task_runs: Maximum number of task runs of a step.
         task_run_seconds: How long a task run is meant to take.
         selection: Which mini-batches of each parallel step run.
+        reuse: Whether results of earlier runs in `output_dir` are reused; or the name of the run
+            whose results are.
+        reuse_by: How local data is compared: by size and time, or by content.
         environment: Which Python steps run on.
         phase: Whether parallel steps run on nodes, or are prepared for workers, or finished.
     """
@@ -55,6 +62,8 @@ class RunOptions:
     max_task_runs: int = MAX_TASK_RUNS
     task_run_seconds: float = TASK_RUN_SECONDS
     selection: Selection = ALL
+    reuse: bool | str = False
+    reuse_by: ReuseBy = "time"
     environment: Choice = "this"
     phase: Phase = "all"
 
@@ -113,6 +122,31 @@ class RunOptions:
         # The last digits, because the first ones are the time.
         default = f"{default_run_name(title, flow_run.start_time)}-{str(flow_run.id)[-8:]}"
         return self.handle(self.name or default, retried=flow_run.run_count > 1)
+
+    def earlier_runs(
+        self, force_rerun: bool | None, *, but: str | None = None
+    ) -> EarlierRuns | None:
+        """The runs whose results are reused; None if none are.
+
+        Args:
+            force_rerun: As the pipeline's settings have it.
+            but: The name of the run that reuses them.
+
+        Raises:
+            UnusableRunDirectory: The run that is named does not exist.
+        """
+        if force_rerun or not (self.reuse or force_rerun is False):
+            return None
+        name = self.reuse if isinstance(self.reuse, str) else None
+        return EarlierRuns.of(Runs.at(self.output_dir, self.datastores), name, but=but)
+
+    def comparison(self, run: RunDirectory, earlier: EarlierRuns | None) -> Comparison:
+        """How the data of a run is compared with that of earlier runs."""
+        return Comparison(
+            run.root,
+            by_content=self.reuse_by == "content",
+            outputs_by_content=earlier is not None,
+        )
 
     def new_handle(self, title: str) -> RunHandle:
         """The run of the name that was given, else of a free one, which is taken at once.

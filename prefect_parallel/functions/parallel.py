@@ -233,7 +233,8 @@ def parallel(function: Any = None, /, **settings: Unpack[Settings]) -> Any:
     Args:
         function: The function or class. Without it, `parallel` returns a decorator.
         settings: Settings of a parallel step by their names, as in YAML; `compute`, the name of a
-            Compute block, a `Compute` or a Dask client; and `task_run_seconds`.
+            Compute block, a `Compute` or a Dask client; `task_run_seconds`; and `reuse` (the
+            results of earlier runs, or the name of one) with `reuse_by` (`time` or `content`).
 
     Raises:
         InvalidSettings: A setting is not known, or a value is not allowed.

@@ -54,6 +54,8 @@ class Settings(TypedDict, total=False):
     environment_variables: Mapping[str, str]
     compute: GivenCompute
     task_run_seconds: float
+    reuse: bool | str
+    reuse_by: Literal["time", "content"]
 
 
 DEFAULTS: Settings = {"append_row_dataframe_header": True}
@@ -62,13 +64,17 @@ DEFAULTS: Settings = {"append_row_dataframe_header": True}
 STEP_KEYS = ("environment_variables", "compute")
 """Those that are keys of a step without being declared as settings."""
 
-RUN_OPTIONS = ("task_run_seconds",)
+RUN_OPTIONS = {
+    "task_run_seconds": Scalar(
+        "a number of seconds, 0 or more", (int, float), lambda value: value >= 0
+    ),
+    "reuse": Scalar("True, False or the name of a run", (bool, str)),
+    "reuse_by": Scalar("time or content", (str,), lambda value: value in ("time", "content")),
+}
 """Those that are options of the run."""
 
 COMPUTE = "given-in-python"
 """What a step calls a compute that is not given by its name."""
-
-TASK_RUN_SECONDS = Scalar("a number of seconds, 0 or more", (int, float), lambda value: value >= 0)
 
 ITEMS = Scalar("a number of rows, files or items, at least 1", (int,), lambda value: value >= 1)
 
@@ -92,7 +98,7 @@ def check_settings(settings: Settings) -> None:
             written = document_of({name: _written(declared, value)}, Path()).data[name]
             schema.read(written, (name,), found)
         elif name in RUN_OPTIONS:
-            TASK_RUN_SECONDS.read(value, (name,), found)
+            RUN_OPTIONS[name].read(value, (name,), found)
         elif name not in STEP_KEYS:
             advice = advice_for(name, Settings.__annotations__)
             found.problems.append(Problem("unknown setting", key=name, **advice))
@@ -118,9 +124,7 @@ def step_keys(settings: Settings) -> dict[str, Any]:
 
 def run_options(settings: Settings) -> dict[str, Any]:
     """The settings that are options of a run, as arguments of `RunOptions`."""
-    options: dict[str, Any] = {}
-    if "task_run_seconds" in settings:
-        options["task_run_seconds"] = settings["task_run_seconds"]
+    options = {name: value for name, value in settings.items() if name in RUN_OPTIONS}
     compute = settings.get("compute")
     if compute is not None and not isinstance(compute, str):
         # Imported here: most functions run on this machine, and Dask takes long to import.

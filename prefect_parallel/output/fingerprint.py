@@ -1,4 +1,4 @@
-"""Fingerprints of what a part was made from: a resumed run compares them."""
+"""Fingerprints of what a result was made from: resuming and reusing compare them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+_BLOCK = 1024 * 1024
 
 
 def of_text(text: str) -> str:
@@ -19,20 +21,40 @@ def of_json(value: Any) -> str:
     return of_text(json.dumps(value, sort_keys=True))
 
 
-def of_code(folder: Path) -> str:
-    """The fingerprint of the names and contents of all files; a checkout may change their times."""
+def of_content(path: Path | str) -> str:
+    """The fingerprint of a file's bytes.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
     digest = hashlib.sha256()
-    for path in _files(folder):
-        digest.update(f"{path.relative_to(folder)}\0".encode(errors="surrogateescape"))
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    with open(path, "rb") as file:  # noqa: PTH123 - many files: no Path objects
+        while block := file.read(_BLOCK):
+            digest.update(block)
     return digest.hexdigest()
 
 
-def of_data(path: Path) -> str:
-    """The fingerprint of a file's size and time, or of names, sizes and times in a folder."""
+def of_code(folder: Path) -> dict[str, str]:
+    """File -> fingerprint of its bytes; a checkout may change the times."""
+    return {str(path.relative_to(folder)): of_content(path) for path in _files(folder)}
+
+
+def of_data(path: Path, *, by_content: bool = False) -> str:
+    """The fingerprint of a file, or of a folder with the names of its files.
+
+    `by_content`: of the files' bytes, in place of their sizes and times.
+    """
+    of_file = _content if by_content else _state
     if not path.is_dir():
-        return of_json(_state(path))
-    return of_json([[str(file.relative_to(path)), *_state(file)] for file in _files(path)])
+        return of_json(of_file(path))
+    return of_json([[str(file.relative_to(path)), *of_file(file)] for file in _files(path)])
+
+
+def _content(path: Path) -> list[str]:
+    try:
+        return [of_content(path)]
+    except OSError:
+        return []
 
 
 def _state(path: Path) -> list[int]:

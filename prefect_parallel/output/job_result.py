@@ -42,6 +42,10 @@ class JobResult(ResultFile):
         processes: Number of entry processes that did.
         output: The aggregated output; null if rows were only counted, or no output was written.
         logs: The step's log folder.
+        reused: Number of mini-batches with a result of an earlier run, or of this run before it was
+            resumed.
+        reuse: How many mini-batches are reused from which runs, and why others are not; empty
+            unless the run was resumed, or reuses earlier ones.
     """
 
     status: Status
@@ -60,6 +64,8 @@ class JobResult(ResultFile):
     processes: int
     output: str | None
     logs: str
+    reused: int = 0
+    reuse: str = ""
 
     @classmethod
     def of(
@@ -75,6 +81,8 @@ class JobResult(ResultFile):
         ended_at: datetime,
         output: Path | None,
         logs: Path,
+        reused: int = 0,
+        reuse: str = "",
     ) -> JobResult:
         """The result of a step, from the totals of its records."""
         return cls(
@@ -103,4 +111,6 @@ class JobResult(ResultFile):
             processes=len(totals.processes),
             output=None if output is None else str(output),
             logs=str(logs),
+            reused=reused,
+            reuse=reuse,
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,8 +34,10 @@ class Record:
         index: Index of the mini-batch, from 0.
         attempt: Number of the attempt, from 1.
         items: Number of rows or files of the mini-batch; None if it could not be loaded.
-        data: Fingerprint of the mini-batch's descriptor.
+        data: Fingerprint of the mini-batch's data.
         settings: Fingerprint of everything else that decides the result, such as the code.
+        packages: Fingerprint of the installed packages.
+        index_was_read: Whether the script read the index of the mini-batch from its context.
         kind: `list` or `DataFrame`; None for a failed attempt, or if only counts are kept.
         columns: Names of the columns of a DataFrame; None for a list.
         schema: Names and types of the columns, as Parquet has them; None for other formats.
@@ -60,6 +62,8 @@ class Record:
     succeeded: int
     data: str = ""
     settings: str = ""
+    packages: str = ""
+    index_was_read: bool = False
     kind: str | None = None
     columns: tuple[str, ...] | None = None
     schema: str | None = None
@@ -105,6 +109,14 @@ class Record:
         """Whether the mini-batch succeeded with this data and these settings."""
         return self.error is None and (self.data, self.settings) == (data, settings)
 
+    def may_be_at(self, index: int) -> bool:
+        """Whether a mini-batch of the same data, with this index, has the same result."""
+        return self.index == index or not self.index_was_read
+
+    def at(self, index: int) -> Record:
+        """The record with the index that its part has in this run; an earlier one had another."""
+        return self if self.index == index else replace(self, index=index)
+
     def to_json(self) -> dict[str, object]:
         return {**vars(self), "isolated": self.isolated and self.isolated.to_json()}
 
@@ -143,8 +155,10 @@ class Record:
 _NONE = type(None)
 _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("index", "attempt", "succeeded", "uneven_rows"), (int,)),
-    **dict.fromkeys(("data", "settings", "inputs", "node", "process", "first_uneven_row"), (str,)),
+    **dict.fromkeys(("data", "settings", "packages", "inputs"), (str,)),
+    **dict.fromkeys(("node", "process", "first_uneven_row"), (str,)),
     **dict.fromkeys(("kind", "schema", "error", "traceback_file"), (str, _NONE)),
+    "index_was_read": (bool,),
     **dict.fromkeys(("started_at", "seconds"), (float, int)),
     **dict.fromkeys(("retry_after", "run_seconds", "process_seconds"), (float, _NONE)),
     "items": (int, _NONE),

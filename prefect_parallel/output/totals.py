@@ -116,7 +116,7 @@ def records(directory: StepDirectory, count: int) -> Iterator[Record]:
     for index in range(count):
         record = read_record(directory.part(index))
         if record is not None:
-            yield record
+            yield record.at(index)
 
 
 def count(directory: StepDirectory, mini_batches: int) -> Totals:

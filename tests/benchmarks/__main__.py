@@ -25,6 +25,7 @@ BENCHMARKS = {
     "Images": "images",
     "Prefetching": "prefetch",
     "Isolating failed items": "isolation",
+    "Reuse": "reuse",
     "Orchestration": "orchestration --few 500 --large 1000 10000 100000",
     "Many nodes": "simulated_cluster --nodes 1 10 40 --mini-batches 400",
 }
@@ -35,6 +36,7 @@ QUICK = {
     "Images": "images --images 500 --repeat 1",
     "Prefetching": "prefetch",
     "Isolating failed items": "isolation",
+    "Reuse": "reuse --rounds 1",
     "Orchestration": "orchestration --few 50 --large 500",
 }
 

@@ -161,6 +161,7 @@ def entry_config(
         fingerprint="",
         isolates_failed_items=isolates_failed_items,
         error_threshold=-1,
+        packages="",
     )
 
 

@@ -133,7 +133,7 @@ def test_another_environment_redoes_parts(with_environment: Any) -> None:
     said = it.call(environment="build", resume=True)
     assert "2 of 2 mini-batches are reused" in said
     said = it.call(resume=True)
-    assert "0 of 2 mini-batches are reused; 2 ran with other code" in said
+    assert "0 of 2 mini-batches are reused; 2 ran with other environment" in said
     assert it.output.read_text().startswith("2.")
 
 

@@ -219,15 +219,34 @@ def test_a_pipeline_in_python_without_a_server(
     ]
 
 
+COUNTING = """
+
+score = run
+
+
+def run(mini_batch: pd.DataFrame) -> pd.DataFrame:
+    with Path("../../../../../scored.txt").open("a") as scored:
+        scored.write(f"{len(mini_batch)} ")
+    return score(mini_batch)
+"""
+
+
 def test_nightly_deployment(tmp_path: Path, server: str) -> None:
     clone = clone_with("nightly_deployment", tmp_path)
     folder = clone / "examples" / "nightly_deployment"
+    with (folder / "script" / "score.py").open("a") as script:
+        script.write(COUNTING)
     laptop, start_server, *team, worker = commands_of("nightly_deployment")
     assert start_server.startswith("prefect server start")
-    bash(folder, server, laptop)
     call_list = Path("choose/outputs/list/call_list.csv")
-    assert len(pd.read_csv(steps_of_run_in(folder) / call_list)) == 10
-    shutil.rmtree(folder / "runs")
+    scores = Path("score/outputs/scores/scores.csv")
+
+    def night() -> Path:
+        before = set(folder.glob("runs/*/steps"))
+        bash(folder, server, "prefect deployment run churn/nightly --param calls=5")
+        bash(folder, server, f"{worker} --run-once")
+        [steps] = set(folder.glob("runs/*/steps")) - before
+        return steps
 
     bash(folder, server, *team)
     deployment = httpx.get(f"{server}/deployments/name/churn/nightly", timeout=60).json()
@@ -237,14 +256,24 @@ def test_nightly_deployment(tmp_path: Path, server: str) -> None:
         ]
         form = deployment["parameter_openapi_schema"]["properties"]
         assert form["calls"]["default"] == 20
-        bash(folder, server, "prefect deployment run churn/nightly --param calls=5")
-        bash(folder, server, f"{worker} --run-once")
-        calls = pd.read_csv(steps_of_run_in(folder) / call_list)
+        first = night()
+        calls = pd.read_csv(first / call_list)
         customers = pd.read_csv(folder / "shop/customers/customers.csv")
         worst = customers.set_index("customer").loc[calls["customer"]]
         assert len(calls) == 5
         assert calls["leaves"].is_monotonic_decreasing
         assert worst["days_since_order"].min() > customers["days_since_order"].median()
+        # Each night scores only the file that is new, of which the second one is in the middle.
+        customers.head(7).to_csv(folder / "shop/customers/new.csv", index=False)
+        second = night()
+        customers.head(3).to_csv(folder / "shop/customers/joined.csv", index=False)
+        third = night()
+        assert (folder / "scored.txt").read_text() == "60 7 3 "
+        assert [result_of(each.parent, "score")["reused"] for each in (second, third)] == [1, 2]
+        bash(folder, server, f"{laptop} --name scratch --set settings.force_rerun=true")
+        scratch = folder / "runs/scratch/steps"
+        assert len(pd.read_csv(scratch / call_list)) == 10
+        assert (third / scores).read_bytes() == (scratch / scores).read_bytes()
     finally:
         # Other tests count deployments and work pools.
         httpx.delete(f"{server}/deployments/{deployment['id']}", timeout=60)

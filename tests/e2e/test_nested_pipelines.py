@@ -20,8 +20,9 @@ ORDER = [
 ]
 
 
-def run(folder: Path, server: str, *overrides: str) -> PipelineResult:
-    name = "run"
+def run(
+    folder: Path, server: str, *overrides: str, name: str = "run", reuse: bool = False
+) -> PipelineResult:
     with temporary_settings({PREFECT_API_URL: server}):
         compiled = compile_pipeline(
             folder / "pipeline.yml",
@@ -29,6 +30,7 @@ def run(folder: Path, server: str, *overrides: str) -> PipelineResult:
             output_dir=folder / "runs",
             name=name,
             resume=(folder / "runs" / name).exists(),
+            reuse=reuse,
         )
         result = compiled()
     assert isinstance(result, PipelineResult)
@@ -94,3 +96,15 @@ def test_subflows_and_folders_are_nested_and_resumed(
     report = (tmp_path / "runs/run/logs/report.html").read_text()
     assert "prepare.score" in report
     assert "Did not run" not in report
+
+
+def test_steps_of_nested_pipelines_are_reused(tmp_path: Path, server: str) -> None:
+    write_pipeline(tmp_path)
+    run(tmp_path, server, name="one", reuse=True)
+    result = run(tmp_path, server, name="two", reuse=True)
+    ran = {"prepare", "outer", "outer.inner", "prepare.score", "last"}  # `last` has no output.
+    assert {name for name, step in result.steps.items() if step.reason != "reused from one"} == ran
+    score = yaml.safe_load(
+        (tmp_path / "runs/two/steps/prepare/steps/score/logs/job_result.txt").read_text()
+    )
+    assert score["reuse"] == "2 of 2 mini-batches are reused from one"

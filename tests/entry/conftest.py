@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +16,7 @@ from prefect_parallel.data import BySize, MiniBatch, plan
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.entry.pool import EntryPool
 from prefect_parallel.layout import StepDirectory
+from prefect_parallel.output.fingerprint import of_text
 
 
 @dataclass
@@ -74,6 +75,7 @@ def written_step(
         "first_task_creation_timeout": 20,
         "resource_monitor_interval": 0,
         "fingerprint": "",
+        "packages": "",
         "profiles": False,
         "prefetch": False,
         "max_mini_batches_per_process": None,
@@ -81,7 +83,8 @@ def written_step(
         "isolates_failed_items": False,
         "error_threshold": -1,
     }
-    return EntryConfig(**{**defaults, **settings}), list(planned.mini_batches)
+    made = [replace(each, fingerprint=of_text(each.to_text())) for each in planned.mini_batches]
+    return EntryConfig(**{**defaults, **settings}), made
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pandas as pd
 import psutil
 import pyarrow as pa
 import pytest
+import yaml
 from dask.distributed import Client, LocalCluster
 from prefect import flow, tags
 from prefect.client.orchestration import get_client
@@ -189,6 +190,23 @@ def test_a_run_that_is_resumed_without_a_header_has_none(folder: Path) -> None:
     bare = parallel(price, append_row_dataframe_header=False)
     bare(SALES, output="prices.csv", resume="run")
     assert Path("prices.csv").read_text().splitlines() == [str(price) for price in SALES.price]
+
+
+def test_a_later_call_reuses_results_unless_a_global_has_changed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call(name: str, data: pd.DataFrame) -> tuple[int, int]:
+        result = score.with_options(reuse=True)(data, output=f"{name}.csv", name=name)
+        totals = pd.read_csv(folder / f"{name}.csv")["total"]
+        assert totals.tolist() == (data.price * FACTOR).tolist()
+        said = yaml.safe_load((folder / f"runs/{name}/steps/score/logs/job_result.txt").read_text())
+        return said["reused"], result.mini_batches["total"]
+
+    reused, total = call("one", SALES)
+    assert (reused, total > 1) == (0, True)
+    assert call("two", SALES) == (total, total)
+    monkeypatch.setattr(sys.modules[__name__], "FACTOR", 4)
+    assert call("three", SALES) == (0, total)
 
 
 def test_a_retried_flow_of_a_function_runs_only_what_is_missing(folder: Path) -> None:

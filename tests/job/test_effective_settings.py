@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from prefect_parallel.cli.plan import plan_pipeline
+from prefect_parallel.flow.run_options import RunOptions
 from prefect_parallel.job import ParallelStep, resolve
 
 from .conftest import SCRIPT, Folder
@@ -157,7 +156,7 @@ def test_the_plan_shows_what_runs(parts: Folder, capsys: pytest.CaptureFixture[s
 """
     parts.add("parts/part.yml", COMPONENT.replace("partition_keys: [store]\n", ""))
     parts.load()
-    plan_pipeline(Path(parts.path / "pipeline.yml"), (), None, parts.path / "runs")
+    plan_pipeline(parts.path / "pipeline.yml", (), RunOptions(output_dir=parts.path / "runs"))
     shown = " ".join(capsys.readouterr().out.split())
     assert "slots 15: 5 nodes x 3" in shown
     assert "attempts up to 3 per mini-batch, 30 s each" in shown

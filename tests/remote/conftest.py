@@ -56,6 +56,10 @@ class Store:
         filesystem, root = fsspec.core.url_to_fs(self.url, **self.options)
         filesystem.pipe_file(f"{root}/{path}", content)
 
+    def remove(self, path: str) -> None:
+        filesystem, root = fsspec.core.url_to_fs(self.url, **self.options)
+        filesystem.rm(f"{root}/{path}", recursive=True)
+
     def names(self) -> list[str]:
         filesystem, root = fsspec.core.url_to_fs(self.url, use_listings_cache=False, **self.options)
         return [name[len(root) + 1 :] for name in filesystem.find(root)]

@@ -117,6 +117,23 @@ def test_a_remote_run_is_resumed(tmp_path: Path, server: str, s3: Store) -> None
     assert "completed in an earlier run" in said
     assert s3.files()[f"{step}/outputs/out"].endswith(b"dogs four v1\n")
 
+    # The runs that this machine has are looked at, and one that is named is downloaded.
+    s3.write("pictures/birds/0", b"0")
+    said = run(it, "--output-dir", remote, "--name", "second", "--reuse")
+    assert "4 of 5 mini-batches are reused from first; 1 new" in said
+    assert "look: not reused: input uri may have changed without" in said
+    files = s3.files()
+    assert len([name for name in files if name.startswith("runs/second/steps/step/parts/")]) == 5
+    assert files["published/second.txt"].startswith(b"birds 0 v1\ncats 1 v1\n")
+    shutil.rmtree(it.folder / "cache")
+    said = run(it, "--output-dir", remote, "--name", "third", "--reuse", "second")
+    assert "5 of 5 mini-batches are reused from second" in said
+    assert s3.files()["published/third.txt"] == files["published/second.txt"]
+    shutil.rmtree(it.folder / "cache")
+    s3.remove("runs/second")
+    said = run(it, "--output-dir", remote, "--name", "fourth", "--reuse", "second", expect=2)
+    assert "runs/second: there is no such run" in said
+
 
 def test_storage_that_cannot_be_written_to(tmp_path: Path, server: str, s3: Store) -> None:
     it = write_job(tmp_path, server, s3)

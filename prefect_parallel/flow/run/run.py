@@ -17,6 +17,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from prefect_parallel.data import Datastores, Location
 from prefect_parallel.flow.observer import Observer
+from prefect_parallel.flow.run.comparison import Comparison
 from prefect_parallel.flow.run.computes import Computes
 from prefect_parallel.flow.run.data_assets import register
 from prefect_parallel.flow.run.environments import Environments
@@ -25,6 +26,7 @@ from prefect_parallel.flow.run.selection import ALL, Selection
 from prefect_parallel.flow.run.step_data import StepData, aggregated_output
 from prefect_parallel.flow.run.step_result import Place, StepResult
 from prefect_parallel.flow.run.step_starts import StepStarts
+from prefect_parallel.flow.run_directories.earlier_runs import EarlierRuns
 from prefect_parallel.flow.run_directories.run_mirror import RunMirror
 from prefect_parallel.flow.server.flow_run import ask_once_if_away
 from prefect_parallel.job import CommandStep, Graph, ParallelStep, PipelineStep
@@ -60,6 +62,8 @@ class Run:
         pipeline: The title of the pipeline.
         directory: The run directory, with an absolute path.
         resumes: Whether an earlier run in this directory is continued.
+        earlier: The runs whose results are reused; None: none.
+        comparison: How data is compared with that of earlier runs.
         datastores: Definitions of `azureml:` names of data.
         output_places: Where outputs are published.
         mirror: The directory's copy on remote storage; None: there is none.
@@ -78,6 +82,8 @@ class Run:
     directory: RunDirectory
     observer: Observer
     resumes: bool
+    earlier: EarlierRuns | None
+    comparison: Comparison
     datastores: Datastores
     output_places: OutputPlaces
     mirror: RunMirror | None

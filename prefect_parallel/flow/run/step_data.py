@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -10,7 +10,9 @@ from typing import TypeAlias
 from prefect_parallel.data import Datastores, FileCache, Location
 from prefect_parallel.data.locations.listing import files_at
 from prefect_parallel.data.locations.location import MLTABLE
+from prefect_parallel.data.mini_batch import File
 from prefect_parallel.data.mltable.mltable import MLTable
+from prefect_parallel.flow.run.comparison import Comparison
 from prefect_parallel.job import AppendRowTo, CommandStep, Data, OutputOf, ParallelStep
 from prefect_parallel.job.syntax.expressions import find
 from prefect_parallel.layout import RunDirectory, StepDirectory
@@ -18,6 +20,9 @@ from prefect_parallel.output.fingerprint import of_data, of_json
 
 PARALLEL_RUN_OUTPUT = "parallel_run_step.txt"
 """The aggregated output's name inside an output of type `uri_folder`, as in Azure."""
+
+UNVERSIONED = "unversioned "
+"""How the fingerprint of an input begins that may be the same after the data has changed."""
 
 Source: TypeAlias = Data | OutputOf
 
@@ -111,13 +116,17 @@ class StepData:
         """Where the inputs that are data are."""
         return [self.place(source) for _, source in self._sources()]
 
-    def fingerprints(self, *, but: str | None = None) -> dict[str, str]:
+    def fingerprints(self, compared: Comparison, *, but: str | None = None) -> dict[str, str]:
         """The fingerprints of the inputs by their names, one of which may be left out.
 
         Raises:
             InvalidInput: Remote data cannot be accessed.
         """
-        return {name: self._fingerprint(source) for name, source in self._sources() if name != but}
+        return {
+            name: self._fingerprint(source, compared)
+            for name, source in self._sources()
+            if name != but
+        }
 
     def output_folders(self) -> list[Path]:
         """The folders that the step may write into."""
@@ -170,14 +179,26 @@ class StepData:
             return self.location(source)
         return str(file_cache.path_of_input(place))
 
-    def _fingerprint(self, source: Source) -> str:
-        """The fingerprint of an input; of a `direct` URL, which the script opens, only its text."""
+    def _fingerprint(self, source: Source, compared: Comparison) -> str:
+        """The fingerprint of an input, beginning with `UNVERSIONED` if it may miss a change."""
         place = self.place(source)
-        if not place.is_remote:
-            return of_data(Path(place.path))
-        if source.mode == "direct":
-            return of_json(place.path)
-        return of_json([[file.path, file.size, file.version] for file in files_at(place)])
+        if place.is_remote and source.mode == "direct":
+            # The script opens it; this process may not be allowed to.
+            return UNVERSIONED + of_json(place.path)
+        if place.is_remote:
+            return _of_files(files_at(place), compared)
+        of_place = of_data(Path(place.path), by_content=compared.reads(place.path))
+        if source.type != "mltable" or not place.join(MLTABLE).exists():
+            return of_place
+        # Its files may be anywhere.
+        return f"{_of_files(MLTable.load(place).files(), compared)} {of_place}"
+
+
+def _of_files(files: Iterable[File], compared: Comparison) -> str:
+    read = [compared.read(file) for file in files]
+    known = all(file.version is not None for file in read)
+    found = compared.normalized([[file.path, file.size, file.version] for file in read])
+    return ("" if known else UNVERSIONED) + of_json(found)
 
 
 def _existing(path: Path) -> str:

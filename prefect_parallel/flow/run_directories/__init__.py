@@ -1,5 +1,6 @@
 """Run directories: `runs` finds one by its name, `run_handle` is one run, `run_mirror` its copy.
 
-`synced_folder` keeps files of a folder on remote storage, `archive` packs a folder into one file,
-and `lock` keeps two drivers from one run directory.
+`earlier_runs` are those whose results a run reuses. `synced_folder` keeps files of a folder on
+remote storage, `archive` packs a folder into one file, and `lock` keeps two drivers from one run
+directory.
 """

@@ -20,10 +20,13 @@ from prefect_parallel.flow.run.environments import ShellProcess
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.server.placeholders import look_up
+from prefect_parallel.flow.steps.completed_command import has_completed, note_completed
+from prefect_parallel.flow.steps.earlier_steps import EarlierStep, earlier_steps
 from prefect_parallel.flow.steps.snapshot import take_snapshot
+from prefect_parallel.flow.steps.step_fingerprint import NO_VERSION, StepFingerprint
 from prefect_parallel.flow.steps.step_flow import step_flow
 from prefect_parallel.job import CommandStep
-from prefect_parallel.output.fingerprint import of_code, of_data, of_json
+from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.job_result import Status
 
 POLL_SECONDS = 0.1
@@ -64,12 +67,18 @@ class _CommandStep:
     def run(self) -> StepResult:
         try:
             self._take_code()
-            command = self._step.shell_command(self._data.values())
-            fingerprint = self._fingerprint(command)
-            if self._run.resumes and self._has_completed(fingerprint):
+            values = self._data.values()
+            command = self._step.shell_command(values)
+            ours = self._fingerprint(values)
+            if self._run.resumes and has_completed(self._directory, ours, packages=False):
                 self._publish()
                 return self._result("Completed", "completed in an earlier run")
             self._clear()
+            earlier = self._reused_from(ours)
+            ours.write(self._directory.fingerprints)
+            if earlier is not None:
+                self._publish()
+                return self._result("Completed", f"reused from {earlier}")
             self._run.observer.command_started(self._step.name)
             self._fetch()
             with self._kept_artifacts():
@@ -78,7 +87,7 @@ class _CommandStep:
                 raise CommandFailed(
                     f"the command ended with {exit_}; its last output:\n{_last_lines(self._log)}"
                 )
-            self._directory.completed.write_text(self._completion(fingerprint))
+            note_completed(self._directory, ours)
             self._publish()
             return self._result("Completed", "the command succeeded")
         except CommandCanceled as error:
@@ -99,20 +108,40 @@ class _CommandStep:
             leave_out = self._run.directory.all_runs
             take_snapshot(self._step.code, directory.code, leave_out=leave_out)
 
-    def _fingerprint(self, command: str) -> str:
-        step = self._step
-        code = of_code(self._directory.code)
-        variables = [step.variables(self._data.values()), step.environment_templates]
-        key = self._run.environments.key(step)
-        return of_json([command, code, *variables, key, self._data.fingerprints()])
+    def _fingerprint(self, values: dict[str, str]) -> StepFingerprint:
+        run = self._run
+        return StepFingerprint.of_command(
+            run.pipeline, self._data, values, run.environments, run.comparison
+        )
 
-    def _has_completed(self, fingerprint: str) -> bool:
-        completed = self._directory.completed
-        return completed.exists() and completed.read_text() == self._completion(fingerprint)
+    def _reused_from(self, ours: StepFingerprint) -> str | None:
+        """Take over the outputs of an earlier run; its name, or None if none has them."""
+        if self._run.earlier is None or not self._step.outputs:
+            # A command without outputs is run for what it does elsewhere.
+            return None
+        steps = earlier_steps(self._run.earlier, self._step.name, self._run.pipeline)
+        newest: EarlierStep | None = None
+        for step in steps:
+            newest = newest or step
+            if ours.unversioned:
+                break
+            if has_completed(step.directory, ours) and self._take(step.directory, ours):
+                return step.name
+        self._run.observer.noted(self._step.name, _why_not_reused(ours, newest))
+        return None
 
-    def _completion(self, fingerprint: str) -> str:
-        """What the command ran with, and the state of the outputs that it wrote."""
-        return f"{fingerprint} {of_data(self._directory.outputs)}"
+    def _take(self, earlier: StepDirectory, ours: StepFingerprint) -> bool:
+        """Copy the outputs of an earlier run; not links: a later step may write to its inputs."""
+        try:
+            shutil.copytree(earlier.outputs, self._directory.outputs, dirs_exist_ok=True)
+        except (OSError, shutil.Error):
+            self._clear()
+            return False
+        self._directory.completed.write_bytes(earlier.completed.read_bytes())
+        if has_completed(self._directory, ours):
+            return True
+        self._clear()
+        return False
 
     def _result(self, status: Status, reason: str) -> StepResult:
         # Without a log if the command has not been started.
@@ -225,3 +254,13 @@ def _last_lines(log: Path) -> str:
         file.seek(max(log.stat().st_size - LAST_BYTES, 0))
         lines = file.read().decode(errors="replace").splitlines()
     return "\n".join(lines[-LAST_LINES:])
+
+
+def _why_not_reused(ours: StepFingerprint, newest: EarlierStep | None) -> str:
+    if ours.unversioned:
+        return f"not reused: input {ours.unversioned[0]} {NO_VERSION}"
+    if newest is None:
+        return "not reused: there is no earlier run of this pipeline"
+    if changes := ours.changes_since(newest.fingerprint):
+        return f"not reused from {newest.name}: it ran with other {changes}"
+    return f"not reused from {newest.name}: it did not complete, or its outputs have changed since"

@@ -74,12 +74,10 @@ class _ParallelStep(StepRun):
         progress = self._reporter.planned(
             plan, f"{counted(self._nodes, 'node')} x {counted(self._slots, 'slot')}"
         )
-        if not plan.is_output_current:
-            self._discard_output()
-        plan.returns.check()
-        if plan.work.mini_batches:
+        plan.mini_batches.returns.check()
+        if plan.mini_batches.to_run:
             self._map(plan, progress)
-        return self._complete(plan.planned, plan.mini_batches)
+        return self._complete(plan.mini_batches.planned, plan.mini_batches.in_output)
 
     def _map(self, plan: StepPlan, progress: Progress) -> None:
         """Run the mini-batches on nodes until all are done or the step has failed.
@@ -97,7 +95,11 @@ class _ParallelStep(StepRun):
             if fewer is not None:
                 self._reporter.noted(fewer)
             monitor = StepMonitor(
-                progress, plan.returns, self._thresholds, limits, self._run.canceled
+                progress,
+                plan.mini_batches.returns,
+                self._thresholds,
+                limits,
+                self._run.canceled,
             )
             with open_nodes(
                 plan.config,
@@ -108,8 +110,8 @@ class _ParallelStep(StepRun):
             ) as nodes:
                 task_runs = nodes.task_runs(
                     Groups(
-                        plan.to_do(),
-                        plan.work,
+                        plan.mini_batches.to_do(),
+                        plan.mini_batches.work(),
                         slots=slots,
                         seconds=self._run.task_run_seconds,
                         max_task_runs=self._run.max_task_runs,

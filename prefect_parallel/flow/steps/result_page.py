@@ -90,10 +90,10 @@ def pipeline_page(reason: str, result: PipelineResult, links: Mapping[str, str |
 def _counts(result: JobResult) -> str:
     mini_batches, items = result.mini_batches, result.items
     return _table(
-        ("", "total", "succeeded", "failed", "retried"),
+        ("", "total", "succeeded", "failed", "retried", "reused"),
         [
-            ("mini-batches", *(f"{mini_batches[key]:,}" for key in mini_batches)),
-            ("items", *(f"{items[key]:,}" for key in items), ""),
+            ("mini-batches", *(f"{count:,}" for count in (*mini_batches.values(), result.reused))),
+            ("items", *(f"{items[key]:,}" for key in items), "", ""),
         ],
     )
 

@@ -46,6 +46,7 @@ class StepReporter:
         self._logger = get_run_logger()
         self._logged = time.monotonic()
         self._progress = Progress(0)
+        self._reuse = ""
         self._started_at = datetime.now(timezone.utc)
         self._warnings: list[str] = []
 
@@ -62,23 +63,27 @@ class StepReporter:
 
         Returns the counts of the step, to be updated from now on.
         """
-        total = plan.mini_batches
-        reused = total - plan.work.mini_batches
-        planned = f"planned {counted(total, 'mini-batch')} for {slots}"
+        mini_batches = plan.mini_batches
+        planned = f"planned {counted(mini_batches.in_output, 'mini-batch')} for {slots}"
         self._logs.job(planned)
         self._logger.info(planned)
         for note in plan.notes:
             self.noted(note)
-        if self._run.resumes:
-            why = ", ".join(f"{count} {reason}" for reason, count in plan.reasons.items())
-            self.noted(f"{reused} of {total} mini-batches are reused" + (why and f"; {why}"))
-        if plan.left_out:
+        if self._run.resumes or self._run.earlier is not None:
+            self._reuse = mini_batches.summary()
+            self.noted(self._reuse)
+        if mini_batches.left_out:
             self.warned(
-                f"this is a trial: {plan.left_out:,} of {plan.planned:,} mini-batches are left out"
-                f" ({self._run.selection}), and missing from the output; to run them, too, resume"
-                " the run without that option"
+                f"this is a trial: {mini_batches.left_out:,} of {mini_batches.planned:,}"
+                f" mini-batches are left out ({self._run.selection}), and missing from the output;"
+                " to run them, too, resume the run without that option"
             )
-        self._progress = Progress(plan.planned, plan.unit, reused=reused, left_out=plan.left_out)
+        self._progress = Progress(
+            mini_batches.planned,
+            plan.unit,
+            reused=mini_batches.with_part,
+            left_out=mini_batches.left_out,
+        )
         self._run.observer.step_started(self._step.name, self._progress, slots)
         self._artifacts.show_settings()
         return self._progress
@@ -153,6 +158,8 @@ class StepReporter:
             reason=reason if status == "Canceled" else reason + self._first_failure(totals),
             mini_batches=self._progress.mini_batches,
             totals=totals,
+            reused=self._progress.reused,
+            reuse=self._reuse,
             warnings=self._warnings,
             thresholds=Thresholds.of(self._step).to_json(),
             started_at=self._started_at,

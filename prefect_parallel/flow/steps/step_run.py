@@ -57,11 +57,6 @@ class StepRun(ABC):
     def _work(self) -> StepResult:
         """Run what is to do, or have it run, and complete the step."""
 
-    def _discard_output(self) -> None:
-        """Delete the aggregated output of an earlier run, which is out of date."""
-        if self._output is not None:
-            self._output.unlink(missing_ok=True)
-
     def _complete(self, planned: int, mini_batches: int) -> StepResult:
         """Aggregate the parts, and publish the outputs.
 

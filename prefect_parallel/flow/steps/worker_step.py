@@ -32,16 +32,14 @@ class _WorkerStep(StepRun):
             return self._finish(PreparedStep.read(self._directory))
         plan = plan_step(self._step, self._run, self._step.max_concurrency_per_instance or 1)
         self._reporter.planned(plan, "workers")
-        if not plan.is_output_current:
-            self._discard_output()
-        plan.returns.check()
-        if plan.work.mini_batches:
+        plan.mini_batches.returns.check()
+        if plan.mini_batches.to_run:
             self._prepare(plan)
             raise StepPrepared(
-                f"{counted(plan.work.mini_batches, 'mini-batch')} to run: start workers with"
+                f"{counted(plan.mini_batches.to_run, 'mini-batch')} to run: start workers with"
                 f" {self._command('work')}, then {self._command('finish')}"
             )
-        return self._complete(plan.planned, plan.mini_batches)
+        return self._complete(plan.mini_batches.planned, plan.mini_batches.in_output)
 
     def _prepare(self, plan: StepPlan) -> None:
         data = self._run.data_of(self._step)
@@ -54,9 +52,9 @@ class _WorkerStep(StepRun):
             delays=RetryDelays.of(self._step),
             thresholds=self._thresholds,
             unit=plan.unit,
-            planned=plan.planned,
-            mini_batches=plan.mini_batches,
-        ).write(plan.to_do())
+            planned=plan.mini_batches.planned,
+            mini_batches=plan.mini_batches.in_output,
+        ).write(plan.mini_batches.to_do())
 
     def _finish(self, prepared: PreparedStep) -> StepResult:
         """Complete the step if each of its mini-batches has a final part.
@@ -78,7 +76,8 @@ class _WorkerStep(StepRun):
             self._refuse_failed(totals, prepared.mini_batches)
             raise StepPrepared(self._why_missing(missing, prepared))
         # What was written before the last mini-batch was done is out of date.
-        self._discard_output()
+        if self._output is not None:
+            self._output.unlink(missing_ok=True)
         result = self._complete(prepared.planned, prepared.mini_batches)
         self._directory.work.unlink()
         for lease in self._directory.parts.glob("*.lease"):

@@ -20,7 +20,6 @@ from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.nodes.retry_delays import RetryDelays
 from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.layout import StepDirectory
-from prefect_parallel.output.fingerprint import of_text
 from prefect_parallel.output.part import Record, read_record
 
 
@@ -118,7 +117,7 @@ class PreparedStep:
     def record(self, mini_batch: MiniBatch) -> Record | None:
         """The record of the last attempt at a mini-batch, with these data and settings."""
         record = read_record(self.directory.part(mini_batch.index))
-        wanted = (of_text(mini_batch.to_text()), self.config.fingerprint)
+        wanted = (mini_batch.fingerprint, self.config.fingerprint)
         return record if record and (record.data, record.settings) == wanted else None
 
     def final(self, mini_batch: MiniBatch) -> Record | None:

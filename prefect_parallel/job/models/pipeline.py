@@ -51,7 +51,11 @@ class Settings(Model):
     continue_on_step_failure: Boolean = key(
         "Whether steps that do not depend on a failed one still run.", default=False
     )
-    force_rerun: Boolean | None = ignored()
+    force_rerun: Boolean | None = optional(
+        "Whether results of earlier runs are reused (`false`), as with `--reuse`, or not (`true`),"
+        " even with `--reuse`. Unless it is given, `--reuse` decides.",
+        examples=[False],
+    )
     continue_on_failed_optional_input: Boolean | None = ignored()
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -83,6 +83,7 @@ def _resolve(
         description=job.description,
         tags=job.tags,
         continue_on_step_failure=job.settings.continue_on_step_failure,
+        force_rerun=job.settings.force_rerun,
         outputs=dict(level.outputs),
         graph=graph,
         warnings=(*job.unknown, *diagnostics.warnings),

@@ -303,6 +303,8 @@ class ResolvedJob:
     """A pipeline job that can run.
 
     Attributes:
+        force_rerun: Whether nothing of earlier runs is reused (True) or everything that can be
+            (False); None: as the run's options say.
         outputs: The pipeline's outputs.
         warnings: What may be a mistake.
     """
@@ -311,6 +313,7 @@ class ResolvedJob:
     description: str | None
     tags: dict[str, str | None]
     continue_on_step_failure: bool
+    force_rerun: bool | None
     outputs: dict[str, OutputSpec]
     graph: Graph
     warnings: tuple[Problem, ...] = ()

@@ -54,7 +54,7 @@ class Parts:
             part = open_part(self.directory.part(index))
             if part is None:
                 continue
-            record, file = part
+            record, file = part[0].at(index), part[1]
             with file:
                 for each in record.payloads:
                     of_each = replace(record, kind=each.kind, columns=each.columns)

@@ -141,6 +141,7 @@ def _facts(step: StepLog) -> list[tuple[str, str]]:
             "retried",
             f"{mini_batches.get('retried', 0):,} mini-batches, {len(step.attempts):,} attempts",
         ),
+        ("reused", str(result.get("reuse") or "none")),
         ("items", f"{items.get('succeeded', 0):,} of {items.get('total', 0):,} succeeded"),
         ("took", duration(seconds)),
         ("speed", f"{items.get('succeeded', 0) / max(seconds, 0.001):,.1f} items/s"),
