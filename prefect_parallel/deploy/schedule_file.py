@@ -10,7 +10,7 @@ from typing import Annotated
 from prefect_parallel.data import Datastores
 from prefect_parallel.deploy.trigger import Trigger
 from prefect_parallel.document import Document, Section, dotted
-from prefect_parallel.errors import InvalidFile, InvalidPipeline, did_you_mean
+from prefect_parallel.errors import InvalidFile, InvalidPipeline, advice_for
 from prefect_parallel.job.format.model import Model, ignored, key, optional
 from prefect_parallel.job.format.types import Anything, Text, TextOrNull
 from prefect_parallel.job.format.validators import ChoiceValidator, TextValidator
@@ -129,8 +129,7 @@ class ScheduleFile:
             self.document.problem(
                 (*changes.path, "inputs", name),
                 "the pipeline has no such input",
-                allowed=", ".join(known) or None,
-                hint=did_you_mean(name, known),
+                **advice_for(name, known),
                 of_key=True,
             )
             for name in given

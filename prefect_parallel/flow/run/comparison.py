@@ -12,7 +12,7 @@ from prefect_parallel.data.mini_batch import File
 from prefect_parallel.output.fingerprint import of_content, of_text
 
 RUN = "<run>/"
-"""What stands for the run directory in fingerprints."""
+"""Replaces the path of the run directory in fingerprints."""
 
 
 @dataclass(frozen=True)

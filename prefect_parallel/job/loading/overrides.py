@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prefect_parallel.document import Document, Items, KeyPath, Section, Typed, dotted
-from prefect_parallel.errors import InvalidPipeline, Problem, did_you_mean
+from prefect_parallel.errors import InvalidPipeline, Problem, advice_for, did_you_mean
 from prefect_parallel.job.models.io_models import as_type
 from prefect_parallel.yaml_file import MAX_DEPTH, parse_document
 from prefect_parallel.yaml_scalar import parse_scalar
@@ -90,10 +90,8 @@ def _refuse_unknown_input(document: Document, key: str, name: str) -> None:
     """An input that the job does not declare would have no effect; its component may declare it."""
     declared = document.data.get("inputs") or ()
     if key not in declared and "component" not in document.data:
-        allowed = ", ".join(declared) or "none: the pipeline has no inputs"
-        place, hint = dotted(("inputs", key)), did_you_mean(key, declared)
-        message = "the pipeline has no such input"
-        raise InvalidPipeline([Problem(message, name, key=place, allowed=allowed, hint=hint)])
+        message, place = "the pipeline has no such input", dotted(("inputs", key))
+        raise InvalidPipeline([Problem(message, name, key=place, **advice_for(key, declared))])
 
 
 def _step_into(
