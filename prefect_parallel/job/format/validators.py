@@ -21,7 +21,6 @@ Schema: TypeAlias = Mapping[str, Any]
 INT_MAX = 2**31 - 1
 
 # Python converts at most 4,300 digits to a number.
-_DELIMITER = re.compile(r"[^\w\s.+\x22\x27-]|[ \t]", re.ASCII)
 _DIGITS = re.compile(r"[-+]?\d{1,4000}", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _EXPRESSION_SCHEMA = {"type": "string", "pattern": r"^\s*\$\{\{.*\}\}\s*$"}
@@ -162,19 +161,6 @@ class TrueOrFalseValidator(Validator):
     def check(self, value: Any) -> bool:
         if str(value).lower() in ("true", "false"):
             return str(value).lower() == "true"
-        raise self.refused(value)
-
-
-@dataclass(frozen=True)
-class DelimiterValidator(Validator):
-    """A character between cells; a tab may be written as a backslash and a t."""
-
-    allowed = r"one character, or \t for a tab; no quote, letter, digit or line break"
-
-    def check(self, value: Any) -> str:
-        text = "\t" if value == r"\t" else value
-        if isinstance(text, str) and len(text) == 1 and _DELIMITER.fullmatch(text):
-            return text
         raise self.refused(value)
 
 

@@ -14,11 +14,11 @@ from enum import Enum
 from typing import Any
 
 from prefect_parallel.job.format.amount_validators import DelaysValidator, MemoryValidator
+from prefect_parallel.job.format.delimiter_validator import DelimiterValidator
 from prefect_parallel.job.format.model import Key
 from prefect_parallel.job.format.types import LOGGING_LEVELS, MAX_TIMEOUT, TIMEOUT
 from prefect_parallel.job.format.validators import (
     ChoiceValidator,
-    DelimiterValidator,
     IntegerValidator,
     NumberValidator,
     SizeValidator,
