@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import quopri
 import re
 import shlex
 import socketserver
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +23,7 @@ from PIL import Image
 
 from prefect_parallel.cli.app import app
 from tests.four_tasks import web_server, write_data
+from tests.program import run_program
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -63,20 +61,6 @@ def test_the_blocks_of_a_page_are_well_formed(page: Path) -> None:
         yaml.safe_load(block)
 
 
-def run(folder: Path, server: str, code: str) -> str:
-    ended = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env={**os.environ, "PREFECT_API_URL": server},
-        capture_output=True,
-        text=True,
-        timeout=480,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
-
-
 def test_the_blocks_about_functions_run(tmp_path: Path, server: str) -> None:
     score, scorer, _on_a_cluster, result, in_a_flow, as_flow = blocks(
         DOCS / "functions.md", "python"
@@ -89,13 +73,13 @@ def test_the_blocks_about_functions_run(tmp_path: Path, server: str) -> None:
     (tmp_path / "jobs.py").write_text("\n".join([score, scorer, result, in_a_flow]))
     rows.to_csv(tmp_path / "sales.csv", index=False)
     before = "import asyncio, jobs; print(asyncio.run(jobs.nightly()))"
-    assert run(tmp_path, server, before).split()[-1] == "0"
+    assert run_program(tmp_path, server, "-c", before).split()[-1] == "0"
     assert len((tmp_path / "scores.csv").read_text().split()) == 100
     assert len(pd.read_parquet(tmp_path / "scores.parquet")) == 100
     (tmp_path / "scores.parquet").unlink()
     (tmp_path / "jobs.py").write_text("\n".join([score, as_flow]))
     after = "import jobs; print(jobs.nightly().items['succeeded'])"
-    assert run(tmp_path, server, after).split()[-1] == "100"
+    assert run_program(tmp_path, server, "-c", after).split()[-1] == "100"
 
 
 def test_the_recipes_run(tmp_path: Path, server: str) -> None:
@@ -108,7 +92,7 @@ def test_the_recipes_run(tmp_path: Path, server: str) -> None:
     columns = ["store", "brand", "price", "sold"]
     pd.DataFrame(weeks, columns=columns).to_csv(tmp_path / "weeks.csv", index=False)
     with web_server(tmp_path, failing=set()):
-        said = run(tmp_path, server, "\n".join(recipes.values()))
+        said = run_program(tmp_path, server, "-c", "\n".join(recipes.values()))
     assert "no-image.png" in said
     converted = sorted((tmp_path / "converted").iterdir())
     assert [Image.open(file).format for file in converted] == ["JPEG"] * 3
@@ -177,14 +161,14 @@ def test_the_automation_and_the_hook_tell_of_a_failed_run(tmp_path: Path, server
         url = f'url="json://127.0.0.1:{hook}"'
         notify, many = re.subn(r'url="https://hooks[^"]*"', url, notify)
         assert many == 1
-        made = run(tmp_path, server, f"{notify}\nprint(block)").split()[-1]
+        made = run_program(tmp_path, server, "-c", f"{notify}\nprint(block)").split()[-1]
         (automation,) = httpx.post(
             f"{server}/automations/filter",
             json={"automations": {"name": {"any_": [f"{name} has failed"]}}},
         ).json()
         try:
             (tmp_path / "sales.py").write_text(recipes["sales.py"].replace(" 25)", f" {inbox})"))
-            run(tmp_path, server, "import sales; sales.sales(return_state=True)")
+            run_program(tmp_path, server, "-c", "import sales; sales.sales(return_state=True)")
             wait_until(lambda: Webhook.received)
         finally:
             httpx.delete(f"{server}/automations/{automation['id']}").raise_for_status()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,23 +19,14 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.conftest import copy_database
+from tests.program import run_program
 from tests.waiting import wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def run(example: str, folder: Path, server: str) -> str:
-    ended = subprocess.run(
-        [sys.executable, EXAMPLES / example / f"{example}.py"],
-        cwd=folder,
-        env={**os.environ, "PREFECT_API_URL": server},
-        capture_output=True,
-        text=True,
-        timeout=480,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
+    return run_program(folder, server, EXAMPLES / example / f"{example}.py")
 
 
 def test_thumbnails(tmp_path: Path, server: str) -> None:
