@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from prefect_parallel.display.plain_display import PlainDisplay
@@ -203,3 +204,20 @@ def test_the_next_mini_batch_of_a_task_run_is_loaded_while_run_works(pipeline: A
     assert [int(line.split()[0]) for line in lines] == [*range(1, 31)]
     # Without prefetching, none: there is one process.
     assert any("True" in line for line in lines)
+
+
+def test_a_published_file_has_the_format_that_its_path_names(pipeline: Any) -> None:
+    script = """
+        import os
+        def run(mini_batch):
+            return [{"name": os.path.basename(file)} for file in mini_batch]
+    """
+    it = pipeline(script, files=2)
+    wanted = [{"name": "000.txt"}, {"name": "001.txt"}]
+    it.change("jobs.step.outputs.out.path", "./${{name}}.parquet")
+    it.call()
+    assert pd.read_parquet(it.folder / "run.parquet").to_dict("records") == wanted
+    it.change("jobs.step.outputs.out.path", "./${{name}}.jsonl")
+    it.call(resume=True)
+    lines = (it.folder / "run.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == wanted

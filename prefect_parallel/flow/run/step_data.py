@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from prefect_parallel.data import Datastores, FileCache, Location
@@ -214,6 +214,19 @@ def aggregated_output(step: ParallelStep, directory: StepDirectory) -> Path | No
     if step.append_row_to.subpath:
         return path / step.append_row_to.subpath
     return path / PARALLEL_RUN_OUTPUT if _is_named_by_default(step.append_row_to, step) else path
+
+
+def output_name_of(step: ParallelStep) -> str:
+    """The file name that decides the format of the rows.
+
+    A file that is published has the name that its `path` ends in, not the output's.
+    """
+    to = step.append_row_to
+    if to is None:
+        return ""
+    output = step.outputs[to.output]
+    published = output.location if output.type == "uri_file" else None
+    return PurePosixPath(to.subpath or published or to.output).name
 
 
 def delimiter_of(step: ParallelStep) -> str:

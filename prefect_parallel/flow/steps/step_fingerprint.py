@@ -20,6 +20,7 @@ from prefect_parallel.flow.run.step_data import (
     StepData,
     aggregated_output,
     delimiter_of,
+    output_name_of,
 )
 from prefect_parallel.flow.server.placeholders import look_up
 from prefect_parallel.job import CommandStep, OutputOf, ParallelStep
@@ -75,7 +76,7 @@ class StepFingerprint:
         """
         step = data.step
         assert isinstance(step, ParallelStep)
-        output = aggregated_output(step, data.directory)
+        output = step.append_row_to and type(format_for(output_name_of(step))).__name__
         return cls._of(
             pipeline,
             data,
@@ -89,7 +90,7 @@ class StepFingerprint:
                 "arguments": step.arguments(values),
                 "way of reading": reader,
                 "inputs": data.fingerprints(compared, but=step.input_name),
-                "output format": output and type(format_for(output.name)).__name__,
+                "output format": output,
                 "header": step.append_row_dataframe_header,
                 "delimiter": delimiter_of(step),
                 "check of item counts": checks_item_count(step),

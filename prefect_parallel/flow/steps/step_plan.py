@@ -10,7 +10,7 @@ from prefect_parallel.entry.azure_variables import azure_variables
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.flow.run.major_input import major_input, split_input
 from prefect_parallel.flow.run.run import Run
-from prefect_parallel.flow.run.step_data import aggregated_output, delimiter_of
+from prefect_parallel.flow.run.step_data import delimiter_of, output_name_of
 from prefect_parallel.flow.steps.part_search import PartSearch
 from prefect_parallel.flow.steps.planned_mini_batches import PlannedMiniBatches
 from prefect_parallel.flow.steps.snapshot import take_snapshot
@@ -113,7 +113,6 @@ def _config(
     fingerprint: StepFingerprint,
 ) -> EntryConfig:
     data = run.data_of(step)
-    output = aggregated_output(step, data.directory)
     nodes = run.computes.place_of(step).instances(step.instance_count)
     variables = azure_variables(
         run.directory.root.name, step.name, nodes=nodes, output=data.directory.outputs
@@ -132,7 +131,7 @@ def _config(
         reader=planned.reader,
         datastores=run.datastores.to_json(),
         fetch=tuple(place.path for place in data.to_fetch()),
-        output_file=None if output is None else output.name,
+        output_file=output_name_of(step) if step.append_row_to else None,
         delimiter=delimiter_of(step),
         checks_item_count=checks_item_count(step),
         slots=slots,

@@ -12,12 +12,12 @@ from prefect_parallel.errors import PrefectParallelError, os_error_text
 from prefect_parallel.flow.nodes.step_monitor import StepCanceled, check_totals
 from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.flow.run.run import Run
-from prefect_parallel.flow.run.step_data import aggregated_output, delimiter_of
+from prefect_parallel.flow.run.step_data import aggregated_output, delimiter_of, output_name_of
 from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.steps.step_reporter import StepReporter
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.output.aggregate import aggregate
-from prefect_parallel.output.formats import Parts, format_for
+from prefect_parallel.output.formats import OutputFormat, Parts, format_for
 from prefect_parallel.output.returns import Returns
 from prefect_parallel.output.totals import Totals, count
 
@@ -74,10 +74,9 @@ class StepRun(ABC):
     def _aggregate(self, planned: int, totals: Totals) -> None:
         if self._output is not None and not self._output.exists():
             parts = Parts(self._directory, planned, self._on_part)
-            header, delimiter = self._step.append_row_dataframe_header, delimiter_of(self._step)
-            aggregate_output(
-                parts, totals.returns, self._output, header=header, delimiter=delimiter
-            )
+            output_format = format_for(output_name_of(self._step), delimiter_of(self._step))
+            header = self._step.append_row_dataframe_header
+            aggregate_output(parts, totals.returns, self._output, output_format, header=header)
 
     def _on_part(self, doing: str) -> None:
         self._refuse_if_canceled()
@@ -90,7 +89,7 @@ class StepRun(ABC):
 
 @task(name="aggregate", task_run_name="aggregate", cache_policy=NO_CACHE, persist_result=False)
 def aggregate_output(
-    parts: Parts, returns: Returns, target: Path, *, header: bool, delimiter: str
+    parts: Parts, returns: Returns, target: Path, output_format: OutputFormat, *, header: bool
 ) -> None:
     """Join the parts of a step into its aggregated output."""
-    aggregate(parts, returns, target, format_for(target.name, delimiter), header=header)
+    aggregate(parts, returns, target, output_format, header=header)

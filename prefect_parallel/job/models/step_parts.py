@@ -123,8 +123,8 @@ class Task(Model):
     )
     append_row_to: Text | None = optional(
         "Where the results of `run` are joined, in the input's order: an output, or a file below"
-        " it. The file's name decides the format: `.parquet`, `.jsonl`, else text. By default,"
-        " only counts are kept.",
+        " it. The file's name, or the `path` of the output, decides the format: `.parquet`,"
+        " `.jsonl`, else text. By default, only counts are kept.",
         examples=["${{outputs.scores}}", "${{outputs.folder}}/scores.parquet"],
     )
     environment: EnvironmentValue = key(
