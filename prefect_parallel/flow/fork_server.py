@@ -136,7 +136,7 @@ def _fork(ours: socket.socket, theirs: socket.socket) -> None:
         try:
             ours.close()
             os.setsid()
-            _serve(theirs)
+            serve(theirs.detach())
         except BaseException:
             traceback.print_exc()
         finally:
@@ -145,8 +145,10 @@ def _fork(ours: socket.socket, theirs: socket.socket) -> None:
 
 def _execute(ours: socket.socket, theirs: socket.socket) -> subprocess.Popen[bytes]:
     descriptor = theirs.fileno()
+    # Not with -m: in a module that is run so, Python shows deprecations, such as that of a fork
+    # beside the threads of NumPy.
     return subprocess.Popen(
-        [sys.executable, "-m", __name__, str(descriptor)],
+        [sys.executable, "-c", f"from {__name__} import serve; serve({descriptor})"],
         stdin=subprocess.DEVNULL,
         pass_fds=[descriptor],
         start_new_session=True,
@@ -242,11 +244,8 @@ class _ServerProcess:
                 del self._running[name]
 
 
-def _serve(connection: socket.socket) -> None:
+def serve(descriptor: int) -> None:
+    """Be the fork server of the driver at the other end of a socket."""
     # It only imports, which leaves no garbage.
     gc.disable()
-    _ServerProcess(connection).serve()
-
-
-if __name__ == "__main__":
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    _ServerProcess(socket.socket(fileno=descriptor)).serve()
