@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from typing import Any
 
 import pandas as pd
@@ -15,18 +14,12 @@ from hypothesis import strategies as st
 from prefect_parallel.output.formats import format_for
 from prefect_parallel.output.formats.csv_lines import csv_lines
 
-# The csv module of Python 3.10, by which pandas writes, refuses NUL.
-NOT_WRITTEN = "\0" if sys.version_info < (3, 11) else ""
-
 CELLS: dict[str, st.SearchStrategy[Any]] = {
     "float64": st.floats() | st.floats(1e-6, 1e12) | st.integers(-(10**6), 10**6).map(float),
     "int64": st.integers(-(2**63), 2**63 - 1),
     "uint8": st.integers(0, 255),
     "bool": st.booleans(),
-    "object": st.text(
-        st.characters(exclude_categories=["Cs"], exclude_characters=NOT_WRITTEN), max_size=5
-    )
-    | st.none(),
+    "object": st.text(max_size=5) | st.none(),
     "str": st.text('ü ",\r\n\t', max_size=5),
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -52,8 +51,7 @@ class DedicatedCluster(NodeGroup):
         # Dask starts tasks that were submitted before the first worker came in any order.
         until = time.monotonic() + limit
         while not canceled.is_set():
-            # Before Python 3.11 these are two, and a cluster of Dask 2024.12 raises the first.
-            with suppress(TimeoutError, asyncio.TimeoutError):
+            with suppress(TimeoutError):
                 self.client.wait_for_workers(1, timeout=min(limit, LOOK_SECONDS))
                 return None
             if time.monotonic() > until:
@@ -74,8 +72,7 @@ class DedicatedCluster(NodeGroup):
         self.run(remove_plugin, name=name)
 
     def run(self, function: Callable[..., Any], **arguments: Any) -> None:
-        # Before Python 3.11 these are two.
-        with suppress(TimeoutError, asyncio.TimeoutError):
+        with suppress(TimeoutError):
             self.client.run(
                 function, on_error="return", callback_timeout=ANSWER_SECONDS, **arguments
             )

@@ -161,7 +161,7 @@ class SharedCluster(NodeGroup):
 
     async def _renew(self, addresses: list[str]) -> None:
         if addresses and self.client.status == CONNECTED:
-            with suppress(OSError, asyncio.TimeoutError):
+            with suppress(OSError):
                 await self.client.run(
                     renew_lease,
                     workers=addresses,
@@ -282,8 +282,7 @@ class SharedCluster(NodeGroup):
                     callback_timeout=seconds,
                     **arguments,
                 )
-            # Before Python 3.11, the second is no OSError.
-            except (OSError, asyncio.TimeoutError) as error:
+            except OSError as error:
                 return ConnectionError(f"no answer: {error}")
             return answers[address]
 
