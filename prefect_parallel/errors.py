@@ -24,9 +24,9 @@ def did_you_mean(word: str, known: Collection[str]) -> str | None:
 
 
 def counted(count: int, noun: str) -> str:
-    """E.g. `1 node`, `3 nodes`, `2 mini-batches`, `2 processes`."""
+    """E.g. `1 node`, `3 nodes`, `1,200 mini-batches`, `2 processes`."""
     ending = "es" if noun.endswith(("ch", "ss")) else "s"
-    return f"{count} {noun}{'' if count == 1 else ending}"
+    return f"{count:,} {noun}{'' if count == 1 else ending}"
 
 
 class Advice(TypedDict):

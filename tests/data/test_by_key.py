@@ -146,9 +146,8 @@ def test_grouping_notes_what_was_lost(make_table: MakeTable) -> None:
     folder = make_table([b"k,n\n" + rows + b"1,many\n2\n"], "read_delimited")
     made = plan(str(folder), type="mltable", mode=None, split=ByKeys(("k",)))
     assert made.notes[1:] == (
-        "1 values of the column n did not fit its type and were set to null",
-        "1 rows have fewer or more cells than their header, the first:"
-        f" {folder / '0.data'}, line 301",
+        "column n: 1 value that did not fit its type became null",
+        f"1 row with fewer or more cells than the header, the first: {folder / '0.data'}, line 301",
     )
 
 

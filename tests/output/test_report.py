@@ -102,6 +102,15 @@ def test_failures_are_grouped_by_root_cause(tmp_path: Path) -> None:
     assert "deep inside" in page.text
 
 
+def test_one_mini_batch_is_not_several(tmp_path: Path) -> None:
+    run = WrittenRun(tmp_path / "run")
+    for attempt in (1, 2):
+        run.attempt(0, "Error", attempt=attempt)
+    run.end()
+    facts = Page(run).text.split()
+    assert f"failed1 mini-batch, {ITEMS} items retried1 mini-batch attempts2" in " ".join(facts)
+
+
 def test_a_bar_for_each_start_and_attempt_and_none_over_another(tmp_path: Path) -> None:
     run = WrittenRun(tmp_path / "run")
     for index in range(50):

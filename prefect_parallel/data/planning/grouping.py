@@ -34,6 +34,7 @@ from prefect_parallel.data.planning.table_plan import TablePlan
 from prefect_parallel.data.reading.table_reader import TableReader
 from prefect_parallel.data.reading.table_recipe import TableRecipe
 from prefect_parallel.data.transformations.transforms import HIDDEN
+from prefect_parallel.errors import counted
 
 # The size of the pieces that are read, and the part of the input that a bucket should hold: it is
 # sorted in memory.
@@ -172,13 +173,13 @@ def _scatter(
                 with pa.ipc.new_stream(files[bucket], arrow.schema) as stream:
                     stream.write_table(arrow)
     notes = [
-        f"{count} values of the column {name} did not fit its type and were set to null"
+        f"column {name}: {counted(count, 'value')} that did not fit its type became null"
         for name, count in lost.items()
     ]
     if uneven_rows:
         notes.append(
-            f"{uneven_rows} rows have fewer or more cells than their header, the first:"
-            f" {first_uneven_row}"
+            f"{counted(uneven_rows, 'row')} with fewer or more cells than the header,"
+            f" the first: {first_uneven_row}"
         )
     return notes
 

@@ -76,4 +76,4 @@ class Progress:
 
     def __str__(self) -> str:
         of = counted(self.mini_batches, "mini-batch")
-        return f"{self.done} of {of} done, {self.failed} failed"
+        return f"{self.done:,} of {of} done, {self.failed:,} failed"

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
 
-from prefect_parallel.errors import PrefectParallelError
+from prefect_parallel.errors import PrefectParallelError, counted
 from prefect_parallel.flow.nodes.events import (
     GivenBack,
     NodeUnusable,
@@ -180,7 +180,7 @@ def check_totals(thresholds: Thresholds, totals: Totals, mini_batches: int) -> N
     if 0 < totals.failed == mini_batches and not totals.succeeded_items:
         raise StepFailed("no mini-batch succeeded")
     if totals.mini_batches < mini_batches:
+        missing, of = mini_batches - totals.mini_batches, counted(mini_batches, "mini-batch")
         raise StepFailed(
-            f"{mini_batches - totals.mini_batches} of {mini_batches} mini-batches have no result;"
-            " their task runs in the Prefect UI say why"
+            f"{missing:,} of {of} have no result; their task runs in the Prefect UI say why"
         )

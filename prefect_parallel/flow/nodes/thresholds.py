@@ -36,7 +36,7 @@ class Thresholds:
             return f"{items} failed, more than error_threshold: {self.error_threshold}"
         if failed * 100 > self.allowed_failed_percent * mini_batches:
             return (
-                f"{failed} of {counted(mini_batches, 'mini-batch')} failed, more than"
+                f"{failed:,} of {counted(mini_batches, 'mini-batch')} failed, more than"
                 f" allowed_failed_percent: {self.allowed_failed_percent:g}"
             )
         return None

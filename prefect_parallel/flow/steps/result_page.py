@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from prefect_parallel.errors import counted
 from prefect_parallel.flow.run.pipeline_result import PipelineResult
 from prefect_parallel.flow.run.step_result import Failures
 from prefect_parallel.output.job_result import JobResult, succeeded
@@ -101,8 +102,8 @@ def _counts(result: JobResult) -> str:
 def _thresholds(result: JobResult) -> str:
     failed, total = result.mini_batches["failed"], result.mini_batches["total"]
     found = {
-        "mini_batch_error_threshold": f"{failed:,} mini-batches",
-        "error_threshold": f"{result.items['failed']:,} items",
+        "mini_batch_error_threshold": counted(failed, "mini-batch"),
+        "error_threshold": counted(result.items["failed"], "item"),
         "allowed_failed_percent": f"{100 * failed / max(total, 1):.3g} % of mini-batches",
     }
     return _table(

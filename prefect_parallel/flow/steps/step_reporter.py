@@ -284,8 +284,8 @@ def _failed_item(record: Record) -> int | None:
 
 def _completed(totals: Totals) -> str:
     if totals.failed == 0:
-        return f"{totals.mini_batches} of {counted(totals.mini_batches, 'mini-batch')} succeeded"
+        return f"{totals.mini_batches:,} of {counted(totals.mini_batches, 'mini-batch')} succeeded"
     return (
-        f"{totals.failed} of {counted(totals.mini_batches, 'mini-batch')} failed and"
+        f"{totals.failed:,} of {counted(totals.mini_batches, 'mini-batch')} failed and"
         f" {'was' if totals.failed == 1 else 'were'} ignored, within the thresholds"
     )

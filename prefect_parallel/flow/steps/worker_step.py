@@ -97,7 +97,7 @@ class _WorkerStep(StepRun):
         running = len(running_workers(self._run.directory.workers))
         at_work = f"{counted(running, 'worker')} running" if running else "no worker is running"
         return (
-            f"{missing} of {counted(prepared.mini_batches, 'mini-batch')} have no result yet,"
+            f"{missing:,} of {counted(prepared.mini_batches, 'mini-batch')} have no result yet,"
             f" {at_work}; start workers with {self._command('work')}, then"
             f" {self._command('finish')}"
         )

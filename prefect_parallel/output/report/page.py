@@ -135,12 +135,11 @@ def _facts(step: StepLog) -> list[tuple[str, str]]:
         ),
         (
             "failed",
-            f"{mini_batches.get('failed', 0):,} mini-batches, {items.get('failed', 0):,} items",
+            f"{counted(mini_batches.get('failed', 0), 'mini-batch')},"
+            f" {counted(items.get('failed', 0), 'item')}",
         ),
-        (
-            "retried",
-            f"{mini_batches.get('retried', 0):,} mini-batches, {len(step.attempts):,} attempts",
-        ),
+        ("retried", counted(mini_batches.get("retried", 0), "mini-batch")),
+        ("attempts", f"{len(step.attempts):,}"),
         ("reused", str(result.get("reuse") or "none")),
         ("items", f"{items.get('succeeded', 0):,} of {items.get('total', 0):,} succeeded"),
         ("took", duration(seconds)),
@@ -154,9 +153,7 @@ def _facts(step: StepLog) -> list[tuple[str, str]]:
         ("thresholds", _thresholds(result.get("thresholds") or {})),
     ]
     if result.get("values_set_to_null"):
-        facts.append(
-            ("set to null", f"{result['values_set_to_null']:,} values misfit their column")
-        )
+        facts.append(("set to null", counted(result["values_set_to_null"], "value")))
     facts += [("warning", str(each)) for each in result.get("warnings") or ()]
     if result.get("output"):
         facts.append(("output", str(result["output"])))
