@@ -100,10 +100,11 @@ def _run_flow(job: PipelineJob, options: RunOptions, handle: RunHandle) -> int:
             shown.interrupted(name)
             os._exit(FAILED)
         except httpx.TransportError as error:
+            first = f"{how_to_start_it()}, then " if server_stays else ""
             gone = ServerGone(
                 f"the Prefect server at {PREFECT_API_URL.value()} stopped answering: {error}\n"
                 f"    finished mini-batches are kept in {root}",
-                hint=f"{how_to_start_it()}, then continue with --resume {shlex.quote(name)}",
+                hint=f"{first}continue with --resume {shlex.quote(name)}",
             )
             with_exit.callback(_exit_at_once, gone)
             return FAILED
