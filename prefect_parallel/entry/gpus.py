@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import threading
@@ -29,6 +30,10 @@ def ask_nvidia_smi(*arguments: str) -> list[str]:
     except subprocess.TimeoutExpired:
         # Not waited for: a driver that hangs keeps it in uninterruptible sleep.
         process.kill()
+        logging.getLogger(__name__).warning(
+            "nvidia-smi did not answer within %g s: GPUs of this machine are ignored",
+            NVIDIA_SMI_SECONDS,
+        )
         return []
     return answer.splitlines() if process.returncode == 0 else []
 

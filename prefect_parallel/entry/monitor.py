@@ -41,10 +41,11 @@ class ResourceMonitor:
     the node is in percent of all cores.
     """
 
-    def __init__(self, logs: PerfLogs, interval: float) -> None:
+    def __init__(self, logs: PerfLogs, interval: float, *, has_gpus: bool = False) -> None:
         """Start the thread, unless the interval, in seconds, is 0."""
         self._logs = logs
         self._interval = interval
+        self._asks_gpus = has_gpus
         self._watched: dict[str, _Watched] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -75,7 +76,7 @@ class ResourceMonitor:
             return
 
     def _sample_until_closed(self) -> None:
-        gpus = list(_gpu_usage())
+        gpus = list(self._gpu_usage())
         before = _Counters()
         self._closed.wait(FIRST_SECONDS)
         while True:
@@ -88,12 +89,18 @@ class ResourceMonitor:
     def _sample(self, before: _Counters, gpus: list[str]) -> _Counters:
         now = _Counters()
         sampled_at = format_timestamp(now.seconds)
-        usage = _gpu_usage() if gpus else {}
+        usage = self._gpu_usage()
         columns = [*_NODE_COLUMNS, *(f"gpu{gpu}_{name}" for gpu in gpus for name in _GPU_COLUMNS)]
         gpu_cells = [cell for gpu in gpus for cell in usage.get(gpu, [""] * len(_GPU_COLUMNS))]
         _append(self._logs.node, columns, [[sampled_at, *now.since(before), *gpu_cells]])
         _append(self._logs.processes, _PROCESS_COLUMNS, self._process_rows(sampled_at))
         return now
+
+    def _gpu_usage(self) -> dict[str, list[Any]]:
+        """GPU index -> its cells; empty from the first time on that nvidia-smi does not answer."""
+        usage = _gpu_usage() if self._asks_gpus else {}
+        self._asks_gpus = bool(usage)
+        return usage
 
     def _process_rows(self, sampled_at: str) -> list[list[Any]]:
         with self._lock:

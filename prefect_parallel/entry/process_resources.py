@@ -37,8 +37,11 @@ class ProcessResources:
         self._look_up = look_up
         self._lock = threading.Lock()
         self._ready: tuple[Python, Mapping[str, str]] | None = None
-        self._gpus = Gpus(devices_of_this_node(), config.gpus)
-        self._monitor = ResourceMonitor(directory.perf(node), config.resource_monitor_interval)
+        devices = devices_of_this_node()
+        self._gpus = Gpus(devices, config.gpus)
+        self._monitor = ResourceMonitor(
+            directory.perf(node), config.resource_monitor_interval, has_gpus=bool(devices)
+        )
         self._log_cap = LogCap(directory.job_log)
         self.memory = ProcessMemory(config.max_process_memory)
 

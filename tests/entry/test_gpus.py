@@ -10,7 +10,8 @@ import pytest
 
 from prefect_parallel.entry.gpus import Gpus, default_slots, devices_of_this_node
 from prefect_parallel.output.part import Record
-from tests.entry.conftest import Node, NodeFactory
+from tests.entry.conftest import NVIDIA_SMI, Node, NodeFactory
+from tests.waiting import wait_until
 
 SHOW = """
     import os, time
@@ -106,6 +107,37 @@ def test_only_gpus_that_the_node_was_given(
 def test_without_an_answer_of_the_driver_there_are_no_gpus(two_gpus: Path) -> None:
     (two_gpus / "nvidia-smi").write_text("#!/bin/sh\necho 'GPU 0: it says'\nexit 9\n")
     assert devices_of_this_node() == []
+
+
+@pytest.mark.parametrize(
+    ("hangs", "asked"), [("-L", ["-L"]), ("--query-gpu", ["-L", "--query-gpu", "--query-gpu"])]
+)
+def test_a_driver_that_hangs_is_asked_once(
+    two_gpus: Path,
+    node: NodeFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    hangs: str,
+    asked: list[str],
+) -> None:
+    monkeypatch.setattr("prefect_parallel.entry.gpus.NVIDIA_SMI_SECONDS", 3)
+    calls, program = two_gpus / "calls", two_gpus / "nvidia-smi"
+    program.write_text(
+        f"""#!/bin/sh
+echo "${{1%%=*}}" >> '{calls}'
+# It answers the first time that it is asked for samples.
+case "$1 $(grep -c query '{calls}')" in {hangs}*[02]) exec sleep 600;; esac
+{NVIDIA_SMI}"""
+    )
+    started = node(SHOW, mini_batches=1, slots=2, resource_monitor_interval=0.1)
+    started.pool.run(started.mini_batches[0], 1)
+    wait_until(lambda: calls.read_text().split() == asked)
+    wait_until(lambda: caplog.messages)
+    started.pool.close()
+    assert calls.read_text().split() == asked
+    assert caplog.messages == [
+        "nvidia-smi did not answer within 3 s: GPUs of this machine are ignored"
+    ]
 
 
 def test_devices_are_assigned_and_released_in_turn() -> None:
