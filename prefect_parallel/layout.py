@@ -183,7 +183,11 @@ class RunDirectory:
     root: Path
 
     lock_file = _Below(".lock", "Lock file of the process that drives the run, with its id.")
-    token_file = _Below(".token", "Its content tells a node that it sees this very directory.")
+    token_file = _Below(
+        ".token",
+        "Its content tells a node that it sees this very directory, and a driver whether another"
+        " machine has continued the run.",
+    )
     flow_run_file = _Below(".flow_run", "The id of the flow run that writes to this directory.")
     job_file = _Below(
         "job.yml", "The pipeline as it ran, with what overrides and parameters put into it."

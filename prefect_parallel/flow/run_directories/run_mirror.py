@@ -14,6 +14,7 @@ from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.data import Location
 from prefect_parallel.data.locations.listing import files_at
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
+from prefect_parallel.flow.run_directories.lock import held_since
 from prefect_parallel.flow.run_directories.synced_folder import FileStamp, SyncedFolder
 from prefect_parallel.layout import RunDirectory, StepDirectory, UnusableRunDirectory
 
@@ -46,6 +47,26 @@ class RunMirror:
     def exists(self) -> bool:
         """Whether the run is there."""
         return self.remote.join(self._directory.job_file.name).exists()
+
+    def has_moved(self) -> bool:
+        """Whether another machine has run it since this one did.
+
+        Raises:
+            UnusableRunDirectory: The storage cannot be read.
+        """
+        if held_since(self._directory) is not None:
+            return False
+        token = self._directory.token_file
+        try:
+            with self._remote_of(token).open() as file:
+                theirs = file.read()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise UnusableRunDirectory(
+                f"{self.remote.path}: cannot be read: {error.strerror}"
+            ) from error
+        return not token.exists() or token.read_bytes() != theirs
 
     def url_of(self, path: Path) -> str:
         """The URL at which a file or folder of the run directory is found."""
@@ -116,7 +137,7 @@ class RunMirror:
                 ) from error
 
     def download(self) -> None:
-        """Make the run directory from its copy.
+        """Make the run directory from its copy; what else is in it is removed.
 
         Raises:
             UnusableRunDirectory: There is no copy, or it cannot be read.
@@ -126,18 +147,22 @@ class RunMirror:
             found = {file.path[len(root) + 1 :] for file in files_at(self.remote)}
         except InvalidInput as error:
             raise UnusableRunDirectory(f"cannot resume {self.remote.path}: {error}") from error
-        job_file = self._directory.job_file.name
+        # Last: a folder with a job file is one of a run, and the token is that of a whole one.
+        last = [self._directory.job_file.name, self._directory.token_file.name]
         synced = SyncedFolder(self._directory.root, self.remote)
         try:
-            others = found - {job_file}
+            for file in list(_files(self._directory, self._directory.root)):
+                if synced.path_of(file) not in found:
+                    file.unlink()
+            others = found.difference(last)
             synced.pull(others)
             # Data that did not change must not look as if it had.
             for path, stamp in self._synced().stamps.items():
                 if path in others:
                     times = (stamp.modified_ns, stamp.modified_ns)
                     os.utime(self._directory.root / path, ns=times)
-            # Last: a folder with a job file is one of a run.
-            synced.pull([job_file])
+            for path in last:
+                synced.pull(found.intersection([path]))
         except OSError as error:
             raise UnusableRunDirectory(
                 f"{self.remote.path}: cannot be downloaded to {self._directory.root}:"
@@ -180,7 +205,7 @@ class RunMirror:
 
 def _files(directory: RunDirectory, folder: Path) -> Iterator[Path]:
     """The files below a folder of a run directory that are uploaded."""
-    left_out = {directory.lock_file, directory.token_file, directory.root / MANIFEST}
+    left_out = {directory.lock_file, directory.root / MANIFEST}
     steps = {directory.step(name).root for name in directory.step_names()}
     for parent, folders, names in os.walk(folder):
         if Path(parent) in steps:

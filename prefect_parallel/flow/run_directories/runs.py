@@ -49,14 +49,15 @@ class Runs:
         return self._directory(name).job_file.exists() or self._is_remote(name)
 
     def handle(self, name: str, *, resumes: bool) -> RunHandle:
-        """The run of a name; one that was begun on another machine is downloaded.
+        """The run of a name; one that another machine began, or went on with, is downloaded.
 
         Raises:
-            UnusableRunDirectory: Remote storage has such a run, or with `resumes` has not.
+            UnusableRunDirectory: Remote storage has such a run, or with `resumes` has not; or it
+                cannot be read.
         """
         directory, mirror = self._directory(name), self._mirror(name)
         if mirror is not None:
-            if resumes and not directory.job_file.exists():
+            if resumes and (not directory.job_file.exists() or mirror.has_moved()):
                 mirror.download()
             elif not resumes and mirror.exists():
                 raise UnusableRunDirectory(
