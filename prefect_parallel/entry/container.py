@@ -135,15 +135,19 @@ def launch_in(image: Image, python: ContainerPython, folder: str, seconds: float
                 stderr=file,
                 start_new_session=True,
             )
-        connection = _accept(listener, process, time.monotonic() + seconds)
-        if connection is None:
+
+        def kill() -> None:
             engine.remove(name)
             process.kill()
+
+        connection = _accept(listener, process, time.monotonic() + seconds)
+        if connection is None:
+            kill()
             process.wait()
             said = _last_lines(output.read_text(errors="replace"))
             raise EnvironmentBuildFailed(f"no container of {image.name} could be started: {said}")
     spawner = _peer(connection)
-    return Launched(process, connection, seen_as=lambda pid: _seen_as(spawner, pid))
+    return Launched(process, connection, kill, seen_as=lambda pid: _seen_as(spawner, pid))
 
 
 def _accept(

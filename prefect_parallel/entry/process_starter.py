@@ -88,10 +88,11 @@ class ProcessStarter:
         It is killed by whoever ends the node, as Slurm does at the time limit of a job.
 
         Raises:
-            UnusableNode: It was killed.
+            UnusableNode: It was killed, or hung.
         """
-        if self._spawner is not None and self._spawner.is_gone:
-            message = f"the process that starts entry processes on {self._node} was killed"
+        if self._spawner is not None and self._spawner.gone:
+            starter = f"the process that starts entry processes on {self._node}"
+            message = f"{starter} {self._spawner.gone}"
             raise UnusableNode(message, self._node, traceback="", traceback_file="")
 
     def end_all(self) -> None:

@@ -31,10 +31,17 @@ class Channel:
     def fileno(self) -> int:
         return self._connection.fileno()
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Send one message, or raise an OSError if the connection is closed."""
+    def send(self, message: dict[str, Any], deadline: float | None = None) -> None:
+        """Send one message.
+
+        Args:
+            deadline: As for `receive`.
+
+        Raises:
+            OSError: The connection is closed, or the deadline passed.
+        """
         text = json.dumps(message).encode()
-        self._connection.settimeout(None)
+        self._connection.settimeout(_remaining(deadline))
         self._connection.sendall(_LENGTH.pack(len(text)) + text)
 
     def receive(self, deadline: float | None = None) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,12 @@ from prefect_parallel.entry.memory_limit import memory_limit
 from prefect_parallel.entry.protocol import Channel
 
 SPAWNER_MODULE = "prefect_parallel.entry.spawner_main"
+
+ANSWER_SECONDS = 60.0
+"""How long the spawner process may take beyond the times that it is asked to wait.
+
+It hangs, for example, if a disk for logs does.
+"""
 
 
 @dataclass(frozen=True)
@@ -60,11 +67,13 @@ class Launched:
     Attributes:
         process: It, or the program whose end follows its own.
         connection: To it.
+        kill: Kills it.
         seen_as: The id by which this process sees one that it started; 0 if that has ended.
     """
 
     process: subprocess.Popen[bytes]
     connection: socket.socket
+    kill: Callable[[], None]
     seen_as: Callable[[int], int]
 
 
@@ -80,11 +89,15 @@ def launch_here() -> Launched:
             pass_fds=[theirs.fileno()],
             start_new_session=True,
         )
-    return Launched(process, ours, seen_as=lambda pid: pid)
+    return Launched(process, ours, process.kill, seen_as=lambda pid: pid)
 
 
 class Spawner:
-    """Client of the spawner process. Thread-safe."""
+    """Client of the spawner process. Thread-safe.
+
+    Attributes:
+        gone: Why there is no spawner process any more, e.g. `was killed`; empty while there is one.
+    """
 
     def __init__(self, launch: Callable[[], Launched] = launch_here) -> None:
         launched = launch()
@@ -92,8 +105,9 @@ class Spawner:
         self._connection = launched.connection
         self._channel = Channel(launched.connection)
         self._lock = threading.Lock()
+        self._kill = launched.kill
         self.seen_as = launched.seen_as
-        self.is_gone = False
+        self.gone = ""
 
     def start(
         self,
@@ -143,7 +157,8 @@ class Spawner:
             grace: Seconds between SIGTERM and SIGKILL; 0 to send SIGKILL at once.
         """
         try:
-            answer = self._ask({"do": "end", "pid": pid, "patience": patience, "grace": grace})
+            request = {"do": "end", "pid": pid, "patience": patience, "grace": grace}
+            answer = self._ask(request, seconds=patience + grace)
         except OSError:
             # The spawner was closed or killed, which has ended the process.
             return Exit(-signal.SIGKILL, 0)
@@ -160,21 +175,38 @@ class Spawner:
         """End all processes."""
         with self._lock:
             self._channel.close()
-        self._process.wait()
+        try:
+            self._process.wait(ANSWER_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._kill()
 
     def _ask(
-        self, request: dict[str, Any], connection: socket.socket | None = None
+        self,
+        request: dict[str, Any],
+        connection: socket.socket | None = None,
+        seconds: float = 0,
     ) -> dict[str, Any]:
+        """Send a request, and wait for the answer, which is expected after so many seconds.
+
+        Raises:
+            OSError: The spawner process hung and was killed, or is gone.
+        """
         try:
             with self._lock:
+                deadline = time.monotonic() + seconds + ANSWER_SECONDS
                 # The descriptor is sent with a byte of its own before the request.
                 descriptors = [] if connection is None else [connection.fileno()]
                 socket.send_fds(self._connection, [b"+"], descriptors)
-                self._channel.send(request)
-                answer = self._channel.receive()
+                self._channel.send(request, deadline)
+                answer = self._channel.receive(deadline)
             if answer is None:
                 raise ChildProcessError("the process that starts processes was killed")
+        except TimeoutError:
+            self.gone = f"did not answer within {ANSWER_SECONDS:g} s"
+            self._channel.close()
+            self._kill()
+            raise
         except OSError:
-            self.is_gone = True
+            self.gone = self.gone or "was killed"
             raise
         return answer

@@ -18,6 +18,7 @@ from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_parallel import PipelineFailed, PipelineResult, compile_pipeline, parallel
+from prefect_parallel.entry import spawner
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.step_result import StepResult
 from tests.waiting import wait_until
@@ -257,20 +258,26 @@ def test_a_command_that_takes_too_long_is_ended_with_what_it_started(pipeline: A
         os.kill(pid, 0)
 
 
-def test_a_command_whose_parent_is_killed_is_ended_and_says_so(pipeline: Any) -> None:
-    it: Pipeline = pipeline("""
+@pytest.mark.parametrize(
+    ("signal", "said"), [("KILL", "was killed"), ("STOP", "did not answer within 1 s")]
+)
+def test_a_command_whose_parent_is_killed_or_hangs_is_ended_and_says_so(
+    pipeline: Any, monkeypatch: pytest.MonkeyPatch, signal: str, said: str
+) -> None:
+    monkeypatch.setattr(spawner, "ANSWER_SECONDS", 1)
+    it: Pipeline = pipeline(f"""
         jobs:
           step:
             command: |
-              sleep 600 & echo $! > ${{outputs.pid}}
+              sleep 600 & echo $! > ${{{{outputs.pid}}}}
               # It has said that the command is started.
               until grep -q "^State:.S" /proc/$PPID/status; do :; done
-              kill -KILL $PPID; wait
-            outputs: {pid: {type: uri_file}}
+              kill -{signal} $PPID; wait
+            outputs: {{pid: {{type: uri_file}}}}
             environment: azureml:any:1
     """)
     assert it.run().is_failed()
-    killed = "the process that had started the command was killed, and the command with it"
+    killed = f"the command was killed: the process that had started it {said}"
     assert it.ends.of["step"].reason == killed
     pid = int(it.output("step", "pid").read_text())
     wait_until(

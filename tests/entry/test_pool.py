@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pstats
+import signal
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from prefect_parallel.data import BySize, plan
+from prefect_parallel.entry import spawner
 from prefect_parallel.entry.node_faults import UnusableNode
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.part import Record, read_record
@@ -484,6 +486,35 @@ def test_a_process_that_cannot_be_killed_is_left_behind(node: NodeFactory) -> No
         f" SIGKILL did not end process {traced[0]}, which is left behind"
     )
     assert [record.error for record in others] == [None, None]
+
+
+def test_a_node_whose_starter_of_processes_hangs_is_given_up(
+    node: NodeFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = node(
+        """
+        import os, signal, time
+        def run(mini_batch):
+            os.kill(os.getppid(), signal.SIGSTOP)
+            time.sleep(600)
+        """,
+        timeout=1,
+    )
+    monkeypatch.setattr(spawner, "ANSWER_SECONDS", 1)
+    said = "the process that starts entry processes on node-0 did not answer within 1 s"
+    with pytest.raises(UnusableNode, match=said):
+        started.pool.run(started.mini_batches[0], 1)
+    started.pool.close()
+
+
+def test_a_starter_of_processes_that_hangs_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(spawner, "ANSWER_SECONDS", 1)
+    launched = spawner.launch_here()
+    os.kill(launched.process.pid, signal.SIGSTOP)
+    spawner.Spawner(lambda: launched).close()
+    assert launched.process.wait(60) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("isolates", [False, True])

@@ -207,7 +207,7 @@ class _CommandStep:
                 with suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)
                 raise CommandFailed(
-                    "the process that had started the command was killed, and the command with it"
+                    f"the command was killed: the process that had started it {spawner.gone}"
                 ) from error
         finally:
             spawner.close()
