@@ -20,6 +20,12 @@ STACKS_SECONDS = 1.0
 
 _POLL_SECONDS = 0.02
 
+_QUIET_POLLS = 10
+"""A process that has written nothing between so many polls has written its stacks.
+
+It may wait for a core in between, as others are busy.
+"""
+
 _ESCAPED = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 """How `faulthandler` writes a character of a path that is not ASCII."""
 
@@ -42,10 +48,11 @@ def written_stacks(read: Callable[[], str], pid: int) -> str:
         The stacks, with the source of each line, which names the call of a function in C.
     """
     until = time.monotonic() + STACKS_SECONDS
-    before, text = "", read()
-    while (not text or text != before) and time.monotonic() < until:
+    text, quiet = read(), 0
+    while (not text or quiet < _QUIET_POLLS) and time.monotonic() < until:
         time.sleep(_POLL_SECONDS)
         before, text = text, read()
+        quiet = quiet + 1 if text == before else 0
     text = _ESCAPED.sub(lambda escaped: chr(int(escaped[0][2:], 16)), text)
     root = Path("/proc", str(pid), "root")
     if not root.exists():

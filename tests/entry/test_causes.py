@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
 
 import pytest
 
+from prefect_parallel.entry import entry_process, stacks
 from prefect_parallel.entry.memory_limit import memory_limit
 from prefect_parallel.entry.messages import MAX_ERROR_CHARACTERS
 from prefect_parallel.entry.node_faults import UnusableNode
@@ -47,8 +49,9 @@ def test_root_causes_of_long_texts_take_linear_time(text: str) -> None:
         root_cause(part)
         return time.process_time() - before
 
-    # Quadratic: 16 times as long, and minutes.
-    assert seconds(text) < 8 * seconds(text[: len(text) // 4]) + 0.1
+    part = text[: len(text) // 4]
+    # Quadratic: 16 times as long, and minutes. The garbage collector takes time now and then.
+    assert min(seconds(text) for _ in range(2)) < 8 * min(seconds(part) for _ in range(2)) + 0.1
 
 
 def test_what_a_process_wrote_to_stderr_before_it_died(node: NodeFactory) -> None:
@@ -63,7 +66,9 @@ def test_what_a_process_wrote_to_stderr_before_it_died(node: NodeFactory) -> Non
     )
 
 
-def test_a_process_that_closes_its_connection_may_exit_by_itself(node: NodeFactory) -> None:
+def test_a_process_that_closes_its_connection_may_exit_by_itself(
+    node: NodeFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     script = """
         import os, time
         def run(mini_batch):
@@ -71,6 +76,7 @@ def test_a_process_that_closes_its_connection_may_exit_by_itself(node: NodeFacto
             time.sleep(0.3)
             os._exit(3)
     """
+    monkeypatch.setattr(entry_process, "EXIT_SECONDS", 60)
     assert error_of(node, script) == "the process ended during run(): exit code 3"
 
 
@@ -114,8 +120,9 @@ def test_what_a_mini_batch_wrote_to_stderr_is_not_why_shutdown_dies(node: NodeFa
     ],
 )
 def test_a_timeout_is_logged_with_the_stacks_of_all_threads(
-    node: NodeFactory, call: str, frames: list[str]
+    node: NodeFactory, call: str, frames: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(stacks, "STACKS_SECONDS", 60)
     started = node(
         f"""
         import ctypes, threading, time
@@ -135,6 +142,14 @@ def test_a_timeout_is_logged_with_the_stacks_of_all_threads(
     assert "stacks at that moment:\nThread 0x" in log or "moment:\nCurrent thread 0x" in log
     assert [frame for frame in frames if frame not in log] == []
     assert log.partition("stacks")[2] in f"stacks{started.pool.take_traceback(record)}\n"
+
+
+def test_stacks_are_read_to_the_end_though_their_process_waits_for_a_core(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stacks, "STACKS_SECONDS", 60)
+    found = iter(["", "", *["Thread 1"] * 9, *["Thread 1\nThread 2"] * 99])
+    assert stacks.written_stacks(lambda: next(found), os.getpid()) == "Thread 1\nThread 2"
 
 
 def test_a_process_that_the_kernel_killed_is_told_with_its_memory_and_the_limit(
@@ -223,14 +238,14 @@ def test_the_first_attempt_is_the_cause_when_the_second_fails_of_what_it_left(
             if os.path.exists("left"):
                 {end}
             os.mkdir("left")
-            time.sleep(60)
+            time.sleep(600)
         """,
-        timeout=0.5,
+        timeout=2,
         mini_batches=1,
     )
     (mini_batch,) = started.mini_batches
     first, second, third = [started.pool.run(mini_batch, attempt) for attempt in (1, 2, 3)]
-    timeout = "run() took longer than retry_settings.timeout: 0.5 s"
+    timeout = "run() took longer than retry_settings.timeout: 2 s"
     last = "run() returned 1 of 2 items" if short else "FileExistsError: folder exists"
     assert first.error == timeout
     assert second.error == f"{timeout} (attempt 1), then {last} (attempt 2)"
