@@ -13,11 +13,15 @@ from prefect_parallel.output.part import Record
 from tests.entry.conftest import NVIDIA_SMI, Node, NodeFactory
 from tests.waiting import wait_until
 
+# Waits for the first mini-batches of as many processes as its variable says.
 SHOW = """
     import os, time
+    from pathlib import Path
     def init(): pass
     def run(mini_batch):
-        time.sleep(0.5)
+        Path(f"runs-{os.getpid()}").touch()
+        while len(list(Path().glob("runs-*"))) < int(os.environ.get("PROCESSES", 1)):
+            time.sleep(0.05)
         assert os.environ["AZ_BATCHAI_GPU_COUNT_FOUND"] == os.environ.get("FOUND", "2")
         return [os.environ.get("CUDA_VISIBLE_DEVICES", "not set")] * len(mini_batch)
 """
@@ -39,7 +43,7 @@ def shown(node: Node) -> list[str]:
 
 @pytest.mark.usefixtures("two_gpus")
 def test_two_gpus_and_four_slots(node: NodeFactory) -> None:
-    started = node(SHOW, mini_batches=4, slots=4)
+    started = node(SHOW, mini_batches=4, slots=4, environment_variables={"PROCESSES": "4"})
     run_side_by_side(started)
     assert sorted(shown(started)) == ["", "", "0", "1"]
 
@@ -58,7 +62,7 @@ def test_a_gpu_goes_from_a_process_that_ended_to_the_next(node: NodeFactory) -> 
             return mini_batch
         """,
         mini_batches=5,
-        timeout=1,
+        timeout=3,
     )
     for mini_batch in started.mini_batches:
         started.pool.run(mini_batch, 1)

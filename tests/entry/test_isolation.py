@@ -119,8 +119,8 @@ def output_of(node: Node, name: str = "out.txt") -> Path:
         ("assert name not in ('003', '012'), name", "AssertionError: 003"),
         ("if name in ('003', '012'): os._exit(3)", "the process ended during run(): exit code 3"),
         (
-            "if name in ('003', '012'): time.sleep(60)",
-            "run() took longer than retry_settings.timeout: 1 s",
+            "time.sleep(600) if name == '003' else name == '012' and os._exit(3)",
+            "run() took longer than retry_settings.timeout: 2 s",
         ),
         ("if name in ('003', '012'): return []", "run() returned 0 of 1 items"),
         ("if name in ('003', '012'): return 5", "run() returned int"),
@@ -130,7 +130,8 @@ def output_of(node: Node, name: str = "out.txt") -> Path:
 def test_the_items_that_fail_are_isolated(node: NodeFactory, fails: str, error: str | None) -> None:
     deletes = fails == "DELETED"
     script = SCRIPT.format(fails="pass" if deletes else fails)
-    started = node(script, mini_batches=1, size=16, timeout=1, isolates_failed_items=True)
+    timeout = 2 if "sleep" in fails else 240
+    started = node(script, mini_batches=1, size=16, timeout=timeout, isolates_failed_items=True)
     if deletes:
         for number in (3, 12):
             Path(started.mini_batches[0].pieces[number].file.path).unlink()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
-import time
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -14,20 +14,36 @@ import pytest
 from prefect_parallel.entry.monitor import ResourceMonitor
 from prefect_parallel.layout import PerfLogs
 from tests.entry.conftest import NodeFactory
+from tests.waiting import wait_until
 
 IDLE = """
     def init(): pass
     def run(mini_batch): return mini_batch
 """
 
+SAMPLES = {
+    "samples.py": """
+    import os, time
+    from pathlib import Path
+    FILE = Path("../step/logs/sys/perf/node-0/processes_resource_usage.csv")
+    def of_this_process():
+        return FILE.read_text().count(f",{os.getpid()},") if FILE.exists() else 0
+    def wait_for(number):
+        until = of_this_process() + number
+        while of_this_process() < until: time.sleep(0.05)
+    """
+}
+"""A module of scripts that wait for samples."""
+
 BUSY = """
-    import subprocess, sys, threading, time
+    import samples, subprocess, sys, threading, time
     def init(): pass
     def run(mini_batch):
         block = bytearray(60_000_000)
         child = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-        threading.Thread(target=time.sleep, args=[1.5], daemon=True).start()
-        time.sleep(1.2)
+        threading.Thread(target=time.sleep, args=[600], daemon=True).start()
+        # The first may have begun before, and the second has the time in between.
+        samples.wait_for(3)
         child.kill()
         child.wait()
         return mini_batch
@@ -41,11 +57,11 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_a_sample_at_once_one_now_and_then_and_a_last_one(tmp_path: Path) -> None:
     logs = PerfLogs(tmp_path / "perf" / "node.csv", tmp_path / "perf" / "processes.csv")
-    before = datetime.now(timezone.utc)
     monitor = ResourceMonitor(logs, 0.4)
-    time.sleep(1)
+    wait_until(lambda: logs.node.exists() and len(rows_of(logs.node)) == 2)
     monitor.close()
     rows = rows_of(logs.node)
+    assert len(rows) >= 3
     assert list(rows[0]) == [
         "time",
         "cpu_percent",
@@ -57,8 +73,8 @@ def test_a_sample_at_once_one_now_and_then_and_a_last_one(tmp_path: Path) -> Non
         "network_sent_bytes_per_s",
     ]
     times = [datetime.fromisoformat(row["time"].replace("Z", "+00:00")) for row in rows]
-    assert times[0] - before < timedelta(seconds=0.35)
-    assert 3 <= len(rows) <= 5
+    # The last one may follow at once; the others are as far apart as wanted, but for rounding.
+    assert all(later - earlier > timedelta(seconds=0.35) for earlier, later in pairwise(times[:-1]))
     for row in rows:
         assert 0 <= float(row["cpu_percent"]) <= 100
         assert int(row["memory_total_bytes"]) == psutil.virtual_memory().total
@@ -68,7 +84,7 @@ def test_a_sample_at_once_one_now_and_then_and_a_last_one(tmp_path: Path) -> Non
 def test_what_is_written_to_disk_and_sent_is_counted_by_the_second(tmp_path: Path) -> None:
     logs = PerfLogs(tmp_path / "node.csv", tmp_path / "processes.csv")
     monitor = ResourceMonitor(logs, 3600)
-    time.sleep(0.3)
+    wait_until(lambda: logs.node.exists() and rows_of(logs.node))
     with (tmp_path / "data").open("wb") as file:
         file.write(os.urandom(30_000_000))
         file.flush()
@@ -82,7 +98,7 @@ def test_what_is_written_to_disk_and_sent_is_counted_by_the_second(tmp_path: Pat
 
 
 def test_processes_are_sampled_with_their_children(node: NodeFactory) -> None:
-    started = node(BUSY, mini_batches=1, resource_monitor_interval=0.3)
+    started = node(BUSY, files=SAMPLES, mini_batches=1, resource_monitor_interval=0.3)
     started.pool.run(started.mini_batches[0], 1)
     started.pool.close()
     rows = rows_of(started.directory.perf("node-0").processes)
@@ -98,15 +114,14 @@ def test_processes_are_sampled_with_their_children(node: NodeFactory) -> None:
 def test_a_process_that_has_ended_is_not_sampled_any_more(node: NodeFactory) -> None:
     started = node(
         """
-        import os, time
-        def init(): pass
+        import os, samples
         def run(mini_batch):
+            samples.wait_for(2)
             if "000" in mini_batch[0]:
-                time.sleep(0.5)
                 os._exit(1)
-            time.sleep(0.8)
             return mini_batch
         """,
+        files=SAMPLES,
         mini_batches=2,
         resource_monitor_interval=0.2,
     )

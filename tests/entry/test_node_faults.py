@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -68,25 +69,27 @@ def test_a_node_with_a_fault_is_given_up(node: NodeFactory, fault: str, said: st
     assert log.count("mini-batch 0, attempt 1 (2 files, first item 000.txt): ") == 3
 
 
+def is_spawner(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return "prefect_parallel.entry.spawner_main" in process.cmdline()
+    return False
+
+
 def test_a_node_that_is_ended_from_outside_is_given_up(node: NodeFactory) -> None:
     started = node("""
         import time
         def run(mini_batch):
             open("started", "w").close()
-            time.sleep(60)
+            time.sleep(600)
     """)
     with ThreadPoolExecutor(1) as threads:
         running = threads.submit(started.pool.run, started.mini_batches[0], 1)
         wait_until((started.directory.root.parent / "code" / "started").exists)
         # As Slurm does at the end of a job: it signals all processes, in any order.
-        (spawner,) = [
-            process
-            for process in psutil.Process().children()
-            if "prefect_parallel.entry.spawner_main" in process.cmdline()
-        ]
+        (spawner,) = [child for child in psutil.Process().children() if is_spawner(child)]
         spawner.terminate()
         with pytest.raises(UnusableNode, match="entry processes on node-0 was killed"):
-            running.result(timeout=60)
+            running.result(timeout=240)
     assert read_record(started.directory.part(0)) is None
     with pytest.raises(UnusableNode, match="entry processes on node-0 was killed"):
         started.pool.run(started.mini_batches[1], 1)

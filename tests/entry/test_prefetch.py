@@ -42,7 +42,7 @@ def start(node: NodeFactory, folder: Path, lines: list[str], **settings: Any) ->
         "paths: [{pattern: ./*.jsonl}]\ntransformations: [{read_json_lines: {}}]\n"
     )
     planned = plan(str(folder), type="mltable", mode="direct", split=BySize.parse("1kb"))
-    made = node(SCRIPT, reader=planned.reader, **{"arguments": ["20"], **settings})
+    made = node(SCRIPT, reader=planned.reader, **{"arguments": ["200"], **settings})
     made.mini_batches = list(planned.mini_batches)
     return made
 
@@ -64,7 +64,7 @@ def run(node: Node, *indexes: int, attempt: int = 1) -> list[Record]:
     ]
 
 
-@pytest.mark.parametrize(("prefetch", "wait", "opened"), [(True, "20", "01"), (False, "0.2", "0")])
+@pytest.mark.parametrize(("prefetch", "wait", "opened"), [(True, "200", "01"), (False, "0.2", "0")])
 def test_the_next_mini_batch_is_loaded_while_run_works(
     node: NodeFactory, tmp_path: Path, prefetch: bool, wait: str, opened: str
 ) -> None:
