@@ -12,10 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# How long an example takes says how busy the machine is, not how good the code.
-settings.register_profile("any machine", deadline=None)
+# How long an example takes says how busy the machine is, not how good the code. Examples are the
+# same each time; `tests/fuzz --fuzz-minutes` looks for new ones.
+settings.register_profile(
+    "any machine",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 settings.load_profile("any machine")
 
 # Before Prefect is imported by anything: it reads its settings then.

@@ -9,7 +9,7 @@ from typing import TypeVar
 _Found = TypeVar("_Found")
 
 
-def wait_until(is_so: Callable[[], _Found], seconds: float = 180) -> _Found:
+def wait_until(is_so: Callable[[], _Found], seconds: float = 480) -> _Found:
     """Ask until the answer is true; gives it."""
     until = time.monotonic() + seconds
     while not (found := is_so()):

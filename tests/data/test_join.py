@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefect_parallel.data import load_table
@@ -21,11 +21,7 @@ from tests.data.conftest import MakeTable
 from tests.data.test_golden import as_json
 
 MAX = 40
-SETTINGS = settings(
-    max_examples=MAX,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+SETTINGS = settings(max_examples=MAX)
 
 
 def values(frame: pd.DataFrame) -> dict[str, list[Any]]:

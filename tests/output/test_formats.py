@@ -500,8 +500,9 @@ def test_joining_parquet_takes_time_in_proportion_to_the_parts(tmp_path: Path) -
         join(Parts(directory, parts), tmp_path / "out", "x.parquet")
         return time.process_time() - before
 
-    seconds(100)
-    assert seconds(800) < 8 * seconds(200)
+    # The garbage collector, and other threads of the process, take time now and then.
+    few, many = (min(seconds(parts) for _ in range(3)) for parts in (200, 800))
+    assert many < 8 * few
 
 
 class StoppedError(Exception):
