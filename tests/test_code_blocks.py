@@ -165,14 +165,15 @@ def test_the_automation_and_the_hook_tell_of_a_failed_run(tmp_path: Path, server
         (automation,) = httpx.post(
             f"{server}/automations/filter",
             json={"automations": {"name": {"any_": [f"{name} has failed"]}}},
+            timeout=240,
         ).json()
         try:
             (tmp_path / "sales.py").write_text(recipes["sales.py"].replace(" 25)", f" {inbox})"))
             run_program(tmp_path, server, "-c", "import sales; sales.sales(return_state=True)")
             wait_until(lambda: Webhook.received)
         finally:
-            httpx.delete(f"{server}/automations/{automation['id']}").raise_for_status()
-            httpx.delete(f"{server}/block_documents/{made}").raise_for_status()
+            for path in (f"automations/{automation['id']}", f"block_documents/{made}"):
+                httpx.delete(f"{server}/{path}", timeout=240).raise_for_status()
     (mail,), (message,) = Inbox.received, Webhook.received
     assert "Subject: " in mail
     for text in (mail, message["message"]):

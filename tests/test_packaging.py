@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).parents[1]
 _PROJECT = (REPOSITORY / "pyproject.toml").read_text()
 (VERSION,) = re.findall(r'^version = "(.+)"', _PROJECT, re.MULTILINE)
 
-SECONDS = 240
+SECONDS = 480
 
 
 def uv_does(*arguments: object) -> None:
@@ -130,7 +130,7 @@ def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     it.run("prefect", "server", "status", "--wait", "--timeout", str(SECONDS))
     yield it
     server.terminate()
-    server.wait(60)
+    server.wait(240)
 
 
 def test_the_wheel_runs_elsewhere(elsewhere: Elsewhere) -> None:

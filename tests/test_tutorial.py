@@ -97,10 +97,10 @@ def shell_script(commands: list[Command], said: Path, server: str) -> str:
 def server_as_it_was(server: str) -> Iterator[str]:
     yield server
     for path in ("deployments/name/meters/nightly", "work_pools/laptop"):
-        answer = httpx.get(f"{server}/{path}", timeout=30)
+        answer = httpx.get(f"{server}/{path}", timeout=240)
         if answer.is_success:
             own = path if path.startswith("work_pools") else f"deployments/{answer.json()['id']}"
-            httpx.delete(f"{server}/{own}", timeout=30).raise_for_status()
+            httpx.delete(f"{server}/{own}", timeout=240).raise_for_status()
 
 
 def test_the_tutorial_does_what_it_says(server_as_it_was: str, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_the_tutorial_does_what_it_says(server_as_it_was: str, tmp_path: Path) -
         ["bash", "-c", shell_script(commands, said, server_as_it_was)],
         cwd=tmp_path,
         env={**os.environ, **variables},
-        timeout=600,
+        timeout=1200,
         check=False,
     )
     for number, command in enumerate(commands):

@@ -106,7 +106,7 @@ def running_slurm(folder: Path) -> Iterator[Slurm]:
         start("slurmctld", "-D")
         for node in ("n0", "n1"):
             start("slurmd", "-D", "-N", node)
-        wait_until(lambda: it.ask("sinfo", "--noheader", "--format=%t %D") == "idle 2", seconds=60)
+        wait_until(lambda: it.ask("sinfo", "--noheader", "--format=%t %D") == "idle 2")
         yield it
 
 
@@ -126,5 +126,5 @@ class _Starter:
             stdout=log,
             stderr=log,
         )
-        self._stack.callback(process.wait, 20)
+        self._stack.callback(process.wait, 240)
         self._stack.callback(process.terminate)

@@ -84,7 +84,7 @@ def test_a_job_reaches_its_time_limit_and_others_take_over(slurm: Slurm, on_slur
     slurm.ask("scontrol", "update", f"JobId={first}", "EndTime=now+1")
     wait_until(lambda: slurm.jobs("TIMEOUT") == [first])
     (it.folder.parent / "go").touch()
-    said, _ = process.communicate(timeout=240)
+    said, _ = process.communicate(timeout=480)
     assert process.returncode == 0, said
     assert it.output.read_text() == EXPECTED
     wait_until(lambda: slurm.jobs() == [])
@@ -94,9 +94,9 @@ def test_a_run_that_is_canceled_leaves_no_job(slurm: Slurm, on_slurm: Any) -> No
     it = on_slurm()
     process = it.start()
     wait_until(lambda: (it.step.exists() and "runs" in it.said()) or process.poll() is not None)
-    assert len(slurm.jobs()) == 2
+    wait_until(lambda: len(slurm.jobs()) == 2)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=90)
+    said, _ = process.communicate(timeout=480)
     assert (process.returncode, "Canceled" in said) == (1, True), said
     wait_until(lambda: slurm.jobs() == [])
 

@@ -50,7 +50,7 @@ def test_each_system_does_the_four_tasks(tmp_path: Path, server: str, system: st
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.remote.conftest import free_port
+from tests.remote.conftest import free_port, wait_for_port
 
 BINARIES = Path("/usr/lib/postgresql")
 USER = "postgres"
-STARTUP_SECONDS = 30.0
 
 
 def missing() -> str | None:
@@ -71,12 +68,12 @@ def postgres(folder: Path) -> Iterator[str]:
         stderr=log,
     )
     try:
-        _wait_until_it_listens(port)
+        wait_for_port(port, server)
         yield f"postgresql+asyncpg://prefect@127.0.0.1:{port}/postgres"
     finally:
         # SIGINT: it ends its connections, and does not wait for clients to go.
         server.send_signal(2)
-        server.wait(STARTUP_SECONDS)
+        server.wait(240)
         log.close()
 
 
@@ -93,15 +90,3 @@ def _unprivileged() -> str | None:
         return pwd.getpwnam(USER).pw_name
     except KeyError:
         return None
-
-
-def _wait_until_it_listens(port: int) -> None:
-    until = time.monotonic() + STARTUP_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except ConnectionRefusedError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.05)

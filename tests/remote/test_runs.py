@@ -67,7 +67,7 @@ def run(
         env={**it.environment, "XDG_CACHE_HOME": str(it.folder / "cache")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=480,
         check=False,
     )
     said = done.stdout + done.stderr
