@@ -27,7 +27,7 @@ def test_nodes_that_do_not_run_yet_are_waited_for() -> None:
         with pytest.raises(NoNode, match=r"no node started within 0\.3 s"):
             nodes.assemble(0.3, threading.Event())
         threading.Timer(0.5, cluster.scale, [1]).start()
-        assert nodes.assemble(60, threading.Event()) is None
+        assert nodes.assemble(240, threading.Event()) is None
         [worker] = client.scheduler_info()["workers"].values()
         assert worker["status"] == "running"
 
@@ -36,7 +36,7 @@ def test_nodes_are_not_waited_for_any_more_once_the_run_is_canceled() -> None:
     canceled = threading.Event()
     canceled.set()
     with LocalCluster(n_workers=0, **OPTIONS) as cluster, Client(cluster) as client:
-        assert DedicatedCluster(client).assemble(60, canceled) is None
+        assert DedicatedCluster(client).assemble(240, canceled) is None
 
 
 def test_a_program_that_hangs_does_not_block_the_worker_that_joins(
@@ -51,9 +51,9 @@ def test_a_program_that_hangs_does_not_block_the_worker_that_joins(
     with LocalCluster(n_workers=1, **OPTIONS) as cluster, Client(cluster) as client:
         nodes = SharedCluster(client, NodeRequest(nodes=1, slots=None))
         with ThreadPoolExecutor(1) as thread:
-            joining = thread.submit(nodes.assemble, 60, threading.Event())
+            joining = thread.submit(nodes.assemble, 240, threading.Event())
             wait_until((tmp_path / "asked").exists)
-            assert client.submit(len, "others").result(timeout=120) == 6
+            assert client.submit(len, "others").result(timeout=240) == 6
             assert not joining.done()
             (tmp_path / "go").touch()
             assert joining.result() is None
@@ -64,12 +64,12 @@ def test_a_program_that_hangs_does_not_block_the_worker_that_joins(
 def test_a_node_that_hangs_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, is_shared: bool
 ) -> None:
-    for module in (dedicated_cluster, shared_cluster):
-        monkeypatch.setattr(module, "ANSWER_SECONDS", 1)
     with LocalCluster(n_workers=2, **OPTIONS) as cluster, Client(cluster) as client:
         request = NodeRequest(nodes=2, slots=1)
         nodes: NodeGroup = SharedCluster(client, request) if is_shared else DedicatedCluster(client)
-        nodes.assemble(60, threading.Event())
+        nodes.assemble(240, threading.Event())
+        for module in (dedicated_cluster, shared_cluster):
+            monkeypatch.setattr(module, "ANSWER_SECONDS", 3)
         with suspended(next(iter(client.run(os.getpid).values()))):
             nodes.run(note)
             nodes.close()

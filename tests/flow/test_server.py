@@ -46,7 +46,7 @@ def test_flows_in_two_threads_share_a_server_until_the_last_has_ended(tmp_path: 
         env=environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=480,
         check=False,
     )
     assert ended.stdout.split() == ["Completed", "Completed", "None"], ended.stderr
@@ -71,5 +71,5 @@ asyncio.run(main())
 def test_events_are_delivered_before_the_end_of_a_process_with_an_event_loop(server: str) -> None:
     run, environment = uuid4(), {**os.environ, "PREFECT_API_URL": server}
     command = [sys.executable, "-c", DELIVERING, str(run)]
-    subprocess.run(command, env=environment, check=True, timeout=60)
+    subprocess.run(command, env=environment, check=True, timeout=240)
     wait_until(lambda: heartbeats(server, run) == 1)

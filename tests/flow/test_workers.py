@@ -52,7 +52,7 @@ class Prepared:
 
     def work(self, *options: str, expect: int = 0) -> str:
         worker = self.start(*options)
-        said, _ = worker.communicate(timeout=60)
+        said, _ = worker.communicate(timeout=480)
         assert worker.returncode == expect, said
         return said
 
@@ -165,12 +165,12 @@ def test_workers_that_are_killed_and_suspended_at_random(prepared: Factory, seed
         if len(alive) < 2:
             alive.append(it.start())
     for worker in alive:
-        said, _ = worker.communicate(timeout=60)
+        said, _ = worker.communicate(timeout=480)
         assert worker.returncode == 0, said
     before = it.payloads()
     for worker in suspended:
         worker.send_signal(signal.SIGCONT)
-        worker.communicate(timeout=60)
+        worker.communicate(timeout=480)
 
     records = it.records()
     assert None not in records
@@ -198,16 +198,23 @@ HANGS_ONCE = """
 """
 
 
+FAILS_LATE = HANGS_ONCE.replace(
+    "time.sleep(600)",
+    "while not FIRST.with_name('go').exists(): time.sleep(0.05)\n            raise ValueError",
+)
+
+
 def test_a_failure_of_a_worker_that_was_suspended_does_not_replace_a_success(
     prepared: Factory,
 ) -> None:
-    it = prepared(HANGS_ONCE, mini_batches=1, timeout=2)
+    it = prepared(FAILS_LATE, mini_batches=1)
     late = it.start()
     wait_until(lambda: it.calls() == 1)
     late.send_signal(signal.SIGSTOP)
     it.work()
+    (it.root / "calls" / "go").touch()
     late.send_signal(signal.SIGCONT)
-    said, _ = late.communicate(timeout=60)
+    said, _ = late.communicate(timeout=480)
     assert (late.returncode, said.count("failed")) == (0, 0), said
     (record,) = it.records()
     assert record is not None
@@ -220,7 +227,7 @@ def test_a_worker_that_is_told_to_end_frees_its_claims_at_once(prepared: Factory
     wait_until(lambda: it.calls() == 1)
     assert len(running_workers(RunDirectory(it.root).workers)) == 1
     stopped.terminate()
-    said, _ = stopped.communicate(timeout=60)
+    said, _ = stopped.communicate(timeout=480)
     assert stopped.returncode == 1
     assert "stopped" in said
     assert "ran 2 mini-batches, all are done" in it.work()
@@ -236,7 +243,7 @@ def test_a_worker_that_waits_for_others_ends_when_the_step_is_finished(prepared:
     # It has read what there is to do once it has a process that starts others.
     wait_until(psutil.Process(waiting.pid).children)
     it.step.directory.work.unlink()
-    said, _ = waiting.communicate(timeout=60)
+    said, _ = waiting.communicate(timeout=480)
     assert (waiting.returncode, said.count("ran 0 mini-batches, all are done")) == (0, 1), said
 
 

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PREFECT_API_URL": server},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=480,
         check=False,
     )
 
@@ -222,7 +223,8 @@ def test_a_retried_flow_of_a_function_runs_only_what_is_missing(folder: Path) ->
     assert ended == ["tonight"]
     assert list(result) == list(range(1000))
     assert result.output == folder / "prices.jsonl"
-    assert sorted(Path("calls").read_text().split()) == ["0", "1", "1", "2", "3"]
+    calls = Counter(Path("calls").read_text().split())
+    assert (calls.keys(), calls["0"], calls["1"]) == (set("0123"), 1, 2)
     assert list(Path("runs").iterdir()) == [result.run_directory]
     with pytest.raises(PrefectParallelError, match="found a value of type DataFrame"):
         falters.as_flow(SALES)
@@ -239,7 +241,7 @@ def test_a_flow_of_a_function_sends_heartbeats(folder: Path, server: str) -> Non
     named = FlowRunFilter(name=FlowRunFilterName(any_=["beating"]))
     with get_client(sync_client=True) as api:
         (run,) = api.read_flow_runs(flow_run_filter=named)
-    wait_until(lambda: heartbeats(server, run.id) == 1)
+    wait_until(lambda: heartbeats(server, run.id) >= 1)
 
 
 @pytest.mark.parametrize("as_compute", [False, True])
@@ -318,7 +320,8 @@ def test_a_failure_names_the_function_and_how_to_resume(
 ) -> None:
     (folder / "shop.py").write_text(f"import os, time\n\ndef work(rows):\n    {body}\n")
     pd.DataFrame({"n": range(3)}).to_csv("numbers.csv", index=False)
-    settings = ("--set", "max_retries=0", "--set", "timeout=1", "--name", "monday")
+    timeout = 1 if "sleep" in body else 240
+    settings = ("--set", "max_retries=0", "--set", f"timeout={timeout}", "--name", "monday")
     ended = command("map", "shop.py:work", "numbers.csv", *settings)
     assert ended.returncode == 1, ended.stderr
     said = ended.stdout + ended.stderr
