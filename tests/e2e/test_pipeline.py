@@ -259,12 +259,13 @@ def test_a_command_that_takes_too_long_is_ended_with_what_it_started(pipeline: A
 
 
 @pytest.mark.parametrize(
-    ("signal", "said"), [("KILL", "was killed"), ("STOP", "did not answer within 1 s")]
+    ("signal", "seconds", "said"),
+    [("KILL", 60, "was killed"), ("STOP", 10, "did not answer within 10 s")],
 )
 def test_a_command_whose_parent_is_killed_or_hangs_is_ended_and_says_so(
-    pipeline: Any, monkeypatch: pytest.MonkeyPatch, signal: str, said: str
+    pipeline: Any, monkeypatch: pytest.MonkeyPatch, signal: str, seconds: float, said: str
 ) -> None:
-    monkeypatch.setattr(spawner, "ANSWER_SECONDS", 1)
+    monkeypatch.setattr(spawner, "ANSWER_SECONDS", seconds)
     it: Pipeline = pipeline(f"""
         jobs:
           step:

@@ -124,7 +124,7 @@ def test_a_driver_that_hangs_is_asked_once(
     hangs: str,
     asked: list[str],
 ) -> None:
-    monkeypatch.setattr("prefect_parallel.entry.gpus.NVIDIA_SMI_SECONDS", 3)
+    monkeypatch.setattr("prefect_parallel.entry.gpus.NVIDIA_SMI_SECONDS", 8)
     calls, program = two_gpus / "calls", two_gpus / "nvidia-smi"
     program.write_text(
         f"""#!/bin/sh
@@ -140,7 +140,7 @@ case "$1 $(grep -c query '{calls}')" in {hangs}*[02]) exec sleep 600;; esac
     started.pool.close()
     assert calls.read_text().split() == asked
     assert caplog.messages == [
-        "nvidia-smi did not answer within 3 s: GPUs of this machine are ignored"
+        "nvidia-smi did not answer within 8 s: GPUs of this machine are ignored"
     ]
 
 

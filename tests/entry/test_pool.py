@@ -498,8 +498,8 @@ def test_a_node_whose_starter_of_processes_hangs_is_given_up(
         """,
         timeout=1,
     )
-    monkeypatch.setattr(spawner, "ANSWER_SECONDS", 1)
-    said = "the process that starts entry processes on node-0 did not answer within 1 s"
+    monkeypatch.setattr(spawner, "ANSWER_SECONDS", 10)
+    said = "the process that starts entry processes on node-0 did not answer within 10 s"
     with pytest.raises(UnusableNode, match=said):
         started.pool.run(started.mini_batches[0], 1)
     started.pool.close()
