@@ -53,7 +53,8 @@ def plan_pipeline(
         UnusableRunDirectory: The run whose results are reused does not exist.
     """
     console = plain_console()
-    known, runs = options.datastores, Runs.at(options.output_dir).folder
+    known = options.datastores
+    runs = Runs.at(options.output_dir, known).folder
     job = load_pipeline(file, overrides, known, lenient=lenient)
     resolved = resolve(job)
     earlier = options.earlier_runs(resolved.force_rerun)

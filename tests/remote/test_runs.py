@@ -104,7 +104,8 @@ def test_a_remote_run_is_resumed(tmp_path: Path, server: str, s3: Store) -> None
 
     debugged = run(it, "--step", "step", "--mini-batch", "2", "--no-pdb", command="debug")
     assert "['dogs 3 v1']" in debugged
-    assert "4, by size" in run(it, command="plan")
+    planned = run(it, "--output-dir", remote, "--reuse", command="plan")
+    assert "4 of 4 mini-batches are reused from first" in planned
     earlier = ("--output-dir", remote)
     assert "s3://some/where" in run(it, "--step", "look", *earlier, command="logs", of="first")
     assert str(here) in run(it, *earlier, command="report", of="first").replace("\n", "")
