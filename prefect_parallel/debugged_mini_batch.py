@@ -17,10 +17,11 @@ from prefect_parallel.data import MiniBatch, MiniBatchContext, Plan, Reader, ope
 from prefect_parallel.entry.azure_variables import azure_variables
 from prefect_parallel.entry.config import ProcessName
 from prefect_parallel.entry.function_file import EntryNames, load_entry
+from prefect_parallel.entry.output_dir import the_only_output
 from prefect_parallel.entry.script import install_azureml_user
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
 from prefect_parallel.flow.run.major_input import major_input, split_input
-from prefect_parallel.flow.run.step_data import StepData
+from prefect_parallel.flow.run.step_data import StepData, folder_outputs
 from prefect_parallel.job import OutputOf, ParallelStep
 from prefect_parallel.layout import StepDirectory
 
@@ -117,11 +118,14 @@ class DebuggedMiniBatch:
         script.init()
         data = self._data()
         say(f"{names.run} on {len(data)} items")
-        context = MiniBatchContext.of(self.mini_batch, self.step.input_name, data)
+        context = MiniBatchContext.of(self.mini_batch, self.step.input_name, data, self._output_dir)
         returned = script.run(data, context)
         say(f"{names.run} returned {type(returned).__name__}")
         script.shutdown()
         return returned
+
+    def _output_dir(self) -> Path:
+        return self.directory.output(the_only_output(folder_outputs(self.step)))
 
     def _data(self) -> Any:
         if self.item is None:

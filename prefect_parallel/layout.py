@@ -94,6 +94,12 @@ class StepDirectory:
     isolated = _Below(
         "isolated", "What items returned that are isolated, while their mini-batch runs."
     )
+    output_dirs = _Below(
+        "output_dirs", "What attempts wrote to `output_dir`, until the step has completed."
+    )
+    output_files = _Below(
+        "output_files.jsonl", "The files that were moved from there to `outputs`."
+    )
     parts = _Below("parts", "What `run` returned, one file per mini-batch; reused by later runs.")
     from_nodes = _Below(
         FROM_NODES, "Shared logs of nodes on other machines, until they are joined."
@@ -121,6 +127,10 @@ class StepDirectory:
     def lease(self, index: int) -> Path:
         """The claim of a worker, beside the part: creating it makes NFS look for parts anew."""
         return self.parts / f"{index:06d}.lease"
+
+    def output_dir(self, index: int) -> Path:
+        """A new folder for what one attempt at a mini-batch writes."""
+        return self.output_dirs / f"{index:06d}-{os.urandom(4).hex()}"
 
     def piece(self, node: str, index: int, items: range) -> Path:
         """The part of some items of a mini-batch, as a node has run them."""

@@ -34,6 +34,7 @@ class EntryConfig:
         reader: How mini-batches are read, from the plan.
         datastores: Datastores of the data's URLs, with credentials. Never printed or written.
         fetch: URLs of remote inputs whose local copies the arguments refer to.
+        folder_outputs: Names of the outputs that files of `output_dir` may belong to.
         output_file: File name of the aggregated output, which determines the format of parts; None
             if returned rows are only counted.
         delimiter: What separates the cells of DataFrames in a text output.
@@ -68,6 +69,7 @@ class EntryConfig:
     reader: dict[str, Any]
     datastores: dict[str, Any] = field(repr=False)
     fetch: tuple[str, ...]
+    folder_outputs: tuple[str, ...]
     output_file: str | None
     delimiter: str
     checks_item_count: bool
@@ -130,7 +132,7 @@ class EntryConfig:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> EntryConfig:
-        lists = {name: tuple(fields[name]) for name in ("arguments", "fetch")}
+        lists = {name: tuple(fields[name]) for name in ("arguments", "fetch", "folder_outputs")}
         environment = fields["environment"] and EnvironmentSpec.from_json(fields["environment"])
         image = fields["image"] and Image.from_json(fields["image"])
         return cls(**{**fields, **lists, "environment": environment, "image": image})

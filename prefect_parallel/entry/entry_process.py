@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -168,6 +169,21 @@ class EntryProcess:
             on_run: Called when `run` is called.
             following: The mini-batch that the process loads meanwhile.
         """
+        output_dir = self._config.directory.output_dir(mini_batch.index)
+        result = self._attempt(mini_batch, attempt, on_run, following, items, output_dir.name)
+        if isinstance(result, Failure) or not result.output_dir:
+            shutil.rmtree(output_dir, ignore_errors=True)
+        return result
+
+    def _attempt(
+        self,
+        mini_batch: MiniBatch,
+        attempt: int,
+        on_run: Callable[[], None],
+        following: MiniBatch | None,
+        items: range | None,
+        output_dir: str,
+    ) -> Record | Failure:
         overhead, timeout = self._config.task_overhead_timeout, self._config.timeout
         # run() is not called for a mini-batch without items.
         loading = _Phase("loading the mini-batch", overhead, _OVERHEAD, ("loaded", "done"))
@@ -179,6 +195,7 @@ class EntryProcess:
             "items": items and [items.start, items.stop],
             "attempt": attempt,
             "following": following and following.to_json(),
+            "output_dir": output_dir,
         }
         self.loads_ahead = following
         self.attempts += 1

@@ -11,8 +11,11 @@ from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.bisection import Bisection, Outcome
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.entry_process import Failure
+from prefect_parallel.entry.messages import one_line
 from prefect_parallel.entry.node_logs import NodeLogs
+from prefect_parallel.entry.output_dir import OutputDir
 from prefect_parallel.output.isolated import FailedItems, Isolated, Payload
+from prefect_parallel.output.output_files import FileNames, UnusableFiles, merge
 from prefect_parallel.output.part import Record, open_part, write_part
 
 
@@ -33,6 +36,8 @@ class Isolation:
         self._record = record
         self._is_file_list = _is_file_list(config)
         self._items = items_to_isolate(config, mini_batch, record)
+        self._output_dir = OutputDir(config.directory.output_dir(mini_batch.index), ())
+        self._file_names = FileNames()
 
     def run(self, attempt: Callable[[range], tuple[ProcessName, Record | Failure]]) -> Record:
         """Find the items that fail, by attempts at some of them, and commit what others returned.
@@ -52,11 +57,24 @@ class Isolation:
 
     def _outcome(self, items: range, name: ProcessName, result: Record | Failure) -> Outcome:
         if isinstance(result, Record):
-            if result.error is None:
+            error = result.error or self._take_files(items, result)
+            if error is None:
                 return Outcome(items, None, record=result)
-            result = Failure(result.error)
+            result = Failure(error)
         file = self._logs.error(name, self._mini_batch, self._record.attempt, result, items)
         return Outcome(items, result.error, file)
+
+    def _take_files(self, items: range, record: Record) -> str | None:
+        """Take what a piece has written to `output_dir`; returns why it cannot be taken."""
+        if not record.output_dir:
+            return None
+        source = self._config.directory.output_dirs / record.output_dir
+        writer = f"items {items.start}-{items.stop - 1}"
+        try:
+            merge(source, self._output_dir.path, self._file_names, writer)
+        except UnusableFiles as error:
+            return one_line(str(error))
+        return None
 
     def _commit(self, bisection: Bisection) -> Record:
         payloads, contents = list[Payload](), list[bytes]()
@@ -87,6 +105,7 @@ class Isolation:
             written_as_null=dict(lost),
             isolated=isolated,
         )
+        record = self._output_dir.noted_in(record)
         write_part(self._config.directory.part(record.index), record, b"".join(contents))
         return record
 

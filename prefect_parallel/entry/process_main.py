@@ -37,6 +37,7 @@ from prefect_parallel.entry.messages import (
     one_line,
 )
 from prefect_parallel.entry.node_faults import fault_of
+from prefect_parallel.entry.output_dir import OutputDir
 from prefect_parallel.entry.prctl import become_subreaper, die_with_parent
 from prefect_parallel.entry.profiling import profiled
 from prefect_parallel.entry.protocol import Channel
@@ -83,7 +84,12 @@ def main(descriptor: int) -> None:
             return
         following = request["following"] and MiniBatch.from_json(request["following"])
         mini_batch, items = MiniBatch.from_json(request["mini_batch"]), request["items"]
-        worker.attempt(mini_batch, items and range(*items), request["attempt"], following)
+        output_dir = OutputDir(
+            config.directory.output_dirs / request["output_dir"], config.folder_outputs
+        )
+        worker.attempt(
+            mini_batch, items and range(*items), request["attempt"], following, output_dir
+        )
 
 
 def _prepare(config: EntryConfig, name: ProcessName) -> Script:
@@ -128,11 +134,12 @@ class _Worker:
         items: range | None,
         attempt: int,
         following: MiniBatch | None,
+        output_dir: OutputDir,
     ) -> None:
         """Run a mini-batch, or some items of it, and write the part."""
         started = self._config.new_record(self._name, mini_batch, attempt)
         try:
-            record = self._run(mini_batch, items, started, following)
+            record = self._run(mini_batch, items, started, following, output_dir)
         except BaseException as error:
             self._leave_forked_copy()
             self._channel.send({"event": "failed", **_describe(error)})
@@ -154,6 +161,7 @@ class _Worker:
         some: range | None,
         started: Record,
         following: MiniBatch | None,
+        output_dir: OutputDir,
     ) -> Record:
         cpu = time.process_time()
         loaded = self._loader.load(mini_batch, some)
@@ -162,7 +170,7 @@ class _Worker:
         data, items = loaded.data, len(loaded.data)
         # A filter may have removed all rows. Scripts need not handle empty mini-batches.
         run_from = time.monotonic()
-        context = WatchedContext.of(mini_batch, self._config.input_name, data)
+        context = WatchedContext.of(mini_batch, self._config.input_name, data, output_dir.make)
         returned: Any = self._call_run(data, context) if items else []
         run_seconds = time.monotonic() - run_from
         kind = self._kind(returned)
@@ -196,6 +204,7 @@ class _Worker:
                 schema=encoded.schema,
                 written_as_null=dict(encoded.set_to_null),
             )
+        record = output_dir.noted_in(record)
         write_part(self._part(mini_batch.index, some), record, payload)
         return record
 

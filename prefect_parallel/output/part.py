@@ -48,6 +48,8 @@ class Record:
         uneven_rows: Number of rows that have fewer or more cells than their header.
         first_uneven_row: Where the first of them is.
         written_as_null: Column -> number of returned values that the output's format lacks.
+        output_dir: Name of the folder with the files that the script wrote; empty: it wrote none.
+        output_files: Fingerprint of the names and sizes of these files.
         isolated: What the isolation of failing items found; None if it was not needed.
         inputs: A description of the mini-batch, e.g. `iris.csv bytes 0-10240`.
         started_at: Seconds since the epoch.
@@ -74,6 +76,8 @@ class Record:
     uneven_rows: int = 0
     first_uneven_row: str = ""
     written_as_null: dict[str, int] = field(default_factory=dict)
+    output_dir: str = ""
+    output_files: str = ""
     isolated: Isolated | None = None
     inputs: str = ""
     node: str = ""
@@ -157,6 +161,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("index", "attempt", "succeeded", "uneven_rows"), (int,)),
     **dict.fromkeys(("data", "settings", "packages", "inputs"), (str,)),
     **dict.fromkeys(("node", "process", "first_uneven_row"), (str,)),
+    **dict.fromkeys(("output_dir", "output_files"), (str,)),
     **dict.fromkeys(("kind", "schema", "error", "traceback_file"), (str, _NONE)),
     "index_was_read": (bool,),
     **dict.fromkeys(("started_at", "seconds"), (float, int)),

@@ -35,6 +35,7 @@ class Totals:
         only_together: Number of mini-batches with items that failed only together.
         fine_size: The number of items with which all of these would have succeeded.
         failures: The failed mini-batches with the lowest indexes.
+        with_files: The mini-batches whose script has written to `output_dir`.
         slowest: The slowest mini-batches, in descending order.
     """
 
@@ -58,6 +59,7 @@ class Totals:
     only_together: int = 0
     fine_size: int | None = None
     failures: list[Record] = field(default_factory=list)
+    with_files: list[Record] = field(default_factory=list)
     _slowest: list[tuple[float, int, Record]] = field(default_factory=list)
 
     @property
@@ -95,6 +97,8 @@ class Totals:
                 self.first_failure = record
             if len(self.failures) < KEPT:
                 self.failures.append(record)
+        if record.output_dir:
+            self.with_files.append(record)
         if record.isolated is not None:
             self._add_isolated(record.index, record.isolated)
         heapq.heappush(self._slowest, (record.seconds, -record.index, record))

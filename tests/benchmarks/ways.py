@@ -145,6 +145,7 @@ def entry_config(
         reader=reader,
         datastores={},
         fetch=(),
+        folder_outputs=(),
         output_file=output_file,
         delimiter=",",
         checks_item_count=True,

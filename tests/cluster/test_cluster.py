@@ -182,9 +182,14 @@ def test_a_worker_is_killed_and_comes_back(
 def test_a_driver_is_killed_and_what_nodes_stored_is_gone_on_with(
     hidden: Path, server: str, s3: Store, cluster: Cluster
 ) -> None:
-    job = write_job(hidden, server, s3, Compute(address=cluster.address), SLOW, files=16)
+    script = SLOW.replace("(mini_batch):", "(mini_batch, context):").replace(
+        "time.sleep(1)", "time.sleep(1); (context.output_dir / mini_batch[0][-7:]).touch()"
+    )
+    job = write_job(hidden, server, s3, Compute(address=cluster.address), script, files=16)
+    job.change(with_models)
     process = job.start()
     job.wait_for_parts(6)
+    wait_until(lambda: any(name.endswith("/000000.part") for name in s3.names()))
     assert cluster.entry_processes()
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -195,6 +200,10 @@ def test_a_driver_is_killed_and_what_nodes_stored_is_gone_on_with(
     assert 5 <= reused < 16
     assert "1 have other data" in said
     assert job.output == "changed\n" + "".join(f"{number}\n" for number in range(1, 16))
+    models = sorted(path.name for path in (job.step / "outputs" / "models").iterdir())
+    assert models == [f"{number:03d}.txt" for number in range(16)]
+    stored = sorted(name for name in job.stored() if "output_dirs" in name or "models/" in name)
+    assert stored == [f"outputs/models/{name}" for name in models]
 
 
 def test_a_step_reads_what_an_earlier_one_left_in_the_store(

@@ -138,8 +138,9 @@ SCRIPT = """
     def init():
         print("begun in", os.environ["IN_IMAGE"], sys.prefix)
 
-    def run(mini_batch):
+    def run(mini_batch, context):
         name = os.path.basename(mini_batch[0])
+        (context.output_dir / name).touch()
         if name == "001.txt":
             time.sleep(4321)
         if name == "002.txt":
@@ -179,6 +180,7 @@ def test_entry_processes_run_in_one_container(
             "docker_args": ["--env PASSED --env 'GIVEN=two words'", *packages()],
         },
         retry_settings={"max_retries": 0, "timeout": 10},
+        outputs={"out": {"type": "uri_file"}, "models": {"type": "uri_folder"}},
     )
     it.change("jobs.step.task.environment", {"name": "own", "version": 1, "image": image})
     it.run("--environment", "container")
@@ -197,6 +199,8 @@ def test_entry_processes_run_in_one_container(
         *("000.txt", data, str(it.step / "code"), uid, "two words", "None", str(3 * 1024**2)),
         "007.txt",
     ]
+    models = [path.name for path in (it.step / "outputs" / "models").iterdir()]
+    assert sorted(models) == ["000.txt", "006.txt", "007.txt"]
     assert "begun in in the image /opt/python" in it.said()
     logs = it.step / "logs"
     assert "time.sleep(4321)" in (logs / "user" / "error.txt").read_text() + "".join(

@@ -17,8 +17,9 @@ SCRIPT = """
     from pathlib import Path
 
     def init(): pass
-    def run(mini_batch):
+    def run(mini_batch, context):
         (name,) = [os.path.basename(path) for path in mini_batch]
+        (context.output_dir / name).write_text(str(os.getpid()))
         if name == "001.txt" and Path("hang").exists():
             print("hangs")
             time.sleep(600)
@@ -69,7 +70,7 @@ def add_commands(it: Pipeline) -> None:
 
 
 def test_a_run_is_prepared_worked_on_and_finished(pipeline: Any) -> None:
-    it = pipeline(SCRIPT)
+    it = pipeline(SCRIPT, outputs={"out": {"type": "uri_file"}, "models": {"type": "uri_folder"}})
     add_commands(it)
     (it.folder / "code" / "hang").touch()
     root = str(it.folder / "runs" / "run")
@@ -100,6 +101,8 @@ def test_a_run_is_prepared_worked_on_and_finished(pipeline: Any) -> None:
     assert "ran 1 mini-batch, all are done" in said_by(command(it, "work", root))
     said_by(command(it, "finish", root))
     assert it.output.read_text() == "000.TXT\n001.TXT\n002.TXT\n003.TXT\n"
+    models = [path.name for path in (it.step / "outputs" / "models").iterdir()]
+    assert sorted(models) == ["000.txt", "001.txt", "002.txt", "003.txt"]
     assert Path(root, "steps/after/outputs/count").read_text().strip() == "4"
     assert (status(), it.result["mini_batches"]["succeeded"]) == ("Completed", 4)
     assert calls.read_text() == before, "the command ran again"

@@ -65,6 +65,7 @@ def written_step(
         "reader": planned.reader,
         "datastores": {},
         "fetch": (),
+        "folder_outputs": (),
         "output_file": "out.txt",
         "delimiter": ",",
         "checks_item_count": True,

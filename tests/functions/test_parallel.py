@@ -61,6 +61,7 @@ class Scorer:
 
 @parallel(mini_batch_size="1kb", max_concurrency_per_instance=1, max_retries=0)
 def fragile(rows: list[dict[str, Any]], context: Any) -> list[Any]:
+    (context.output_dir / f"{context.mini_batch_index}.model").touch()
     if context.mini_batch_index == 1:
         raise ValueError("one bad batch")
     return [row["price"] for row in rows]
@@ -180,6 +181,8 @@ def test_above_its_thresholds_it_fails_and_is_resumed(folder: Path) -> None:
     assert lenient.mini_batches["failed"] == 1
     prices = list(lenient)
     assert len(prices) == lenient.items["succeeded"] < 1000
+    models = {path.stem for path in (run / "steps/fragile/outputs/output").glob("*.model")}
+    assert models == {str(index) for index in range(lenient.mini_batches["total"]) if index != 1}
 
 
 def test_a_run_that_is_resumed_without_a_header_has_none(folder: Path) -> None:

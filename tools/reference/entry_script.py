@@ -57,6 +57,29 @@ step with `partition_keys` and without `append_row_to`, any number is allowed. T
 written to the aggregated output in the order of the input. The name of the output determines its
 format. In text, a line break inside an element is written as `\\n` or `\\r`."""
 
+_FILES = """\
+A script that stores files itself writes them to `output_dir`. If the attempt fails, they are
+removed; if it succeeds, they are moved to the step's output when the step has completed. Whatever
+is retried, killed or resumed, the output has the files of each mini-batch exactly once.
+
+```python
+def run(mini_batch, context):
+    model = train(mini_batch)
+    store = context.partition_key_value["store"]
+    model.save(context.output_dir / f"{store}.model")
+    return []
+```
+
+- The files go to the step's output of type `uri_folder`, next to that of `append_row_to`. If the
+  output of `append_row_to` is the only folder, they go there; those of a parallel function go to
+  `outputs/output` of its step in the run directory. If the step has no folder, or several others,
+  `output_dir` raises an error.
+- Subfolders are allowed, links are not. Two mini-batches must not write files of the same name: the
+  step fails with an error that names both.
+- A failed attempt that returns too few items keeps its files with the rows that it has returned.
+  With `--isolate_failed_items True`, files of items that succeed are kept.
+- What is written by path, to `${{outputs.NAME}}`, is not covered.
+"""
 _AROUND = """\
 - `sys.argv` contains the script's name and all of `program_arguments`, including the
   [predefined](program_arguments.md) ones. Parse it with `parse_known_args`.
@@ -85,7 +108,12 @@ def page() -> str:
         f"## What run returns\n\n{_RETURN}",
         table(("output", ""), _formats()),
         "## Context\n\nThe optional second argument of `run` has these attributes.",
-        _attributes(MiniBatchContext, minibatch_index="The same as `mini_batch_index`."),
+        _attributes(
+            MiniBatchContext,
+            output_dir="A new folder for [files of this attempt](#files), a `Path`.",
+            minibatch_index="The same as `mini_batch_index`.",
+        ),
+        f"## Files\n\n{_FILES}",
         "## EntryScript\n\nAny entry script can import it from `azureml_user.parallel_run`."
         "\n`EntryScript(logging_level=X)` sets the level of `logger`; `config_log()` does nothing.",
         _attributes(EntryScript, working_dir=docstring(EntryScript.working_dir).short_description),

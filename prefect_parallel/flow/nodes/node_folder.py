@@ -20,6 +20,7 @@ from prefect_parallel.flow.run_directories.archive import unpack
 from prefect_parallel.flow.run_directories.synced_folder import FileStamp, SyncedFolder
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.fingerprint import of_json
+from prefect_parallel.output.part import read_record
 
 LOGS_SECONDS = 30.0
 """How often logs go to the run store while a step runs."""
@@ -170,8 +171,14 @@ class OwnFolder(NodeFolder):
 
     def publish_part(self, mini_batch: int) -> None:
         part = self._directory.part(mini_batch)
+        record = read_record(part)
+        assert record is not None
+        folders = [self._directory.outputs]
+        output_dir = self._directory.output_dirs / record.output_dir
+        if record.output_dir and output_dir.exists():  # Else, it was uploaded before.
+            folders.append(output_dir)
         try:
-            self._push(self._directory.outputs)
+            self._push(*folders)
             # Last: a mini-batch that has a part is complete.
             self._synced.remote_of(part).put(part)
         except OSError as error:
@@ -180,6 +187,8 @@ class OwnFolder(NodeFolder):
                 f" {self._synced.remote.path}: {error.strerror}"
             ) from error
         part.unlink()
+        if record.output_dir:
+            shutil.rmtree(output_dir, ignore_errors=True)
 
     def shown(self, path: str) -> str:
         return self._synced.remote_of(self._root / path).path

@@ -229,6 +229,16 @@ def output_name_of(step: ParallelStep) -> str:
     return PurePosixPath(to.subpath or published or to.output).name
 
 
+def folder_outputs(step: ParallelStep) -> tuple[str, ...]:
+    """The outputs that files of `output_dir` may belong to: folders.
+
+    That of `append_row_to` only if it is the only one.
+    """
+    folders = tuple(name for name, output in step.outputs.items() if output.type != "uri_file")
+    appended_to = step.append_row_to and step.append_row_to.output
+    return tuple(name for name in folders if name != appended_to) or folders
+
+
 def delimiter_of(step: ParallelStep) -> str:
     """What separates the cells of DataFrames in text; in `parallel_run_step.txt` as in Azure."""
     if step.append_row_dataframe_delimiter is not None:

@@ -27,11 +27,13 @@ from prefect_parallel.flow.steps.planned_mini_batches import PlannedMiniBatches
 from prefect_parallel.flow.steps.stable_files import keep_compositions
 from prefect_parallel.flow.steps.step_fingerprint import COMPARISON, StepFingerprint
 from prefect_parallel.layout import RunDirectory, StepDirectory
+from prefect_parallel.output.output_files import has_its_files
 from prefect_parallel.output.part import BrokenPart, Record, read_record
 
 NOT_RUN = "did not run before"
 FAILED = "failed before"
 BROKEN = "have a result that is damaged or of another version"
+OTHER_FILES = "have written files that are missing or have changed"
 OTHER_DATA = "have other data"
 OTHER_INDEX = "have another index, which the script reads"
 UNVERSIONED_DATA = "have data without a modification time or ETag"
@@ -165,7 +167,8 @@ class PartSearch:
         if record is None:
             return None, reason
         if record.holds_for(data, self.ours.settings_digest) and record.may_be_at(index):
-            return record.at(index), ""
+            has_files = has_its_files(self.directory, record)
+            return (record.at(index), "") if has_files else (None, OTHER_FILES)
         if record.settings != self.ours.settings_digest:
             return None, f"ran with other {changes or 'settings'}"
         return None, OTHER_DATA
@@ -248,6 +251,8 @@ def _read(part: Path) -> tuple[Record | None, str]:
 def _reason_of_part(part: Path) -> str:
     """Why a part was not taken, although its data and settings are those of this run."""
     record, reason = _read(part)
+    if record is not None and record.output_dir:
+        return OWN_FILES
     return OTHER_INDEX if record is not None and record.index_was_read else reason or NOT_RUN
 
 

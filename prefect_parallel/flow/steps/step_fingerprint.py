@@ -170,6 +170,7 @@ class StepFingerprint:
             and record.packages == self.packages_digest
             and record.holds_for(data, self.settings_digest)
             and record.may_be_at(index)
+            and not record.output_dir
         )
 
     @property

@@ -10,7 +10,7 @@ from prefect_parallel.entry.azure_variables import azure_variables
 from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.flow.run.major_input import major_input, split_input
 from prefect_parallel.flow.run.run import Run
-from prefect_parallel.flow.run.step_data import delimiter_of, output_name_of
+from prefect_parallel.flow.run.step_data import delimiter_of, folder_outputs, output_name_of
 from prefect_parallel.flow.steps.part_search import PartSearch
 from prefect_parallel.flow.steps.planned_mini_batches import PlannedMiniBatches
 from prefect_parallel.flow.steps.snapshot import take_snapshot
@@ -21,6 +21,7 @@ from prefect_parallel.flow.steps.step_fingerprint import (
 )
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.job.syntax.expressions import find
+from prefect_parallel.output.output_files import move_back
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
     directory.work.unlink(missing_ok=True)
     # Copies that a killed run has left may be of another version.
     shutil.rmtree(directory.fetched, ignore_errors=True)
+    move_back(directory)
     data.make_outputs()
     directory.parts.mkdir(parents=True, exist_ok=True)
     take_snapshot(step.code, directory.code, leave_out=run.directory.all_runs)
@@ -131,6 +133,7 @@ def _config(
         reader=planned.reader,
         datastores=run.datastores.to_json(),
         fetch=tuple(place.path for place in data.to_fetch()),
+        folder_outputs=folder_outputs(step),
         output_file=output_name_of(step) if step.append_row_to else None,
         delimiter=delimiter_of(step),
         checks_item_count=checks_item_count(step),

@@ -8,16 +8,23 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from prefect_parallel.entry.output_dir import the_only_output
 from prefect_parallel.errors import PrefectParallelError, os_error_text
 from prefect_parallel.flow.nodes.step_monitor import StepCanceled, check_totals
 from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.flow.run.run import Run
-from prefect_parallel.flow.run.step_data import aggregated_output, delimiter_of, output_name_of
+from prefect_parallel.flow.run.step_data import (
+    aggregated_output,
+    delimiter_of,
+    folder_outputs,
+    output_name_of,
+)
 from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.steps.step_reporter import StepReporter
 from prefect_parallel.job import ParallelStep
 from prefect_parallel.output.aggregate import aggregate
 from prefect_parallel.output.formats import OutputFormat, Parts, format_for
+from prefect_parallel.output.output_files import OutputFiles
 from prefect_parallel.output.returns import Returns
 from prefect_parallel.output.totals import Totals, count
 
@@ -66,10 +73,18 @@ class StepRun(ABC):
         """
         totals = count(self._directory, planned)
         check_totals(self._thresholds, totals, mini_batches)
+        files = self._files(totals)
         self._aggregate(planned, totals)
+        files.move()
         for note in self._run.publish(self._step):
             self._reporter.noted(note)
         return self._reporter.completed(totals)
+
+    def _files(self, totals: Totals) -> OutputFiles:
+        if not totals.with_files:
+            return OutputFiles(self._directory, {})
+        output = the_only_output(folder_outputs(self._step))
+        return OutputFiles.of(self._directory, totals.with_files, output, self._output)
 
     def _aggregate(self, planned: int, totals: Totals) -> None:
         if self._output is not None and not self._output.exists():

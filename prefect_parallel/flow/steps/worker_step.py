@@ -18,6 +18,7 @@ from prefect_parallel.flow.steps.step_run import StepPrepared, StepRun
 from prefect_parallel.flow.workers.leases import running_workers
 from prefect_parallel.flow.workers.prepared_step import PreparedStep
 from prefect_parallel.job import ParallelStep
+from prefect_parallel.output.output_files import move_back
 from prefect_parallel.output.totals import Totals
 
 
@@ -78,6 +79,8 @@ class _WorkerStep(StepRun):
         # What was written before the last mini-batch was done is out of date.
         if self._output is not None:
             self._output.unlink(missing_ok=True)
+        # It may have been killed while it moved files.
+        move_back(self._directory)
         result = self._complete(prepared.planned, prepared.mini_batches)
         self._directory.work.unlink()
         for lease in self._directory.parts.glob("*.lease"):
