@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -84,6 +86,43 @@ def pipeline_on(name: str, folder: Path, server: str, **arguments: Any) -> Pipel
     return write_pipeline(folder, server, SCRIPT, compute=block)
 
 
+def cluster_in_kubernetes(arguments: Mapping[str, Any]) -> Any:
+    """What `KubeCluster` asks the operator for, whose pods and service Kubernetes takes."""
+    from dask_kubernetes.operator import KubeCluster, make_cluster_spec
+
+    bound = inspect.signature(KubeCluster).bind(**arguments).arguments
+    spec = make_cluster_spec(**bound)["spec"]
+    for made, kind in (
+        (spec["worker"]["spec"], "V1PodSpec"),
+        (spec["scheduler"]["spec"], "V1PodSpec"),
+        (spec["scheduler"]["service"], "V1ServiceSpec"),
+    ):
+        assert without_nulls(made) == as_kubernetes_reads(made, kind)
+    return spec
+
+
+def as_kubernetes_reads(manifest: Any, kind: str) -> Any:
+    """A manifest without unknown keys and with converted values, by Kubernetes' OpenAPI models."""
+    from kubernetes import client
+
+    api: Any = client.ApiClient()
+    read = api.deserialize(json.dumps(manifest), kind, "application/json")
+    return without_nulls(api.sanitize_for_serialization(read))
+
+
+def without_nulls(manifest: Any) -> Any:
+    if isinstance(manifest, dict):
+        found = {key: without_nulls(value) for key, value in manifest.items()}
+        return {key: value for key, value in found.items() if value is not None}
+    return [without_nulls(each) for each in manifest] if isinstance(manifest, list) else manifest
+
+
+def test_a_pod_that_kubernetes_does_not_take_is_noticed() -> None:
+    pytest.importorskip("dask_kubernetes.operator", reason="no dask-kubernetes")
+    with pytest.raises(AssertionError):
+        cluster_in_kubernetes({"name": "a", "resources": {"request": {"cpu": "4"}}})
+
+
 def test_a_cluster_in_kubernetes_is_set_up() -> None:
     operator = pytest.importorskip("dask_kubernetes.operator", reason="no dask-kubernetes")
     compute = Compute(
@@ -94,13 +133,14 @@ def test_a_cluster_in_kubernetes_is_set_up() -> None:
     cluster = cluster_of(compute, NodeRequest(3, 4))
     assert isinstance(cluster, NewCluster)
     assert cluster.cluster_class is operator.KubeCluster
-    bound = inspect.signature(operator.KubeCluster).bind(**cluster.arguments)
-    assert bound.kwargs == {"name": "scoring", "image": "registry/scoring:1", "n_workers": 3}
+    spec = cluster_in_kubernetes(cluster.arguments)
+    assert spec["worker"]["replicas"] == 3
+    assert spec["worker"]["spec"]["containers"][0]["image"] == "registry/scoring:1"
     assert cluster.adapt_arguments == {"minimum": 1, "maximum": 3}
 
 
 def test_the_compute_of_the_shipped_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    operator = pytest.importorskip("dask_kubernetes.operator", reason="no dask-kubernetes")
+    pytest.importorskip("dask_kubernetes.operator", reason="no dask-kubernetes")
     from prefect_parallel.blocks.block_file import load_block_file
 
     for name in ("NAME", "KEY"):
@@ -109,7 +149,9 @@ def test_the_compute_of_the_shipped_blocks(monkeypatch: pytest.MonkeyPatch) -> N
     assert isinstance(compute, Compute)
     cluster = cluster_of(compute, NodeRequest(2, None))
     assert isinstance(cluster, NewCluster)
-    inspect.signature(operator.KubeCluster).bind(**cluster.arguments)
+    spec = cluster_in_kubernetes(cluster.arguments)
+    [worker] = spec["worker"]["spec"]["containers"]
+    assert worker["resources"]["requests"] == {"cpu": "4", "memory": "8Gi"}
 
 
 def test_gpus_that_are_not_used(
