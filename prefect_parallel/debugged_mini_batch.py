@@ -19,7 +19,7 @@ from prefect_parallel.entry.config import ProcessName
 from prefect_parallel.entry.function_file import EntryNames, load_entry
 from prefect_parallel.entry.output_dir import the_only_output
 from prefect_parallel.entry.script import install_azureml_user
-from prefect_parallel.errors import InvalidInput, PrefectParallelError
+from prefect_parallel.errors import InvalidInput, PrefectParallelError, counted
 from prefect_parallel.flow.run.major_input import major_input, split_input
 from prefect_parallel.flow.run.step_data import StepData, folder_outputs
 from prefect_parallel.job import OutputOf, ParallelStep
@@ -117,7 +117,7 @@ class DebuggedMiniBatch:
         say(names.init)
         script.init()
         data = self._data()
-        say(f"{names.run} on {len(data)} items")
+        say(f"{names.run} on {counted(len(data), 'item')}")
         context = MiniBatchContext.of(self.mini_batch, self.step.input_name, data, self._output_dir)
         returned = script.run(data, context)
         say(f"{names.run} returned {type(returned).__name__}")

@@ -175,9 +175,9 @@ def _amount(mini_batch: MiniBatch) -> int | None:
 def _thresholds(step: ParallelStep) -> str:
     parts = []
     if step.mini_batch_error_threshold >= 0:
-        parts.append(f"{step.mini_batch_error_threshold} failed mini-batches")
+        parts.append(counted(step.mini_batch_error_threshold, "failed mini-batch"))
     if step.error_threshold >= 0:
-        parts.append(f"{step.error_threshold} failed items")
+        parts.append(counted(step.error_threshold, "failed item"))
     if step.allowed_failed_percent < 100:
         parts.append(f"{step.allowed_failed_percent:g} % failed mini-batches")
     return f"fails with more than {' or '.join(parts)}" if parts else "none, failures are ignored"

@@ -50,8 +50,8 @@ def preview(
         location = data.location(major_input(step))
         split = split_input(step, location, options.datastores, work_folder=str(directory.grouped))
         take_snapshot(step.code, directory.code, leave_out=(Path(options.output_dir).absolute(),))
-        ours = StepFingerprint.of_parallel(
-            pipeline, data, data.values(), split.reader, Environments(), compared
+        ours = StepFingerprint.of(
+            pipeline, data, data.values(), Environments(), compared, split.reader
         )
         search = PartSearch(
             step=step.name,

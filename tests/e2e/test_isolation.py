@@ -75,7 +75,7 @@ def test_failed_files_are_isolated_debugged_and_run_again(
     debug = subprocess.run(
         [*COMMAND, *repeat, "--no-pdb"], capture_output=True, text=True, check=False
     )
-    assert (debug.returncode, "run() on 1 items" in debug.stderr) == (1, True), debug.stderr
+    assert (debug.returncode, "run() on 1 item\n" in debug.stderr) == (1, True), debug.stderr
     assert "ValueError: a bad file" in debug.stderr
 
     (tmp_path / "mended").touch()

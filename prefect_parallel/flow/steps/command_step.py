@@ -69,7 +69,10 @@ class _CommandStep:
             self._take_code()
             values = self._data.values()
             command = self._step.shell_command(values)
-            ours = self._fingerprint(values)
+            run = self._run
+            ours = StepFingerprint.of(
+                run.pipeline, self._data, values, run.environments, run.comparison
+            )
             if self._run.resumes and has_completed(self._directory, ours, packages=False):
                 self._publish()
                 return self._result("Completed", "completed in an earlier run")
@@ -107,12 +110,6 @@ class _CommandStep:
         else:
             leave_out = self._run.directory.all_runs
             take_snapshot(self._step.code, directory.code, leave_out=leave_out)
-
-    def _fingerprint(self, values: dict[str, str]) -> StepFingerprint:
-        run = self._run
-        return StepFingerprint.of_command(
-            run.pipeline, self._data, values, run.environments, run.comparison
-        )
 
     def _reused_from(self, ours: StepFingerprint) -> str | None:
         """Take over the outputs of an earlier run; its name, or None if none has them."""

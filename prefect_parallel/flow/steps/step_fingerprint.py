@@ -60,87 +60,31 @@ class StepFingerprint:
     packages: dict[str, str]
 
     @classmethod
-    def of_parallel(
+    def of(
         cls,
         pipeline: str,
         data: StepData,
         values: dict[str, str],
-        reader: dict[str, Any],
         environments: Environments,
         compared: Comparison,
+        reader: dict[str, Any] | None = None,
     ) -> StepFingerprint:
-        """That of a parallel step, from the snapshot of its code; `values` are those of its data.
+        """That of a step, from the snapshot of its code.
+
+        Args:
+            values: Those of its data.
+            reader: How the major input of a parallel step is read.
 
         Raises:
             InvalidInput: Remote data cannot be accessed.
         """
         step = data.step
-        assert isinstance(step, ParallelStep)
-        output = step.append_row_to and type(format_for(output_name_of(step))).__name__
-        return cls._of(
-            pipeline,
-            data,
-            values,
-            environments,
-            compared,
-            {
-                "code": _code(data.directory.code, step.entry_script),
-                "entry script": step.entry_script,
-                "input": step.input_name,
-                "arguments": step.arguments(values),
-                "way of reading": reader,
-                "inputs": data.fingerprints(compared, but=step.input_name),
-                "output format": output,
-                "header": step.append_row_dataframe_header,
-                "delimiter": delimiter_of(step),
-                "check of item counts": checks_item_count(step),
-            },
-        )
-
-    @classmethod
-    def of_command(
-        cls,
-        pipeline: str,
-        data: StepData,
-        values: dict[str, str],
-        environments: Environments,
-        compared: Comparison,
-    ) -> StepFingerprint:
-        """That of a command step, from the snapshot of its code; `values` are those of its data.
-
-        Raises:
-            InvalidInput: Remote data cannot be accessed.
-        """
-        step = data.step
-        assert isinstance(step, CommandStep)
-        used = {".".join(each.words) for each in find(step.command)}
-        known = {**literal_values(step.inputs), **values}
-        return cls._of(
-            pipeline,
-            data,
-            values,
-            environments,
-            compared,
-            {
-                "code": of_code(data.directory.code),
-                "command": step.command,
-                "values": {key: text for key, text in known.items() if key in used},
-                "inputs": data.fingerprints(compared),
-            },
-        )
-
-    @classmethod
-    def _of(
-        cls,
-        pipeline: str,
-        data: StepData,
-        values: dict[str, str],
-        environments: Environments,
-        compared: Comparison,
-        settings: dict[str, Any],
-    ) -> StepFingerprint:
-        step = data.step
-        output = aggregated_output(step, data.directory) if isinstance(step, ParallelStep) else None
+        output = None
+        if isinstance(step, ParallelStep):
+            output = aggregated_output(step, data.directory)
+            own = _of_parallel(step, data, values, compared, reader)
+        else:
+            own = _of_command(step, data, values, compared)
         relative = None if output is None else output.relative_to(data.directory.outputs).as_posix()
         variables = step.variables(values) | _looked_up(step.environment_templates)
         texts = {name: of_text(compared.normalized(text)) for name, text in variables.items()}
@@ -153,7 +97,7 @@ class StepFingerprint:
         in_container = environments.image_of(data) is not None
         interpreter = None if in_container else interpreter_for(environments.of(step))
         packages = installed_packages(interpreter)
-        return cls(pipeline, relative, compared.normalized({**settings, **both}), packages)
+        return cls(pipeline, relative, compared.normalized({**own, **both}), packages)
 
     @cached_property
     def settings_digest(self) -> str:
@@ -209,6 +153,40 @@ class StepFingerprint:
             return None
         is_valid = isinstance(found.settings, dict) and isinstance(found.packages, dict)
         return found if is_valid else None
+
+
+def _of_parallel(
+    step: ParallelStep,
+    data: StepData,
+    values: dict[str, str],
+    compared: Comparison,
+    reader: dict[str, Any] | None,
+) -> dict[str, Any]:
+    return {
+        "code": _code(data.directory.code, step.entry_script),
+        "entry script": step.entry_script,
+        "input": step.input_name,
+        "arguments": step.arguments(values),
+        "way of reading": reader,
+        "inputs": data.fingerprints(compared, but=step.input_name),
+        "output format": step.append_row_to and type(format_for(output_name_of(step))).__name__,
+        "header": step.append_row_dataframe_header,
+        "delimiter": delimiter_of(step),
+        "check of item counts": checks_item_count(step),
+    }
+
+
+def _of_command(
+    step: CommandStep, data: StepData, values: dict[str, str], compared: Comparison
+) -> dict[str, Any]:
+    used = {".".join(each.words) for each in find(step.command)}
+    known = {**literal_values(step.inputs), **values}
+    return {
+        "code": of_code(data.directory.code),
+        "command": step.command,
+        "values": {key: text for key, text in known.items() if key in used},
+        "inputs": data.fingerprints(compared),
+    }
 
 
 def checks_item_count(step: ParallelStep) -> bool:

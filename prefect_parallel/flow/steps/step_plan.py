@@ -61,8 +61,8 @@ def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
     directory.parts.mkdir(parents=True, exist_ok=True)
     take_snapshot(step.code, directory.code, leave_out=run.directory.all_runs)
     values = data.values()
-    fingerprint = StepFingerprint.of_parallel(
-        run.pipeline, data, values, planned.reader, run.environments, run.comparison
+    fingerprint = StepFingerprint.of(
+        run.pipeline, data, values, run.environments, run.comparison, planned.reader
     )
     search = PartSearch(
         step=step.name,
