@@ -5,10 +5,13 @@ from __future__ import annotations
 import functools
 import io
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +53,9 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+BROWSER_SECONDS = 120
+"""How long a page may take to show something."""
 
 COMMAND = [sys.executable, "-m", "prefect_parallel.cli"]
 
@@ -143,15 +149,21 @@ class Pipeline:
 
     def wait_for(self, text: str, count: int) -> None:
         """Wait until the script has printed a text so many times."""
-        wait_until(lambda: self.step.exists() and self.said().count(text) == count)
+        wait_until(lambda: self.step.exists() and self.said().count(text) >= count)
 
     @property
     def flow_run(self) -> UUID:
         """The flow run of the pipeline, as its newest start has written it down."""
         return UUID((self.folder / "runs/run/.flow_run").read_text())
 
-    def flow_runs(self) -> tuple[FlowRun, FlowRun, list[TaskRun]]:
-        """The flow run of the pipeline, that of its only step, and the step's task runs."""
+    def flow_runs(self, started: int | None = None) -> tuple[FlowRun, FlowRun, list[TaskRun]]:
+        """The flow run of the pipeline, that of its only step, and the step's task runs.
+
+        `started` is the number of mini-batches that have task runs; None: all.
+        """
+        result = self.result
+        aggregates = result["output"] is not None
+        started = result["mini_batches"]["total"] if started is None else started
         api = {PREFECT_API_URL: self.server}
         with temporary_settings(api), get_client(sync_client=True) as client:
             parent = FlowRunFilterParentFlowRunId(any_=[self.flow_run])
@@ -165,30 +177,70 @@ class Pipeline:
                 found[:] = client.read_task_runs(
                     task_run_filter=of_step, sort=TaskRunSort.NAME_ASC, limit=200
                 )
-                return all(run.state and run.state.is_final() for run in found)
+                indices = {index for run in found for index in mini_batches_of(run.name)}
+                return (
+                    len(indices) == started
+                    and (not aggregates or any(run.name == "aggregate" for run in found))
+                    and all(run.state and run.state.is_final() for run in found)
+                )
 
-            # The server records the states of task runs with a delay.
+            # The server records task runs and their states with a delay, in any order.
             wait_until(recorded)
             return client.read_flow_run(self.flow_run), step, found
 
     def left_over(self) -> list[str]:
         """Command lines of processes of the run that are still alive."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("STARTED_BY_TEST") == str(self.folder):
-                    found.append(" ".join(process.cmdline()))
-            except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-                continue
-        return found
+        return started_by_test(self.folder)
+
+
+def started_by_test(folder: Path) -> list[str]:
+    """Command lines of the processes alive whose variable STARTED_BY_TEST is a folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("STARTED_BY_TEST") == str(folder):
+                found.append(" ".join(process.cmdline()))
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+    return found
+
+
+def mini_batches_of(task_run: str) -> range:
+    """The indices of the mini-batches in the name of a task run."""
+    named = re.fullmatch(r"mini-batch(?:es)?-(\d+)(?:-to-(\d+))?", task_run)
+    return range(int(named[1]), int(named[2] or named[1]) + 1) if named else range(0)
+
+
+def ask(server: str, path: str, **wanted: object) -> Any:
+    """What the Prefect API answers, e.g. to `ask(server, "logs/filter", logs={...})`."""
+    answer = httpx.post(f"{server}/{path}", json=wanted, timeout=60)
+    return answer.raise_for_status().json()
+
+
+def artifacts_of(server: str, flow_run: UUID) -> dict[str, Any]:
+    """The data of the artifacts of a flow run, by their keys."""
+    wanted = {"flow_run_id": {"any_": [str(flow_run)]}}
+    return {each["key"]: each["data"] for each in ask(server, "artifacts/filter", artifacts=wanted)}
+
+
+def deliver(process: subprocess.Popen[str], number: signal.Signals, *, seconds: float = 1) -> None:
+    """Send a signal, and wait until it has had its effect: two at once would be one."""
+    process.send_signal(number)
+    wait_until(lambda: process.poll() is not None or not _is_pending(process.pid, number))
+    # From the handler in C to the exception in Python.
+    time.sleep(seconds)
+
+
+def _is_pending(pid: int, number: signal.Signals) -> bool:
+    pending = re.findall(r"(?:Sig|Shd)Pnd:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return any(int(each, 16) >> (number - 1) & 1 for each in pending)
 
 
 def heartbeats(server: str, flow_run: UUID) -> int:
     """The number of heartbeats of a flow run, by which a server notices that it has crashed."""
     resource = {"id": [f"prefect.flow-run.{flow_run}"]}
     events = {"event": {"name": ["prefect.flow-run.heartbeat"]}, "resource": resource}
-    found = httpx.post(f"{server}/events/filter", json={"filter": events}).json()
-    return int(found["total"])
+    return int(ask(server, "events/filter", filter=events)["total"])
 
 
 def nodes_of(driver: int) -> list[psutil.Process]:
@@ -221,7 +273,7 @@ def write_pipeline(
         "mini_batch_size": "1",
         "resources": {"instance_count": 1},
         "max_concurrency_per_instance": 2,
-        "retry_settings": {"max_retries": 0, "timeout": 30},
+        "retry_settings": {"max_retries": 0, "timeout": 300},
         "task": {
             "type": "run_function",
             "code": "./code",

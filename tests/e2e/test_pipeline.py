@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import textwrap
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psutil
 import pytest
 from prefect import flow, runtime, task
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterName,
+    FlowRunFilterParentFlowRunId,
+)
 from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -21,6 +25,7 @@ from prefect_parallel import PipelineFailed, PipelineResult, compile_pipeline, p
 from prefect_parallel.entry import spawner
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.step_result import StepResult
+from tests.e2e.conftest import started_by_test
 from tests.waiting import wait_until
 
 
@@ -178,7 +183,7 @@ def test_overrides(pipeline: Any) -> None:
 
 def test_independent_steps_run_side_by_side(pipeline: Any) -> None:
     meet = """
-            command: touch ${{inputs.place}}/%s; for i in $(seq 100); do
+            command: touch ${{inputs.place}}/%s; for i in $(seq 1200); do
               [ -e ${{inputs.place}}/%s ] && exit 0; sleep 0.1; done; exit 1
             inputs: {place: "${{parent.inputs.place}}"}
             environment: azureml:any:1
@@ -227,7 +232,7 @@ FAILING = """
             "2",
             {"bad": "Failed", "other": "Completed", "long": "Completed", "later": "Completed"},
         ),
-        ("false", "60", {"bad": "Failed", "other": "Canceled", "long": "Canceled"}),
+        ("false", "600", {"bad": "Failed", "other": "Canceled", "long": "Canceled"}),
     ],
 )
 def test_what_goes_on_when_a_step_fails(
@@ -242,20 +247,21 @@ def test_what_goes_on_when_a_step_fails(
     assert it.ends.statuses == statuses
 
 
-def test_a_command_that_takes_too_long_is_ended_with_what_it_started(pipeline: Any) -> None:
-    it: Pipeline = pipeline("""
+def test_a_command_that_takes_too_long_is_ended_with_what_it_started(
+    pipeline: Any, tmp_path: Path
+) -> None:
+    text = """
         jobs:
           step:
-            command: setsid sleep 600 & echo $! > ${{outputs.pid}}; sleep 600
-            outputs: {pid: {type: uri_file}}
+            command: setsid sleep 600 & sleep 600
             limits: {timeout: 1}
             environment: azureml:any:1
-    """)
+            environment_variables: {STARTED_BY_TEST: "FOLDER"}
+    """
+    it: Pipeline = pipeline(text.replace("FOLDER", str(tmp_path)))
     assert it.run().is_failed()
     assert it.ends.of["step"].reason == "the command took longer than limits.timeout: 1 s"
-    pid = int(it.output("step", "pid").read_text())
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    wait_until(lambda: started_by_test(tmp_path) == [])
 
 
 @pytest.mark.parametrize(
@@ -355,15 +361,21 @@ def test_a_flow_returns_its_result_or_raises_with_it(pipeline: Any) -> None:
     assert (failed.steps["after"].status, failed.steps["after"].output) == ("Failed", None)
 
 
-def graph_of(server: str, run: object, nodes: int) -> dict[str, list[str]]:
+def graph_of(server: str, run: object, names: set[str]) -> dict[str, list[str]]:
     """The nodes of Prefect's graph of a flow run, and those that each has an arrow from."""
-    url = f"{server}/flow_runs/{run}/graph-v2"
-    wait_until(lambda: len(httpx.get(url).json()["nodes"]) == nodes)
-    found = dict(httpx.get(url).json()["nodes"])
-    return {
-        node["label"].rpartition(" / ")[2]: [found[each["id"]]["label"] for each in node["parents"]]
-        for node in found.values()
-    }
+    graph: dict[str, list[str]] = {}
+
+    def is_drawn() -> bool:
+        answer = httpx.get(f"{server}/flow_runs/{run}/graph-v2", timeout=60)
+        nodes = dict(answer.raise_for_status().json()["nodes"])
+        graph.clear()
+        for node in nodes.values():
+            parents = [nodes[each["id"]]["label"] for each in node["parents"]]
+            graph[node["label"].rpartition(" / ")[2]] = parents
+        return graph.keys() == names
+
+    wait_until(is_drawn)
+    return graph
 
 
 def test_the_graph_has_arrows_between_steps_and_to_tasks_that_take_a_result(
@@ -390,14 +402,14 @@ def test_the_graph_has_arrows_between_steps_and_to_tasks_that_take_a_result(
     def copied(items: list[int]) -> list[int]:
         return items
 
-    run_ids: list[object] = []
+    run_ids: list[UUID] = []
 
     @task(task_run_name="use-{name}")
     def use(result: Any, name: str) -> None: ...
 
     @flow
     def outer() -> None:
-        run_ids.append(runtime.flow_run.id)
+        run_ids.append(UUID(runtime.flow_run.id))
         # Two of each: equal parts of their results are not taken for each other.
         pipelines = [compile_pipeline("pipeline.yml", name=name)() for name in ("p1", "p2")]
         calls = [copied([1], name=name) for name in ("c1", "c2")]
@@ -407,13 +419,18 @@ def test_the_graph_has_arrows_between_steps_and_to_tasks_that_take_a_result(
 
     with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as api:
         outer()
-        named = FlowRunFilter(name=FlowRunFilterName(any_=["p1"]))
+        named = FlowRunFilter(
+            name=FlowRunFilterName(any_=["p1"]),
+            parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=run_ids),
+        )
         (pipeline,) = api.read_flow_runs(flow_run_filter=named)
 
-    graph = graph_of(server, run_ids[0], 7)
+    used = {"use-pipeline", "use-call", "use-output"}
+    graph = graph_of(server, run_ids[0], {"p1", "p2", "c1", "c2", *used})
     assert graph["use-pipeline"] == ["pipeline / p1"]
     assert graph["use-call"] == graph["use-output"] == ["copied / c1"]
-    assert graph_of(server, pipeline.id, 3) == {"make": [], "other": [], "read": ["make / make"]}
+    graph = graph_of(server, pipeline.id, {"make", "other", "read"})
+    assert graph == {"make": [], "other": [], "read": ["make / make"]}
 
 
 def test_an_input_that_an_earlier_step_leaves_empty(pipeline: Any) -> None:

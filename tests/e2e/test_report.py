@@ -11,7 +11,7 @@ import pytest
 
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.run_log import read_run
-from tests.e2e.conftest import COMMAND, Pipeline, write_pipeline
+from tests.e2e.conftest import BROWSER_SECONDS, COMMAND, Pipeline, write_pipeline
 
 FAILS_IN_THREE_WAYS = """
     import os
@@ -47,6 +47,7 @@ class Shown:
         self.page = browser.new_context(
             viewport={"width": 1280, "height": 900}, **context
         ).new_page()
+        self.page.set_default_timeout(BROWSER_SECONDS * 1000)
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", self._note)
@@ -60,6 +61,16 @@ class Shown:
             self.complaints.append(message.text)
 
 
+def middle_of_a_bar(shown: Shown) -> float:
+    """Where the longest bar of the first lane is on the timeline, in pixels."""
+    bars = json.loads(shown.page.locator("script[data-charts]").text_content())["bars"]
+    spans = zip(bars["lane"], bars["start"], bars["end"], strict=True)
+    start, end = max(
+        (each[1:] for each in spans if each[0] == 0), key=lambda each: each[1] - each[0]
+    )
+    return float(shown.page.evaluate(f"reportCharts[0].valToPos({(start + end) / 2}, 'x')"))
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, server: str) -> Pipeline:
     it = write_pipeline(
@@ -68,7 +79,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, server: str) -> Pipeline:
         FAILS_IN_THREE_WAYS,
         files=40,
         arguments="--resource_monitor_interval 1",
-        retry_settings={"max_retries": 1, "timeout": 30},
+        retry_settings={"max_retries": 1, "timeout": 300},
     )
     said = it.run()
     assert "runs/run/logs/report.html" in said
@@ -121,8 +132,9 @@ def test_the_timeline_can_be_zoomed_and_all_charts_follow(run: Pipeline, browser
     chart = shown.page.locator(".u-over").first
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
-    shown.page.mouse.move(box["x"] + 400, box["y"] + 10)
+    shown.page.mouse.move(box["x"] + middle_of_a_bar(shown), box["y"] + 10)
     assert "process0" in shown.page.locator(".tooltip").inner_text()
+    shown.page.mouse.move(box["x"] + 400, box["y"] + 10)
     shown.page.mouse.down()
     shown.page.mouse.move(box["x"] + 500, box["y"] + 10, steps=5)
     shown.page.mouse.up()

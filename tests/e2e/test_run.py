@@ -6,14 +6,12 @@ import json
 import os
 import re
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.e2e.conftest import Pipeline, heartbeats
+from tests.e2e.conftest import Pipeline, artifacts_of, ask, heartbeats
 from tests.waiting import wait_until
 from tools.reference.run_directory import log_files, run_files, step_files
 
@@ -86,11 +84,10 @@ def test_a_run_leaves_what_is_promised_and_shows_in_the_ui(pipeline: Any, server
         for path in left
         if path.startswith("steps/step/logs/")
     }
-    day = time.strftime("%Y%m%d", time.gmtime())
-    assert logs == {
+    assert {re.sub(r"\.\d{8}\.", ".<day>.", path) for path in logs} == {
         "job_result.txt",
         "readme.txt",
-        f"job_progress_overview.{day}.txt",
+        "job_progress_overview.<day>.txt",
         "failed_mini_batches.jsonl",
         "user/stdout/node-0/process000.stdout.txt",
         "user/stderr/node-0/process000.stderr.txt",
@@ -112,12 +109,14 @@ def test_a_run_leaves_what_is_promised_and_shows_in_the_ui(pipeline: Any, server
     assert "sys/node/<node>/<process>.txt" in readme
     assert "user/error.txt" not in readme
     lines = it.said().splitlines()
-    assert lines.count("init") == lines.count("shutdown")
+    assert {line for line in lines if line.startswith("shutdown")} == {
+        line.replace("init", "shutdown") for line in lines if line.startswith("init")
+    }
     assert "variables run_step run" in lines
     assert it.left_over() == []
 
     run, step, of_step = it.flow_runs()
-    wait_until(lambda: heartbeats(server, run.id) == 1)
+    wait_until(lambda: heartbeats(server, run.id) > 0)
     assert heartbeats(server, step.id) == 0
     assert (run.name, run.state_name, step.name, step.state_name) == (
         "run", "Completed", "step", "Completed",
@@ -144,9 +143,7 @@ def test_the_step_s_page_shows_settings_progress_result_and_metrics(
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     it.run("--set", "jobs.step.retry_settings.timeout=7")
     run, step, _ = it.flow_runs()
-    of_run = {"artifacts": {"flow_run_id": {"any_": [str(run.id)]}}}
-    found = httpx.post(f"{server}/artifacts/filter", json=of_run).json()
-    of_parent = {artifact["key"]: artifact["data"] for artifact in found}
+    of_parent = artifacts_of(server, run.id)
     assert of_parent.keys() == {"a-test-step-metrics", "a-test-result"}
     assert (
         f"/runs/flow-run/{step.id}) | Completed | 3 of 4 | 3 of 4 |" in of_parent["a-test-result"]
@@ -155,14 +152,12 @@ def test_the_step_s_page_shows_settings_progress_result_and_metrics(
     assert metrics["pics_mini_batches_failed"] == 1
     (logged,) = (tmp_path / "mlflow").rglob("metrics/pics_items_succeeded")
     assert logged.read_text().split()[1] == "3.0"
-    log = {"logs": {"flow_run_id": {"any_": [str(step.id)]}}}
-    lines = [line["message"] for line in httpx.post(f"{server}/logs/filter", json=log).json()]
+    of_step = {"flow_run_id": {"any_": [str(step.id)]}}
+    lines = [line["message"] for line in ask(server, "logs/filter", logs=of_step)]
     assert "planned 4 mini-batches for 1 node x 2 slots" in lines
     assert "failed: 1 mini-batch: ZeroDivisionError: division by zero" in lines
     assert f"output: {it.output}" in lines
-    of_step = {"artifacts": {"flow_run_id": {"any_": [str(step.id)]}}}
-    found = httpx.post(f"{server}/artifacts/filter", json=of_step).json()
-    artifacts = {artifact["key"]: artifact["data"] for artifact in found}
+    artifacts = artifacts_of(server, step.id)
     assert artifacts.keys() == {
         "a-test-step-metrics", "a-test-step-progress", "a-test-step-result", "a-test-step-settings",
     }  # fmt: skip
@@ -206,7 +201,7 @@ def test_scripts_that_hang_crash_print_and_fork(pipeline: Any, server: str) -> N
             return [name]
         """,
         files=7,
-        retry_settings={"max_retries": 1, "timeout": 2},
+        retry_settings={"max_retries": 1, "timeout": 10},
     )
     said = it.call()
     assert (
@@ -225,7 +220,7 @@ def test_scripts_that_hang_crash_print_and_fork(pipeline: Any, server: str) -> N
         for line in (it.step / "logs" / "failed_mini_batches.jsonl").read_text().splitlines()
     ]
     assert [(each["mini_batch"], each["attempts"], each["error"]) for each in failed] == [
-        (0, 2, "run() took longer than retry_settings.timeout: 2 s"),
+        (0, 2, "run() took longer than retry_settings.timeout: 10 s"),
         (1, 2, "the process ended during run(): exit code 3"),
     ]
     wait_until(lambda: it.left_over() == [])
@@ -244,7 +239,8 @@ def test_scripts_that_hang_crash_print_and_fork(pipeline: Any, server: str) -> N
     ("keys", "reason"),
     [
         ({"mini_batch_error_threshold": 1}, "2 mini-batches failed, more than mini_batch_error"),
-        ({"error_threshold": 0}, "1 item failed, more than error_threshold: 0"),
+        # The other one may fail at the same moment.
+        ({"error_threshold": 0}, r"(1 item|2 items) failed, more than error_threshold: 0"),
         (
             {"arguments": "--allowed_failed_percent 10"},
             "2 of 12 mini-batches failed, more than allowed_failed_percent: 10",
@@ -268,7 +264,7 @@ def test_a_threshold_ends_the_step_at_once(
         **keys,
     )
     said = it.call(expect="Failed")
-    assert f"Failed  step: {reason}" in said
+    assert re.search(f"Failed  step: {reason}", said)
     assert said.count("ValueError: no good") in (1, 2), "when it occurs, and in the result"
     assert "resume  the same command with --resume run" in said
     assert "; the first failure: ValueError: no good" in it.result["reason"]
@@ -374,12 +370,10 @@ def test_what_a_script_prints_is_in_its_task_run_s_log_up_to_a_limit(
     ids = {run.name: str(run.id) for run in of_step}
 
     def logged(name: str) -> str:
-        of_run = {"logs": {"task_run_id": {"any_": [ids[name]]}}}
-        return "".join(
-            each["message"] for each in httpx.post(f"{server}/logs/filter", json=of_run).json()
-        )
+        of_run = {"task_run_id": {"any_": [ids[name]]}}
+        return "".join(each["message"] for each in ask(server, "logs/filter", logs=of_run))
 
-    wait_until(lambda: "scoring" in logged("mini-batch-1"))
+    wait_until(lambda: all("Finished in state" in logged(name) for name in ids))
     assert "loaded\nscoring 000.txt" in logged("mini-batch-0")
     long = logged("mini-batch-1")
     assert "scoring 001.txt\nxxx" in long

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.e2e.conftest import Pipeline
+from tests.e2e.conftest import BROWSER_SECONDS, Pipeline, ask
+from tests.waiting import wait_until
 
 
 def test_the_ui_shows_the_run_its_mini_batches_and_the_cause_of_failures(
@@ -21,6 +22,7 @@ def test_the_ui_shows_the_run_its_mini_batches_and_the_cause_of_failures(
     it.call()
     _, step, of_step = it.flow_runs()
     page = browser.new_context(viewport={"width": 1300, "height": 1000}).new_page()
+    page.set_default_timeout(BROWSER_SECONDS * 1000)
     page.goto(f"{server.removesuffix('/api')}/runs/flow-run/{step.id}")
 
     page.get_by_text("Task Runs", exact=True).last.click()
@@ -35,6 +37,9 @@ def test_the_ui_shows_the_run_its_mini_batches_and_the_cause_of_failures(
     page.get_by_text("prefect-parallel debug").wait_for()
 
     it.call("jobs.step.mini_batch_error_threshold=0", resume=True, expect="Failed")
+    # The page of a flow run that has ended does not look for more logs.
+    logs = {"flow_run_id": {"any_": [str(it.flow_run)]}}
+    wait_until(lambda: "Finished in state Failed" in str(ask(server, "logs/filter", logs=logs)))
     page.goto(f"{server.removesuffix('/api')}/runs/flow-run/{it.flow_run}")
     page.get_by_text("step step: Failed: 1 mini-batch failed").wait_for()
     page.get_by_text("reproduce: prefect-parallel debug").wait_for()
