@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,20 +25,20 @@ from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.flow.server import server_process
 from prefect_parallel.flow.server.server import wait_until_healthy
 from tests.conftest import copy_database
-from tests.e2e.conftest import COMMAND, Pipeline, nodes_of
+from tests.e2e.conftest import COMMAND, Pipeline, deliver, nodes_of
 from tests.remote.conftest import free_port
 from tests.waiting import wait_until
 
 WAITS = """
-    # Every call leaves a line; those from 003 on wait until there is a file "go".
+    # Every call leaves a line; those from 003 on wait until there is a file "go", or of their name.
     import os, time
     from pathlib import Path
     def init(): pass
     def run(mini_batch):
-        name = os.path.basename(mini_batch[0])
-        with open(os.environ["PLACE"] + "/calls.txt", "a") as calls:
+        name, place = os.path.basename(mini_batch[0]), Path(os.environ["PLACE"])
+        with open(place / "calls.txt", "a") as calls:
             calls.write(name + "\\n")
-        while name >= "003.txt" and not Path(os.environ["PLACE"], "go").exists():
+        while name >= "003.txt" and not ((place / "go").exists() or (place / name).exists()):
             time.sleep(0.05)
         return [name]
 """
@@ -206,23 +205,27 @@ def test_a_killed_node_loses_nothing(pipeline: Any, tmp_path: Path, nodes: int) 
     assert it.left_over() == []
 
 
-def test_ctrl_c_lets_running_mini_batches_end_and_calls_shutdown(pipeline: Any) -> None:
-    it: Pipeline = pipeline("""
+def test_ctrl_c_lets_running_mini_batches_end_and_calls_shutdown(
+    pipeline: Any, tmp_path: Path
+) -> None:
+    it: Pipeline = pipeline(
+        """
         import os, time
         def init(): pass
         def run(mini_batch):
-            open("running" + os.path.basename(mini_batch[0]), "w").close()
-            # However much later the other process starts.
-            while len([name for name in os.listdir() if name.startswith("running")]) < 2:
-                time.sleep(0.05)
             print("running")
-            time.sleep(3)
+            while not os.path.exists(os.environ["PLACE"] + "/go"):
+                time.sleep(0.05)
             return mini_batch
         def shutdown(): print("shutdown")
-    """)
+        """,
+        environment_variables={"PLACE": str(tmp_path)},
+    )
     process = it.start()
     it.wait_for("running", 2)
-    process.send_signal(signal.SIGINT)
+    # The step looks twice a second whether it is canceled, and then waits for 5 s.
+    deliver(process, signal.SIGINT, seconds=3)
+    (tmp_path / "go").touch()
     said, _ = process.communicate(timeout=240)
     assert process.returncode == 1, said
     assert it.said().count("shutdown") == 2
@@ -241,9 +244,7 @@ def test_ctrl_c_twice_ends_all_at_once(pipeline: Any) -> None:
     """)
     process = it.start()
     it.wait_for("running", 2)
-    process.send_signal(signal.SIGINT)
-    # Two at once would be one.
-    time.sleep(2)
+    deliver(process, signal.SIGINT)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=240)
     assert process.returncode == 1
@@ -388,9 +389,14 @@ def make_read_only(folder: Path) -> None:
         each.chmod(0o500)
 
 
+def remove(folder: Path) -> None:
+    """Remove a folder at once, whatever is written into it meanwhile."""
+    shutil.rmtree(folder.rename(folder.with_name("removed")), ignore_errors=True)
+
+
 @pytest.mark.parametrize(
     ("trouble", "said_of_it"),
-    [(make_read_only, "Permission denied"), (shutil.rmtree, "No such file or directory")],
+    [(make_read_only, "Permission denied"), (remove, "No such file or directory")],
 )
 def test_a_run_directory_that_cannot_be_written_to_any_more_is_one_clear_error(
     pipeline: Any, tmp_path: Path, trouble: Callable[[Path], None], said_of_it: str
@@ -495,6 +501,9 @@ def test_a_flow_run_that_is_retried_resumes(
     assert (run / "steps/step/outputs/out").read_text().count("\n") == 4
 
 
+SERVER_AWAY = "the Prefect server, which does not answer; work goes on"
+
+
 class OwnServer:
     """A Prefect server that a test can kill and start again at the same address."""
 
@@ -541,10 +550,10 @@ def start_and_lose_the_server(it: Pipeline, server: OwnServer) -> subprocess.Pop
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
-    """The output of a process up to the line with a text, or all of it; within 120 s."""
+    """The output of a process up to the line with a text, or all of it; within 240 s."""
     assert process.stdout is not None
     said = ""
-    patience = threading.Timer(120, process.kill)
+    patience = threading.Timer(240, process.kill)
     patience.start()
     for line in process.stdout:
         said += line
@@ -558,16 +567,15 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
 def test_an_api_server_that_is_not_there_is_told_of_before_anything_runs(
     pipeline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    # As after `prefect server start --background`.
-    (tmp_path / "server.pid").write_text(str(ended.pid))
+    # As after `prefect server start --background`. Process ids are smaller.
+    no_process = 1 << 22 | 1
+    (tmp_path / "server.pid").write_text(str(no_process))
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     it: Pipeline = waiting(pipeline, Path("unused"))
     it.server = f"http://127.0.0.1:{free_port()}/api"
     said = it.run(expect=1)
     assert f"error: the Prefect server at {it.server} does not answer" in said
-    assert f"the background server (pid {ended.pid}) has died" in said
+    assert f"the background server (pid {no_process}) has died" in said
     assert "Traceback" not in said
     assert not (it.folder / "runs").exists()
 
@@ -577,11 +585,15 @@ def test_the_api_server_may_go_away_for_a_while(
 ) -> None:
     it = waiting(pipeline, tmp_path)
     process = start_and_lose_the_server(it, own_server)
-    (tmp_path / "go").touch()
-    time.sleep(30)
+    said = read_until(process, SERVER_AWAY)
+    for name in ("003.txt", "004.txt"):
+        (tmp_path / name).touch()
+    wait_until(lambda: parts(it) == 5)
     own_server.start()
-    said, _ = process.communicate(timeout=240)
-    assert process.returncode == 0, said
+    # Once a step has ended, it waits for 30 s only.
+    (tmp_path / "go").touch()
+    said += read_until(process, "")
+    assert process.wait(timeout=240) == 0, said
     assert it.output.read_text() == WHOLE
 
 
@@ -596,7 +608,7 @@ def test_an_api_server_that_is_gone_for_good_ends_the_run_which_can_be_resumed(
     monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "2")
     it = waiting(pipeline, tmp_path)
     process = start_and_lose_the_server(it, own_server)
-    told = read_until(process, "the Prefect server, which does not answer; work goes on")
+    told = read_until(process, SERVER_AWAY)
     (tmp_path / "go").touch()
     said = told + read_until(process, "")
     assert process.wait(timeout=240) == 1, said

@@ -15,24 +15,33 @@ FILES = 24
 
 SCRIPT = """
     import os, time
+    from pathlib import Path
     from azureml_user.parallel_run import EntryScript
 
+    fails = EntryScript().node_id in BROKEN
+
     def init():
-        if EntryScript().node_id in BROKEN:
+        if fails and FAULT == "init":
             raise OSError("no model on " + EntryScript().node_id)
 
     def run(mini_batch):
-        time.sleep(0.2)
+        if fails:
+            with open("/dev/full", "w") as file:
+                file.write("x")
+        # A node that works must leave something to do for the other one, which may be slower.
+        while " is left out: " not in Path("../logs/sys/job.txt").read_text():
+            time.sleep(0.05)
         return [os.path.basename(path) for path in mini_batch]
 """
 
 
-def broken_on(*nodes: str) -> str:
-    return SCRIPT.replace("BROKEN", repr(nodes))
+def broken_on(*nodes: str, fault: str) -> str:
+    return SCRIPT.replace("BROKEN", repr(nodes)).replace("FAULT", repr(fault))
 
 
 def test_a_node_on_which_init_never_succeeds_is_left_out(pipeline: Any) -> None:
-    it: Pipeline = pipeline(broken_on("node-1"), files=FILES, resources={"instance_count": 2})
+    script = broken_on("node-1", fault="init")
+    it: Pipeline = pipeline(script, files=FILES, resources={"instance_count": 2})
     said = it.call()
     assert said.count(" is left out: ") == 1
     assert "warning  step: node-1 is left out: the entry script failed before" in said
@@ -55,9 +64,8 @@ def test_a_node_on_which_init_never_succeeds_is_left_out(pipeline: Any) -> None:
 
 @pytest.mark.parametrize("nodes", [1, 2])
 def test_a_step_fails_when_init_succeeds_on_no_node(pipeline: Any, nodes: int) -> None:
-    it: Pipeline = pipeline(
-        broken_on("node-0", "node-1"), files=FILES, resources={"instance_count": nodes}
-    )
+    script = broken_on("node-0", "node-1", fault="init")
+    it: Pipeline = pipeline(script, files=FILES, resources={"instance_count": nodes})
     said = it.call(expect="Failed")
     assert said.count(" is left out: ") == nodes - 1
     assert it.result["status"] == "Failed"
@@ -66,21 +74,8 @@ def test_a_step_fails_when_init_succeeds_on_no_node(pipeline: Any, nodes: int) -
     wait_until(lambda: it.left_over() == [])
 
 
-FULL_DISK = """
-    import os, time
-    from azureml_user.parallel_run import EntryScript
-
-    def run(mini_batch):
-        if EntryScript().node_id in BROKEN:
-            with open("/dev/full", "w") as file:
-                file.write("x")
-        time.sleep(0.2)
-        return [os.path.basename(path) for path in mini_batch]
-"""
-
-
 def test_a_node_whose_disk_is_full_is_left_out(pipeline: Any) -> None:
-    script = FULL_DISK.replace("BROKEN", "('node-1',)")
+    script = broken_on("node-1", fault="disk")
     it: Pipeline = pipeline(script, files=FILES, resources={"instance_count": 2})
     said = it.run()
     assert said.count(" is left out: ") == 1
@@ -97,7 +92,7 @@ def test_a_node_whose_disk_is_full_is_left_out(pipeline: Any) -> None:
 
 
 def test_a_step_fails_when_the_disks_of_all_nodes_are_full(pipeline: Any) -> None:
-    script = FULL_DISK.replace("BROKEN", "('node-0', 'node-1')")
+    script = broken_on("node-0", "node-1", fault="disk")
     it: Pipeline = pipeline(script, files=FILES, resources={"instance_count": 2})
     said = it.run(expect=1)
     assert said.count(" is left out: ") == 1

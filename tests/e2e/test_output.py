@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import _thread
 import json
+import os
+import signal
+import threading
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pandas as pd
@@ -154,15 +157,26 @@ def test_a_cancel_while_parts_are_joined_ends_as_canceled_and_leaves_nothing(
     whole = output.read_bytes()
     output.unlink()
 
+    interrupted = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        interrupted.set()
+        signal.default_int_handler(number, frame)
+
     def cancel(*_: object) -> None:
-        if any(output.parent.glob(".out.jsonl.*")):
-            # As by Ctrl-C.
-            _thread.interrupt_main()
+        if any(output.parent.glob(".out.jsonl.*")) and not interrupted.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+            assert interrupted.wait(60)
+            # The exception is raised in the main thread, which then cancels the run.
             time.sleep(1)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(PlainDisplay, "step_joining", cancel)
-        said = it.call(resume=True, expect="Cancelled")
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(PlainDisplay, "step_joining", cancel)
+            said = it.call(resume=True, expect="Cancelled")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "Canceled  step: the run was canceled" in said
     assert it.result["status"] == "Canceled"
     assert list(output.parent.iterdir()) == []
@@ -182,10 +196,15 @@ def test_the_next_mini_batch_of_a_task_run_is_loaded_while_run_works(pipeline: A
             if event == "open":
                 opened.add(str(args[0])[-6:])
         sys.addaudithook(note)
+        seen = False
         def run(rows):
-            time.sleep(0.02)
+            global seen
             after = rows["n"][0] + 1
-            return [f"{after} {f'{after:02}.csv' in opened}"]
+            for _ in range(10):
+                seen = seen or f"{after:02}.csv" in opened
+                if not seen:
+                    time.sleep(0.02)
+            return [f"{after} {seen}"]
         """,
         arguments="--prefetch True",
         mini_batch_size="1kb",

@@ -308,10 +308,10 @@ def test_two_runs_at_once_reuse_what_the_other_has_done(nightly: Any) -> None:
     hold = it.calls.with_name("hold")
     hold.touch()
     first = it.it.start("--reuse", "--task-run-seconds", "0")
-    wait_until(lambda: len(it.parts("run")) == 2, seconds=60)
+    wait_until(lambda: len(it.parts("run")) == 2)
     it.after_note = hold.unlink
     assert "2 of 4 mini-batches are reused from run" in it.run("two")[0]
-    said, _ = first.communicate(timeout=60)
+    said, _ = first.communicate(timeout=240)
     assert first.returncode == 0, said
     assert it.output("two") == it.output("run") == "".join(f"{name}.txt first\n" for name in "abcd")
 

@@ -6,16 +6,23 @@ import contextlib
 import os
 import re
 import subprocess
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tests.e2e.conftest import COMMAND, Pipeline
 
 COLUMNS = 80
+NONE_FAILED = "0/4 mini-batches"
+TWO_FAILED = r"2/4 mini-batches, 2 failed, \d"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def shown_in_terminal(it: Pipeline, *arguments: str) -> str:
-    """All that a command writes to a terminal of 80 columns, without escape sequences."""
+def shown_in_terminal(it: Pipeline, *arguments: str, then_touch: Mapping[str, Path]) -> str:
+    """All that a command writes to a terminal of 80 columns, without escape sequences.
+
+    Files are made as soon as a pattern is found in it.
+    """
     ours, theirs = os.openpty()
     process = subprocess.Popen(
         [*COMMAND, *arguments],
@@ -29,29 +36,40 @@ def shown_in_terminal(it: Pipeline, *arguments: str) -> str:
     with contextlib.suppress(OSError):  # The other end is closed.
         while True:
             written += os.read(ours, 65536)
+            for pattern, file in then_touch.items():
+                if re.search(pattern, ESCAPES.sub("", written.decode(errors="replace"))):
+                    file.touch()
     os.close(ours)
-    process.wait(timeout=30)
+    process.wait(timeout=240)
     return ESCAPES.sub("", written.decode())
 
 
-def test_a_failing_run_in_a_terminal(pipeline: Any) -> None:
+def test_a_failing_run_in_a_terminal(pipeline: Any, tmp_path: Path) -> None:
     it: Pipeline = pipeline(
         """
-        import time
-        def init(): pass
+        import os, time
+        def init(): time.sleep(0.6)
         def run(mini_batch):
-            time.sleep(0.6)
+            shown = "two failed" if os.path.basename(mini_batch[0]) > "002" else "none failed"
+            while not os.path.exists(os.path.join(os.environ["PLACE"], shown)):
+                time.sleep(0.05)
             raise ValueError(f"{mini_batch[0]} is bad" + " and so on" * 40)
         """,
         mini_batch_error_threshold=2,
+        environment_variables={"PLACE": str(tmp_path)},
     )
-    shown = shown_in_terminal(it, "run", "pipeline.yml", "--name", "run")
+    shown = shown_in_terminal(
+        *(it, "run", "pipeline.yml", "--name", "run"),
+        then_touch={
+            NONE_FAILED: tmp_path / "none failed",
+            TWO_FAILED: tmp_path / "two failed",
+        },
+    )
 
     lines = [line.strip() for line in re.split(r"[\r\n]+", shown)]
     assert lines[0] == "starting a test: 1 step, in runs/run"
-    assert any(re.search(r"^\S step .* 0/4 mini-batches$", line) for line in lines), lines
-    progress = [line for line in lines if re.search(r"\d/4 mini-batches, 2 failed, \d", line)]
-    assert progress
+    assert any(re.search(rf"^\S step .* {NONE_FAILED}$", line) for line in lines), lines
+    assert re.search(TWO_FAILED, shown)
     assert any(line.endswith("waiting for step: the Dask cluster") for line in lines)
     assert "Traceback" not in shown
     assert "telemetry" not in shown

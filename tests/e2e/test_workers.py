@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def command(it: Pipeline, *arguments: str) -> subprocess.Popen[str]:
 
 
 def said_by(process: subprocess.Popen[str], *, expect: int = 0) -> str:
-    said, _ = process.communicate(timeout=90)
+    said, _ = process.communicate(timeout=240)
     assert process.returncode == expect, said
     return said
 
@@ -84,13 +85,16 @@ def test_a_run_is_prepared_worked_on_and_finished(pipeline: Any) -> None:
     assert (status(), it.result["status"]) == ("Prepared", "Prepared")
     before = calls.read_text()
 
-    killed = command(it, "work", root, "--lease-seconds", "1")
+    killed = command(it, "work", root, "--lease-seconds", "600")
     it.wait_for("hangs", 1)
     wait_until(lambda: len(list((it.step / "parts").glob("*.part"))) == 3)
     refused = it.run("--workers", "0", "--resume", "run", expect=2)
     assert "1 worker running" in refused
     killed.kill()
     killed.wait()
+    # As after those 600 s.
+    for heartbeat in Path(root, "workers").iterdir():
+        os.utime(heartbeat, (0, 0))
     # The run has a snapshot of its code and a plan: changes meanwhile have no effect.
     (it.folder / "code" / "script.py").write_text("def run(mini_batch): 1 / 0")
     (it.step / "code" / "hang").unlink()
