@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import time
@@ -153,15 +152,15 @@ def disturb(process: subprocess.Popen[str], it: Pipeline, faults: Faults, dice: 
 
     node_after = dice.randrange(5, MINI_BATCHES // 3)
     driver_after = dice.randrange(MINI_BATCHES // 3, MINI_BATCHES // 2)
-    wait_until(lambda: done() >= node_after or process.poll() is not None)
+    wait_until(lambda: done() >= node_after or process.poll() is not None, 600)
     with contextlib.suppress(psutil.NoSuchProcess):
         if isinstance(faults.disturbance, int):
             if running := nodes_of(process.pid):
                 dice.choice(running).send_signal(faults.disturbance)
         else:
             retire_a_node(psutil.Process(process.pid), dice)
-    wait_until(lambda: done() >= driver_after or process.poll() is not None)
-    os.kill(process.pid, signal.SIGKILL)
+    wait_until(lambda: done() >= driver_after or process.poll() is not None, 600)
+    process.kill()
     process.communicate()
 
 
@@ -170,7 +169,7 @@ def retire_a_node(driver: psutil.Process, dice: Random) -> None:
     own = {each.laddr.port for each in driver.net_connections("tcp") if each.status == "LISTEN"}
     connections = [each for node in nodes_of(driver.pid) for each in node.net_connections("tcp")]
     [port] = own & {each.raddr.port for each in connections if each.raddr}
-    with Client(f"tcp://127.0.0.1:{port}", timeout=10) as client:
+    with Client(f"tcp://127.0.0.1:{port}", timeout=60) as client:
         workers = client.scheduler_info(n_workers=-1)["workers"]
         named = [address for address, each in workers.items() if str(each["name"]) != "2"]
         client.retire_workers([dice.choice(named)])
@@ -190,7 +189,7 @@ def test_chaos(pipeline: Any, tmp_path: Path, request: pytest.FixtureRequest) ->
                 files=SIZE * MINI_BATCHES,
                 mini_batch_size=str(SIZE),
                 resources={"instance_count": 3},
-                retry_settings={"max_retries": ATTEMPTS - 1, "timeout": 1},
+                retry_settings={"max_retries": ATTEMPTS - 1, "timeout": 3},
             )
         run_one(it, place, Random(seed))
         it.step.parents[1].rename(tmp_path / f"run {seed}")
