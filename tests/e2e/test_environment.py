@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -163,7 +164,7 @@ def test_two_runs_at_once_build_it_once(
     it: Pipeline = with_environment(OLD)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     runs = [it.start("--environment", "build", "--output-dir", name) for name in ("a", "b")]
-    said = [run.communicate(timeout=240)[0] for run in runs]
+    said = [run.communicate(timeout=480)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], said
     assert sum("Resolved" in text for text in said) == 1
     assert len(built_folders(tmp_path / "cache" / "prefect-parallel" / "environments")) == 1
@@ -175,10 +176,15 @@ def test_a_run_that_was_killed_leaves_no_half_environment(
     it: Pipeline = with_environment(OLD)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     environments = tmp_path / "cache" / "prefect-parallel" / "environments"
-    killed = it.start("--environment", "build")
-    wait_until(lambda: list(environments.glob("*/build.log")), seconds=120)
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.communicate()
+    # An index that does not answer, so that the build lasts until it is killed.
+    with socket.create_server(("127.0.0.1", 0)) as silent, monkeypatch.context() as patch:
+        patch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
+        killed = it.start("--environment", "build")
+        wait_until(lambda: list(environments.glob("*/build.log")))
+        silent.settimeout(240)
+        silent.accept()[0].close()
+        os.killpg(killed.pid, signal.SIGKILL)
+        killed.communicate()
     wait_until(lambda: it.left_over() == [])
     assert [path for path in environments.iterdir() if path.is_symlink()] == []
     it.call(environment="build")
