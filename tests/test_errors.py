@@ -12,7 +12,10 @@ import pytest
 from distributed.comm import CommClosedError
 
 import prefect_parallel
+from prefect_parallel.entry.node_faults import UnusableNode
+from prefect_parallel.entry.retry_after import RetryAfter
 from prefect_parallel.errors import InvalidFile, PrefectParallelError, Problem, os_error_text
+from prefect_parallel.flow.server.placeholders import UnknownPlaceholder
 
 
 @pytest.mark.parametrize(
@@ -75,3 +78,19 @@ MADE_OF_TEXT = [
 def test_other_errors_keep_their_text(kind: type[PrefectParallelError]) -> None:
     error = kind("found", allowed="this", hint="do that")
     assert str(pickle.loads(pickle.dumps(error))) == "found\n    allowed: this\n    hint: do that"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RetryAfter(5),
+        RetryAfter(5, "the API is busy"),
+        UnknownPlaceholder("found", hint="do that"),
+        UnusableNode("found", "node-0", "Traceback", "error.txt"),
+    ],
+)
+def test_errors_with_more_than_a_text_keep_it(error: PrefectParallelError) -> None:
+    read = pickle.loads(pickle.dumps(error))
+    assert type(read) is type(error)
+    assert str(read) == str(error)
+    assert vars(read) == vars(error)

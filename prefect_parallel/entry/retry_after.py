@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from typing import Any
 
 from prefect_parallel.errors import PrefectParallelError
 
@@ -33,6 +34,9 @@ class RetryAfter(PrefectParallelError):
     def __init__(self, seconds: float, message: str = "") -> None:
         super().__init__(message or f"the script asks to retry after {seconds:g} s")
         self.retry_after = seconds
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.retry_after, str(self))
 
 
 def asked_seconds(error: BaseException) -> float | None:
