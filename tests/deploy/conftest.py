@@ -52,7 +52,7 @@ class Api:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=480,
             check=False,
         )
         assert done.returncode == expect, done.stdout
@@ -72,9 +72,9 @@ class Api:
 
     def _request(self, method: str, path: str, body: Any = None) -> httpx.Response:
         """As Prefect's client does: a server that waits too long for its database says 503."""
-        until = time.monotonic() + 60
+        until = time.monotonic() + 240
         while True:
-            answer = httpx.request(method, f"{self.url}/{path}", json=body, timeout=30)
+            answer = httpx.request(method, f"{self.url}/{path}", json=body, timeout=240)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > until:
                 return answer
             time.sleep(0.5)
@@ -89,7 +89,7 @@ class Api:
 
     def find_deployment(self, flow: str, name: str) -> Any:
         """The deployment; None if there is none."""
-        answer = httpx.get(f"{self.url}/deployments/name/{flow}/{name}", timeout=30)
+        answer = self._request("GET", f"deployments/name/{flow}/{name}")
         return answer.json() if answer.is_success else None
 
     def make_pool(self, name: str) -> None:
@@ -120,7 +120,7 @@ def started(
 def pool(server: str) -> str:
     """A work pool that no worker polls."""
     name = "unpolled"
-    httpx.post(f"{server}/work_pools/", json={"name": name, "type": "process"}).raise_for_status()
+    Api(server, Path()).make_pool(name)
     return name
 
 

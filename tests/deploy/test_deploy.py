@@ -150,17 +150,18 @@ def test_a_snapshot_holds_what_loads_anywhere_and_no_data(
 def test_again_it_is_updated_in_place_and_keeps_its_schedule(api: Api, pipeline: Path) -> None:
     said = api.here(
         *("deploy", pipeline, "--name", "again"),
-        *("--cron", "30 2 * * *", "--timezone", "W. Europe Standard Time"),
+        # There is no half past two on the night in which clocks are set forward.
+        *("--cron", "30 4 * * *", "--timezone", "W. Europe Standard Time"),
     )
-    assert "cron 30 2 * * * (Europe/Berlin)" in said
-    assert said.count("02:30:00 CE") == 3
+    assert "cron 30 4 * * * (Europe/Berlin)" in said
+    assert said.count("04:30:00 CE") == 3
     first = api.deployment("sales - returns", "again")
-    assert [each["schedule"]["cron"] for each in first["schedules"]] == ["30 2 * * *"]
+    assert [each["schedule"]["cron"] for each in first["schedules"]] == ["30 4 * * *"]
 
     (pipeline.parents[1] / "src/script.py").write_text(SCRIPT + "# changed\n")
     said = api.here("deploy", pipeline, "--name", "again", "--param", "greeting=12")
     assert "updated  " in said
-    assert "cron 30 2 * * * (Europe/Berlin)" in said
+    assert "cron 30 4 * * * (Europe/Berlin)" in said
     second = api.deployment("sales - returns", "again")
     assert second["id"] == first["id"]
     assert second["parameters"]["greeting"] == "12"

@@ -150,8 +150,9 @@ def test_a_termination_that_reschedules_is_no_cancellation(api: Api, local: str)
         def init(): pass
         def run(mini_batch):
             (pathlib.Path(mini_batch[0]).parents[1] / "started").touch()
-            time.sleep(60)
+            time.sleep(600)
         """,
+        retry_settings={"max_retries": 0, "timeout": 600},
     )
     runs = api.folder / "runs"
     api.command("deploy", it.file, "--name", "evicted", "--work-pool", local, "--output-dir", runs)
@@ -159,7 +160,7 @@ def test_a_termination_that_reschedules_is_no_cancellation(api: Api, local: str)
     run = api.post(f"deployments/{deployment}/create_flow_run")["id"]
     behavior = {"PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR": "reschedule"}
     with started(api, ["prefect", "flow-run", "execute", run], behavior) as process:
-        wait_until(lambda: any(api.folder.rglob("started")))
+        wait_until((it.folder / "started").exists)
         process.terminate()
         process.wait(timeout=240)
     assert api.get(f"flow_runs/{run}")["state"]["name"] == "AwaitingRetry"
