@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from tests.remote.conftest import (  # noqa: F401 - fixtures
     s3_endpoint,
     wait_for_port,
 )
+from tests.waiting import wait_until
 
 SECRET = "a-secret-that-nobody-may-see"
 
@@ -79,7 +81,7 @@ class Cluster:
             at = [] if self.hidden is None else [str(self.hidden)]
             self._start(name, [*self.prefix, *hide, *at, *self._dask(*arguments)])
         with self.client() as client:
-            client.wait_for_workers(before + len(names), timeout=90)
+            client.wait_for_workers(before + len(names), timeout=240)
 
     def addresses(self) -> dict[str, str]:
         """Worker's name to address."""
@@ -105,11 +107,14 @@ class Cluster:
             child
             for process in (self.processes[name] for name in names or self.processes)
             for child in psutil.Process(process.pid).children(recursive=True)
-            if "prefect_parallel.entry.process_main" in " ".join(child.cmdline())
+            if is_entry_process(child)
         ]
 
     def refuse_leftovers(self, patience: float = 0) -> None:
-        """Fail if workers have anything of this project, after so many seconds."""
+        """Fail if workers have anything of this project, after so many seconds.
+
+        At the end of a step, nodes leave at once; those that the driver cannot reach take seconds.
+        """
         until = time.monotonic() + patience
         while any(self.plugins().values()) or self.entry_processes():
             assert time.monotonic() < until, (self.plugins(), self.entry_processes())
@@ -125,7 +130,7 @@ class Cluster:
                 tls_client_cert=certificate,
                 tls_client_key=key,
             )
-        return Client(self.address, security=security, timeout=60, set_as_default=False)
+        return Client(self.address, security=security, timeout=240, set_as_default=False)
 
     def close(self) -> None:
         for process in self.processes.values():
@@ -154,6 +159,12 @@ class Cluster:
             stdout=log,
             stderr=log,
         )
+
+
+def is_entry_process(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return "prefect_parallel.entry.process_main" in process.cmdline()
+    return False
 
 
 def can(*command: str) -> bool:
@@ -220,7 +231,7 @@ class Job:
 
     def run(self, *arguments: str, resumes: bool = False, expect: int = 0) -> str:
         process = self.start(*arguments, resumes=resumes)
-        said, _ = process.communicate(timeout=240)
+        said, _ = process.communicate(timeout=480)
         assert process.returncode == expect, said
         assert SECRET not in said
         return said
@@ -258,10 +269,7 @@ class Job:
         }
 
     def wait_for_parts(self, count: int) -> None:
-        until = time.monotonic() + 90
-        while sum("/steps/step/parts/" in name for name in self.store.names()) < count:
-            assert time.monotonic() < until, "no part comes"
-            time.sleep(0.2)
+        wait_until(lambda: sum("/steps/step/parts/" in n for n in self.store.names()) >= count)
 
 
 def write_job(
