@@ -18,6 +18,9 @@ NEEDED = {
 }
 """Dependencies of this package that an entry process imports: package -> module."""
 
+PYTHON_NEEDED = ">=3.10"
+"""The versions of Python that can run an entry process; the rest of the package needs newer."""
+
 
 @dataclass(frozen=True)
 class EnvironmentSpec:

@@ -15,7 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from prefect_parallel.entry.environment_builder import build_environment, interpreter_for
-from prefect_parallel.entry.environment_spec import NEEDED, EnvironmentSpec
+from prefect_parallel.entry.environment_spec import NEEDED, PYTHON_NEEDED, EnvironmentSpec
 from prefect_parallel.entry.image import Image
 from prefect_parallel.errors import EnvironmentBuildFailed
 from prefect_parallel.flow.observer import Observer
@@ -145,9 +145,8 @@ def environment_of(step: Step) -> EnvironmentSpec | None:
                 " folder"
             )
     is_parallel = isinstance(step, ParallelStep)
-    needed = metadata.metadata("prefect-parallel")["Requires-Python"] if is_parallel else ""
     return EnvironmentSpec(
-        _python(requirements, needed),
+        _python(requirements, PYTHON_NEEDED if is_parallel else ""),
         (*(_needed_here() if is_parallel else ()), *pip),
         tuple(spec.text for spec in requirements.conda),
         requirements.channels,
