@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 
 from tests.e2e.conftest import COMMAND
 from tests.four_tasks import PAGES, check_files, web_server, write_data
+from tests.program import run_program
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,22 +28,14 @@ def test_its_example_runs(tmp_path: Path, server: str) -> None:
         sales = pd.DataFrame({"price": range(500), "quantity": number})
         sales.to_csv(tmp_path / f"sales/{number}.csv", index=False)
 
-    ended = subprocess.run(
-        [*COMMAND, "run", "pipeline.yml", "--name", "first"],
-        cwd=tmp_path,
-        env={**os.environ, "PREFECT_API_URL": server},
-        capture_output=True,
-        text=True,
-        timeout=480,
-        check=False,
-    )
+    _, *command = COMMAND
+    said = run_program(tmp_path, server, *command, "run", "pipeline.yml", "--name", "first")
 
-    assert ended.returncode == 0, ended.stdout + ended.stderr
     scores = pd.read_csv(tmp_path / "scores.csv")
     assert scores.total.tolist() == [
         price * number * 0.5 for number in range(4) for price in range(500)
     ]
-    assert "20 mini-batches to run on 2 nodes x 2 slots" in ended.stdout
+    assert "20 mini-batches to run on 2 nodes x 2 slots" in said
 
 
 def test_its_functions_run(tmp_path: Path, server: str) -> None:
@@ -58,19 +48,10 @@ def test_its_functions_run(tmp_path: Path, server: str) -> None:
         # In one process, with what each leaves to look at.
         text = "\n".join([*scripts.values(), "prices.to_csv('prices.csv')", "print(pages)"])
         (tmp_path / "all.py").write_text(text)
-        ended = subprocess.run(
-            [sys.executable, "all.py"],
-            cwd=tmp_path,
-            env={**os.environ, "PREFECT_API_URL": server},
-            capture_output=True,
-            text=True,
-            timeout=480,
-            check=False,
-        )
+        said = run_program(tmp_path, server, "all.py")
 
-    assert ended.returncode == 0, ended.stdout + ended.stderr
     check_files(tmp_path, 100, pd.read_csv(tmp_path / "prices.csv").price.tolist())
-    assert str(PAGES) in ended.stdout
+    assert str(PAGES) in said
 
 
 def _lines(text: str) -> int:
