@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
@@ -12,8 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prefect_parallel.layout import StepDirectory
+from prefect_parallel.output.attempts import Attempt
 from prefect_parallel.output.root_cause import root_cause
-from prefect_parallel.output.run_log import Attempt, read_attempts, read_lines
+from prefect_parallel.output.run_log import read_attempts, read_lines
 from prefect_parallel.output.timestamps import format_timestamp
 
 Row = Sequence[object]
@@ -50,13 +49,13 @@ _SUMS = tuple(column for column in _COLUMNS if column.sums)
 
 def write_job_report(directory: StepDirectory) -> None:
     """Write the report of a step from its logs; none if there was no attempt."""
-    attempts = sorted(read_attempts(directory), key=lambda each: (each.mini_batch, each.attempt))
+    attempts = read_attempts(directory)
     if not attempts:
         return
     folder = directory.job_report
     folder.mkdir(parents=True, exist_ok=True)
     names = [column.name for column in _COLUMNS]
-    details = _with_details(attempts, directory.plan)
+    details = _with_details(attempts.by_mini_batch(), directory.plan)
     _write(folder / "processed_mini-batches.csv", [*names, "Mini-batch Detail"], details)
     for file, keys in (("process_summary", ("node", "process")), ("node_summary", ("node",))):
         head = [*(key.capitalize() for key in keys), "Mini-batches"]
@@ -69,23 +68,23 @@ def _with_details(attempts: Iterable[Attempt], plan: Path) -> Iterator[Row]:
     lines = enumerate(read_lines(plan))
     for index, each in groupby(attempts, attrgetter("mini_batch")):
         line = next((line for number, line in lines if number == index), None)
-        detail = "" if line is None else json.dumps(json.loads(line)["mini_batch"])
+        detail = "" if line is None else line.partition('"mini_batch": ')[2][:-1]
         for attempt in each:
             yield [*(column.of(attempt) for column in _COLUMNS), detail]
 
 
 def _summary(attempts: Iterable[Attempt], keys: tuple[str, ...]) -> Iterator[Row]:
-    groups = defaultdict[tuple[str, ...], list[Attempt]](list)
+    groups: dict[tuple[str, ...], list[float]] = {}
     for attempt in attempts:
-        groups[tuple(getattr(attempt, key) for key in keys)].append(attempt)
-    for group, each in sorted(groups.items()):
-        sums = [_sum(column.of(attempt) for attempt in each) for column in _SUMS]
-        yield [*group, len(each), *sums]
-
-
-def _sum(values: Iterable[object]) -> float:
-    numbers = [value for value in values if isinstance(value, (int, float))]
-    return round(sum(numbers), 6)
+        group = tuple(getattr(attempt, key) for key in keys)
+        sums = groups.setdefault(group, [0, *(0 for _ in _SUMS)])
+        sums[0] += 1
+        for place, column in enumerate(_SUMS, 1):
+            value = column.of(attempt)
+            if isinstance(value, (int, float)):
+                sums[place] += value
+    for group, sums in sorted(groups.items()):
+        yield [*group, *(round(each, 6) for each in sums)]
 
 
 def _write(path: Path, head: Sequence[str], rows: Iterable[Row]) -> None:

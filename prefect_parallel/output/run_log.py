@@ -17,10 +17,8 @@ import yaml
 
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.layout import RunDirectory, StepDirectory
+from prefect_parallel.output.attempts import Attempt, Attempts, Span
 from prefect_parallel.output.timestamps import parse_timestamp
-
-SUCCEEDED = "succeeded"
-"""The result in the log of attempts of one without an error."""
 
 _HEAD = re.compile(r"^(?P<time>\d{4}-\S+Z) (?P<node>\S+) (?P<process>\S+): (?P<rest>.*)$")
 _ATTEMPT = re.compile(r"^mini-batch (?P<index>\d+), attempt (?P<attempt>\d+) \(")
@@ -31,43 +29,9 @@ class NoSuchRun(PrefectParallelError):
     """A run directory does not exist, or is not one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """What an entry process did for a while, as its node logged it.
-
-    Attributes:
-        started_at: Seconds since the epoch.
-        error: The error in one line; None if there was none.
-    """
-
-    node: str
-    process: str
-    started_at: float
-    seconds: float
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Startup(Span):
     """The start of an entry process, with its imports and `init`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt(Span):
-    """One attempt.
-
-    Attributes:
-        items: Number of items of the mini-batch; None if it could not be loaded.
-        run_seconds: Duration of `run`; None if it did not return.
-        process_seconds: CPU time of the process, likewise.
-    """
-
-    mini_batch: int
-    attempt: int
-    items: int | None
-    succeeded: int
-    run_seconds: float | None = None
-    process_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +76,6 @@ class StepLog:
 
     Attributes:
         result: `job_result.txt`; empty if there is none yet, and for a command step.
-        attempts: In the order in which they started.
         startups: The starts of entry processes.
         ends: Their ends, as far as the node saw them.
         failed: The lines of `failed_mini_batches.jsonl` by mini-batch.
@@ -124,7 +87,7 @@ class StepLog:
     name: str
     directory: StepDirectory
     result: dict[str, Any]
-    attempts: list[Attempt]
+    attempts: Attempts
     startups: list[Startup]
     ends: list[ProcessEnd]
     failed: dict[int, dict[str, Any]]
@@ -201,7 +164,7 @@ def read_step(name: str, directory: StepDirectory) -> StepLog:
         name=name,
         directory=directory,
         result=_yaml(directory.job_result),
-        attempts=sorted(read_attempts(directory), key=lambda attempt: attempt.started_at),
+        attempts=read_attempts(directory),
         startups=[each for node in nodes for each in _startups(directory.startup(node), node)],
         ends=[each for node in nodes for each in _ends(directory.process_ends(node), node)],
         failed={each["mini_batch"]: each for each in _failed(directory.failed_mini_batches)},
@@ -211,10 +174,12 @@ def read_step(name: str, directory: StepDirectory) -> StepLog:
     )
 
 
-def read_attempts(directory: StepDirectory) -> Iterator[Attempt]:
-    """The attempts that a step's nodes have logged so far, by process."""
-    for node, process in directory.processes():
-        yield from _attempts(directory.process(node, process).attempts, node, process)
+def read_attempts(directory: StepDirectory) -> Attempts:
+    """The attempts that a step's nodes have logged so far."""
+    return Attempts(
+        (node, process, read_lines(directory.process(node, process).attempts))
+        for node, process in directory.processes()
+    )
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -225,34 +190,6 @@ def read_lines(path: Path) -> Iterator[str]:
                 yield line.rstrip("\n")
     except FileNotFoundError:
         return
-
-
-def _attempts(path: Path, node: str, process: str) -> Iterator[Attempt]:
-    lines = read_lines(path)
-    columns = next(lines, "").split("\t")
-    for line in lines:
-        # The last cell is the error, which may contain tabs.
-        cells = dict(zip(columns, line.split("\t", len(columns) - 1), strict=False))
-        try:
-            yield Attempt(
-                node=node,
-                process=process,
-                started_at=parse_timestamp(cells["started_at"]),
-                mini_batch=int(cells["mini_batch"]),
-                attempt=int(cells["attempt"]),
-                items=None if cells["items"] == "?" else int(cells["items"]),
-                succeeded=int(cells["succeeded"]),
-                seconds=float(cells["seconds"]),
-                run_seconds=_optional(cells.get("run_seconds")),
-                process_seconds=_optional(cells.get("process_seconds")),
-                error=None if cells["result"] == SUCCEEDED else cells["result"],
-            )
-        except (KeyError, ValueError):
-            continue
-
-
-def _optional(cell: str | None) -> float | None:
-    return float(cell) if cell else None
 
 
 def _error_entries(path: Path) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import tracemalloc
 from collections import Counter
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -18,14 +19,15 @@ from hypothesis import strategies as st
 
 from prefect_parallel.entry.node_logs import ATTEMPTS_HEADER
 from prefect_parallel.layout import RunDirectory
+from prefect_parallel.output.attempts import Attempt, Span
 from prefect_parallel.output.job_report import write_job_report
 from prefect_parallel.output.report import write_report
 from prefect_parallel.output.report.bars import MAX_BARS
 from prefect_parallel.output.report.charts import FAILED, STARTING, SUCCEEDED
 from prefect_parallel.output.report.failures import causes
-from prefect_parallel.output.report.lanes import lanes
+from prefect_parallel.output.report.lanes import lanes, lives
 from prefect_parallel.output.root_cause import root_cause
-from prefect_parallel.output.run_log import Attempt, NoSuchRun, Span, read_run
+from prefect_parallel.output.run_log import NoSuchRun, read_run
 from prefect_parallel.output.timestamps import format_timestamp
 from tests.output.written_run import ITEMS, START, WrittenRun
 
@@ -130,14 +132,7 @@ def test_a_bar_for_each_start_and_attempt_and_none_over_another(tmp_path: Path) 
 
 def test_many_short_attempts_share_bars_and_none_is_left_out(tmp_path: Path) -> None:
     run = WrittenRun(tmp_path / "run")
-    attempts = run.step.process("node-0", "process000").attempts
-    attempts.parent.mkdir(parents=True)
-    with attempts.open("w") as file:
-        file.write(ATTEMPTS_HEADER)
-        for index in range(3 * MAX_BARS):
-            result = "Error: bad" if index % 3 == 0 else "succeeded"
-            start = format_timestamp(START + index * 0.001, "microseconds")
-            file.write(f"{start}\t{index}\t1\t10\t10\t0.000900\t\t\t{result}\n")
+    write_short_attempts(run, 3 * MAX_BARS)
     page = Page(run)
     (data,) = page.charts
     bars = data["bars"]
@@ -155,6 +150,32 @@ def test_many_short_attempts_share_bars_and_none_is_left_out(tmp_path: Path) -> 
     rate = data["rate"]
     assert sum(rate) / len(rate) == pytest.approx(10 * 3 * MAX_BARS / data["length"], rel=0.01)
     assert page.file.stat().st_size < 4_000_000
+
+
+def test_many_attempts_take_little_memory(tmp_path: Path) -> None:
+    run = WrittenRun(tmp_path / "run")
+    write_short_attempts(run, 10_000)
+    write_job_report(run.step)
+    tracemalloc.start()
+    try:
+        write_job_report(run.step)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # A table has 80 bytes of each; as objects, they take more than 300.
+    assert peak < 200 * 10_000
+
+
+def write_short_attempts(run: WrittenRun, count: int) -> None:
+    """Attempts of a millisecond, of which each third fails."""
+    attempts = run.step.process("node-0", "process000").attempts
+    attempts.parent.mkdir(parents=True)
+    with attempts.open("w") as file:
+        file.write(ATTEMPTS_HEADER)
+        for index in range(count):
+            result = "Error: bad" if index % 3 == 0 else "succeeded"
+            start = format_timestamp(START + index * 0.001, "microseconds")
+            file.write(f"{start}\t{index}\t1\t10\t10\t0.000900\t\t\t{result}\n")
 
 
 def none_overlap(bars: dict[str, list[float]]) -> bool:
@@ -249,7 +270,7 @@ def test_attempts_are_read_as_they_were_written(
     run = WrittenRun(tmp_path_factory.mktemp("runs") / "run")
     for index, error in enumerate(errors):
         run.attempt(index, error)
-    assert read_run(run.directory).steps[0].attempts == [
+    assert list(read_run(run.directory).steps[0].attempts) == [
         Attempt(
             node="node-0",
             process="process000",
@@ -291,7 +312,7 @@ def test_torn_files_are_read_as_far_as_they_go(
     log = read_run(run.directory)
     assert len(log.steps[0].attempts) <= 2 + garbage.count(b"\n")
     assert len(causes(log, log.steps[0])) <= 2
-    assert lanes(log.steps[0].attempts).keys() <= {("node-0", "process000")}
+    assert lanes(lives(log.steps[0].attempts)).keys() <= {("node-0", "process000")}
 
 
 def test_there_is_no_such_run(tmp_path: Path) -> None:
@@ -343,7 +364,7 @@ def test_a_process_takes_over_the_lane_of_one_that_died() -> None:
         Span(node, process, start, seconds, None)
         for (node, process), (start, seconds) in spans.items()
     ]
-    assert list(lanes(attempts).items()) == [
+    assert list(lanes(lives(attempts)).items()) == [
         (("node-9", "process000"), "node-9 slot 0"),
         (("node-9", "process002"), "node-9 slot 0"),
         (("node-9", "process001"), "node-9 slot 1"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from prefect_parallel.output.attempts import Span
 from prefect_parallel.output.duration import duration
-from prefect_parallel.output.run_log import Span
 
 MAX_BARS = 20_000
 """Maximum number of bars, approximately. With more, short neighbours share one."""
@@ -38,19 +38,17 @@ class Bar:
     bottom: float = 1.0
 
 
-def apart(bars: Sequence[Bar]) -> list[Bar]:
-    """The bars by lane and time, each cut where the one before it ends."""
-    found = []
+def apart(bars: Iterable[Bar]) -> Iterator[Bar]:
+    """Bars in the order in which they start, each cut where the one before it in its lane ends."""
     ends: dict[int, float] = {}
-    for bar in sorted(bars, key=lambda each: (each.lane, each.start, each.end)):
+    for bar in bars:
         start = max(bar.start, ends.get(bar.lane, bar.start))
         end = max(bar.end, start)
         ends[bar.lane] = end
-        found.append(Bar(bar.lane, start, end, bar.kind, bar.span))
-    return found
+        yield Bar(bar.lane, start, end, bar.kind, bar.span)
 
 
-def share(bars: Sequence[Bar], seconds: float, names: Mapping[int, str]) -> list[Bar]:
+def share(bars: Iterable[Bar], seconds: float, names: Mapping[int, str]) -> Iterator[Bar]:
     """One bar for neighbours that together take less than `seconds`, divided by their kinds.
 
     Args:
@@ -58,18 +56,18 @@ def share(bars: Sequence[Bar], seconds: float, names: Mapping[int, str]) -> list
         seconds: Maximum length of a shared bar.
         names: The name of each kind.
     """
-    return [part for run in _runs(bars, seconds) for part in _one_bar(run, names)]
+    return (part for run in _runs(bars, seconds) for part in _one_bar(run, names))
 
 
-def _runs(bars: Sequence[Bar], seconds: float) -> Iterator[list[Bar]]:
-    run: list[Bar] = []
+def _runs(bars: Iterable[Bar], seconds: float) -> Iterator[list[Bar]]:
+    runs: dict[int, list[Bar]] = {}
     for bar in bars:
-        if run and (bar.lane != run[0].lane or bar.end - run[0].start > seconds):
+        run = runs.setdefault(bar.lane, [])
+        if run and bar.end - run[0].start > seconds:
             yield run
-            run = []
+            run = runs[bar.lane] = []
         run.append(bar)
-    if run:
-        yield run
+    yield from runs.values()
 
 
 def _one_bar(run: Sequence[Bar], names: Mapping[int, str]) -> Iterator[Bar]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from heapq import merge
 from math import ceil, log
-from statistics import median
 from typing import Any
 
+from prefect_parallel.output.attempts import Attempt, Attempts, Span
 from prefect_parallel.output.duration import duration
 from prefect_parallel.output.report.bars import MAX_BARS, Bar, apart, share
-from prefect_parallel.output.report.lanes import lanes
+from prefect_parallel.output.report.lanes import Process, lanes, lives
 from prefect_parallel.output.root_cause import root_cause
-from prefect_parallel.output.run_log import Attempt, Sample, Span, StepLog
+from prefect_parallel.output.run_log import Sample, StepLog
 
 SUCCEEDED = "#4a8fd4"
 STARTING = "#a9b1bc"
@@ -50,15 +51,14 @@ def charts(step: StepLog, colors: Mapping[str, str]) -> dict[str, Any] | None:
         step: The step.
         colors: See `colors_of`.
     """
-    logged: tuple[Span, ...] = (*step.startups, *step.attempts)
-    if not logged:
+    times = lives(_spans(step))
+    if not times:
         return None
-    zero = min(each.started_at for each in logged)
-    length = max(each.started_at + each.seconds for each in logged) - zero
-    length = max(length, 10 * SHORTEST)
+    zero = min(start for start, _ in times.values())
+    length = max(max(end for _, end in times.values()) - zero, 10 * SHORTEST)
     palette = list(dict.fromkeys((SUCCEEDED, STARTING, *colors.values(), OTHER)))
     kinds = _Kinds(colors, palette)
-    names, bars, joined = _timeline(step, kinds, zero, length)
+    names, bars, joined = _timeline(step, kinds, lanes(times), zero, length)
     return {
         "length": length,
         "colors": palette,
@@ -88,8 +88,10 @@ class _Kinds:
             self._of_color[color]: cause for cause, color in colors.items() if color != OTHER
         }
 
-    def of(self, attempt: Attempt) -> int:
-        error = attempt.error
+    def of(self, span: Span) -> int:
+        if not isinstance(span, Attempt):
+            return self.starting
+        error = span.error
         if error not in self._of_error:
             color = self._colors.get(root_cause(error or ""), OTHER)
             self._of_error[error] = self._of_color[color]
@@ -97,26 +99,28 @@ class _Kinds:
 
 
 def _timeline(
-    step: StepLog, kinds: _Kinds, zero: float, length: float
+    step: StepLog, kinds: _Kinds, lane_of: Mapping[Process, str], zero: float, length: float
 ) -> tuple[list[str], list[Bar], float]:
     """The lanes' names, the bars, and the maximum seconds of a shared bar; 0 if none is shared."""
-    lane_of = lanes((*step.startups, *step.attempts))
     names = list(dict.fromkeys(lane_of.values()))
     index_of = {name: index for index, name in enumerate(names)}
 
-    def bar(each: Span, kind: int) -> Bar:
+    def bar(each: Span) -> Bar:
         lane = index_of[lane_of[each.node, each.process]]
         start = each.started_at - zero
-        return Bar(lane, start, start + each.seconds, kind, each)
+        return Bar(lane, start, start + each.seconds, kinds.of(each), each)
 
-    bars = apart(
-        [bar(each, kinds.starting) for each in step.startups]
-        + [bar(each, kinds.of(each)) for each in step.attempts]
-    )
-    if len(bars) <= MAX_BARS:
-        return names, bars, 0.0
-    seconds = length * len(names) / MAX_BARS
-    return names, share(bars, seconds, kinds.names), seconds
+    bars, seconds = apart(map(bar, _spans(step))), 0.0
+    if len(step.startups) + len(step.attempts) > MAX_BARS:
+        seconds = length * len(names) / MAX_BARS
+        bars = share(bars, seconds, kinds.names)
+    return names, sorted(bars, key=lambda each: (each.lane, each.start)), seconds
+
+
+def _spans(step: StepLog) -> Iterator[Span]:
+    """The starts of processes and the attempts, in the order in which they began."""
+    startups = sorted(step.startups, key=lambda each: each.started_at)
+    return merge(startups, step.attempts, key=lambda each: each.started_at)
 
 
 def _text(span: Span) -> str:
@@ -145,12 +149,12 @@ def _columns(bars: Sequence[Bar]) -> dict[str, list[Any]]:
     }
 
 
-def _rate(attempts: Sequence[Attempt], zero: float, length: float) -> list[float]:
+def _rate(attempts: Attempts, zero: float, length: float) -> list[float]:
     """Items per second in each bin, with those of a last attempt spread over its duration."""
     width = length / RATE_BINS
     partial = [0.0] * RATE_BINS
     begun = [0.0] * (RATE_BINS + 1)
-    for each in {attempt.mini_batch: attempt for attempt in attempts}.values():
+    for each in attempts.last():
         seconds = max(each.seconds, SHORTEST)
         speed = each.succeeded / seconds
         start = each.started_at - zero
@@ -184,20 +188,24 @@ def _usage(samples: Sequence[Sample], zero: float) -> dict[str, list[float]]:
     }
 
 
-def _durations(attempts: Sequence[Attempt], kinds: _Kinds) -> dict[str, Any] | None:
+def _durations(attempts: Attempts, kinds: _Kinds) -> dict[str, Any] | None:
     """Histogram of durations: number of attempts by bin and kind, logarithmic for a wide range."""
     if not attempts:
         return None
-    seconds = [max(each.seconds, SHORTEST) for each in attempts]
-    low, high = min(seconds), max(seconds) * 1.0001
-    wide = high / median(seconds) > 20
+
+    import numpy as np
+
+    seconds = np.maximum(attempts.seconds(), SHORTEST)
+    low, high = float(seconds.min()), float(seconds.max()) * 1.0001
+    wide = high / float(np.median(seconds)) > 20
     if wide:
         ratio = high / low
         edges = [low * ratio ** (index / DURATION_BINS) for index in range(DURATION_BINS + 1)]
     else:
         edges = [high * index / DURATION_BINS for index in range(DURATION_BINS + 1)]
     counts: dict[int, list[int]] = {}
-    for taken, attempt in zip(seconds, attempts, strict=True):
+    for attempt in attempts:
+        taken = max(attempt.seconds, SHORTEST)
         position = log(taken / low) / log(ratio) if wide else taken / high
         index = min(max(int(position * DURATION_BINS), 0), DURATION_BINS - 1)
         counts.setdefault(kinds.of(attempt), [0] * DURATION_BINS)[index] += 1

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prefect_parallel.output.attempts import Attempt
 from prefect_parallel.output.debug_command import debug_command
 from prefect_parallel.output.root_cause import root_cause
-from prefect_parallel.output.run_log import Attempt, RunLog, StepLog
+from prefect_parallel.output.run_log import RunLog, StepLog
 
 LISTED = 20
 """Maximum number of mini-batches listed for a root cause."""
@@ -52,10 +53,9 @@ class Cause:
 def causes(run: RunLog, step: StepLog) -> list[Cause]:
     """The root causes of a step's failures, in descending order of frequency."""
     by_name: dict[str, list[Attempt]] = {}
-    for attempt in step.attempts:
-        if attempt.error is not None:
-            by_name.setdefault(root_cause(attempt.error), []).append(attempt)
-    last = {attempt.mini_batch: attempt for attempt in step.attempts}
+    for attempt in step.attempts.failed():
+        by_name.setdefault(root_cause(attempt.error or ""), []).append(attempt)
+    last = {attempt.mini_batch: attempt for attempt in step.attempts.last_of_failed()}
     found = [_cause(run, step, name, attempts, last) for name, attempts in by_name.items()]
     found += _outside(step)
     return sorted(found, key=lambda cause: (-len(cause.failed), -cause.attempts, cause.name))
