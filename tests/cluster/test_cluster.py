@@ -230,6 +230,34 @@ def test_a_driver_is_killed_and_what_nodes_stored_is_gone_on_with(
     assert stored == [f"outputs/models/{name}" for name in models]
 
 
+def test_a_file_that_is_open_until_the_end_is_uploaded_then(
+    hidden: Path, server: str, s3: Store, cluster: Cluster
+) -> None:
+    script = """
+        import os, sys
+        from azureml_user.parallel_run import EntryScript
+        def init():
+            global log
+            models, entry = sys.argv[sys.argv.index("--models") + 1], EntryScript()
+            name = f"{entry.node_id}-{entry.agent_name}.log"
+            log = open(os.path.join(models, name), "w", buffering=1)
+        def run(mini_batch):
+            print(open(mini_batch[0]).read(), file=log)
+            return mini_batch
+        def shutdown():
+            print("closed", file=log)
+    """
+    compute = Compute(address=cluster.address)
+    job = write_job(hidden, server, s3, compute, script, files=8, retry_settings=LONG)
+    job.change(with_models)
+    job.run()
+    logs = {path.name: path.read_text() for path in (job.step / "outputs/models").iterdir()}
+    lines = "".join(logs.values()).split()
+    assert sorted(lines) == [*map(str, range(8)), *["closed"] * len(logs)]
+    stored = job.stored()
+    assert all(stored[f"outputs/models/{name}"].decode() == logs[name] for name in logs)
+
+
 def test_a_step_reads_what_an_earlier_one_left_in_the_store(
     hidden: Path, server: str, s3: Store, cluster: Cluster
 ) -> None:

@@ -71,11 +71,15 @@ class DedicatedCluster(NodeGroup):
         # A node that is started again meanwhile gets it, and ends soon.
         self.run(remove_plugin, name=name)
 
-    def run(self, function: Callable[..., Any], **arguments: Any) -> None:
+    def run(
+        self, function: Callable[..., Any], seconds: float | None = None, **arguments: Any
+    ) -> list[Any]:
         with suppress(TimeoutError):
-            self.client.run(
-                function, on_error="return", callback_timeout=ANSWER_SECONDS, **arguments
+            answers = self.client.run(
+                function, on_error="return", callback_timeout=seconds or ANSWER_SECONDS, **arguments
             )
+            return list(answers.values())
+        return []
 
     def close(self) -> None:
         """The workers end with the cluster."""

@@ -186,6 +186,10 @@ class Node:
     def _see(self, traceback_file: str) -> str:
         return f" (full traceback: {self._folder.shown(traceback_file)})" if traceback_file else ""
 
+    def store(self) -> None:
+        """As `NodeFolder.store`; called when the pool is closed."""
+        self._folder.store()
+
     def close(self) -> None:
         """Close the pool, and send what the driver has not received yet."""
         self._events.flush()

@@ -7,7 +7,8 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Collection, Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,16 @@ from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.run_directories.archive import unpack
 from prefect_parallel.flow.run_directories.synced_folder import FileStamp, SyncedFolder
+from prefect_parallel.flow.run_directories.written_files import WrittenFiles, is_open_for_writing
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.fingerprint import of_json
 from prefect_parallel.output.part import read_record
 
 LOGS_SECONDS = 30.0
-"""How often logs go to the run store while a step runs."""
+"""How often logs, and outputs that are still open, go to the run store while a step runs."""
+
+LOGS_REST = 10
+"""How many times as long as an upload takes it is until the next one: mini-batches wait for it."""
 
 
 class RunNotSeen(PrefectParallelError):
@@ -78,6 +83,13 @@ class NodeFolder(Protocol):
     def shown(self, path: str) -> str:
         """Where the user finds a file, whose path is relative to the step's directory."""
 
+    def store(self) -> None:
+        """Make available to the driver what is not part of a mini-batch; called at the step's end.
+
+        Raises:
+            NotStored: The run store cannot be written to.
+        """
+
     def close(self) -> None:
         """Make the logs available to the driver; called when all processes have ended."""
 
@@ -121,6 +133,9 @@ class SharedFolder(NodeFolder):
     def shown(self, path: str) -> str:
         return str(self.config.directory.root / path)
 
+    def store(self) -> None:
+        """It is in the run directory."""
+
     def close(self) -> None:
         """They are in the run directory."""
 
@@ -152,8 +167,10 @@ class OwnFolder(NodeFolder):
                 f"it cannot read the run store {access.store}: {error.strerror}"
             ) from error
         self._directory.parts.mkdir()
+        self._directory.outputs.mkdir(exist_ok=True)
         for folder in access.folders:
             (self._root / folder).mkdir(parents=True, exist_ok=True)
+        self._written = WrittenFiles(self._directory.outputs)
         self._closed = threading.Event()
         self._pushing_logs = threading.Thread(target=self._push_logs_again, daemon=True)
         self._pushing_logs.start()
@@ -173,12 +190,11 @@ class OwnFolder(NodeFolder):
         part = self._directory.part(mini_batch)
         record = read_record(part)
         assert record is not None
-        folders = [self._directory.outputs]
         output_dir = self._directory.output_dirs / record.output_dir
-        if record.output_dir and output_dir.exists():  # Else, it was uploaded before.
-            folders.append(output_dir)
         try:
-            self._push(*folders)
+            self._push_written()
+            if record.output_dir:  # Without files if it was uploaded before.
+                self._push(_files(output_dir))
             # Last: a mini-batch that has a part is complete.
             self._synced.remote_of(part).put(part)
         except OSError as error:
@@ -193,10 +209,21 @@ class OwnFolder(NodeFolder):
     def shown(self, path: str) -> str:
         return self._synced.remote_of(self._root / path).path
 
+    def store(self) -> None:
+        try:
+            self._push_logs(self._directory.outputs)
+        except OSError as error:
+            raise NotStored(
+                f"outputs cannot be uploaded to the run store {self._synced.remote.path}:"
+                f" {error.strerror}"
+            ) from error
+
     def close(self) -> None:
         self._closed.set()
         self._pushing_logs.join()
+        self._written.close()
         try:
+            # Not outputs: another driver may have resumed the run, and its nodes write them.
             self._push_logs()
         finally:
             shutil.rmtree(self._root, ignore_errors=True)
@@ -223,28 +250,53 @@ class OwnFolder(NodeFolder):
         for name in names:
             file = folder / name
             file.touch()
-            self._synced.stamps[self._synced.path_of(file)] = FileStamp.of(file)
+            self._synced.stamps[self._synced.path_of(file)] = FileStamp.of(file.stat())
 
-    def _push(self, *folders: Path, without: Collection[Path] = ()) -> None:
-        """Upload what is new in some folders."""
+    def _push(self, files: Iterable[Path]) -> None:
         with self._pushing:
-            files = [file for folder in folders for file in _files(folder)]
-            self._synced.push([file for file in files if file not in without], folders)
+            self._synced.update(files)
 
-    def _push_logs(self) -> None:
-        shared = (self._directory.error_summary, self._directory.job_log)
+    def _push_written(self) -> None:
+        """Upload what was written to outputs, without looking at everything that is in them.
+
+        What a script still writes to is not uploaded: it would be half a file.
+        """
+        with self._pushing:
+            written = self._written.take()
+            if written is None:
+                written = self._all_below(self._directory.outputs)
+            unfinished = self._synced.update(written, is_open_for_writing)
+            self._written.put_back(unfinished)
+
+    def _push_logs(self, *others: Path) -> None:
+        """Upload what is new in the logs, and in other folders."""
+        directory = self._directory
+        shared = (directory.error_summary, directory.job_log)
         for log in shared:
             if log.exists():
-                share = self._directory.log_of_node(log, self._root.name)
+                share = directory.log_of_node(log, self._root.name)
                 share.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(log, share)
-        self._push(self._directory.logs, self._directory.from_nodes, without=shared)
+        with self._pushing:
+            below = self._all_below(directory.logs, directory.from_nodes, *others)
+            self._synced.update(below.difference(shared))
+
+    def _all_below(self, *folders: Path) -> set[Path]:
+        """The files in some folders that are here or in the store."""
+        return {
+            file
+            for folder in folders
+            for file in (*_files(folder), *self._synced.known_below(folder))
+        }
 
     def _push_logs_again(self) -> None:
-        while not self._closed.wait(LOGS_SECONDS):
+        seconds = 0.0
+        while not self._closed.wait(max(LOGS_SECONDS, seconds * LOGS_REST)):
+            started = time.monotonic()
             # What cannot be uploaded now is uploaded next time.
             with suppress(OSError):
-                self._push_logs()
+                self._push_logs(self._directory.outputs)
+            seconds = time.monotonic() - started
 
 
 def _moved(config: EntryConfig, root: Path) -> EntryConfig:

@@ -30,7 +30,7 @@ from prefect_parallel.flow.nodes.events import (
 from prefect_parallel.flow.nodes.groups import Groups
 from prefect_parallel.flow.nodes.mini_batch_task import process_mini_batches
 from prefect_parallel.flow.nodes.node import NodePlugin
-from prefect_parallel.flow.nodes.node_folder import RunAccess
+from prefect_parallel.flow.nodes.node_folder import NotStored, RunAccess
 from prefect_parallel.flow.nodes.node_group import CONNECTED, NodeGroup
 from prefect_parallel.flow.nodes.retry_delays import RetryDelays
 from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
@@ -48,14 +48,20 @@ LOOK_SECONDS = 0.2
 CANCELED_SHUTDOWN_SECONDS = 2.0
 """Time limit for `shutdown` of a script once the run is canceled."""
 
+STORE_SECONDS = 600.0
+"""How long a node may take at the end of a step to upload what is not in the run store yet."""
+
 
 class Nodes:
     """Nodes that have a step's entry pool."""
 
-    def __init__(self, group: NodeGroup, key: str, events: SimpleQueue[StepEvent]) -> None:
+    def __init__(
+        self, group: NodeGroup, key: str, events: SimpleQueue[StepEvent], *, uses_store: bool
+    ) -> None:
         self._group = group
         self._key = key
         self._events = events
+        self._uses_store = uses_store
         self._task_runs: TaskRuns | None = None
 
     def task_runs(
@@ -72,10 +78,13 @@ class Nodes:
         if self._task_runs is not None:
             self._task_runs.cancel()
 
-    def close(self, *, grace: float, canceled: Event) -> None:
+    def close(self, *, grace: float, canceled: Event) -> list[NotStored]:
         """Close the pools; running mini-batches have `grace` seconds to end.
 
         `canceled` cuts `shutdown` of the script short.
+
+        Returns:
+            Why what scripts have written last is not in the run store; empty if it is.
         """
         self.cancel()
         with ThreadPoolExecutor(max_workers=1) as thread:
@@ -86,6 +95,11 @@ class Nodes:
                         self._group.run(_end, key=self._key)
                     break
         closing.result()
+        if not self._uses_store:
+            return []
+        seconds = None if canceled.is_set() else STORE_SECONDS
+        answers = self._group.run(_store, seconds, key=self._key)
+        return [answer for answer in answers if isinstance(answer, NotStored)]
 
 
 @contextmanager
@@ -106,7 +120,7 @@ def open_nodes(
     """
     key = f"prefect-parallel-{uuid4().hex}"
     group = _node_group()
-    nodes = Nodes(group, key, events)
+    nodes = Nodes(group, key, events, uses_store=access.store is not None)
     group.client.subscribe_topic(key, lambda event: events.put(_step_event(event[1])))
     try:
         group.register(NodePlugin(config, access, key, seconds_between(wanted), delays))
@@ -135,6 +149,11 @@ def _step_event(message: dict[str, Any]) -> StepEvent:
 async def _close(dask_worker: Worker, key: str, grace: float) -> None:
     plugin = cast(NodePlugin, dask_worker.plugins[key])
     await asyncio.to_thread(plugin.node.pool.close, grace)
+
+
+async def _store(dask_worker: Worker, key: str) -> None:
+    plugin = cast(NodePlugin, dask_worker.plugins[key])
+    await asyncio.to_thread(plugin.node.store)
 
 
 async def _end(dask_worker: Worker, key: str) -> None:

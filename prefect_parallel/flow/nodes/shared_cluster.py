@@ -135,11 +135,16 @@ class SharedCluster(NodeGroup):
         self._plugins.pop(name, None)
         self.run(remove_plugin, name=name)
 
-    def run(self, function: Callable[..., Any], **arguments: Any) -> None:
-        answers = self._ask(list(self.memberships), function, ANSWER_SECONDS, **arguments)
-        for address, answer in answers.items():
-            if isinstance(answer, OSError):
-                self._refuse(address, answer)
+    def run(
+        self, function: Callable[..., Any], seconds: float | None = None, **arguments: Any
+    ) -> list[Any]:
+        answers = self._ask(
+            list(self.memberships), function, seconds or ANSWER_SECONDS, **arguments
+        )
+        lost = {address for address, answer in answers.items() if isinstance(answer, OSError)}
+        for address in lost:
+            self._refuse(address, answers[address])
+        return [answer for address, answer in answers.items() if address not in lost]
 
     def close(self) -> None:
         self._closed.set()

@@ -83,7 +83,7 @@ class RunMirror:
         with self._lock:
             synced = self._synced()
             try:
-                synced.push(_files(self._directory, folder), [folder])
+                synced.update({*_files(self._directory, folder), *synced.known_below(folder)})
                 self._write_manifest(synced)
             except OSError as error:
                 raise UploadFailed(
@@ -212,5 +212,5 @@ def _files(directory: RunDirectory, folder: Path) -> Iterator[Path]:
             folders[:] = [name for name in folders if name not in NEVER_UPLOADED]
         for name in names:
             path = Path(parent, name)
-            if path not in left_out and path.is_file():
+            if path not in left_out:
                 yield path

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -22,8 +23,7 @@ class FileStamp(NamedTuple):
     modified_ns: int
 
     @classmethod
-    def of(cls, file: Path) -> FileStamp:
-        state = file.stat()
+    def of(cls, state: os.stat_result) -> FileStamp:
         return cls(state.st_size, state.st_mtime_ns)
 
 
@@ -48,40 +48,55 @@ class SyncedFolder:
     def remote_of(self, file: Path) -> Location:
         return self.remote.join(self.path_of(file))
 
-    def changed(self, files: Iterable[Path]) -> dict[str, FileStamp]:
-        """Those of some local files that are new or have changed."""
-        found = {}
+    def changes(self, files: Iterable[Path]) -> tuple[dict[str, FileStamp], list[str]]:
+        """Those of some local files that are new or have changed, and those that are gone."""
+        changed, gone = {}, []
         for file in files:
-            # A script's temporary file may be gone by now.
-            with suppress(FileNotFoundError):
-                stamp, path = FileStamp.of(file), self.path_of(file)
-                if self.stamps.get(path) != stamp:
-                    found[path] = stamp
-        return found
+            path = self.path_of(file)
+            try:
+                state = file.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                # E.g. a script's temporary file.
+                gone.append(path)
+                continue
+            if S_ISREG(state.st_mode) and self.stamps.get(path) != FileStamp.of(state):
+                changed[path] = FileStamp.of(state)
+        return changed, gone
 
-    def push(self, files: Iterable[Path], folders: Sequence[Path]) -> None:
-        """Bring the remote copy of some folders up to date.
+    def update(
+        self, files: Iterable[Path], is_unfinished: Callable[[Path], bool] = lambda _: False
+    ) -> list[Path]:
+        """Put those of some files that are new or have changed, and remove those that are gone.
 
         Args:
-            files: All that is to be there; new and changed ones are put.
-            folders: The folders that hold these files; other files below them, if they were put
-                before, are removed.
+            files: All that may have changed.
+            is_unfinished: Tells which of the changed ones are not to be put yet.
+
+        Returns:
+            The changed files that were not put.
 
         Raises:
             OSError: A file cannot be put or removed.
         """
-        files = list(files)
-        changed = self.changed(files)
+        changed, gone = self.changes(files)
+        unfinished = [path for path in changed if is_unfinished(self.folder / path)]
+        for path in unfinished:
+            del changed[path]
         with ThreadPoolExecutor(AT_A_TIME) as threads:
             puts = threads.map(self._put, changed)
             for (path, stamp), is_put in zip(changed.items(), puts, strict=True):
                 if is_put:
                     self.stamps[path] = stamp
-        there = {self.path_of(file) for file in files}
-        below = tuple(f"{self.path_of(folder)}/".removeprefix("./") for folder in folders)
-        for path in [each for each in self.stamps if each.startswith(below) and each not in there]:
-            self.remote.join(path).remove()
-            del self.stamps[path]
+        for path in gone:
+            if path in self.stamps:
+                self.remote.join(path).remove()
+                del self.stamps[path]
+        return [self.folder / path for path in unfinished]
+
+    def known_below(self, folder: Path) -> list[Path]:
+        """The files in a folder and below it that the remote copy has."""
+        start = f"{self.path_of(folder)}/".removeprefix("./")
+        return [self.folder / path for path in self.stamps if path.startswith(start)]
 
     def _put(self, path: str) -> bool:
         """Put a file; whether it was there."""
@@ -106,7 +121,7 @@ class SyncedFolder:
                 temporary.replace(target)
             finally:
                 temporary.unlink(missing_ok=True)
-            self.stamps[path] = FileStamp.of(target)
+            self.stamps[path] = FileStamp.of(target.stat())
 
         with ThreadPoolExecutor(AT_A_TIME) as threads:
             list(threads.map(fetch, paths))

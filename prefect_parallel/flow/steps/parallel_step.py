@@ -85,6 +85,7 @@ class _ParallelStep(StepRun):
         Raises:
             StepFailed: The step cannot succeed any more.
             MixedReturns: One file cannot hold what mini-batches returned.
+            NotStored: What scripts have written last cannot be uploaded to the run store.
             StepCanceled: The run was canceled.
         """
         limits = Limits.of(self._step)
@@ -128,5 +129,7 @@ class _ParallelStep(StepRun):
                     self._reporter.waiting("the entry processes to end")
                     canceled = self._run.canceled
                     grace = CANCEL_GRACE_SECONDS if canceled.is_set() else 0
-                    nodes.close(grace=grace, canceled=canceled)
+                    not_stored = nodes.close(grace=grace, canceled=canceled)
+                for error in not_stored:
+                    raise error
         self._refuse_if_canceled()
