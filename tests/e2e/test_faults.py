@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -624,3 +625,33 @@ def test_an_api_server_that_is_gone_for_good_ends_the_run_which_can_be_resumed(
     it.server = server
     it.run("--resume", "run")
     assert it.output.read_text() == WHOLE
+
+
+@pytest.mark.parametrize("coming_back", [True, False])
+def test_the_runs_own_server_is_killed(
+    pipeline: Any, tmp_path: Path, server: str, *, coming_back: bool
+) -> None:
+    it = waiting(pipeline, tmp_path)
+    home = tmp_path / "home"
+    home.mkdir()
+    copy_database(Path(os.environ["PREFECT_HOME"]), home)
+    process = it.start(launcher=("env", "-u", "PREFECT_API_URL", f"PREFECT_HOME={home}"))
+    wait_until(lambda: parts(it) == 3)
+    [fork_server] = psutil.Process(process.pid).children()
+    own_server = min(fork_server.children(), key=psutil.Process.create_time)
+    if coming_back:
+        own_server.kill()
+        (tmp_path / "go").touch()
+    else:
+        # Nodes and server end with it, and nothing can start them again.
+        fork_server.kill()
+    said = read_until(process, "")
+    assert process.wait(timeout=240) == (0 if coming_back else 1), said
+    assert "Traceback" not in said
+    assert it.left_over() == []
+    if coming_back:
+        assert it.output.read_text() == WHOLE
+    else:
+        assert "  step: the process that nodes are forked from was killed" in said
+        assert "stopped answering" in said
+        assert "the Prefect server to take the result" not in said, "nobody can wait for it"

@@ -29,6 +29,7 @@ from prefect_parallel.flow.run.step_starts import StepStarts
 from prefect_parallel.flow.run_directories.earlier_runs import EarlierRuns
 from prefect_parallel.flow.run_directories.run_mirror import RunMirror
 from prefect_parallel.flow.server.flow_run import ask_once_if_away
+from prefect_parallel.flow.server.server import patience_with_server
 from prefect_parallel.job import CommandStep, Graph, ParallelStep, PipelineStep
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.job_result import Status
@@ -198,7 +199,7 @@ class Run:
         self.observer.step_ended(name, end)
         log_end(end)
         get_run_logger().info("report: %s", end.report)
-        ask_once_if_away(self.observer)
+        ask_once_if_away(self.observer, patience_with_server())
         return STATES[end.status](message=end.reason)
 
 

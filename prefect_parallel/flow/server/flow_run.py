@@ -21,10 +21,6 @@ from prefect_parallel.flow.server.settings import with_settings
 NO_ANSWER = (httpx.HTTPError, PrefectHTTPStatusError)
 """What Prefect's client raises if the server cannot be reached, or answers with an error."""
 
-
-PATIENCE_SECONDS = 30.0
-"""How long a run whose step has ended waits for a server that does not answer."""
-
 POLL_SECONDS = 1.0
 
 
@@ -39,7 +35,7 @@ def asking_once() -> SettingsContext:
     return with_settings("client", max_retries=0)
 
 
-def ask_once_if_away(observer: Observer, patience: float = PATIENCE_SECONDS) -> None:
+def ask_once_if_away(observer: Observer, patience: float) -> None:
     """Wait for the server of the current flow run; if it stays away, retry no request any more.
 
     Otherwise each request that ends a flow run, of which there are several, would be retried for a

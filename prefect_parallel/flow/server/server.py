@@ -48,6 +48,10 @@ HEALTH_SECONDS = 2.0
 POLL_SECONDS = 0.1
 
 
+PATIENCE_SECONDS = 30.0
+"""How long a run whose step has ended waits for a server that does not answer."""
+
+
 class ServerFailed(PrefectParallelError):
     """No Prefect server could be started."""
 
@@ -80,6 +84,11 @@ def refuse_server_away() -> None:
         raise server_unreachable(error)
 
 
+def patience_with_server() -> float:
+    """Seconds to wait for the server if it does not answer; 0 if it will not come back."""
+    return 0 if _own_server.is_gone() else PATIENCE_SECONDS
+
+
 class _OwnServer:
     """The server that this process starts; flows that run at the same time share it."""
 
@@ -88,6 +97,11 @@ class _OwnServer:
         self._users = 0
         self._running = ExitStack()
         self._url = ""
+        self._fork_server: ForkServer | None = None
+
+    def is_gone(self) -> bool:
+        """Whether the process is gone that starts it again when it ends."""
+        return self._fork_server is not None and not self._fork_server.is_alive()
 
     @contextmanager
     def used(self, observer: Observer) -> Iterator[str]:
@@ -111,7 +125,8 @@ class _OwnServer:
         if self._url and not _answers(self._url):
             self._end()
         if not self._url:
-            self._url = self._running.enter_context(_started(observer))
+            self._fork_server = ForkServer.get()
+            self._url = self._running.enter_context(_started(observer, self._fork_server))
         # For Dask workers, which are processes of their own.
         os.environ["PREFECT_API_URL"] = self._url
 
@@ -125,20 +140,22 @@ class _OwnServer:
     def _end(self) -> None:
         self._running.close()
         self._url = ""
+        self._fork_server = None
 
 
 _own_server = _OwnServer()
 
 
 @contextmanager
-def _started(observer: Observer) -> Iterator[str]:
+def _started(observer: Observer, fork_server: ForkServer) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="prefect-parallel-server-") as folder:
         log = Path(folder) / "server.log"
         port = _free_port()
         url = f"http://127.0.0.1:{port}/api"
         observer.waiting("a Prefect server for this run: PREFECT_API_URL is not set")
-        fork_server, name = ForkServer.get(), f"server-{port}"
-        pid = fork_server.start(name, run_server, {"port": port, "log": str(log)})
+        name, arguments = f"server-{port}", {"port": port, "log": str(log)}
+        # If it is killed, another one takes its place, with the same database.
+        pid = fork_server.start(name, run_server, arguments, restarts=True)
         try:
             wait_until_healthy(url, pid, log)
             yield url
