@@ -43,7 +43,7 @@ class FileNames:
             known = [self._folders.get(name), *map(self._files.get, (name, *_folders_of(name)))]
             for other in filter(None, known):
                 raise UnusableFiles(
-                    f"{other} and {writer} have both written {name} to output_dir",
+                    f"the file {name} of {writer} in output_dir clashes with a file of {other}",
                     hint="give each file a name of its own, e.g. with the partition key, the name"
                     " of an input file or mini_batch_index",
                 )

@@ -92,7 +92,7 @@ def test_files_of_attempts_that_fail_are_not_in_the_output(models: Any) -> None:
 def test_files_with_the_same_name_fail_the_step(models: Any) -> None:
     it: Pipeline = models("same", "", "same")
     said = it.call(expect="Failed")
-    assert "mini-batch 0 and mini-batch 2 have both written model to output_dir" in said
+    assert "file model of mini-batch 2 in output_dir clashes with a file of mini-batch 0" in said
     assert files(it) == {}
     assert not (it.step / "outputs" / "rows").exists()
 

@@ -73,7 +73,8 @@ def test_isolated_items_that_write_the_same_file_fail(node: NodeFactory) -> None
     assert record.isolated is not None
     errors = [each.error for each in record.isolated.failed]
     assert record.succeeded == 3
-    assert "items 0-2 and items 4-4 have both written model to output_dir" in str(errors)
+    said = "file model of items 4-4 in output_dir clashes with a file of items 0-2"
+    assert said in str(errors)
     assert kept(started, record) == ["model"]
 
 

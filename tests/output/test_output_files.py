@@ -80,10 +80,10 @@ def test_a_process_that_is_killed_while_it_moves_files_loses_none(tmp_path: Path
 @pytest.mark.parametrize(
     ("folders", "error"),
     [
-        ((("a",), ("b",), ("a",)), "mini-batch 0 and mini-batch 2 have both written a to"),
-        ((("a",), ("a/b",)), "mini-batch 0 and mini-batch 1 have both written a/b to"),
-        ((("a/b/c",), ("a",)), "mini-batch 0 and mini-batch 1 have both written a to"),
-        ((("rows.csv",),), "append_row_to and mini-batch 0 have both written rows.csv"),
+        ((("a",), ("b",), ("a",)), "the file a of mini-batch 2 in .* with a file of mini-batch 0"),
+        ((("a",), ("a/b",)), "the file a/b of mini-batch 1 in .* with a file of mini-batch 0"),
+        ((("a/b/c",), ("a",)), "the file a of mini-batch 1 in .* with a file of mini-batch 0"),
+        ((("rows.csv",),), "the file rows.csv of mini-batch 0 in .* with a file of append_row_to"),
         ((("x",), ("own",)), "mini-batch 1 has written own to output_dir, but .* has such a file"),
     ],
 )
