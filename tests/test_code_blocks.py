@@ -99,7 +99,7 @@ def test_the_recipes_run(tmp_path: Path, server: str) -> None:
     urls = (tmp_path / "urls.txt").read_text().split()
     answers = (tmp_path / "answers.jsonl").read_text().splitlines()
     assert len(answers) == len(urls)
-    assert len(list(tmp_path.glob("models/*/*.joblib"))) == 4
+    assert len(list(tmp_path.glob("runs/train*/steps/train/outputs/output/*.joblib"))) == 4
     expected = pd.read_csv(tmp_path / "expected.csv")
     assert expected.expected.round(6).tolist() == expected.sold.tolist()
     assert len(pd.read_parquet(tmp_path / "scores.parquet")) == len(weeks)

@@ -7,7 +7,6 @@ quantity of the previous week. The last weeks are held out to measure the error.
 import argparse
 import json
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,6 @@ def init() -> None:
     """Read the arguments, once in each process."""
     global args
     parser = argparse.ArgumentParser()
-    parser.add_argument("--model_folder", type=Path, required=True)
     parser.add_argument("--holdout_weeks", type=int, default=8)
     args, _ = parser.parse_known_args()
 
@@ -35,8 +33,8 @@ def run(mini_batch: pd.DataFrame, mini_batch_context: Any) -> list[str]:
     keys = {key: str(value) for key, value in mini_batch_context.partition_key_value.items()}
     model = {**keys, **train(mini_batch.sort_values("week"), args.holdout_weeks)}
 
-    folder = args.model_folder / keys["store"] / keys["brand"]
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = mini_batch_context.output_dir / keys["store"] / keys["brand"]
+    folder.mkdir(parents=True)
     text = json.dumps(model, indent=1) + "\n"
     (folder / "model.json").write_text(text, encoding="utf-8")
     logger.info("%s: off by %.1f %%", keys, model["error_percent"])
