@@ -71,6 +71,11 @@ class Display(Observer):
     def noted(self, step: str, text: str) -> None:
         self.say(f"{step}: {text}")
 
+    def canceling(self, grace: float) -> None:
+        what = f"running mini-batches and commands have {grace:g} s to finish"
+        again = "press Ctrl-C again to stop at once"
+        self.say(f"{what}; {again}", title="canceling", style=STYLES["Canceled"])
+
     def flow_run_at(self, url: str) -> None:
         """Print where the Prefect UI shows the run, now and in the summary."""
         self._flow_run = url

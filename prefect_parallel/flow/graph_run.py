@@ -15,7 +15,7 @@ from prefect.utilities.engine import link_state_to_flow_run_result
 
 from prefect_parallel.errors import PrefectParallelError, counted
 from prefect_parallel.flow.run.earlier_results import EarlierResults
-from prefect_parallel.flow.run.run import Run
+from prefect_parallel.flow.run.run import CANCEL_GRACE_SECONDS, Run
 from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.run_directories.run_mirror import UploadFailed
 from prefect_parallel.flow.server.flow_run import NO_ANSWER, ask_once_if_away
@@ -51,7 +51,7 @@ class GraphRun:
         order = TopologicalSorter(self._graph.after)
         order.prepare()
         running: dict[Future[State[None]], str] = {}
-        with ThreadPoolExecutor(max_workers=len(self._graph.steps) or 1) as threads:
+        with ThreadPoolExecutor(max_workers=len(self._graph.steps) + 1) as threads:
             try:
                 ready = self._ready(order)
                 while running or ready:
@@ -64,6 +64,8 @@ class GraphRun:
             except (KeyboardInterrupt, TerminationSignal) as interruption:
                 self.interruption = interruption
                 self._run.canceled.set()
+                # Not in this thread, where a second Ctrl-C would interrupt it.
+                threads.submit(self._run.observer.canceling, CANCEL_GRACE_SECONDS)
             except NO_ANSWER:
                 # A step has waited for the server.
                 self._run.canceled.set()

@@ -24,6 +24,9 @@ class Observer:
     def noted(self, step: str, text: str) -> None:
         """A fact about a step, e.g. how many mini-batches are reused."""
 
+    def canceling(self, grace: float) -> None:
+        """The run was interrupted; what is running has `grace` seconds to finish."""
+
     def command_started(self, step: str) -> None:
         """A command step runs its command."""
 

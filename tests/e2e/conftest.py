@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
@@ -11,7 +12,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -223,17 +223,23 @@ def artifacts_of(server: str, flow_run: UUID) -> dict[str, Any]:
     return {each["key"]: each["data"] for each in ask(server, "artifacts/filter", artifacts=wanted)}
 
 
-def deliver(process: subprocess.Popen[str], number: signal.Signals, *, seconds: float = 1) -> None:
-    """Send a signal, and wait until it has had its effect: two at once would be one."""
-    process.send_signal(number)
-    wait_until(lambda: process.poll() is not None or not _is_pending(process.pid, number))
-    # From the handler in C to the exception in Python.
-    time.sleep(seconds)
+def interrupt(process: subprocess.Popen[str], until: str = "canceling  ") -> str:
+    """Press Ctrl-C, and wait until the command has printed a text; gives what it has printed."""
+    assert process.stdout is not None
+    os.set_blocking(process.stdout.fileno(), False)
+    process.send_signal(signal.SIGINT)
+    said = b""
 
+    def has_said() -> bool:
+        nonlocal said
+        # Not through the buffer of the file, so that communicate() gets the rest.
+        with contextlib.suppress(BlockingIOError):
+            said += os.read(process.stdout.fileno(), 65536)
+        return until.encode() in said
 
-def _is_pending(pid: int, number: signal.Signals) -> bool:
-    pending = re.findall(r"(?:Sig|Shd)Pnd:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
-    return any(int(each, 16) >> (number - 1) & 1 for each in pending)
+    wait_until(has_said)
+    os.set_blocking(process.stdout.fileno(), True)
+    return said.decode()
 
 
 def heartbeats(server: str, flow_run: UUID) -> int:

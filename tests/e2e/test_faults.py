@@ -26,7 +26,7 @@ from prefect_parallel.entry.spawner import Spawner
 from prefect_parallel.flow.server import server_process
 from prefect_parallel.flow.server.server import wait_until_healthy
 from tests.conftest import copy_database
-from tests.e2e.conftest import COMMAND, Pipeline, deliver, nodes_of
+from tests.e2e.conftest import COMMAND, Pipeline, interrupt, nodes_of
 from tests.remote.conftest import free_port
 from tests.waiting import wait_until
 
@@ -217,6 +217,8 @@ def test_ctrl_c_lets_running_mini_batches_end_and_calls_shutdown(
             print("running")
             while not os.path.exists(os.environ["PLACE"] + "/go"):
                 time.sleep(0.05)
+            # No other mini-batch starts by now, and there are 4 s left.
+            time.sleep(1)
             return mini_batch
         def shutdown(): print("shutdown")
         """,
@@ -224,11 +226,11 @@ def test_ctrl_c_lets_running_mini_batches_end_and_calls_shutdown(
     )
     process = it.start()
     it.wait_for("running", 2)
-    # The step looks twice a second whether it is canceled, and then waits for 5 s.
-    deliver(process, signal.SIGINT, seconds=3)
+    said = interrupt(process, until="waiting for step: the entry processes to end")
     (tmp_path / "go").touch()
-    said, _ = process.communicate(timeout=240)
+    said += process.communicate(timeout=240)[0]
     assert process.returncode == 1, said
+    assert said.count("canceling  running mini-batches and commands have 5 s to finish; press") == 1
     assert it.said().count("shutdown") == 2
     assert it.result["status"] == "Canceled"
     assert it.result["mini_batches"]["succeeded"] == 2
@@ -245,10 +247,11 @@ def test_ctrl_c_twice_ends_all_at_once(pipeline: Any) -> None:
     """)
     process = it.start()
     it.wait_for("running", 2)
-    deliver(process, signal.SIGINT)
+    interrupt(process)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=240)
+    said, _ = process.communicate(timeout=240)
     assert process.returncode == 1
+    assert "Canceled  interrupted" in said
     assert not (it.step / "logs" / "job_result.txt").exists(), "it was not ended at once"
     wait_until(lambda: it.left_over() == [])
 

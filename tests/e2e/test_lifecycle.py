@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from prefect_parallel.flow.run_directories.runs import Runs
-from tests.e2e.conftest import deliver
+from tests.e2e.conftest import interrupt
 from tests.waiting import wait_until
 
 WORKS = "def init(): pass\ndef run(mini_batch): return mini_batch\n"
@@ -78,16 +78,19 @@ def test_steps_side_by_side_start_one_after_another(pipeline: Any, server: str) 
     assert all(before < after for before, after in zip(started, created[1:], strict=False))
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGKILL], [signal.SIGINT, signal.SIGINT]])
+@pytest.mark.parametrize("way", ["SIGKILL", "Ctrl-C twice"])
 def test_the_flow_runs_of_a_killed_run_are_crashed_when_it_is_resumed(
-    pipeline: Any, server: str, signals: list[signal.Signals]
+    pipeline: Any, server: str, way: str
 ) -> None:
     it = pipeline(SLEEPS, files=1)
     process = it.start()
     wait_until(lambda: list(it.folder.rglob("started")))
     before = str(it.flow_run)
-    for each in signals:
-        deliver(process, each)
+    if way == "Ctrl-C twice":
+        interrupt(process)
+        process.send_signal(signal.SIGINT)
+    else:
+        process.kill()
     process.communicate(timeout=240)
     wait_until(lambda: not it.left_over())
     assert [run["state_type"] for run in subflows(server, before)] == ["RUNNING"]

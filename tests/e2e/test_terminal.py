@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.e2e.conftest import COMMAND, Pipeline
+from tests.waiting import wait_until
 
 COLUMNS = 80
 NONE_FAILED = "0/4 mini-batches"
@@ -18,11 +20,14 @@ TWO_FAILED = r"2/4 mini-batches, 2 failed, \d"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def shown_in_terminal(it: Pipeline, *arguments: str, then_touch: Mapping[str, Path]) -> str:
+def shown_in_terminal(
+    it: Pipeline, *arguments: str, then: Mapping[str, Callable[[subprocess.Popen[bytes]], None]]
+) -> str:
     """All that a command writes to a terminal of 80 columns, without escape sequences.
 
-    Files are made as soon as a pattern is found in it.
+    `then` has functions that are called as soon as a pattern is found in it.
     """
+    waiting = dict(then)
     ours, theirs = os.openpty()
     process = subprocess.Popen(
         [*COMMAND, *arguments],
@@ -36,9 +41,9 @@ def shown_in_terminal(it: Pipeline, *arguments: str, then_touch: Mapping[str, Pa
     with contextlib.suppress(OSError):  # The other end is closed.
         while True:
             written += os.read(ours, 65536)
-            for pattern, file in then_touch.items():
-                if re.search(pattern, ESCAPES.sub("", written.decode(errors="replace"))):
-                    file.touch()
+            text = ESCAPES.sub("", written.decode(errors="replace"))
+            for pattern in [each for each in waiting if re.search(each, text)]:
+                waiting.pop(pattern)(process)
     os.close(ours)
     process.wait(timeout=240)
     return ESCAPES.sub("", written.decode())
@@ -60,9 +65,9 @@ def test_a_failing_run_in_a_terminal(pipeline: Any, tmp_path: Path) -> None:
     )
     shown = shown_in_terminal(
         *(it, "run", "pipeline.yml", "--name", "run"),
-        then_touch={
-            NONE_FAILED: tmp_path / "none failed",
-            TWO_FAILED: tmp_path / "two failed",
+        then={
+            NONE_FAILED: lambda _: (tmp_path / "none failed").touch(),
+            TWO_FAILED: lambda _: (tmp_path / "two failed").touch(),
         },
     )
 
@@ -82,3 +87,22 @@ def test_a_failing_run_in_a_terminal(pipeline: Any, tmp_path: Path) -> None:
     links = re.findall(r"http://\S+", shown)
     assert links == [f"{it.server.removesuffix('/api')}/runs/flow-run/{it.flow_run}"] * 2
     assert lines[-2:] == ["resume  the same command with --resume run", ""]
+
+
+def test_ctrl_c_twice_in_a_terminal(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        import time
+        def run(mini_batch): time.sleep(600)
+    """)
+
+    def press_ctrl_c(process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGINT)
+
+    shown = shown_in_terminal(
+        *(it, "run", "pipeline.yml", "--name", "run"),
+        then={NONE_FAILED: press_ctrl_c, "canceling  running": press_ctrl_c},
+    )
+    assert shown.count("canceling  running mini-batches and commands have 5 s to finish;") == 1
+    assert shown.count("Canceled  interrupted") == 1
+    assert not (it.step / "logs" / "job_result.txt").exists(), "it was not ended at once"
+    wait_until(lambda: it.left_over() == [])

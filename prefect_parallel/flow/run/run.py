@@ -51,6 +51,9 @@ LEVELS: dict[Status, int] = {
 
 Phase: TypeAlias = Literal["all", "prepare", "finish"]
 
+CANCEL_GRACE_SECONDS = 5.0
+"""Time that running mini-batches have to finish when a run is canceled."""
+
 CAUSES = 5
 """Maximum number of root causes in the log of a step's flow run."""
 

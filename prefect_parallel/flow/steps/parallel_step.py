@@ -17,7 +17,7 @@ from prefect_parallel.flow.nodes.retry_delays import RetryDelays
 from prefect_parallel.flow.nodes.step_monitor import Limits, StepMonitor
 from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
 from prefect_parallel.flow.prefect_names import task_run_tags
-from prefect_parallel.flow.run.run import Run
+from prefect_parallel.flow.run.run import CANCEL_GRACE_SECONDS, Run
 from prefect_parallel.flow.run.step_result import StepResult
 from prefect_parallel.flow.server.concurrency_limits import limited
 from prefect_parallel.flow.steps.run_store_exchange import (
@@ -28,9 +28,6 @@ from prefect_parallel.flow.steps.step_flow import step_flow
 from prefect_parallel.flow.steps.step_plan import StepPlan, plan_step
 from prefect_parallel.flow.steps.step_run import StepRun
 from prefect_parallel.job import ParallelStep
-
-CANCEL_GRACE_SECONDS = 5.0
-"""Time that running mini-batches have to finish when a run is canceled."""
 
 
 def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
