@@ -10,9 +10,12 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.browser import open_browser
 
 # How long an example takes says how busy the machine is, not how good the code. Examples are the
 # same each time; `tests/fuzz --fuzz-minutes` looks for new ones.
@@ -81,6 +84,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator
                 stack.enter_context(prefect_server())
                 copy_database(home, shared)
         yield stack.enter_context(prefect_server())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser. Not for the session: see `open_browser`."""
+    with open_browser() as browser:
+        yield browser
 
 
 @pytest.fixture(autouse=True)

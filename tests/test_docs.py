@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from prefect_parallel.deploy import schedule_file  # noqa: F401 - defines models
 from prefect_parallel.job.format.model import Model
+from tests.browser import SCHEMES, Shown
 from tests.data.test_golden import DIFFERENCES as OF_TABLES
 from tests.job.test_golden import DIFFERENCES as OF_PIPELINES
 
@@ -62,6 +67,33 @@ def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
         loaded = LOADED.findall(page.read_text())
         assert loaded, page
         assert [url for url in loaded if urlsplit(url).netloc] == [], page
+
+
+@pytest.fixture(scope="module")
+def url(site: Path) -> Iterator[str]:
+    """The site as a server gives it; from files, its search does not work."""
+    handler = functools.partial(QuietHandler, directory=site)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("width", [1280, 480])
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("page", ["", "failures/", "reference/program_arguments/"])
+def test_all_of_a_page_can_be_read(
+    url: str, browser: Any, tmp_path: Path, page: str, scheme: str, width: int
+) -> None:
+    shown = Shown(browser, f"{url}/{page}", width=width, color_scheme=scheme)
+    shown.page.wait_for_load_state("networkidle")
+    shown.take_picture(tmp_path / f"{page.replace('/', '-')}{scheme}-{width}.png")
 
 
 def test_links_to_elsewhere_are_well_formed() -> None:

@@ -7,12 +7,11 @@ import functools
 import io
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,22 +39,6 @@ from prefect_parallel.flow.fork_server import ForkServer
 from prefect_parallel.flow.run_options import RunOptions
 from prefect_parallel.job import load_pipeline
 from tests.waiting import wait_until
-
-CHROMIUM = shutil.which("chromium")
-
-# As root and without a network of its own.
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-BROWSER_SECONDS = 120
-"""How long a page may take to show something."""
 
 COMMAND = [sys.executable, "-m", "prefect_parallel.cli"]
 
@@ -300,17 +283,3 @@ def write_pipeline(
 def pipeline(tmp_path: Path, server: str) -> Any:
     """Factory of pipelines: `pipeline(script, files=4, retry_settings={...})`."""
     return functools.partial(write_pipeline, tmp_path, server)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A browser. Not for the session, since playwright runs an event loop in this thread."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS, chromium_sandbox=False
-        )
-        yield started
-        started.close()

@@ -11,7 +11,8 @@ import pytest
 
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.run_log import read_run
-from tests.e2e.conftest import BROWSER_SECONDS, COMMAND, Pipeline, write_pipeline
+from tests.browser import SCHEMES, Shown
+from tests.e2e.conftest import COMMAND, Pipeline, write_pipeline
 
 FAILS_IN_THREE_WAYS = """
     import os
@@ -40,25 +41,10 @@ INK = """() => {
 """The brightest red of the labels below the first chart."""
 
 
-class Shown:
-    """A report in the browser, with the errors of its page."""
-
-    def __init__(self, browser: Any, file: Path, **context: Any) -> None:
-        self.page = browser.new_context(
-            viewport={"width": 1280, "height": 900}, **context
-        ).new_page()
-        self.page.set_default_timeout(BROWSER_SECONDS * 1000)
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", self._note)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(file.as_uri())
-        self.page.wait_for_selector("html[data-drawn]")
-
-    def _note(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
+def show(browser: Any, report: Path, **context: Any) -> Shown:
+    shown = Shown(browser, report.as_uri(), **context)
+    shown.page.wait_for_selector("html[data-drawn]")
+    return shown
 
 
 def middle_of_a_bar(shown: Shown) -> float:
@@ -91,7 +77,7 @@ def test_a_run_ends_with_a_report_that_says_what_to_do(run: Pipeline, browser: A
     attempts = read_run(directory).steps[0].attempts
     assert len(attempts) == 40 + 15
 
-    shown = Shown(browser, directory.report)
+    shown = show(browser, directory.report)
     data = json.loads(shown.page.locator("script[data-charts]").text_content())
     assert sum("mini-batch" in text for text in data["bars"]["text"]) == len(attempts)
     assert sum("start of the process" in text for text in data["bars"]["text"]) >= 5
@@ -126,7 +112,7 @@ def test_a_run_ends_with_a_report_that_says_what_to_do(run: Pipeline, browser: A
 
 
 def test_the_timeline_can_be_zoomed_and_all_charts_follow(run: Pipeline, browser: Any) -> None:
-    shown = Shown(browser, run.folder / "runs" / "run" / "logs" / "report.html")
+    shown = show(browser, run.folder / "runs" / "run" / "logs" / "report.html")
     width = "() => reportCharts.map(({scales}) => scales.x.max - scales.x.min)"
     before = shown.page.evaluate(width)
     chart = shown.page.locator(".u-over").first
@@ -146,10 +132,20 @@ def test_the_timeline_can_be_zoomed_and_all_charts_follow(run: Pipeline, browser
     assert shown.complaints == []
 
 
+@pytest.mark.parametrize("width", [1280, 480])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_all_of_the_report_can_be_read(
+    run: Pipeline, browser: Any, tmp_path: Path, scheme: str, width: int
+) -> None:
+    report = run.folder / "runs" / "run" / "logs" / "report.html"
+    shown = show(browser, report, width=width, color_scheme=scheme)
+    shown.take_picture(tmp_path / f"report-{scheme}-{width}.png")
+
+
 def test_light_dark_and_on_paper(run: Pipeline, browser: Any) -> None:
     report = run.folder / "runs" / "run" / "logs" / "report.html"
-    light = Shown(browser, report, color_scheme="light")
-    dark = Shown(browser, report, color_scheme="dark")
+    light = show(browser, report, color_scheme="light")
+    dark = show(browser, report, color_scheme="dark")
     ink = light.page.evaluate(INK)
     assert dark.page.evaluate(INK) != ink
     dark.page.evaluate("dispatchEvent(new Event('beforeprint'))")

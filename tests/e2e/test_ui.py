@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.e2e.conftest import BROWSER_SECONDS, Pipeline, ask
+from tests.browser import BROWSER_SECONDS
+from tests.e2e.conftest import Pipeline, ask
 from tests.waiting import wait_until
 
 
