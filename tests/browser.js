@@ -61,6 +61,8 @@
       const by = cutBy(element, box);
       if (by) faults.add(`cut off by <${by.tagName.toLowerCase()} class="${by.className}">: ${said}`);
     }
+    const letters = texts.currentNode.data.trim().length;
+    if (boxes.length > 3 && boxes.length > letters / 3) faults.add(`${boxes.length} lines: ${said}`);
     const contrast = contrastOf(element);
     if (contrast < 4.5) faults.add(`contrast ${contrast.toFixed(3)}: ${said}`);
   }

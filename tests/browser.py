@@ -29,7 +29,7 @@ BROWSER_SECONDS = 120
 SCHEMES = ("light", "dark")
 
 FAULTS_OF_TEXTS = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
-"""What is wrong with texts of a page: cut off, outside of the page, hard to read."""
+"""What is wrong with texts of a page: cut off, squeezed, hard to read."""
 
 
 @contextmanager
