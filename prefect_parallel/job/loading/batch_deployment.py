@@ -11,7 +11,7 @@ from typing import Any
 
 from prefect_parallel.document import Document, KeyPath, Rearranged, plain, section_of
 from prefect_parallel.errors import InvalidPipeline
-from prefect_parallel.job.files import mlflow_scoring
+from prefect_parallel.job import files
 from prefect_parallel.job.files.locations import is_local, kind_of, location_of
 from prefect_parallel.job.models.batch_deployment import (
     BatchDeploymentModel,
@@ -19,6 +19,9 @@ from prefect_parallel.job.models.batch_deployment import (
     DeployedModel,
 )
 from prefect_parallel.yaml_schema import Diagnostics, Refused
+
+MLFLOW_SCORING = Path(files.__file__).with_name("mlflow_scoring.py")
+"""The scoring script of a model in MLflow's format; it imports pandas, so only its steps load it."""
 
 STEP = "score"
 """The name of the step and, as in Azure ML, of its output."""
@@ -116,8 +119,8 @@ def _task(deployment: Document, model: BatchDeploymentModel) -> dict[str, Any]:
     code = model.code_configuration
     return {
         "type": "run_function",
-        "code": mlflow_scoring.__file__ if code is None else code.code,
-        "entry_script": Path(mlflow_scoring.__file__).name if code is None else code.scoring_script,
+        "code": str(MLFLOW_SCORING) if code is None else code.code,
+        "entry_script": MLFLOW_SCORING.name if code is None else code.scoring_script,
         "environment": plain(deployment.data.get("environment")) or _environment(deployment, model),
         "program_arguments": "--model ${{inputs.model}} --check_item_count False",
         "append_row_to": f"${{{{outputs.{STEP}}}}}/{file}" if appends else None,
