@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from prefect_parallel.gc_pause import gc_paused
+
 if TYPE_CHECKING:
     from prefect_parallel.data import load_files, load_table
     from prefect_parallel.entry.retry_after import RetryAfter
@@ -64,4 +66,6 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES.get(name, "prefect_parallel.job.builder")), name)
+    with gc_paused():
+        home = importlib.import_module(_HOMES.get(name, "prefect_parallel.job.builder"))
+    return getattr(home, name)

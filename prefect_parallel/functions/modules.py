@@ -15,13 +15,15 @@ _SITE = {
     site.getusersitepackages(),
 }
 
+_INSTALLED = tuple(f"{folder}/" for folder in (*_SITE, Path(__file__).parents[1]))
+
 
 def is_installed(module: str) -> bool:
     """Whether a module belongs to Python, to an installed package, or to this package."""
     file = _file(module)
     if file is None:
         return module in sys.modules and module != "__main__"
-    return file.startswith(tuple(f"{folder}/" for folder in (*_SITE, Path(__file__).parents[1])))
+    return file.startswith(_INSTALLED)
 
 
 def modules_by_value() -> Iterator[ModuleType]:

@@ -15,6 +15,7 @@ from prefect_parallel.functions.settings import (
 )
 from prefect_parallel.functions.target import Target
 from prefect_parallel.functions.traceback_cut import cut_tracebacks
+from prefect_parallel.gc_pause import gc_paused
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -80,9 +81,10 @@ class ParallelFunction:
                 another format.
             UnknownCompute: `compute` is a name without a Compute block.
         """
-        from prefect_parallel.flow.run.selection import Selection
-        from prefect_parallel.functions.call import Call
-        from prefect_parallel.functions.output_file import OutputFile
+        with gc_paused():
+            from prefect_parallel.flow.run.selection import Selection
+            from prefect_parallel.functions.call import Call
+            from prefect_parallel.functions.output_file import OutputFile
 
         selection = Selection(first, sample, only)
         options = self._run_options(output_dir, name, resume, selection=selection)

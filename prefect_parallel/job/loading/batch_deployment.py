@@ -21,7 +21,7 @@ from prefect_parallel.job.models.batch_deployment import (
 from prefect_parallel.yaml_schema import Diagnostics, Refused
 
 MLFLOW_SCORING = Path(files.__file__).with_name("mlflow_scoring.py")
-"""The scoring script of a model in MLflow's format; it imports pandas, so only its steps load it."""
+"""Of a model in MLflow's format. It imports pandas, and is not imported here."""
 
 STEP = "score"
 """The name of the step and, as in Azure ML, of its output."""
