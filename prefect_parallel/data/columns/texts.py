@@ -27,9 +27,6 @@ def texts_of(column: pa.Array[Any] | list[Any]) -> pa.Array[Any]:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     type_ = column.type
-    if pa.types.is_date64(type_):
-        column = column.cast(pa.timestamp("ms"))
-        return by_value(column.cast(pa.int64()), _date64_text, pa.string())
     if (
         pa.types.is_timestamp(type_)
         or pa.types.is_time(type_)
@@ -78,11 +75,6 @@ def _counter_text(type_: pa.DataType) -> Callable[[int], str]:
 def _timestamp_text(count: int, per_second: int) -> str:
     seconds, rest = divmod(count, per_second)
     return f"{isoformat(seconds)}{_fraction(rest, per_second)}+00:00"
-
-
-def _date64_text(milliseconds: int) -> str:
-    text = _timestamp_text(milliseconds, 10**3)
-    return text.removesuffix("T00:00:00+00:00")
 
 
 def _time_text(count: int, per_second: int) -> str:
