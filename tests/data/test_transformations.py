@@ -93,6 +93,9 @@ def kept(folder: Path) -> list[int]:
         ("n == 9223372036854775808", []),
         ("n * 9223372036854775807 > 0", [1, 2, 3, 4]),
         ("n == '\\x31' or n == 1", [1]),
+        ("not None or n == 1", [1]),
+        ("n + None == 1", []),
+        ("None if b else None", []),
     ],
 )
 def test_filters(make_table: MakeTable, text: str, rows: list[int]) -> None:
@@ -113,6 +116,7 @@ def test_filters(make_table: MakeTable, text: str, rows: list[int]) -> None:
         ("t.startswith('a')", "startswith of a null value"),
         ("t.startswith('x') and n != 3", "startswith of a null value"),
         ("n.startswith('a')", "startswith needs text"),
+        ("(n if b else t) == 1", "both sides of `if ... else` must have the same type"),
     ],
 )
 def test_filters_that_cannot_be_computed(make_table: MakeTable, text: str, why: str) -> None:
