@@ -125,9 +125,9 @@ def verdict(end: StepResult) -> tuple[str, str]:
 
 def counts_text(progress: Progress) -> str:
     """E.g. `12/50 mini-batches, 1 failed, 230 rows/s, 0:12 left`."""
-    parts = [f"{progress.done}/{progress.mini_batches} mini-batches"]
+    parts = [f"{progress.done:,}/{progress.mini_batches:,} mini-batches"]
     if progress.failed:
-        parts.append(f"{progress.failed} failed")
+        parts.append(f"{progress.failed:,} failed")
     if progress.items:
         parts.append(progress.rate)
     left = progress.seconds_left

@@ -29,6 +29,7 @@ from prefect_parallel.functions.quiet import quiet
 from prefect_parallel.functions.result import ParallelFailed, ParallelResult
 from prefect_parallel.functions.settings import Settings, program_arguments, step_keys
 from prefect_parallel.functions.target import Target
+from prefect_parallel.functions.upstream import awaited, upstream
 from prefect_parallel.job import PipelineJob, resolve
 from prefect_parallel.job.loading.load import job_from
 from prefect_parallel.layout import RunDirectory
@@ -44,7 +45,7 @@ class Call:
     Attributes:
         target: What runs over each mini-batch.
         settings: The settings of the step.
-        data: What is split into mini-batches.
+        data: What is split into mini-batches, or Prefect's future of it.
         output: Where the output is put; None: it stays in the run directory.
         options: The options of the run.
     """
@@ -71,8 +72,9 @@ class Call:
             if self.output is not None:
                 self.output.refuse_existing(unless_of=directory)
             run = RunDirectory(directory.root.absolute())
+            data = awaited(self.data)
             job = pipeline_of(
-                self.target, self.settings, self.data, run, self._suffix, self.options.datastores
+                self.target, self.settings, data, run, self._suffix, self.options.datastores
             )
             state = self._run(job, handle)
             return self._result(state, directory)
@@ -82,7 +84,9 @@ class Call:
         options = replace(self.options, name=name, resumes=handle.resumes)
         check_inputs(resolve(job), options.datastores)
         if FlowRunContext.get() is not None:
-            return cast(State[Any], flow_of(job, options, Observer())(return_state=True))
+            pipeline = flow_of(job, options, Observer())
+            made_by = upstream(self.data)
+            return cast(State[Any], pipeline(return_state=True, wait_for=made_by))
         with quiet(), open_display() as shown, prefect_server(shown):
             refuse_server_away()
             return cast(State[Any], flow_of(job, options, shown)(return_state=True))

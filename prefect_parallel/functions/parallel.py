@@ -60,7 +60,8 @@ class ParallelFunction:
         none is configured, and the progress is shown.
 
         Args:
-            data: What is split into mini-batches: a path, URL, DataFrame or items.
+            data: What is split into mini-batches: a path, URL, DataFrame or items; Prefect's
+                future of it, or a list with some.
             output: The file or URL for what the function returns. Its extension decides the
                 format: `.parquet`, `.jsonl`, else CSV or lines of text.
             overwrite: Whether the output may replace a file.

@@ -12,6 +12,7 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pandas as pd
 import psutil
@@ -19,10 +20,11 @@ import pyarrow as pa
 import pytest
 import yaml
 from dask.distributed import Client, LocalCluster
-from prefect import flow, tags
+from prefect import flow, tags, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
+    FlowRunFilterId,
     FlowRunFilterName,
     FlowRunFilterParentFlowRunId,
     TaskRunFilter,
@@ -149,6 +151,36 @@ def test_a_class_in_a_flow_is_a_subflow_and_does_not_block_the_loop(folder: Path
     children = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent]))
     with get_client(sync_client=True) as client:
         assert [run.name for run in client.read_flow_runs(flow_run_filter=children)] == ["nightly"]
+
+
+def test_in_a_flow_it_depends_on_the_tasks_and_calls_that_made_its_data(folder: Path) -> None:
+    @task
+    def sales_of(shop: str) -> str:
+        path = f"{shop}.csv"
+        SALES[SALES["shop"] == shop].to_csv(path, index=False)
+        return path
+
+    @flow
+    def nightly() -> str:
+        futures = [sales_of("a"), sales_of.submit("b")]
+        first = score(futures, output="scores.csv", name="made by tasks")
+        score(first.output, output="again.csv", name="made by a call")
+        return flow_run.id
+
+    of_this_run = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(nightly())]))
+    with get_client(sync_client=True) as client:
+        runs = client.read_task_runs(flow_run_filter=of_this_run)
+        made_first, made_second = sorted(
+            (run for run in runs if run.name.startswith("score")), key=lambda run: run.name
+        )
+        by_tasks = {given.id for given in made_first.task_inputs["wait_for"]}
+        (by_call,) = made_second.task_inputs["wait_for"]
+        call = client.read_flow_run(by_call.id)
+
+    assert by_tasks == {run.id for run in runs if run.name.startswith("sales_of")}
+    assert call.parent_task_run_id == made_first.id
+    expected = SALES.assign(total=SALES.price * FACTOR).sort_values("shop", kind="stable")
+    pd.testing.assert_frame_equal(pd.read_csv("again.csv"), expected.reset_index(drop=True))
 
 
 def test_above_its_thresholds_it_fails_and_is_resumed(folder: Path) -> None:
