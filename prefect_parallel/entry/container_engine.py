@@ -118,9 +118,13 @@ class ContainerEngine:
         given = dict(each.split("=", 1) for each in json.loads(answer.stdout) or ())
         return given.get("PATH") or DEFAULT_PATH
 
+    def removal(self, container: str) -> list[str]:
+        """The command line that ends a container and deletes it, if it is there."""
+        return [self.program, "rm", "--force", container]
+
     def remove(self, container: str) -> None:
         """End a container and delete it, if it is there."""
-        self._ask("rm", "--force", container)
+        subprocess.run(self.removal(container), capture_output=True, check=False)
 
     @property
     def _is_podman(self) -> bool:

@@ -118,6 +118,7 @@ class Spawner:
         stdout: Path,
         stderr: Path,
         connection: socket.socket | None = None,
+        removal: Sequence[str] = (),
     ) -> int:
         """Start a process in a session of its own, and return its id.
 
@@ -128,6 +129,8 @@ class Spawner:
             stderr: File that standard error is appended to.
             connection: Socket that the process inherits. The number of its file descriptor is
                 appended to the command.
+            removal: Command line that ends what is no descendant of the process, such as a
+                container of docker; run when the process has ended, however.
 
         Raises:
             OSError: The program could not be started.
@@ -139,6 +142,7 @@ class Spawner:
             "environment": dict(environment),
             "stdout": str(stdout),
             "stderr": str(stderr),
+            "removal": list(removal),
         }
         answer = self._ask(request, connection)
         if "error" in answer:

@@ -36,6 +36,7 @@ class _Children:
     def __init__(self, inherited: Mapping[str, str]) -> None:
         self._inherited = inherited
         self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._removals: dict[int, list[str]] = {}
         self._ended: dict[int, dict[str, int]] = {}
         # Killed, but still there.
         self._left_behind: set[int] = set()
@@ -60,6 +61,7 @@ class _Children:
         except OSError as error:
             return {"error": str(error)}
         self._running[process.pid] = process
+        self._removals[process.pid] = request["removal"]
         return {"pid": process.pid}
 
     def end(self, pid: int, *, patience: float = 0, grace: float = 0) -> dict[str, int]:
@@ -101,6 +103,7 @@ class _Children:
             if process is not None:
                 process.returncode = os.waitstatus_to_exitcode(status)
                 self._kill_group(pid)
+                _run(self._removals.pop(pid))
                 self._ended[pid] = {
                     "status": process.returncode,
                     "peak_memory": usage.ru_maxrss * _MAXRSS_BYTES,
@@ -135,6 +138,20 @@ class _Children:
             os.killpg(pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             return
+
+
+def _run(command: list[str]) -> None:
+    if command:
+        nowhere = subprocess.DEVNULL
+        with suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(
+                command,
+                stdin=nowhere,
+                stdout=nowhere,
+                stderr=nowhere,
+                timeout=KILL_SECONDS,
+                check=False,
+            )
 
 
 def _children_of(parent: int) -> Iterator[int]:

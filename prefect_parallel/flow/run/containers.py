@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,9 +69,8 @@ class ContainerEnvironments(Environments):
             return super().shell_process(step, command, given, data)
         python, engine = self._pythons[step.name], ContainerEngine.find()
         name = f"prefect-parallel-{of_json(str(data.directory.root))[:16]}"
-        end = _removal(engine, name)
-        # A driver that was killed may have left it.
-        end()
+        # A machine that went down may have left it.
+        engine.remove(name)
         return ShellProcess(
             engine.run(
                 python.image,
@@ -84,7 +83,7 @@ class ContainerEnvironments(Environments):
                 options=image.options,
             ),
             {**os.environ, **given},
-            end,
+            engine.removal(name),
         )
 
     def _prepare(self, step: Step, image: Image, observer: Observer) -> None:
@@ -138,7 +137,3 @@ def _readable(data: StepData) -> tuple[str, ...]:
     root = data.run.root
     inputs = [Path(path) for path in data.local_paths()]
     return (str(root), *(str(path) for path in inputs if not path.is_relative_to(root)))
-
-
-def _removal(engine: ContainerEngine, container: str) -> Callable[[], None]:
-    return lambda: engine.remove(container)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Literal, TypeAlias
@@ -42,12 +42,12 @@ class ShellProcess:
     Attributes:
         command: Its command line.
         variables: All of its environment variables.
-        end: Called when the process has ended, or was killed.
+        removal: Command line that ends what is no descendant of the process, however that ended.
     """
 
     command: Sequence[str]
     variables: Mapping[str, str]
-    end: Callable[[], None] = lambda: None
+    removal: Sequence[str] = ()
 
 
 class Environments:

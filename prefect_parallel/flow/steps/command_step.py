@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -203,12 +204,13 @@ class _CommandStep:
                 # What would end it is gone.
                 with suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)
+                if process.removal:
+                    subprocess.run(process.removal, capture_output=True, check=False)
                 raise CommandFailed(
                     f"the command was killed: the process that had started it {spawner.gone}"
                 ) from error
         finally:
             spawner.close()
-            process.end()
 
     def _start(self, spawner: Spawner, process: ShellProcess) -> int:
         try:
@@ -218,6 +220,7 @@ class _CommandStep:
                 environment=process.variables,
                 stdout=self._log,
                 stderr=self._log,
+                removal=process.removal,
             )
         except OSError as error:
             raise CommandFailed(f"the command could not be started: {error}") from error
