@@ -5,6 +5,7 @@ Resuming looks at the parts of this run, reusing at those of earlier ones.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -141,6 +142,7 @@ class PartSearch:
         """Write the plan file, and compare each mini-batch with the part that it may have."""
         planned = PlannedMiniBatches(self.directory.plan)
         changes = "" if before is None else self.ours.changes_since(before, packages=False)
+        has_parts = next(self._parts(), None) is not None
         with atomic_write(self.directory.plan) as file:
             for mini_batch in mini_batches:
                 if self.canceled.is_set():
@@ -150,8 +152,9 @@ class PartSearch:
                 file.write(f'{{"fingerprint": "{data}", "mini_batch": {descriptor}}}\n'.encode())
                 record, reason = self._part(mini_batch.index, data, changes)
                 if record is None:
-                    # A part would be counted until the mini-batch has run.
-                    self.directory.part(mini_batch.index).unlink(missing_ok=True)
+                    if has_parts:
+                        # It would be counted until the mini-batch has run.
+                        self.directory.part(mini_batch.index).unlink(missing_ok=True)
                     if self.earlier is not None and _is_versioned(mini_batch):
                         wanted.add(data, mini_batch.index)
                     elif self.earlier is not None and reason == NOT_RUN:
@@ -175,10 +178,17 @@ class PartSearch:
 
     def _delete_parts_from(self, count: int) -> bool:
         """Delete the parts of mini-batches that the input no longer has; whether there were any."""
-        stale = [part for part in self.directory.parts.glob("*.part") if int(part.stem) >= count]
+        stale = [part for part in self._parts() if int(part.stem) >= count]
         for part in stale:
             part.unlink()
         return bool(stale)
+
+    def _parts(self) -> Iterator[Path]:
+        """The parts of this run; there may be millions, of which `Path.glob` makes a list."""
+        if not self.directory.parts.exists():  # It is only a preview.
+            return
+        with os.scandir(self.directory.parts) as entries:
+            yield from (Path(each.path) for each in entries if each.name.endswith(".part"))
 
     def _discard_output(self) -> None:
         """Delete the aggregated output, which is out of date.
