@@ -59,14 +59,18 @@ class PerfLogs:
 
 
 class _Below:
-    """A path in a directory, and what the reference says about it."""
+    """A path in a directory, kept there, and what the reference says about it."""
 
     def __init__(self, path: str, about: str | None = None) -> None:
         self._path = path
         self.__doc__ = about
 
+    def __set_name__(self, _: type, name: str) -> None:
+        self._name = name
+
     def __get__(self, directory: StepDirectory | RunDirectory, _: type) -> Path:
-        return directory.root / self._path
+        path = directory.__dict__[self._name] = directory.root / self._path
+        return path
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ class EntryConfig:
     error_threshold: int
     packages: str
 
-    @property
+    @cached_property
     def directory(self) -> StepDirectory:
         return StepDirectory(Path(self.step_directory))
 

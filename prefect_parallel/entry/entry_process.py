@@ -286,9 +286,9 @@ class EntryProcess:
         except BrokenPart as error:
             self.end()
             return Failure(_invalid_message(error))
-        ours = self._config.new_record(self.name, mini_batch, attempt)
-        identity = ("index", "attempt", "node", "process", "data", "settings")
-        if any(getattr(record, name) != getattr(ours, name) for name in identity):
+        theirs = (*record.attempt_name, record.index, record.data, record.settings)
+        ours = (self.name.node, self.name.process, attempt, mini_batch.index)
+        if theirs != (*ours, mini_batch.fingerprint, self._config.fingerprint):
             self.end()
             return Failure(_invalid_message("the record of another attempt"))
         return record

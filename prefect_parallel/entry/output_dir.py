@@ -40,6 +40,8 @@ class OutputDir:
             UnusableFiles: It has something that is neither a file nor a folder.
         """
         files = files_fingerprint(self.path)
+        if not files and not record.output_dir:
+            return record
         return replace(record, output_dir=self.path.name if files else "", output_files=files)
 
 

@@ -175,37 +175,37 @@ class _Worker:
         run_seconds = time.monotonic() - run_from
         kind = self._kind(returned)
         count = len(returned)
-        short = self._config.checks_item_count and count < items
+        checks_count = self._config.checks_item_count
+        error = None
+        if checks_count and count < items:
+            error = f"{self._called} returned {count} of {items} items"
+        seconds, process_seconds = time.time() - started.started_at, time.process_time() - cpu
+        encoded, columns = Encoded(b""), None
+        is_kept = count > 0 and (error is None or some is None)
+        if is_kept and self._format is not None:
+            encoded, columns = _encode(self._format, returned, kind)
         record = dataclasses.replace(
             started,
             items=items,
             index_was_read=context.index_was_read,
-            succeeded=min(count, items) if self._config.checks_item_count else items,
+            succeeded=min(count, items) if checks_count else items,
             values_set_to_null=loaded.values_set_to_null,
             uneven_rows=loaded.uneven_rows,
             first_uneven_row=loaded.first_uneven_row,
-            seconds=time.time() - started.started_at,
+            seconds=seconds,
             run_seconds=run_seconds if items else None,
-            process_seconds=time.process_time() - cpu if items else None,
+            process_seconds=process_seconds if items else None,
+            kind=kind if is_kept and self._format is not None else None,
+            columns=columns,
+            schema=encoded.schema,
+            written_as_null=dict(encoded.set_to_null),
         )
-        if short:
-            error = f"{self._called} returned {count} of {items} items"
+        if error is not None:
             if some is not None:
                 return dataclasses.replace(record, error=error)
             record = self._config.failed(record, error)
-        payload = b""
-        if self._format is not None and count > 0:
-            encoded, columns = _encode(self._format, returned, kind)
-            payload = encoded.payload
-            record = dataclasses.replace(
-                record,
-                kind=kind,
-                columns=columns,
-                schema=encoded.schema,
-                written_as_null=dict(encoded.set_to_null),
-            )
         record = output_dir.noted_in(record)
-        write_part(self._part(mini_batch.index, some), record, payload)
+        write_part(self._part(mini_batch.index, some), record, encoded.payload)
         return record
 
     def _part(self, index: int, some: range | None) -> Path:

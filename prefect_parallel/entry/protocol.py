@@ -64,7 +64,7 @@ class Channel:
         if text is None:
             return None
         try:
-            message = json.loads(text)
+            message = json.loads(text.decode())
         except (ValueError, RecursionError) as error:
             raise ProtocolError(f"a message is not JSON: {error}") from error
         if not isinstance(message, dict):

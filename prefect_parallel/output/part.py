@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -122,7 +123,11 @@ class Record:
         return self if self.index == index else replace(self, index=index)
 
     def to_json(self) -> dict[str, object]:
-        return {**vars(self), "isolated": self.isolated and self.isolated.to_json()}
+        """The fields that do not have their default."""
+        fields = {name: each for name, each in vars(self).items() if each != _DEFAULTS.get(name)}
+        if self.isolated is not None:
+            fields["isolated"] = self.isolated.to_json()
+        return fields
 
     @classmethod
     def from_json(cls, fields: dict[str, object]) -> Record:
@@ -140,11 +145,12 @@ class Record:
             record = cls(**fields)  # type: ignore[arg-type]
         except (TypeError, ValueError) as error:
             raise BrokenPart(f"not a record: {error}") from error
-        record._check()
+        record._check(fields)
         return record
 
-    def _check(self) -> None:
-        for name, kinds in _KINDS.items():
+    def _check(self, given: Iterable[str]) -> None:
+        for name in given:
+            kinds = _KINDS[name]
             if type(getattr(self, name)) not in kinds:
                 raise BrokenPart(f"not a record: {name} is not of type {kinds[0].__name__}")
         for name in ("values_set_to_null", "written_as_null"):
@@ -168,9 +174,13 @@ _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("retry_after", "run_seconds", "process_seconds"), (float, _NONE)),
     "items": (int, _NONE),
     "columns": (tuple, _NONE),
+    "isolated": (Isolated, _NONE),
     **dict.fromkeys(("values_set_to_null", "written_as_null"), (dict,)),
 }
 """The types of the fields of a record."""
+
+_DEFAULTS = vars(Record(-1, -1, -1, -1))
+"""No record has the first four of these values."""
 
 
 def write_part(path: Path, record: Record, payload: bytes = b"") -> None:

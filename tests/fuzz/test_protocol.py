@@ -32,7 +32,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     max_leaves=6,
 )
 
-GOOD = Record(0, 1, 2, 2, node="node-0", process="process000").to_json()
+GOOD = dict(vars(Record(0, 1, 2, 2, node="node-0", process="process000")))
 
 RECORDS = st.builds(
     lambda changed, removed: {**{k: v for k, v in GOOD.items() if k not in removed}, **changed},

@@ -57,7 +57,9 @@ class Parts:
             record, file = part[0].at(index), part[1]
             with file:
                 for each in record.payloads:
-                    of_each = replace(record, kind=each.kind, columns=each.columns)
+                    of_each = record
+                    if record.isolated is not None:
+                        of_each = replace(record, kind=each.kind, columns=each.columns)
                     yield of_each, file if each.size is None else io.BytesIO(file.read(each.size))
 
 
