@@ -147,7 +147,9 @@ def test_a_script_that_writes_to_the_socket(
                 # Until it is ended: a part that it committed would count.
                 signal.pause()
             return mini_batch
-        """
+        """,
+        # After `failed`, the process is taken for idle; it is paused, and ended after this time.
+        task_overhead_timeout=15,
     )
     record = it.pool.run(it.mini_batches[0], 1)
     assert record.error is not None
