@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import shlex
@@ -20,6 +19,7 @@ from prefect_parallel.errors import PrefectParallelError, counted
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
 from prefect_parallel.flow.run_options import RunOptions, title
 from prefect_parallel.functions.quiet import QUIET_VARIABLES
+from prefect_parallel.gc_pause import gc_paused
 from prefect_parallel.job import PipelineJob, load_pipeline, resolve
 
 
@@ -42,30 +42,34 @@ def run_pipeline(
     if not verbose:
         _quieten_prefect_and_dask()
     handle = options.new_handle(title(job))
-    with handle.discarded_if_empty():
+    with handle.discarded_if_empty(), ExitStack() as until_end:
         steps = counted(len(resolved.steps), "step")
         plain_console().print(f"starting {title(job)}: {steps}, in {handle.directory.root}")
-        _import_and_fork()
+        _import_and_fork(until_end)
         from prefect_parallel.flow.preflight import check_inputs
 
         check_inputs(resolved, options.datastores)
         return _run_flow(job, options, handle)
 
 
-def _import_and_fork() -> None:
-    """Import Prefect and Dask, which takes seconds, and fork the process that nodes are forks of.
+def _import_and_fork(until_end: ExitStack) -> None:
+    """Import Prefect and Dask, which takes seconds, and fork what nodes are forks of.
 
-    Imports leave no garbage; collecting it meanwhile would take a quarter of a second.
+    Before Dask, the Prefect server of the run is forked, if it needs one.
     """
-    gc.disable()
-    from prefect_parallel.flow import compile as _  # noqa: F401
-    from prefect_parallel.flow.fork_server import ForkServer
-
     # fsspec has a thread if it has looked for a run at a URL, and a fork would have its locks. The
     # fork server then starts by itself when it is first needed.
-    if threading.active_count() == 1:
-        ForkServer.fork()
-    gc.enable()
+    forks = threading.active_count() == 1
+    with gc_paused():
+        from prefect_parallel.flow.server.server import server_ahead
+
+        if forks:
+            until_end.enter_context(server_ahead())
+        from prefect_parallel.flow import compile as _  # noqa: F401
+        from prefect_parallel.flow.fork_server import ForkServer
+
+        if forks:
+            ForkServer.fork()
 
 
 def _run_flow(job: PipelineJob, options: RunOptions, handle: RunHandle) -> int:

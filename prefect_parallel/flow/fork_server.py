@@ -46,14 +46,16 @@ class ForkServer:
         self._lock = threading.Lock()
 
     @classmethod
-    def fork(cls) -> None:
+    def fork(cls) -> ForkServer:
         """Make the fork server of this process a fork of it, which has all that is imported here.
 
-        To be called while this process has one thread only.
+        To be called while this process has one thread only. One that was forked before stays as
+        long as somebody refers to it.
         """
         # Forks share the memory of what exists now, as long as the collector does not touch it.
         gc.freeze()
         cls._of_this_process = cls(_fork)
+        return cls._of_this_process
 
     @classmethod
     def get(cls) -> ForkServer:
@@ -71,6 +73,14 @@ class ForkServer:
             return True
         except OSError:
             return False
+
+    def import_ahead(self, module: str) -> None:
+        """Have it import a module whose functions it will start, without waiting for it.
+
+        Raises:
+            OSError: The fork server is gone.
+        """
+        self._ask({"do": "import", "module": module})
 
     def start(
         self,
@@ -186,13 +196,16 @@ class _ServerProcess:
                 if request is None:
                     break
                 channel.send(self._answer(request))
+                if request["do"] == "import":
+                    importlib.import_module(request["module"])
         for name in list(self._running):
             self._stop(name, grace=0)
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["do"] == "start":
             return {"pid": self._start(request)}
-        self._stop(request["name"], request["grace"])
+        if request["do"] == "stop":
+            self._stop(request["name"], request["grace"])
         return {}
 
     def _start(self, request: dict[str, Any]) -> int:

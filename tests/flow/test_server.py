@@ -73,3 +73,48 @@ def test_events_are_delivered_before_the_end_of_a_process_with_an_event_loop(ser
     command = [sys.executable, "-c", DELIVERING, str(run)]
     subprocess.run(command, env=environment, check=True, timeout=240)
     wait_until(lambda: heartbeats(server, run) == 1)
+
+
+AHEAD = """
+import sys
+from psutil import Process
+from prefect_parallel.cli import main
+
+class Watcher:
+    def find_spec(self, name, *_):
+        if name == "distributed":
+            print("processes:", len(Process().children(recursive=True)))
+
+sys.meta_path.insert(0, Watcher())
+main()
+"""
+
+EMPTY = """
+type: pipeline
+jobs:
+  step:
+    type: parallel
+    inputs: {files: {type: uri_folder, path: ./data}}
+    input_data: ${{inputs.files}}
+    task: {type: run_function, code: ., entry_script: score.py, environment: "azureml:any:1"}
+"""
+
+
+def test_the_command_imports_dask_beside_its_server_which_ends_with_it(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "score.py").write_text("def run(files):\n    return files\n")
+    (tmp_path / "empty.yml").write_text(EMPTY)
+    environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
+    # With output that it waits for as long as a process has it.
+    ended = subprocess.run(
+        [sys.executable, "-c", AHEAD, "run", "empty.yml"],
+        cwd=tmp_path,
+        env={**environment, "PREFECT_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert "processes: 2" in ended.stdout, "the fork server and the Prefect server"
+    assert ended.returncode == 2
+    assert "empty" in ended.stderr
