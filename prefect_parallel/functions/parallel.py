@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, overload
 
+from prefect_parallel.functions.ahead import start_fork_server
 from prefect_parallel.functions.settings import (
     DEFAULTS,
     Settings,
@@ -82,6 +83,8 @@ class ParallelFunction:
                 another format.
             UnknownCompute: `compute` is a name without a Compute block.
         """
+        if "compute" not in self.settings:
+            start_fork_server()
         with gc_paused():
             from prefect_parallel.flow.run.selection import Selection
             from prefect_parallel.functions.call import Call

@@ -22,15 +22,24 @@ Without the last, events and logs that cannot be sent to the server are reported
 def quiet() -> Iterator[None]:
     """Raise the level of the console's handlers; logs in the Prefect UI are unaffected."""
     before = {handler: handler.level for handler in _console_handlers()}
-    variables = {name: value for name, value in QUIET_VARIABLES.items() if name not in os.environ}
-    os.environ.update(variables)
     for handler in before:
         handler.setLevel(logging.CRITICAL)
     try:
-        yield
+        with quiet_variables():
+            yield
     finally:
         for handler, level in before.items():
             handler.setLevel(level)
+
+
+@contextmanager
+def quiet_variables() -> Iterator[None]:
+    """Set the variables, unless the user did, for processes that are started meanwhile."""
+    variables = {name: value for name, value in QUIET_VARIABLES.items() if name not in os.environ}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
         for name in variables:
             os.environ.pop(name, None)
 

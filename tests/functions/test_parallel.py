@@ -381,3 +381,38 @@ def test_what_map_refuses(folder: Path, arguments: tuple[str, ...], error: str) 
     name, *others = arguments
     ended = command("map", name, "numbers.csv", *others)
     assert (ended.returncode, error in ended.stderr) == (2, True), ended.stderr
+
+
+AHEAD = """
+import sys
+from psutil import Process
+from prefect_parallel import parallel
+
+class Watcher:
+    def find_spec(self, name, *_):
+        if name == "prefect":
+            print("processes:", len(Process().children()))
+
+sys.meta_path.insert(0, Watcher())
+
+def double(numbers):
+    return [2 * number for number in numbers]
+
+print(*parallel(double)([1, 2]))
+"""
+
+
+def test_nodes_import_prefect_beside_the_script_and_show_no_logs(folder: Path) -> None:
+    (folder / "script.py").write_text(AHEAD)
+    # Their level is set by variables, which processes have from their start.
+    logs = {"PREFECT_LOGGING_LEVEL": "DEBUG", "PREFECT_API_URL": PREFECT_API_URL.value() or ""}
+    environment = {**os.environ, **logs}
+    command = [sys.executable, "script.py"]
+    ended = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert (ended.stdout.splitlines()[0], ended.stdout.splitlines()[-1]) == (
+        "processes: 1",
+        "2 4",
+    ), ended.stderr
+    assert "DEBUG" not in ended.stdout + ended.stderr
