@@ -12,6 +12,7 @@ import yaml
 
 from prefect_parallel.cli.console import plain_console
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED
+from prefect_parallel.cli.hangup import hangup_cancels
 from prefect_parallel.cli.options import MapOptions
 from prefect_parallel.errors import InvalidCall, advice_for
 from prefect_parallel.functions.parallel import ParallelClass, ParallelFunction, parallel
@@ -31,17 +32,18 @@ def map_function(name: str, data: str, options: MapOptions) -> int:
     """
     function = _function(name, _settings(options))
     try:
-        result = function(
-            data,
-            output=options.output,
-            overwrite=options.overwrite,
-            name=options.name,
-            resume=options.resume,
-            first=options.first,
-            sample=options.sample,
-            only=options.only,
-            output_dir=options.output_dir,
-        )
+        with hangup_cancels():
+            result = function(
+                data,
+                output=options.output,
+                overwrite=options.overwrite,
+                name=options.name,
+                resume=options.resume,
+                first=options.first,
+                sample=options.sample,
+                only=options.only,
+                output_dir=options.output_dir,
+            )
     except ParallelFailed as error:
         result = error.result
     console = plain_console()

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from prefect_parallel.cli.console import ignored_keys, plain_console, print_titled
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID_ERRORS
+from prefect_parallel.cli.hangup import hangup_cancels
 from prefect_parallel.errors import PrefectParallelError, counted
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
 from prefect_parallel.flow.run_options import RunOptions, title
@@ -49,7 +50,8 @@ def run_pipeline(
         from prefect_parallel.flow.preflight import check_inputs
 
         check_inputs(resolved, options.datastores)
-        return _run_flow(job, options, handle)
+        with hangup_cancels():
+            return _run_flow(job, options, handle)
 
 
 def _import_and_fork(until_end: ExitStack) -> None:

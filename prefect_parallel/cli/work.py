@@ -12,6 +12,7 @@ from pathlib import Path
 
 from prefect_parallel.cli.console import plain_console
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED
+from prefect_parallel.cli.hangup import hangup_cancels
 from prefect_parallel.data import Datastores
 from prefect_parallel.errors import PrefectParallelError, counted, os_error_text
 from prefect_parallel.flow.workers.leases import Leases
@@ -25,6 +26,7 @@ class NothingPrepared(PrefectParallelError):
     """No step of a run waits for workers."""
 
 
+@hangup_cancels()
 def work_on(root: Path, *, slots: int | None, lease_seconds: float, datastores: Datastores) -> int:
     """Work on each step of a run that waits for workers; the exit status.
 

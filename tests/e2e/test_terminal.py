@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pty
 import re
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.e2e.conftest import COMMAND, Pipeline
 from tests.waiting import wait_until
@@ -106,3 +109,36 @@ def test_ctrl_c_twice_in_a_terminal(pipeline: Any) -> None:
     assert shown.count("Canceled  interrupted") == 1
     assert not (it.step / "logs" / "job_result.txt").exists(), "it was not ended at once"
     wait_until(lambda: it.left_over() == [])
+
+
+@pytest.mark.parametrize("with_nohup", [False, True])
+def test_a_terminal_that_is_closed_cancels_the_run(
+    pipeline: Any, tmp_path: Path, *, with_nohup: bool
+) -> None:
+    it: Pipeline = pipeline(
+        """
+        import os, time
+        def init(): pass
+        def run(mini_batch):
+            print("running")
+            while not os.path.exists(os.environ["PLACE"] + "/go"):
+                time.sleep(0.05)
+            return mini_batch
+        """,
+        environment_variables={"PLACE": str(tmp_path)},
+    )
+    nohup = ["nohup"] if with_nohup else []
+    # The leader of a session with a terminal gets SIGHUP when that is closed.
+    driver, terminal = pty.fork()
+    if driver == 0:
+        os.chdir(it.folder)
+        command = [*nohup, *COMMAND, "run", "pipeline.yml", "--name", "run"]
+        os.execvpe(command[0], command, it.environment)
+    it.wait_for("running", 2)
+    os.close(terminal)
+    if with_nohup:
+        (tmp_path / "go").touch()
+    _, status = os.waitpid(driver, 0)
+    assert os.waitstatus_to_exitcode(status) == (0 if with_nohup else 1)
+    assert it.result["status"] == ("Completed" if with_nohup else "Canceled")
+    assert it.left_over() == []
