@@ -8,12 +8,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 
 from prefect.client.schemas.objects import State
-from prefect.exceptions import TerminationSignal
+from prefect.exceptions import Pause, TerminationSignal
 from prefect.flows import Flow
 from prefect.states import Cancelled
 from prefect.utilities.engine import link_state_to_flow_run_result
 
 from prefect_parallel.errors import PrefectParallelError, counted
+from prefect_parallel.flow.run.cancellation import CANCELED, SUSPENDED
 from prefect_parallel.flow.run.earlier_results import EarlierResults
 from prefect_parallel.flow.run.run import CANCEL_GRACE_SECONDS, Run
 from prefect_parallel.flow.run.step_result import StepResult
@@ -35,14 +36,18 @@ CANCEL_POLL_SECONDS = 2.0
 class GraphRun:
     """A run of the steps of one level, in the flow run of their pipeline.
 
+    Args:
+        name: That of the nested pipeline's step; empty for that of the run.
+
     Attributes:
         interruption: What has interrupted the main thread, if anything.
     """
 
-    def __init__(self, graph: Graph, run: Run) -> None:
+    def __init__(self, graph: Graph, run: Run, name: str = "") -> None:
         self.interruption: BaseException | None = None
         self._graph = graph
         self._run = run
+        self._canceled = run.cancellation.of(name)
         self._earlier = EarlierResults(run)
         self._flows: dict[str, Flow[[], None]] = {}
 
@@ -60,20 +65,21 @@ class GraphRun:
                     for future in ended.done:
                         self._finish(future, running.pop(future), order)
                     poll()
-                    ready = [] if self._run.canceled.is_set() else self._ready(order)
-            except (KeyboardInterrupt, TerminationSignal) as interruption:
+                    ready = [] if self._canceled.is_set() else self._ready(order)
+            except (KeyboardInterrupt, TerminationSignal, Pause) as interruption:
                 self.interruption = interruption
-                self._run.canceled.set()
+                is_pause = isinstance(interruption, Pause)
+                self._run.cancellation.cancel(SUSPENDED if is_pause else CANCELED)
                 # Not in this thread, where a second Ctrl-C would interrupt it.
                 threads.submit(self._run.observer.canceling, CANCEL_GRACE_SECONDS)
             except NO_ANSWER:
                 # A step has waited for the server.
-                self._run.canceled.set()
+                self._run.cancellation.cancel(CANCELED)
                 ask_once_if_away(self._run.observer, patience=0)
                 raise
             except BaseException:
                 # A defect of this package: no step may go on alone.
-                self._run.canceled.set()
+                self._run.cancellation.cancel(CANCELED)
                 raise
 
     def _ready(self, order: TopologicalSorter[str]) -> list[str]:
@@ -97,7 +103,7 @@ class GraphRun:
 
     def _run_step(self, name: str, flow: Flow[[], None]) -> State[None]:
         with self._run.starts.turn(name, self._run.observer):
-            if self._run.canceled.is_set():
+            if self._run.cancellation.of(name).is_set():
                 return Cancelled(message="the run was canceled before the step started")
             before = [self._flows[each] for each in self._graph.after[name] if each in self._flows]
             state = _run_flow(flow, before)
@@ -130,15 +136,18 @@ class GraphRun:
         if end.status == "Completed":
             order.done(name)
         elif end.status != "Prepared" and not self._run.continues_on_step_failure:
-            self._run.canceled.set()
+            self._run.cancellation.cancel(CANCELED)
 
 
 def pipeline_step_flow(step: PipelineStep, run: Run) -> Flow[[], None]:
     """The flow that runs a nested pipeline: its steps are subflows of it."""
 
     def result() -> StepResult:
-        GraphRun(step.graph, run).run(poll=lambda: None)
-        status, reason = _outcome(step.graph, run)
+        graph_run = GraphRun(step.graph, run, step.name)
+        graph_run.run(poll=lambda: None)
+        if graph_run.interruption is not None:
+            raise graph_run.interruption
+        status, reason = _outcome(step, run)
         return run.step_result(step, status, reason, log=None)
 
     return step_flow(step, run, result)
@@ -158,9 +167,9 @@ def _run_flow(flow: Flow[[], None], after: list[Flow[[], None]]) -> State[None]:
         return flow(return_state=True, wait_for=after)
 
 
-def _outcome(graph: Graph, run: Run) -> tuple[Status, str]:
+def _outcome(step: PipelineStep, run: Run) -> tuple[Status, str]:
     """The status of a nested pipeline, and the reason."""
-    ends, steps = run.leaves(graph), sum(1 for _ in graph.leaves())
+    ends, steps = run.leaves(step.graph), sum(1 for _ in step.graph.leaves())
 
     def named(status: Status) -> list[str]:
         return [name for name, end in ends.items() if end.status == status]
@@ -170,5 +179,5 @@ def _outcome(graph: Graph, run: Run) -> tuple[Status, str]:
     if prepared := named("Prepared"):
         return "Prepared", f"{counted(len(prepared), 'step')} prepared: {', '.join(prepared)}"
     if len(named("Completed")) < steps:
-        return "Canceled", "the run was canceled"
+        return "Canceled", run.why_canceled() or CANCELED
     return "Completed", f"{counted(steps, 'step')} completed"

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from prefect.client.schemas.objects import State
-from prefect.exceptions import TerminationSignal
+from prefect.exceptions import Pause, TerminationSignal
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed
 
@@ -18,13 +18,16 @@ from prefect_parallel.errors import counted, os_error_text
 from prefect_parallel.flow.graph_run import GraphRun
 from prefect_parallel.flow.log_frames import FLOW_RUN_LOG, log_without_frames
 from prefect_parallel.flow.prefect_names import prefect_tags
+from prefect_parallel.flow.run.cancellation import CANCELED, SUSPENDED
 from prefect_parallel.flow.run.pipeline_result import PipelineFailed, PipelineResult
 from prefect_parallel.flow.run.run import Run, log_end
 from prefect_parallel.flow.run_directories.lock import hold
 from prefect_parallel.flow.server.flow_run import (
     crash_abandoned,
-    is_canceled,
+    go_on,
+    halted,
     is_supervised,
+    run_cancellation_hooks,
     tag_flow_run,
 )
 from prefect_parallel.flow.server.heartbeats import heartbeats
@@ -55,6 +58,7 @@ class PipelineRun:
         self._run = run
         self._flow_run = flow_run
         self._server_is_away = False
+        self._is_canceled_on_server = False
         self._interruption: BaseException | None = None
         self._started_at = datetime.now(timezone.utc)
 
@@ -63,17 +67,20 @@ class PipelineRun:
             with heartbeats(self._flow_run):
                 self._run_in_directory()
         except (KeyboardInterrupt, TerminationSignal) as interruption:
-            if self._run.canceled.is_set():
+            if self._run.cancellation.reason() is not None:
                 raise  # The second one, which waits for nothing.
             self._interrupt(interruption)
         if isinstance(self._interruption, TerminationSignal) and is_supervised(self._flow_run):
             # Prefect knows whether it is a cancellation, a crash, or a reschedule.
             raise self._interruption
+        if isinstance(self._interruption, Pause):
+            # The flow run stays suspended, until Prefect runs it again.
+            raise self._interruption
         return self._end()
 
     def _interrupt(self, interruption: BaseException) -> None:
         self._interruption = interruption
-        self._run.canceled.set()
+        self._run.cancellation.cancel(CANCELED)
 
     def _run_in_directory(self) -> None:
         directory = self._run.directory
@@ -164,16 +171,37 @@ class PipelineRun:
 
     def _run_steps(self) -> None:
         graph_run = GraphRun(self._resolved.graph, self._run)
-        graph_run.run(poll=self._look_for_cancellation)
+        graph_run.run(poll=self._obey_server)
         self._interruption = self._interruption or graph_run.interruption
 
-    def _look_for_cancellation(self) -> None:
-        canceled = is_canceled(self._flow_run)
-        if canceled:
-            self._run.canceled.set()
-        was_away, self._server_is_away = self._server_is_away, canceled is None
+    def _obey_server(self) -> None:
+        """Do what somebody has asked for in the Prefect UI, of the run or of a single step."""
+        running = {self._flow_run: "", **self._run.running}
+        states = halted(list(running))
+        was_away, self._server_is_away = self._server_is_away, states is None
         if self._server_is_away and not was_away:
             self._run.observer.waiting("the Prefect server, which does not answer; work goes on")
+        for flow_run, step in running.items():
+            state = (states or {}).get(flow_run)
+            if state is None:
+                continue
+            if state.is_paused() and state.state_details.pause_reschedule and not step:
+                self._interruption = Pause(SUSPENDED, state=state)
+                self._run.cancellation.cancel(SUSPENDED)
+            elif state.is_paused():
+                self._refuse_pause(flow_run, step)
+            elif step:
+                self._run.cancellation.cancel(f"step {step} was canceled", step)
+            else:
+                self._is_canceled_on_server = True
+                self._run.cancellation.cancel(CANCELED)
+
+    def _refuse_pause(self, flow_run: UUID, step: str) -> None:
+        what = f"step {step}" if step else "the run"
+        text = f"{what} was paused and goes on: a pipeline can be canceled and resumed, not paused"
+        get_run_logger().warning(text)
+        self._run.observer.warned(text)
+        go_on(flow_run)
 
     def _end(self) -> PipelineResult | State[None]:
         status, reason = self._outcome()
@@ -182,7 +210,10 @@ class PipelineRun:
             # Raised, because Prefect retries a flow only after an exception.
             raise PipelineFailed(reason, self._result(status))
         if status == "Canceled":
-            return Cancelled(message=reason)
+            state: State[None] = Cancelled(message=reason)
+            if not (self._is_canceled_on_server and is_supervised(self._flow_run)):
+                run_cancellation_hooks(state)
+            return state
         if status == "Prepared":
             return Completed(name=status, message=reason)
         get_run_logger().info(reason)
@@ -200,8 +231,8 @@ class PipelineRun:
     def _outcome(self) -> tuple[Status, str]:
         if failed := self._reasons("Failed"):
             return "Failed", failed
-        if self._run.canceled.is_set():
-            return "Canceled", "the run was canceled"
+        if (canceled := self._run.why_canceled()) is not None:
+            return "Canceled", canceled
         if prepared := self._reasons("Prepared"):
             return "Prepared", prepared
         return (

@@ -97,8 +97,8 @@ class RunOptions:
     def handle(self, name: str, *, retried: bool = False) -> RunHandle:
         """The run of a name.
 
-        A retry of a flow run continues it if there is a directory: earlier attempts may have failed
-        before that.
+        A retry of a flow run, or its start after a suspension, continues it if there is a
+        directory: earlier attempts may have failed before that.
 
         Raises:
             InvalidInput: The output directory is in a datastore that is not known.
@@ -121,7 +121,9 @@ class RunOptions:
         """
         # The last digits, because the first ones are the time.
         default = f"{default_run_name(title, flow_run.start_time)}-{str(flow_run.id)[-8:]}"
-        return self.handle(self.name or default, retried=flow_run.run_count > 1)
+        # Prefect does not count a start after a suspension.
+        retried = flow_run.run_count > 1 or bool(flow_run.empirical_policy.pause_keys)
+        return self.handle(self.name or default, retried=retried)
 
     def earlier_runs(
         self, force_rerun: bool | None, *, but: str | None = None

@@ -168,6 +168,48 @@ def test_a_termination_that_reschedules_is_no_cancellation(api: Api, local: str)
     assert "status: Canceled" in result.read_text()
 
 
+def test_a_run_that_is_suspended_ends_and_is_resumed(api: Api, local: str) -> None:
+    it = write_pipeline(
+        api.folder,
+        api.url,
+        """
+        import pathlib, time
+        def init(): pass
+        def run(mini_batch):
+            file = pathlib.Path(mini_batch[0])
+            go = file.parents[1] / "go"
+            while file.name > "001.txt" and not go.exists():
+                time.sleep(0.05)
+            return [file.name]
+        """,
+        retry_settings={"max_retries": 0, "timeout": 600},
+    )
+    runs = api.folder / "runs"
+    api.command("deploy", it.file, "--name", "held", "--work-pool", local, "--output-dir", runs)
+    deployment = api.deployment("a test", "held")["id"]
+    run = api.post(f"deployments/{deployment}/create_flow_run")["id"]
+    with started(api, ["prefect", "flow-run", "execute", run], {}) as process:
+        wait_until(lambda: len(list(runs.glob("*/steps/step/parts/*.part"))) == 2)
+        suspended = {"type": "PAUSED", "name": "Suspended"}
+        details = {"pause_reschedule": True}
+        answer = api.post(
+            f"flow_runs/{run}/set_state", state={**suspended, "state_details": details}
+        )
+        assert answer["status"] == "ACCEPT", answer
+        process.wait(timeout=240)
+    assert api.get(f"flow_runs/{run}")["state"]["name"] == "Suspended"
+    [result] = runs.glob("*/steps/step/logs/job_result.txt")
+    assert "reason: the run was suspended" in result.read_text()
+    (it.folder / "go").touch()
+    assert api.post(f"flow_runs/{run}/resume")["status"] == "ACCEPT"
+    with started(api, ["prefect", "flow-run", "execute", run], {}) as process:
+        process.wait(timeout=240)
+    assert api.get(f"flow_runs/{run}")["state"]["name"] == "Completed"
+    assert "2 of 4 mini-batches are reused" in result.read_text()
+    [output] = runs.glob("*/steps/step/outputs/out")
+    assert output.read_text().count("\n") == 4
+
+
 def test_a_flow_that_no_file_names_is_not_deployed() -> None:
     flow = compile_pipeline(IRIS / "pipeline.yml")
     with pytest.raises(NotAtTopLevel, match="top level"):

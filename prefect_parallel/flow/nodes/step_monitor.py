@@ -36,7 +36,7 @@ class StepFailed(PrefectParallelError):
 
 
 class StepCanceled(PrefectParallelError):
-    """The run was canceled while a step was running."""
+    """A step was canceled while it was running."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class StepMonitor:
         Raises:
             StepFailed: The step can no longer succeed; task runs may still be running.
             MixedReturns: One file cannot hold what mini-batches returned; likewise.
-            StepCanceled: The run was canceled; task runs may still be running.
+            StepCanceled: The step was canceled; task runs may still be running.
             NodesGone: No node can run the rest.
         """
         while task_runs.refill():
@@ -106,7 +106,7 @@ class StepMonitor:
             self._check_limits()
             on_change()
             if self._canceled.is_set():
-                raise StepCanceled("the run was canceled")
+                raise StepCanceled
 
     def _process(self, event: StepEvent, task_runs: TaskRuns, warn: Callable[[str], None]) -> None:
         self._has_run |= isinstance(event, list | RunStarted)

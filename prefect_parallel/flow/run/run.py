@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +16,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from prefect_parallel.data import Datastores, Location
 from prefect_parallel.flow.observer import Observer
+from prefect_parallel.flow.run.cancellation import Cancellation
 from prefect_parallel.flow.run.comparison import Comparison
 from prefect_parallel.flow.run.computes import Computes
 from prefect_parallel.flow.run.data_assets import register
@@ -76,10 +76,11 @@ class Run:
         selection: Which mini-batches of each parallel step run.
         phase: Whether parallel steps run on nodes, or are prepared for workers, or finished.
         starts: Whose turn it is to start.
-        canceled: Set when the run is canceled; steps stop then.
+        cancellation: Which steps are to stop; all, or single ones.
         continues_on_step_failure: Whether steps that do not depend on a failed one still run.
         ended: The results of the steps that have ended.
         flow_runs: Their flow runs.
+        running: The steps that run, by their flow runs.
     """
 
     pipeline: str
@@ -99,9 +100,10 @@ class Run:
     phase: Phase
     continues_on_step_failure: bool
     starts: StepStarts = field(default_factory=StepStarts)
-    canceled: threading.Event = field(default_factory=threading.Event)
+    cancellation: Cancellation = field(default_factory=Cancellation)
     ended: dict[str, StepResult] = field(default_factory=dict)
     flow_runs: dict[str, UUID | None] = field(default_factory=dict)
+    running: dict[UUID, str] = field(default_factory=dict)
 
     def store_of(self, step: ParallelStep | CommandStep) -> Location | None:
         """The run's copy for nodes that do not see its directory; None: nodes need none."""
@@ -195,6 +197,13 @@ class Run:
         """The results of the parallel and command steps of a graph that have ended, by name."""
         names = [step.name for step in graph.leaves()]
         return {name: self.ended[name] for name in names if name in self.ended}
+
+    def why_canceled(self) -> str | None:
+        """Why the run, or a step of it, was canceled; None if nothing was."""
+        alone = self.cancellation.of_steps()
+        canceled = [name for name, end in self.ended.items() if end.status == "Canceled"]
+        named = "; ".join(alone[name] for name in canceled if name in alone)
+        return named or self.cancellation.reason()
 
     def end_step(self, name: str, end: StepResult) -> State[None]:
         """Note the result of a step, and return the final state of its flow run."""

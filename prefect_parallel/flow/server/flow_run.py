@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterParentFlowRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import State, StateType
 from prefect.context import FlowRunContext, SettingsContext
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES
-from prefect.states import Crashed
+from prefect.states import Crashed, Running
+from prefect.utilities.asyncutils import run_coro_as_sync
 
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.server.settings import with_settings
@@ -69,17 +80,51 @@ def is_supervised(flow_run: UUID) -> bool:
     return os.environ.get("PREFECT__FLOW_RUN_ID") == str(flow_run)
 
 
-def is_canceled(flow_run: UUID) -> bool | None:
-    """Whether it was canceled in the Prefect UI; None if the server does not answer.
+HALTED = [StateType.CANCELLING, StateType.CANCELLED, StateType.PAUSED]
+
+
+def halted(flow_runs: Sequence[UUID]) -> dict[UUID, State] | None:
+    """Those of some flow runs that somebody has canceled, suspended or paused.
 
     Prefect notifies only its workers.
+
+    Returns:
+        Their states; None if the server does not answer.
     """
+    wanted = FlowRunFilter(
+        id=FlowRunFilterId(any_=list(flow_runs)),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=HALTED)),
+    )
     try:
         with asking_once(), get_client(sync_client=True) as client:
-            state = client.read_flow_run(flow_run).state
+            found = client.read_flow_runs(flow_run_filter=wanted)
     except NO_ANSWER:
         return None
-    return state is not None and (state.is_cancelling() or state.is_cancelled())
+    return {each.id: each.state for each in found if each.state is not None}
+
+
+def go_on(flow_run: UUID) -> None:
+    """Set a flow run that was paused to Running."""
+    with suppress(*NO_ANSWER), asking_once(), get_client(sync_client=True) as client:
+        client.set_flow_run_state(flow_run, Running(), force=True)
+
+
+def run_cancellation_hooks(state: State[None]) -> None:
+    """Call the hooks of the current flow run's cancellation: Prefect only calls those of others.
+
+    It does when it was canceled by a worker, and not when the flow returns a state.
+    """
+    context = FlowRunContext.get()
+    assert context is not None
+    assert context.flow is not None
+    assert context.flow_run is not None
+    for hook in context.flow.on_cancellation_hooks or []:
+        try:
+            called = hook(context.flow, context.flow_run, state)
+            if inspect.iscoroutine(called):
+                run_coro_as_sync(called)
+        except Exception:
+            get_run_logger().exception("the hook %s failed", getattr(hook, "__name__", hook))
 
 
 def crash_abandoned(flow_run: UUID) -> None:

@@ -47,7 +47,7 @@ class CommandFailed(PrefectParallelError):
 
 
 class CommandCanceled(PrefectParallelError):
-    """The run was canceled while the command ran."""
+    """The step was canceled while the command ran."""
 
 
 def command_step_flow(step: CommandStep, run: Run) -> Flow[[], None]:
@@ -64,6 +64,7 @@ class _CommandStep:
         self._data = run.data_of(step)
         self._directory = self._data.directory
         self._log = self._directory.command_log
+        self._canceled = run.cancellation.of(step.name)
 
     def run(self) -> StepResult:
         try:
@@ -94,8 +95,8 @@ class _CommandStep:
             note_completed(self._directory, ours)
             self._publish()
             return self._result("Completed", "the command succeeded")
-        except CommandCanceled as error:
-            return self._result("Canceled", str(error))
+        except CommandCanceled:
+            return self._result("Canceled", self._run.cancellation.reason(self._step.name) or "")
         except PrefectParallelError as error:
             return self._result("Failed", str(error))
         except OSError as error:
@@ -229,9 +230,9 @@ class _CommandStep:
         timeout = self._step.timeout
         until = None if timeout is None else time.monotonic() + timeout
         while (exit_ := spawner.poll(pid)) is None:
-            if self._run.canceled.is_set():
+            if self._canceled.is_set():
                 spawner.end(pid, grace=GRACE_SECONDS)
-                raise CommandCanceled("the run was canceled")
+                raise CommandCanceled
             if until is not None and time.monotonic() > until:
                 spawner.end(pid, grace=GRACE_SECONDS)
                 raise CommandFailed(f"the command took longer than limits.timeout: {timeout} s")

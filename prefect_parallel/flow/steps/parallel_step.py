@@ -83,13 +83,13 @@ class _ParallelStep(StepRun):
             StepFailed: The step cannot succeed any more.
             MixedReturns: One file cannot hold what mini-batches returned.
             NotStored: What scripts have written last cannot be uploaded to the run store.
-            StepCanceled: The run was canceled.
+            StepCanceled: The step was canceled.
         """
         limits = Limits.of(self._step)
         slots = self._nodes * self._slots
         self._reporter.waiting("the Dask cluster")
         with run_store_exchange(self._step, self._run) as access:
-            fewer = assemble_nodes(limits.first_task_creation_timeout, self._run.canceled)
+            fewer = assemble_nodes(limits.first_task_creation_timeout, self._canceled)
             if fewer is not None:
                 self._reporter.noted(fewer)
             monitor = StepMonitor(
@@ -97,7 +97,7 @@ class _ParallelStep(StepRun):
                 plan.mini_batches.returns,
                 self._thresholds,
                 limits,
-                self._run.canceled,
+                self._canceled,
             )
             with open_nodes(
                 plan.config,
@@ -124,9 +124,8 @@ class _ParallelStep(StepRun):
                     monitor.until_done(task_runs, self._reporter.progressed, self._reporter.warned)
                 finally:
                     self._reporter.waiting("the entry processes to end")
-                    canceled = self._run.canceled
-                    grace = CANCEL_GRACE_SECONDS if canceled.is_set() else 0
-                    not_stored = nodes.close(grace=grace, canceled=canceled)
+                    grace = CANCEL_GRACE_SECONDS if self._canceled.is_set() else 0
+                    not_stored = nodes.close(grace=grace, canceled=self._canceled)
                 for error in not_stored:
                     raise error
         self._refuse_if_canceled()

@@ -146,7 +146,7 @@ class PartSearch:
         with atomic_write(self.directory.plan) as file:
             for mini_batch in mini_batches:
                 if self.canceled.is_set():
-                    raise StepCanceled("the run was canceled")
+                    raise StepCanceled
                 descriptor = mini_batch.to_text()
                 data = self.compared.fingerprint(mini_batch, descriptor)
                 file.write(f'{{"fingerprint": "{data}", "mini_batch": {descriptor}}}\n'.encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from prefect.context import FlowRunContext
 from prefect.flows import Flow
 
 from prefect_parallel.flow.run.run import Run
@@ -28,7 +29,14 @@ def step_flow(
 
     def run_step() -> Any:
         run.starts.started(step.name)
-        end = result()
+        context = FlowRunContext.get()
+        assert context is not None
+        assert context.flow_run is not None
+        run.running[context.flow_run.id] = step.name
+        try:
+            end = result()
+        finally:
+            del run.running[context.flow_run.id]
         state = run.end_step(step.name, end)
         show_step(run.pipeline, step.name, end)
         return state

@@ -72,7 +72,7 @@ def plan_step(step: ParallelStep, run: Run, slots: int) -> StepPlan:
         resumed=run.resumes,
         earlier=run.earlier,
         never=never_reused(step, fingerprint),
-        canceled=run.canceled,
+        canceled=run.cancellation.of(step.name),
     )
     mini_batches = search.run(planned.mini_batches, files_per_mini_batch(step, planned))
     mini_batches.select(run.selection)

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import Pause
 
 from prefect_parallel.entry.output_dir import the_only_output
 from prefect_parallel.errors import PrefectParallelError, os_error_text
 from prefect_parallel.flow.nodes.step_monitor import StepCanceled, check_totals
 from prefect_parallel.flow.nodes.thresholds import Thresholds
+from prefect_parallel.flow.run.cancellation import SUSPENDED
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_data import (
     aggregated_output,
@@ -43,6 +45,7 @@ class StepRun(ABC):
         self._output = aggregated_output(step, self._directory)
         self._thresholds = Thresholds.of(step)
         self._reporter = StepReporter(step, run)
+        self._canceled = run.cancellation.of(step.name)
 
     def run(self) -> StepResult:
         try:
@@ -50,8 +53,10 @@ class StepRun(ABC):
             return self._work()
         except StepPrepared as waiting:
             return self._reporter.stopped("Prepared", str(waiting))
-        except StepCanceled as error:
-            return self._reporter.stopped("Canceled", str(error))
+        except (StepCanceled, Pause):
+            # Prefect raises Pause wherever it notices that the run was suspended.
+            reason = self._run.cancellation.reason(self._step.name)
+            return self._reporter.stopped("Canceled", reason or SUSPENDED)
         except PrefectParallelError as error:
             return self._reporter.stopped("Failed", str(error))
         except OSError as error:
@@ -98,8 +103,8 @@ class StepRun(ABC):
         self._reporter.joining(doing)
 
     def _refuse_if_canceled(self) -> None:
-        if self._run.canceled.is_set():
-            raise StepCanceled("the run was canceled")
+        if self._canceled.is_set():
+            raise StepCanceled
 
 
 @task(name="aggregate", task_run_name="aggregate", cache_policy=NO_CACHE, persist_result=False)
