@@ -8,6 +8,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ _OVERHEAD = "task_overhead_timeout"
 
 SHUTDOWN_SECONDS = 10.0
 """Time limit for `shutdown` of a script."""
+
+EXIT_SECONDS = 5.0
+"""Time limit for what follows it: exit functions, and what files still buffer."""
 
 STDERR_BYTES = 16 * 1024
 """How much of a dead process's standard error is looked at, from the end."""
@@ -214,8 +218,15 @@ class EntryProcess:
         """Call `shutdown` of the script and end the process."""
         ending = _Phase(self._names.shutdown, SHUTDOWN_SECONDS, "", ("ended",))
         answer = self._ask({"do": "shutdown"}, ending)
+        if self._exit is None:
+            self._wait_for_exit()
         self.end()
         return answer if isinstance(answer, Failure) else None
+
+    def _wait_for_exit(self) -> None:
+        """Wait until the process has closed its connection, which it does by ending."""
+        with suppress(OSError, ProtocolError):
+            self._channel.receive(time.monotonic() + EXIT_SECONDS)
 
     def end(self, patience: float = 0) -> Exit:
         """End the process and its descendants, after a time in which it may end by itself.

@@ -62,7 +62,12 @@ def main(descriptor: int) -> None:
     die_with_parent(os.getppid())
     become_subreaper()
     write_stacks_on_signal()
-    channel = Channel(socket.socket(fileno=descriptor))
+    connection = socket.socket(fileno=descriptor)
+    # The node sees it closed when this process has ended: not before, and no later, although a
+    # program that the script has started goes on.
+    os.dup(descriptor)
+    connection.set_inheritable(False)
+    channel = Channel(connection)
     start = channel.receive()
     if start is None:
         return

@@ -56,6 +56,27 @@ def test_one_process_runs_init_once_then_every_mini_batch_then_shutdown(node: No
     ] * 3
 
 
+def test_what_files_buffer_is_written_and_exit_functions_are_called(
+    node: NodeFactory, tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen.txt"
+    started = node(f"""
+        import atexit, os
+        def init():
+            global seen
+            seen = open({str(seen)!r}, "w")
+            os.system("sleep 600 &")
+        def run(mini_batch):
+            atexit.register(print, "exited", flush=True)
+            seen.write("a mini-batch ")
+            return mini_batch
+    """)
+    run_all(started)
+    started.pool.close()
+    assert seen.read_text() == "a mini-batch " * 3
+    assert text_of(started.directory.user / "stdout") == "exited\n" * 3
+
+
 def test_capitalised_functions_and_the_context(node: NodeFactory) -> None:
     started = node("""
         def Init(): pass

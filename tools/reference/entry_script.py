@@ -44,7 +44,13 @@ _FUNCTIONS = (
         " table, or a list of paths for a list of files.",
     ),
     ("run(mini_batch, context)", "", "The same, with a context as its second argument."),
-    ("shutdown()", "no", "Called once in each process, after its last mini-batch. Clean up here."),
+    (
+        "shutdown()",
+        "no",
+        "Called once in each process, after its last mini-batch. Clean up here. The process then"
+        " ends as any Python does: files that are still open are written, functions of `atexit`"
+        " called. They have 5 s.",
+    ),
 )
 
 _OF_FUNCTIONS = "Capitalized names, as in Azure's documentation, work, too."
