@@ -43,10 +43,10 @@ def run_pipeline(
     if not verbose:
         _quieten_prefect_and_dask()
     handle = options.new_handle(title(job))
-    with handle.discarded_if_empty(), ExitStack() as until_end:
+    with handle.discarded_if_empty():
         steps = counted(len(resolved.steps), "step")
         plain_console().print(f"starting {title(job)}: {steps}, in {handle.directory.root}")
-        _import_and_fork(until_end)
+        _import_and_fork()
         from prefect_parallel.flow.preflight import check_inputs
 
         check_inputs(resolved, options.datastores)
@@ -54,23 +54,15 @@ def run_pipeline(
             return _run_flow(job, options, handle)
 
 
-def _import_and_fork(until_end: ExitStack) -> None:
-    """Import Prefect and Dask, which takes seconds, and fork what nodes are forks of.
-
-    Before Dask, the Prefect server of the run is forked, if it needs one.
-    """
-    # fsspec has a thread if it has looked for a run at a URL, and a fork would have its locks. The
-    # fork server then starts by itself when it is first needed.
-    forks = threading.active_count() == 1
+def _import_and_fork() -> None:
+    """Import Prefect and Dask, which takes seconds, and fork what nodes are forks of."""
     with gc_paused():
-        from prefect_parallel.flow.server.server import server_ahead
-
-        if forks:
-            until_end.enter_context(server_ahead())
         from prefect_parallel.flow import compile as _  # noqa: F401
         from prefect_parallel.flow.fork_server import ForkServer
 
-        if forks:
+        # fsspec has a thread if it has looked for a run at a URL, and a fork would have its locks.
+        # The fork server then starts by itself when it is first needed.
+        if threading.active_count() == 1:
             ForkServer.fork()
 
 

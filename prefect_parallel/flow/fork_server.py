@@ -46,16 +46,14 @@ class ForkServer:
         self._lock = threading.Lock()
 
     @classmethod
-    def fork(cls) -> ForkServer:
+    def fork(cls) -> None:
         """Make the fork server of this process a fork of it, which has all that is imported here.
 
-        To be called while this process has one thread only. One that was forked before stays as
-        long as somebody refers to it.
+        To be called while this process has one thread only.
         """
         # Forks share the memory of what exists now, as long as the collector does not touch it.
         gc.freeze()
         cls._of_this_process = cls(_fork)
-        return cls._of_this_process
 
     @classmethod
     def get(cls) -> ForkServer:

@@ -8,7 +8,6 @@ limit that a cold database exceeds, and it outlives a driver that is killed.
 
 from __future__ import annotations
 
-import http.client
 import os
 import socket
 import tempfile
@@ -17,7 +16,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -47,7 +45,7 @@ SHUTDOWN_SECONDS = 10.0
 HEALTH_SECONDS = 2.0
 """Time limit of one health check."""
 
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
 
 
 PATIENCE_SECONDS = 30.0
@@ -78,20 +76,6 @@ def prefect_server(observer: Observer | None = None) -> Iterator[str]:
             yield url
 
 
-@contextmanager
-def server_ahead() -> Iterator[None]:
-    """Start the server that `prefect_server` will yield, unless one is configured.
-
-    It is forked from this process, which must have one thread only, and starts while this process
-    imports what else it needs. It ends with the context at the latest.
-    """
-    if PREFECT_API_URL.value():
-        yield
-    else:
-        with _own_server.ahead():
-            yield
-
-
 def refuse_server_away() -> None:
     """Raise ServerUnreachable if the configured server does not answer at all."""
     with asking_once(), get_client(sync_client=True) as client:
@@ -112,19 +96,12 @@ class _OwnServer:
         self._lock = threading.Lock()
         self._users = 0
         self._running = ExitStack()
-        self._server: _Server | None = None
+        self._url = ""
+        self._fork_server: ForkServer | None = None
 
     def is_gone(self) -> bool:
         """Whether the process is gone that starts it again when it ends."""
-        return self._server is not None and not self._server.forked_by.is_alive()
-
-    @contextmanager
-    def ahead(self) -> Iterator[None]:
-        self._launch(ForkServer.fork())
-        try:
-            yield
-        finally:
-            self._end()
+        return self._fork_server is not None and not self._fork_server.is_alive()
 
     @contextmanager
     def used(self, observer: Observer) -> Iterator[str]:
@@ -132,13 +109,11 @@ class _OwnServer:
             if self._users == 0:
                 self._start(observer)
             self._users += 1
-            assert self._server is not None
-            url = self._server.url
         # No one would notice a missing heartbeat.
-        settings = {PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+        settings = {PREFECT_API_URL: self._url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
         with temporary_settings(settings):
             try:
-                yield url
+                yield self._url
             finally:
                 with self._lock:
                     self._users -= 1
@@ -146,23 +121,14 @@ class _OwnServer:
                         self._rest()
 
     def _start(self, observer: Observer) -> None:
-        """Start it, unless it was started ahead, or one has stayed that still answers."""
-        if self._server is not None and self._server.is_ready and not self._server.answers():
+        """Start it, unless one has stayed that still answers."""
+        if self._url and not _answers(self._url):
             self._end()
-        server = self._server or self._launch(ForkServer.get())
-        if not server.is_ready:
-            observer.waiting("a Prefect server for this run: PREFECT_API_URL is not set")
-            try:
-                server.wait()
-            except BaseException:
-                self._end()
-                raise
+        if not self._url:
+            self._fork_server = ForkServer.get()
+            self._url = self._running.enter_context(_started(observer, self._fork_server))
         # For Dask workers, which are processes of their own.
-        os.environ["PREFECT_API_URL"] = server.url
-
-    def _launch(self, fork_server: ForkServer) -> _Server:
-        self._server = self._running.enter_context(_launched(fork_server))
-        return self._server
+        os.environ["PREFECT_API_URL"] = self._url
 
     def _rest(self) -> None:
         """End it; in a notebook, only send it what is left to send."""
@@ -173,51 +139,26 @@ class _OwnServer:
 
     def _end(self) -> None:
         self._running.close()
-        self._server = None
+        self._url = ""
+        self._fork_server = None
 
 
 _own_server = _OwnServer()
 
 
-class _Server:
-    """A server that was started.
-
-    Attributes:
-        url: Of its API.
-        forked_by: What has started it, and starts it again if it is killed.
-        is_ready: Whether it has answered.
-    """
-
-    def __init__(self, url: str, forked_by: ForkServer, pid: int, log: Path) -> None:
-        self.url = url
-        self.forked_by = forked_by
-        self.is_ready = False
-        self._pid = pid
-        self._log = log
-
-    def wait(self) -> None:
-        """Wait until it answers.
-
-        Raises:
-            ServerFailed: It ended, or does not answer in time.
-        """
-        wait_until_healthy(self.url, self._pid, self._log)
-        self.is_ready = True
-
-    def answers(self) -> bool:
-        return _is_healthy(self.url)
-
-
 @contextmanager
-def _launched(fork_server: ForkServer) -> Iterator[_Server]:
+def _started(observer: Observer, fork_server: ForkServer) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="prefect-parallel-server-") as folder:
         log = Path(folder) / "server.log"
         port = _free_port()
+        url = f"http://127.0.0.1:{port}/api"
+        observer.waiting("a Prefect server for this run: PREFECT_API_URL is not set")
         name, arguments = f"server-{port}", {"port": port, "log": str(log)}
         # If it is killed, another one takes its place, with the same database.
         pid = fork_server.start(name, run_server, arguments, restarts=True)
         try:
-            yield _Server(f"http://127.0.0.1:{port}/api", fork_server, pid, log)
+            wait_until_healthy(url, pid, log)
+            yield url
         finally:
             # With the fork server, its processes are gone.
             with suppress(OSError):
@@ -238,24 +179,25 @@ def wait_until_healthy(url: str, pid: int, log: Path) -> None:
     """
     limit = max(STARTUP_SECONDS, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value())
     until = time.monotonic() + limit
-    while time.monotonic() < until and psutil.pid_exists(pid):
-        if _is_healthy(url):
-            return
-        time.sleep(POLL_SECONDS)
+    with httpx.Client(timeout=HEALTH_SECONDS) as client:
+        while time.monotonic() < until and psutil.pid_exists(pid):
+            if _is_healthy(client, url):
+                return
+            time.sleep(POLL_SECONDS)
     raise ServerFailed(
         f"the Prefect server ended, or did not answer within {limit:g} s; its last lines:\n"
         + "\n".join(log.read_text(errors="replace").splitlines()[-10:])
     )
 
 
-def _is_healthy(url: str) -> bool:
-    # A client of httpx would read the certificates of this machine first: 25 ms.
-    api = urlsplit(url)
-    connection = http.client.HTTPConnection(api.netloc, timeout=HEALTH_SECONDS)
+def _answers(url: str) -> bool:
+    with httpx.Client(timeout=HEALTH_SECONDS) as client:
+        return _is_healthy(client, url)
+
+
+def _is_healthy(client: httpx.Client, url: str) -> bool:
     try:
-        connection.request("GET", f"{api.path}/health")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
+        answer = client.get(f"{url}/health")
+    except httpx.HTTPError:
         return False
-    finally:
-        connection.close()
+    return answer.status_code == httpx.codes.OK
