@@ -141,4 +141,4 @@ def test_a_terminal_that_is_closed_cancels_the_run(
     _, status = os.waitpid(driver, 0)
     assert os.waitstatus_to_exitcode(status) == (0 if with_nohup else 1)
     assert it.result["status"] == ("Completed" if with_nohup else "Canceled")
-    assert it.left_over() == []
+    wait_until(lambda: it.left_over() == [])
