@@ -140,6 +140,7 @@ def entry_config(
         environment_variables={},
         environment_templates={},
         environment=None,
+        image=None,
         logging_level="INFO",
         input_name="rows",
         reader=reader,
