@@ -219,14 +219,11 @@ class EntryProcess:
         ending = _Phase(self._names.shutdown, SHUTDOWN_SECONDS, "", ("ended",))
         answer = self._ask({"do": "shutdown"}, ending)
         if self._exit is None:
-            self._wait_for_exit()
+            # The process closes its connection by ending.
+            with suppress(OSError, ProtocolError):
+                self._channel.receive(time.monotonic() + EXIT_SECONDS)
         self.end()
         return answer if isinstance(answer, Failure) else None
-
-    def _wait_for_exit(self) -> None:
-        """Wait until the process has closed its connection, which it does by ending."""
-        with suppress(OSError, ProtocolError):
-            self._channel.receive(time.monotonic() + EXIT_SECONDS)
 
     def end(self, patience: float = 0) -> Exit:
         """End the process and its descendants, after a time in which it may end by itself.

@@ -7,12 +7,10 @@ object is ignored; keys of an object are unique.
 from __future__ import annotations
 
 import functools
-import gc
 import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import json as arrow_json
+
+from prefect_parallel.gc_pause import gc_paused
 
 _BLANKS = re.compile(r"[ \t\r]*")
 _BLANK_CODES = np.frombuffer(b" \t\r", np.uint8)
@@ -63,19 +63,7 @@ def read_rows(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
             yield number, row if type(row) is dict else _wrong(line, "not an object")
 
 
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Pauses garbage collection, which would visit all new rows again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@_without_collector()
+@gc_paused()
 def parse_rows(data: bytes) -> list[dict[str, Any]] | None:
     """Parses all lines by orjson.
 

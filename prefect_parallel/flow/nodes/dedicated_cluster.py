@@ -72,11 +72,11 @@ class DedicatedCluster(NodeGroup):
         self.run(remove_plugin, name=name)
 
     def run(
-        self, function: Callable[..., Any], seconds: float | None = None, **arguments: Any
+        self, function: Callable[..., Any], seconds: float = ANSWER_SECONDS, **arguments: Any
     ) -> list[Any]:
         with suppress(TimeoutError):
             answers = self.client.run(
-                function, on_error="return", callback_timeout=seconds or ANSWER_SECONDS, **arguments
+                function, on_error="return", callback_timeout=seconds, **arguments
             )
             return list(answers.values())
         return []

@@ -101,11 +101,11 @@ class NodeGroup(Protocol):
         """Remove a plugin from each node."""
 
     def run(
-        self, function: Callable[..., Any], seconds: float | None = None, **arguments: Any
+        self, function: Callable[..., Any], seconds: float = ANSWER_SECONDS, **arguments: Any
     ) -> list[Any]:
         """Run a function on each node, whether or not it raises; arguments as for `Client.run`.
 
-        A node that does not answer within `seconds`, or else `ANSWER_SECONDS`, is not waited for.
+        A node that does not answer within `seconds` is not waited for.
 
         Returns:
             What the function returned or raised; nothing for a node that did not answer.

@@ -31,7 +31,7 @@ from prefect_parallel.flow.nodes.groups import Groups
 from prefect_parallel.flow.nodes.mini_batch_task import process_mini_batches
 from prefect_parallel.flow.nodes.node import NodePlugin
 from prefect_parallel.flow.nodes.node_folder import NotStored, RunAccess
-from prefect_parallel.flow.nodes.node_group import CONNECTED, NodeGroup
+from prefect_parallel.flow.nodes.node_group import ANSWER_SECONDS, CONNECTED, NodeGroup
 from prefect_parallel.flow.nodes.retry_delays import RetryDelays
 from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
 from prefect_parallel.flow.nodes.task_runs import TaskRuns
@@ -97,7 +97,7 @@ class Nodes:
         closing.result()
         if not self._uses_store:
             return []
-        seconds = None if canceled.is_set() else STORE_SECONDS
+        seconds = ANSWER_SECONDS if canceled.is_set() else STORE_SECONDS
         answers = self._group.run(_store, seconds, key=self._key)
         return [answer for answer in answers if isinstance(answer, NotStored)]
 

@@ -136,11 +136,9 @@ class SharedCluster(NodeGroup):
         self.run(remove_plugin, name=name)
 
     def run(
-        self, function: Callable[..., Any], seconds: float | None = None, **arguments: Any
+        self, function: Callable[..., Any], seconds: float = ANSWER_SECONDS, **arguments: Any
     ) -> list[Any]:
-        answers = self._ask(
-            list(self.memberships), function, seconds or ANSWER_SECONDS, **arguments
-        )
+        answers = self._ask(list(self.memberships), function, seconds, **arguments)
         lost = {address for address, answer in answers.items() if isinstance(answer, OSError)}
         for address in lost:
             self._refuse(address, answers[address])

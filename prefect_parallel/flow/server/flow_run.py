@@ -124,6 +124,7 @@ def run_cancellation_hooks(state: State[None]) -> None:
             if inspect.iscoroutine(called):
                 run_coro_as_sync(called)
         except Exception:
+            # As for Prefect's own calls: a hook is anybody's code, and does not change the state.
             get_run_logger().exception("the hook %s failed", getattr(hook, "__name__", hook))
 
 
