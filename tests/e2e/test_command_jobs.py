@@ -98,3 +98,26 @@ def test_what_it_leaves_in_outputs_is_kept(file: Path, server: str) -> None:
     assert failed.value.result.steps["reads"].reason.endswith("its last output:\nx")
     # An empty folder is not kept.
     assert not (directory / "reads/outputs/artifacts").exists()
+
+
+def test_a_command_without_code_runs_again_in_an_empty_folder(file: Path, server: str) -> None:
+    step = {
+        "command": "ls > ${{outputs.found}}; echo x > outputs/x.txt; test -e ${{inputs.ready}}",
+        "inputs": {"ready": str(file.parent / "ready")},
+        "outputs": {"found": {"type": "uri_file"}},
+        "environment": "azureml:any:1",
+    }
+    file.write_text(yaml.safe_dump({"type": "pipeline", "jobs": {"step": step}}))
+
+    def run(*, resume: bool) -> dict[str, Path | str]:
+        runs = file.parent / "runs"
+        with temporary_settings({PREFECT_API_URL: server}):
+            compiled = compile_pipeline(file, output_dir=runs, name="run", resume=resume)
+            return dict(compiled().steps["step"].outputs)
+
+    with pytest.raises(PipelineFailed):
+        run(resume=False)
+    (file.parent / "ready").touch()
+    outputs = run(resume=True)
+    assert Path(outputs["artifacts"], "x.txt").exists()
+    assert Path(outputs["found"]).read_text() == "outputs\n"

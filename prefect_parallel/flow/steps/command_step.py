@@ -105,13 +105,13 @@ class _CommandStep:
             shutil.rmtree(self._directory.fetched, ignore_errors=True)
 
     def _take_code(self) -> None:
-        directory = self._directory
-        directory.root.mkdir(parents=True, exist_ok=True)
-        if self._step.code is None:
-            directory.code.mkdir(exist_ok=True)
-        else:
-            leave_out = self._run.directory.all_runs
-            take_snapshot(self._step.code, directory.code, leave_out=leave_out)
+        folder = self._directory.code
+        if self._step.code is not None:
+            take_snapshot(self._step.code, folder, leave_out=self._run.directory.all_runs)
+            return
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
 
     def _reused_from(self, ours: StepFingerprint) -> str | None:
         """Take over the outputs of an earlier run; its name, or None if none has them."""
