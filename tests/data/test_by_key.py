@@ -151,6 +151,15 @@ def test_grouping_notes_what_was_lost(make_table: MakeTable) -> None:
     )
 
 
+def test_a_file_of_which_a_filter_keeps_no_row_is_grouped_with_others(make_table: MakeTable) -> None:
+    folder = make_table(
+        [b"k,n\na,1\n", b"k,n\na,20\nb,30\n"], "read_delimited", {"filter": "n > 10"}
+    )
+    found = load_table(str(folder)).mini_batches(partition_keys=["k"])
+    rows = {context.partition_key_value["k"]: frame["n"].tolist() for context, frame in found}
+    assert rows == {"a": [20], "b": [30]}
+
+
 def test_skip_and_take_apply_to_the_whole_table(make_table: MakeTable) -> None:
     folder = make_table(SALES, EXTRACT, "read_delimited", {"skip": 1}, {"take": 3})
     found = dict_of_units(folder, "Brand")

@@ -162,7 +162,7 @@ def _scatter(
             numbers = pa.array(np.arange(number, number + batch.rows))
             number += batch.rows
             found, key_of_row = _keys(batch, keys)
-            bucket_of_row = np.array([_bucket(key, buckets) for key in found])[key_of_row]
+            bucket_of_row = np.array([_bucket(key, buckets) for key in found], int)[key_of_row]
             batch = batch.with_columns({_NUMBER: numbers})
             for bucket in np.flatnonzero(np.bincount(bucket_of_row)).tolist():
                 if bucket not in files:
