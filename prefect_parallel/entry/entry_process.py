@@ -30,14 +30,14 @@ _ENTRY_PROCESS = ("-X", "faulthandler", "-m", "prefect_parallel.entry.process_ma
 _EXITED = re.compile(r"SystemExit(: \d+)?")
 
 EXIT_SECONDS = 1.0
-"""How long a process that has closed its connection may take to exit."""
+"""How long a process that has closed its connection may take to exit; others of the node wait."""
 
 _OVERHEAD = "task_overhead_timeout"
 
 SHUTDOWN_SECONDS = 10.0
 """Time limit for `shutdown` of a script."""
 
-EXIT_SECONDS = 5.0
+SHUTDOWN_EXIT_SECONDS = 5.0
 """Time limit for what follows it: exit functions, and what files still buffer."""
 
 STDERR_BYTES = 16 * 1024
@@ -221,7 +221,7 @@ class EntryProcess:
         if self._exit is None:
             # The process closes its connection by ending.
             with suppress(OSError, ProtocolError):
-                self._channel.receive(time.monotonic() + EXIT_SECONDS)
+                self._channel.receive(time.monotonic() + SHUTDOWN_EXIT_SECONDS)
         self.end()
         return answer if isinstance(answer, Failure) else None
 
