@@ -80,6 +80,12 @@ def test_text_has_frames_as_csv_in_order(tmp_path: Path) -> None:
     assert rows == [["1", 'say "hi", you'], ["2", "two\nlines"], ["3", ""]]
 
 
+def test_text_quotes_a_carriage_return(tmp_path: Path) -> None:
+    frames = [pd.DataFrame({"a": ["x\ry"], "b": [1]}), pd.DataFrame({"b": [2], "a": ["\r"]})]
+    target = joined(tmp_path, "out.csv", frames)
+    assert target.read_bytes() == b'"x\ry",1\n"\r",2\n'
+
+
 def test_text_has_elements_one_a_line(tmp_path: Path) -> None:
     target = joined(tmp_path, "out.txt", [["a.png: 7", "ü\nx"], [], [3, None]], header=True)
     assert target.read_text() == "a.png: 7\nü\\nx\n3\nNone\n"

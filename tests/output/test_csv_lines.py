@@ -42,7 +42,12 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
 def test_it_is_what_pandas_writes(frame: pd.DataFrame, delimiter: str) -> None:
     slow = frame.to_csv(index=False, header=False, lineterminator="\n", sep=delimiter).encode()
     assert csv_lines(frame, delimiter) in (slow, None)
-    assert format_for("out.csv", delimiter).encode_frame(frame).payload == slow
+    payload = format_for("out.csv", delimiter).encode_frame(frame).payload
+    # Before Python 3.13, pandas does not quote a CR.
+    assert payload == slow or b"\r" in slow
+    if frame.shape[1]:
+        rows = csv.reader(io.StringIO(payload.decode(), newline=""), delimiter=delimiter)
+        assert [len(row) for row in rows] == [frame.shape[1]] * len(frame)
 
 
 @pytest.mark.parametrize(

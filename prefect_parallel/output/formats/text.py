@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from prefect_parallel.output.returns import Returns
 
+_CRLF = "\r\n"
+
 
 class Text(OutputFormat):
     r"""A DataFrame as RFC 4180 CSV with LF line ends, a list's elements one a line.
@@ -38,8 +40,11 @@ class Text(OutputFormat):
     def encode_frame(self, frame: pd.DataFrame) -> Encoded:
         lines = csv_lines(frame, self._delimiter)
         if lines is None:
-            text = frame.to_csv(index=False, header=False, lineterminator="\n", sep=self._delimiter)
-            lines = _encoded(text)
+            text = _Lines()
+            frame.to_csv(
+                text, index=False, header=False, sep=self._delimiter, lineterminator=_CRLF
+            )
+            lines = _encoded(text.getvalue())
         return Encoded(lines)
 
     def encode_elements(self, elements: Sequence[Any]) -> Encoded:
@@ -70,9 +75,20 @@ class Text(OutputFormat):
             yield self._line(["" if place is None else row[place] for place in order])
 
     def _line(self, cells: Sequence[str]) -> bytes:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n", delimiter=self._delimiter).writerow(cells)
+        line = _Lines()
+        csv.writer(line, lineterminator=_CRLF, delimiter=self._delimiter).writerow(cells)
         return _encoded(line.getvalue())
+
+
+class _Lines(io.StringIO):
+    """Rows of a `csv.writer` with LF line ends.
+
+    It writes them with CRLF: before Python 3.13, it quotes a CR in a cell only then, and readers
+    take one without quotes for the end of a row.
+    """
+
+    def write(self, row: str, /) -> int:
+        return super().write(row.removesuffix(_CRLF) + "\n")
 
 
 def _encoded(text: str) -> bytes:
