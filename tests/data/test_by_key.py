@@ -151,7 +151,9 @@ def test_grouping_notes_what_was_lost(make_table: MakeTable) -> None:
     )
 
 
-def test_a_file_of_which_a_filter_keeps_no_row_is_grouped_with_others(make_table: MakeTable) -> None:
+def test_a_file_of_which_a_filter_keeps_no_row_is_grouped_with_others(
+    make_table: MakeTable,
+) -> None:
     folder = make_table(
         [b"k,n\na,1\n", b"k,n\na,20\nb,30\n"], "read_delimited", {"filter": "n > 10"}
     )

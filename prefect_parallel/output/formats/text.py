@@ -41,9 +41,7 @@ class Text(OutputFormat):
         lines = csv_lines(frame, self._delimiter)
         if lines is None:
             text = _Lines()
-            frame.to_csv(
-                text, index=False, header=False, sep=self._delimiter, lineterminator=_CRLF
-            )
+            frame.to_csv(text, index=False, header=False, sep=self._delimiter, lineterminator=_CRLF)
             lines = _encoded(text.getvalue())
         return Encoded(lines)
 
