@@ -168,7 +168,8 @@ def _run(
 def _returned(value: object) -> object:
     """What a function returned, with an Arrow table as a DataFrame."""
     if type(value).__module__.startswith("pyarrow") and hasattr(value, "to_pandas"):
-        return value.to_pandas()
+        # By default, pandas has integers beside a null as doubles.
+        return value.to_pandas(integer_object_nulls=True)
     return value
 
 
