@@ -5,6 +5,7 @@ Pickles would not do: they have paths and line numbers in them, and sets in any 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 from pathlib import Path
@@ -62,6 +63,14 @@ class _Digest:
                 return [(self.of(key), self.of(each)) for key, each in value.items()]
             case CodeType():
                 return self._of_code(value)
+            case staticmethod() | classmethod():
+                return self.of(value.__func__)
+            case property():
+                return [self.of(each) for each in (value.fget, value.fset, value.fdel)]
+            case functools.cached_property():
+                return self.of(value.func)
+            case functools.partial():
+                return [self.of(each) for each in (value.func, value.args, value.keywords)]
             case ModuleType():
                 return self._of_module(value)
             case FunctionType() | type():

@@ -19,11 +19,14 @@ _INSTALLED = tuple(f"{folder}/" for folder in (*_SITE, Path(__file__).parents[1]
 
 
 def is_installed(module: str) -> bool:
-    """Whether a module belongs to Python, to an installed package, or to this package."""
+    """Whether a module belongs to Python, to an installed package, or to this package.
+
+    The script that was started does not, even with `python -m` of a package.
+    """
+    if module == "__main__":
+        return False
     file = _file(module)
-    if file is None:
-        return module in sys.modules and module != "__main__"
-    return file.startswith(_INSTALLED)
+    return module in sys.modules if file is None else file.startswith(_INSTALLED)
 
 
 def modules_by_value() -> Iterator[ModuleType]:

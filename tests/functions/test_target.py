@@ -13,6 +13,8 @@ from types import ModuleType
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from prefect.flows import load_flow_from_entrypoint
 
@@ -29,10 +31,12 @@ from prefect_parallel.functions.target import LARGE_BYTES, CannotPickle, LargeFu
 from prefect_parallel.job import ParallelStep, resolve
 from prefect_parallel.job.settings.parallel_settings import SETTINGS
 from prefect_parallel.layout import RunDirectory
+from prefect_parallel.output.formats import format_for
 
 LOCK = threading.Lock()
 
 SOURCE = """
+import functools
 import json
 NAMES = {"a", "b", "c", "d", "e"}
 RATE = 2
@@ -41,16 +45,31 @@ RATE = 2
 class Rates:
     first = RATE
 
+    @staticmethod
+    def knows(name):
+        return name in {"x", "y", "z"}
+
+    @property
+    def last(self):
+        return self.first + 3
+
     def of(self, name):
-        return self.first if name in {"x", "y", "z"} else 1
+        return self.last if self.knows(name) else 1
 
 
 def helper(row, rates=Rates()):
     return rates.of(row) * RATE
 
 
+def plus(one, other):
+    return one + other
+
+
+more = functools.partial(plus, 5)
+
+
 def score(rows, scale=10):
-    return [(json.dumps(row), helper(row) * scale, row in NAMES) for row in rows]
+    return [(json.dumps(row), more(helper(row)) * scale, row in NAMES) for row in rows]
 """
 
 
@@ -77,11 +96,21 @@ def _written(function: Any, folder: Path | None = None) -> FunctionHeader:
         ('"z"}', '"w"}'),
         ("else 1", "else 0"),
         ("rates.of(row) * RATE", "rates.of(row)"),
+        ("self.first + 3", "self.first + 4"),
+        ("one + other", "one - other"),
+        ("plus, 5", "plus, 6"),
     ],
 )
 def test_a_changed_function_has_another_fingerprint(old: str, new: str) -> None:
     assert SOURCE.count(old) == 1
     assert _fingerprint(SOURCE) != _fingerprint(SOURCE.replace(old, new))
+
+
+def test_the_code_of_a_started_module_counts_even_if_it_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", pytest.__file__, raising=False)
+    assert _fingerprint(SOURCE) != _fingerprint(SOURCE.replace("RATE = 2", "RATE = 3"))
 
 
 def test_a_moved_function_has_the_same_fingerprint_in_any_process() -> None:
@@ -272,6 +301,17 @@ def test_a_class_is_made_and_ended_in_each_process(tmp_path: Path) -> None:
     calls = script.run(["a"], MiniBatchContext(mini_batch_index=3))
     script.shutdown()
     assert calls == ["__init__ m", "init", "__enter__", "run ['a'] 3", "__exit__"]
+
+
+def test_integers_of_an_arrow_table_stay_integers_beside_a_null(tmp_path: Path) -> None:
+    def score(rows: list[Any]) -> pa.Table:
+        return pa.table({"id": pa.array(rows)})
+
+    _written(score, tmp_path)
+    rows = [2**60 + 1, None]
+    returned: Any = load_entry(tmp_path, "score.function").run(rows, MiniBatchContext())
+    payload = format_for("out.parquet").encode_frame(returned).payload
+    assert pq.read_table(pa.BufferReader(payload)) == pa.table({"id": pa.array(rows, pa.int64())})
 
 
 def test_another_version_of_python_is_refused(tmp_path: Path) -> None:
