@@ -96,10 +96,11 @@ class Call:
         failure = state.result(raise_on_failure=False, _sync=True)  # type: ignore[call-overload]
         if isinstance(failure, Exception) and not isinstance(failure, PipelineFailed):
             raise failure
-        written = directory.step(self.target.step_name).output(OUTPUT)
+        folder = directory.step(self.target.step_name).output(OUTPUT)
+        written = folder.absolute() / f"{self.target.step_name}{self._suffix}"
         if self.output is not None and state.is_completed():
-            self.output.publish(written / f"{self.target.step_name}{self._suffix}", directory)
-        output = None if self.output is None else self.output.shown
+            self.output.publish(written, directory)
+        output = written if self.output is None else self.output.shown
         result = ParallelResult.of(directory.root, self.target.step_name, output)
         # Tasks of the caller's flow that are given the result depend on this flow run, for Prefect.
         link_state_to_flow_run_result(state, result)

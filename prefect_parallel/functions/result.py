@@ -53,21 +53,20 @@ class ParallelResult:
     items: Mapping[str, int]
 
     @classmethod
-    def of(cls, run: Path, step: str, output: Place | None) -> ParallelResult:
+    def of(cls, run: Path, step: str, output: Place) -> ParallelResult:
         """The result that a run directory has.
 
         Args:
             run: The run directory.
             step: Name of the step.
-            output: Where the output was put; None: it is in the run directory.
+            output: Where the output is, if there is one.
         """
         found = JobResult.read(RunDirectory(run).step(step).job_result)
-        written = found.output and Path(found.output)
         return cls(
             name=step,
             status=found.status,
             reason=found.reason,
-            output=written and (output or written),
+            output=output if found.output else None,
             run_directory=run,
             mini_batches=found.mini_batches,
             items=found.items,

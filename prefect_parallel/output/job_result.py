@@ -40,8 +40,9 @@ class JobResult(ResultFile):
         ended_at: End of the step, likewise.
         nodes: Number of nodes that ran mini-batches.
         processes: Number of entry processes that did.
-        output: The aggregated output; null if rows were only counted, or no output was written.
-        logs: The step's log folder.
+        output: Path or URL of the aggregated output; null if rows were only counted, or no output
+            was written.
+        logs: Path or URL of the step's log folder.
         reused: Number of mini-batches with a result of an earlier run, or of this run before it was
             resumed.
         reuse: How many mini-batches are reused from which runs, and why others are not; empty
@@ -79,8 +80,8 @@ class JobResult(ResultFile):
         thresholds: dict[str, float],
         started_at: datetime,
         ended_at: datetime,
-        output: Path | None,
-        logs: Path,
+        output: Path | str | None,
+        logs: Path | str,
         reused: int = 0,
         reuse: str = "",
     ) -> JobResult:

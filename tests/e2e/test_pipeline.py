@@ -341,7 +341,7 @@ def test_a_flow_returns_its_result_or_raises_with_it(pipeline: Any) -> None:
     assert score.items == {"total": 3, "succeeded": 2, "failed": 1}
     assert [(each.example, each.count) for each in score.failures] == [("ValueError: <b>", 1)]
     assert Path(str(score.log)).name == "job_result.txt"
-    assert after.output == run / "steps" / "after" / "outputs"
+    assert after.output == result.outputs["said"]
     assert repr(result) == (
         f"<PipelineResult a test: Completed (score: Completed, after: Completed) in {run}>"
     )

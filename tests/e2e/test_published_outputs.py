@@ -15,6 +15,7 @@ from prefect_parallel.errors import InvalidPipeline
 from prefect_parallel.flow.run.output_places import OutputPlaces
 from prefect_parallel.flow.run.selection import Selection
 from prefect_parallel.job import load_pipeline, resolve
+from tests.e2e.conftest import write_pipeline
 from tests.e2e.test_pipeline import Pipeline
 from tests.e2e.test_pipeline import pipeline as pipeline
 
@@ -69,6 +70,20 @@ def test_outputs_go_where_the_yaml_says(training: Pipeline) -> None:
     assert run(training, name="again").is_completed()
     assert sorted(files_of(model)) == [".published.json", "deep/weights", "of somebody else"]
     assert files_of(words.parent) == {"run.txt": "new\n", "again.txt": "new\n"}
+
+
+def test_the_summary_names_where_the_rows_are_published(tmp_path: Path, server: str) -> None:
+    it = write_pipeline(tmp_path, server, "def run(files): return files")
+    it.change("jobs.step.outputs.out.path", "./scores/${{name}}.txt")
+    place = it.folder / "scores" / "run.txt"
+    named = [line.split() for line in it.call().splitlines() if "run.txt" in line]
+    assert named == [["output", *str(place).split()]]
+    assert it.result["output"] == str(place)
+    it = write_pipeline(tmp_path / "other", server, "def run(files): return files")
+    it.change("jobs.step.outputs.out", {"type": "uri_folder", "path": "./folder"})
+    rows = it.folder / "folder" / "parallel_run_step.txt"
+    assert f"  output  {rows}" in it.call().splitlines()
+    assert len(rows.read_text().splitlines()) == 4
 
 
 def test_a_step_that_fails_publishes_nothing(training: Pipeline) -> None:

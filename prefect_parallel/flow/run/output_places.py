@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from prefect_parallel.data import Datastores, Location, publish
 from prefect_parallel.document import dotted
 from prefect_parallel.errors import InvalidInput, PrefectParallelError
 from prefect_parallel.flow.run.selection import ALL, Selection
+from prefect_parallel.flow.run.step_result import Place
 from prefect_parallel.job import CommandStep, ParallelStep, ResolvedJob, path_of
 from prefect_parallel.job.syntax.expressions import fill
 from prefect_parallel.layout import StepDirectory
@@ -69,8 +71,16 @@ class OutputPlaces:
             return None
         return f"outputs that stay in the run directory: {'; '.join(self.unknown)}"
 
+    def place_of(self, step: str, output: str, below: str = ".") -> Place | None:
+        """Where an output, or a file below it, is published; None: it is not."""
+        place = self.places.get((step, output))
+        if place is None:
+            return None
+        place = place.join(below)
+        return place.path if place.is_remote else Path(place.path)
+
     def publish(self, step: ParallelStep | CommandStep, directory: StepDirectory) -> Iterator[str]:
-        """Publish the outputs of a step that succeeded; what was published where is yielded.
+        """Publish the outputs of a step that succeeded; the names of those published are yielded.
 
         Raises:
             PublishFailed: The step did not write a file, or it cannot be copied.
@@ -89,7 +99,7 @@ class OutputPlaces:
                     f"output {name} cannot be written to {place.path}:"
                     f" {error.strerror or error}; resuming the run writes it again"
                 ) from error
-            yield f"output {name}: {place.path}"
+            yield name
 
 
 def _check_driver(where: str, place: Location) -> None:

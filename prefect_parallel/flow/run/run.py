@@ -122,14 +122,16 @@ class Run:
         """Publish the outputs of a step that succeeded, and register those that are assets.
 
         Yields:
-            What was published where.
+            What was published where, unless the result of the step says it.
 
         Raises:
             PublishFailed: The step did not write a file, or it cannot be copied.
             AssetExists: An output would replace a data asset that is somewhere else.
         """
-        directory = self.directory.step(step.name)
-        yield from self.output_places.publish(step, directory)
+        main = self._main_output(step)
+        for name in self.output_places.publish(step, self.directory.step(step.name)):
+            if name != main:
+                yield f"output {name}: {self._final_place(step.name, name)}"
         if self.selection != ALL:
             return
         assets = [
@@ -140,12 +142,26 @@ class Run:
             registered = register(asset, of_type, str(self._final_place(step.name, name)))
             yield f"output {name}: {registered}"
 
-    def _final_place(self, step: str, output: str) -> Place:
-        """Where an output is published; else, where it is in the run directory."""
-        place = self.output_places.places.get((step, output))
-        if place is None:
-            return self.place_of(self.directory.step(step).output(output))
-        return place.path if place.is_remote else Path(place.path)
+    def output_of(self, step: ParallelStep | CommandStep) -> Place:
+        """What is shown as the output of a step; see `StepResult`."""
+        directory, main = self.directory.step(step.name), self._main_output(step)
+        if main is None:
+            return self.place_of(directory.outputs)
+        rows = aggregated_output(step, directory) if isinstance(step, ParallelStep) else None
+        return self._final_place(step.name, main, rows)
+
+    def _main_output(self, step: ParallelStep | CommandStep) -> str | None:
+        if isinstance(step, ParallelStep) and step.append_row_to is not None:
+            return step.append_row_to.output
+        names = list(self._outputs(step))
+        return names[0] if len(names) == 1 else None
+
+    def _final_place(self, step: str, output: str, file: Path | None = None) -> Place:
+        """Where an output, or a file of it, is published; else, its place in the run directory."""
+        folder = self.directory.step(step).output(output)
+        path = file or folder
+        below = path.relative_to(folder).as_posix()
+        return self.output_places.place_of(step, output, below) or self.place_of(path)
 
     def upload(self, step: str | None = None) -> None:
         """Bring the directory's copy up to date, or only the folder of a step.
@@ -169,9 +185,7 @@ class Run:
         if status == "Completed":
             outputs = self._outputs(step)
         if outputs and not isinstance(step, PipelineStep):
-            directory = self.directory.step(step.name)
-            rows = aggregated_output(step, directory) if isinstance(step, ParallelStep) else None
-            output = self.place_of(rows or directory.outputs)
+            output = self.output_of(step)
         return StepResult(
             status=status,
             reason=reason,

@@ -49,9 +49,10 @@ class StepResult:
         missing: What a completed step left out, e.g. `3 of 20 files are missing from the output`;
             empty if nothing.
         failures: Failed mini-batches by cause, the most frequent first.
-        output: The aggregated output, else the folder of outputs; None if there is neither, or
-            the step did not complete.
-        outputs: Each output of the step by name; empty if the step did not complete.
+        output: The aggregated output, else the only output, else the folder of outputs; None if
+            there is none, or the step did not complete.
+        outputs: Each output of the step by name: where it is published, else where it is in the
+            run directory. Empty if the step did not complete.
         run_directory: The directory of the run.
         report: The report of the run.
         log: The log to read first; None if no log could be written.

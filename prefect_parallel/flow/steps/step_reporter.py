@@ -15,7 +15,6 @@ from prefect_parallel.errors import counted
 from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.flow.run.run import Run
-from prefect_parallel.flow.run.step_data import aggregated_output
 from prefect_parallel.flow.run.step_result import Failures, Place, StepResult
 from prefect_parallel.flow.steps.artifacts import StepArtifacts
 from prefect_parallel.flow.steps.metrics import log_to_mlflow, metrics_of
@@ -152,7 +151,7 @@ class StepReporter:
 
     def _end(self, status: Status, reason: str, totals: Totals) -> StepResult:
         self._progress.settle(done=totals.mini_batches, failed=totals.failed)
-        output = aggregated_output(self._step, self._directory)
+        has_output = status == "Completed" and self._step.append_row_to is not None
         result = JobResult.of(
             status=status,
             reason=reason if status == "Canceled" else reason + self._first_failure(totals),
@@ -164,8 +163,8 @@ class StepReporter:
             thresholds=Thresholds.of(self._step).to_json(),
             started_at=self._started_at,
             ended_at=datetime.now(timezone.utc),
-            output=output if status == "Completed" else None,
-            logs=self._directory.logs,
+            output=self._run.output_of(self._step) if has_output else None,
+            logs=self._run.place_of(self._directory.logs),
         )
         failures = self._failures(totals)
         metrics = metrics_of(result, self._step.metrics_name_prefix)
