@@ -289,8 +289,9 @@ def schema() -> None:
     """
     import json
 
+    from prefect_parallel.cli.console import plain_console
     from prefect_parallel.job import PipelineJob
     from prefect_parallel.job.format.json_schema import json_schema
 
     title = "A pipeline of parallel and command steps"
-    print(json.dumps(json_schema(PipelineJob, title), indent=2))
+    plain_console().print(json.dumps(json_schema(PipelineJob, title), indent=2))

@@ -11,7 +11,7 @@ from prefect_parallel.blocks.block_file import (
     save_blocks,
     saved_blocks,
 )
-from prefect_parallel.cli.console import plain_console
+from prefect_parallel.cli.console import lasting_console
 from prefect_parallel.flow.server.server import prefect_server
 
 
@@ -34,7 +34,7 @@ def list_blocks() -> None:
 
 
 def _print(blocks: Iterable[SavedBlock]) -> None:
-    console = plain_console()
+    console = lasting_console()
     block = None
     for block in blocks:
         console.print(f"{block.type:<10}  {block.name:<24}  {block.what}")

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from prefect.client.schemas.schedules import SCHEDULE_TYPES
 
-from prefect_parallel.cli.console import ignored_keys, plain_console, print_titled
+from prefect_parallel.cli.console import ignored_keys, lasting_console, print_titled
 from prefect_parallel.cli.datastores import known_datastores
 from prefect_parallel.cli.options import DeployOptions
 from prefect_parallel.data import Datastores, Location
@@ -89,7 +89,7 @@ def deploy_pipeline(file: Path | None, options: DeployOptions) -> None:
     ignored = [*job.ignored, *(file_schedule.ignored if file_schedule else ())]
     _print(deployed, flow, schedule, pool.name, runs, ignored)
     for warning in job.unknown:
-        print_titled(plain_console(), "warning ", "yellow", str(warning))
+        print_titled(lasting_console(), "warning ", "yellow", str(warning))
 
 
 def _job(
@@ -178,7 +178,7 @@ def _print(
     runs: Location,
     ignored: Sequence[str],
 ) -> None:
-    console = plain_console()
+    console = lasting_console()
     console.print(f"{'created' if deployed.is_new else 'updated'}  {deployed.full_name}")
     command = f"prefect deployment run {shlex.quote(deployed.full_name)}"
     shown = next(iter(flow.schema["properties"]), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from prefect_parallel.cli.console import plain_console
+from prefect_parallel.cli.console import lasting_console
 from prefect_parallel.errors import PrefectParallelError, os_error_text
 
 STARTER = Path(__file__).parent / "starter"
@@ -30,7 +30,7 @@ def init_pipeline(folder: Path) -> None:
             shutil.copyfile(STARTER / file, folder / file)
     except OSError as error:
         raise PrefectParallelError(os_error_text(error, folder)) from error
-    console = plain_console()
+    console = lasting_console()
     for file in files:
         console.print(f"wrote {folder / file}")
     console.print(f"run it: prefect-parallel run {folder / 'pipeline.yml'}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from prefect_parallel.cli.console import plain_console
 from prefect_parallel.errors import PrefectParallelError, advice_for
 from prefect_parallel.flow.run_directories.lock import held_since
+from prefect_parallel.lasting_console import discard_output
 from prefect_parallel.layout import RunDirectory, StepDirectory
 
 FOLLOW_SECONDS = 0.5
@@ -53,7 +54,7 @@ def print_logs(
             plain_console(stderr=True).print(f"step {found.root.name} {nothing}")
     except BrokenPipeError:
         # The reader, e.g. `head`, has closed the pipe.
-        sys.stderr.close()
+        discard_output()
     except KeyboardInterrupt:
         return
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from prefect_parallel.cli.console import plain_console
+from prefect_parallel.cli.console import lasting_console
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED
 from prefect_parallel.cli.hangup import hangup_cancels
 from prefect_parallel.cli.options import MapOptions
@@ -46,7 +46,7 @@ def map_function(name: str, data: str, options: MapOptions) -> int:
             )
     except ParallelFailed as error:
         result = error.result
-    console = plain_console()
+    console = lasting_console()
     places = {"output": result.output, "run": result.run_directory, "report": result.report}
     for what, place in places.items():
         if place is not None:

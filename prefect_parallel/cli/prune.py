@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 
-from prefect_parallel.cli.console import plain_console
+from prefect_parallel.cli.console import lasting_console
 from prefect_parallel.cli.runs import rows
 from prefect_parallel.errors import InvalidCall, counted
 from prefect_parallel.flow.run_directories.lock import hold
@@ -49,7 +49,7 @@ def prune_runs(runs: Runs, keep: int | None, older_than: str | None, *, dry_run:
             shutil.rmtree(left, ignore_errors=True)
     latest_first = rows(runs.folder)[::-1]
     old = [row for row in latest_first[keep or 0 :] if row.started_at < before]
-    console = plain_console()
+    console = lasting_console()
     removed = 0
     for row in reversed(old):
         directory = RunDirectory(runs.folder / row.name)

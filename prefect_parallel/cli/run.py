@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from prefect_parallel.cli.console import ignored_keys, plain_console, print_titled
+from prefect_parallel.cli.console import ignored_keys, lasting_console, plain_console, print_titled
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID_ERRORS
 from prefect_parallel.cli.hangup import hangup_cancels
 from prefect_parallel.errors import PrefectParallelError, counted
@@ -45,7 +45,7 @@ def run_pipeline(
     handle = options.new_handle(title(job))
     with handle.discarded_if_empty():
         steps = counted(len(resolved.steps), "step")
-        plain_console().print(f"starting {title(job)}: {steps}, in {handle.directory.root}")
+        lasting_console().print(f"starting {title(job)}: {steps}, in {handle.directory.root}")
         _import_and_fork()
         from prefect_parallel.flow.preflight import check_inputs
 

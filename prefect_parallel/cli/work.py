@@ -10,14 +10,16 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from prefect_parallel.cli.console import plain_console
+from rich.console import Console
+
+from prefect_parallel.cli.console import lasting_console, print_titled
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED
 from prefect_parallel.cli.hangup import hangup_cancels
 from prefect_parallel.data import Datastores
 from prefect_parallel.errors import PrefectParallelError, counted, os_error_text
 from prefect_parallel.flow.workers.leases import Leases
 from prefect_parallel.flow.workers.prepared_step import PreparedStep
-from prefect_parallel.flow.workers.worker import Worker
+from prefect_parallel.flow.workers.worker import GRACE_SECONDS, Worker
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.run_log import existing_run
 
@@ -46,11 +48,10 @@ def work_on(root: Path, *, slots: int | None, lease_seconds: float, datastores: 
             hint="prepare one with prefect-parallel run --workers 0",
         )
     stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    console = plain_console()
+    console = lasting_console()
     leases = Leases(directory.workers, _worker_name(), lease_seconds)
     try:
+        _stop_on_signals(stopped, leases, console)
         for step in prepared:
             step.check_inputs()
             worker = Worker(
@@ -74,6 +75,28 @@ def work_on(root: Path, *, slots: int | None, lease_seconds: float, datastores: 
     finally:
         leases.close()
     return COMPLETED
+
+
+def _stop_on_signals(stopped: threading.Event, leases: Leases, console: Console) -> None:
+    """Stop the worker on Ctrl-C or SIGTERM; the second one ends this process at once."""
+
+    def stop(number: int, _: object) -> None:
+        if stopped.is_set():
+            try:
+                # Others need not wait until the leases expire.
+                leases.close()
+                print_titled(console, "stopped", "yellow", " at once")
+            finally:
+                os._exit(FAILED)
+        stopped.set()
+        again = "; press Ctrl-C again to stop at once" if number == signal.SIGINT else ""
+        text = f" running mini-batches have {GRACE_SECONDS:g} s to finish{again}"
+        # Not in this thread, which may be printing.
+        line = (console, "stopping", "yellow", text)
+        threading.Thread(target=print_titled, args=line).start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
 
 
 def _worker_name() -> str:

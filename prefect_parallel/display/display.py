@@ -71,10 +71,10 @@ class Display(Observer):
     def noted(self, step: str, text: str) -> None:
         self.say(f"{step}: {text}")
 
-    def canceling(self, grace: float) -> None:
+    def canceling(self, grace: float, *, by_ctrl_c: bool) -> None:
         what = f"running mini-batches and commands have {grace:g} s to finish"
-        again = "press Ctrl-C again to stop at once"
-        self.say(f"{what}; {again}", title="canceling", style=STYLES["Canceled"])
+        again = "; press Ctrl-C again to stop at once" if by_ctrl_c else ""
+        self.say(f"{what}{again}", title="canceling", style=STYLES["Canceled"])
 
     def flow_run_at(self, url: str) -> None:
         """Print where the Prefect UI shows the run, now and in the summary."""

@@ -70,8 +70,10 @@ class GraphRun:
                 self.interruption = interruption
                 is_pause = isinstance(interruption, Pause)
                 self._run.cancellation.cancel(SUSPENDED if is_pause else CANCELED)
+                by_ctrl_c = isinstance(interruption, KeyboardInterrupt)
+                say = self._run.observer.canceling
                 # Not in this thread, where a second Ctrl-C would interrupt it.
-                threads.submit(self._run.observer.canceling, CANCEL_GRACE_SECONDS)
+                threads.submit(say, CANCEL_GRACE_SECONDS, by_ctrl_c=by_ctrl_c)
             except NO_ANSWER:
                 # A step has waited for the server.
                 self._run.cancellation.cancel(CANCELED)

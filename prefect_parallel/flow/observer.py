@@ -24,7 +24,7 @@ class Observer:
     def noted(self, step: str, text: str) -> None:
         """A fact about a step, e.g. how many mini-batches are reused."""
 
-    def canceling(self, grace: float) -> None:
+    def canceling(self, grace: float, *, by_ctrl_c: bool) -> None:
         """The run was interrupted; what is running has `grace` seconds to finish."""
 
     def command_started(self, step: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from prefect_parallel.cli import main
+from tests.command_here import command_here
 
 PIPELINE = """
 type: pipeline
@@ -67,3 +68,8 @@ def test_what_a_command_says(
     assert message in said.err
     assert said.out == ""
     assert sorted(path.name for path in Path("runs").iterdir()) == ["monday", "today"]
+
+
+def test_names_are_printed_as_they_are(tmp_path: Path) -> None:
+    said = command_here("", tmp_path, "init", "[red]:b:")
+    assert said.endswith("run it: prefect-parallel run [red]:b:/pipeline.yml\n")

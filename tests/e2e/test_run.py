@@ -287,6 +287,7 @@ def test_sigterm_cancels_the_run_cleanly(pipeline: Any) -> None:
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=240)
     assert process.returncode == 1, said
+    assert "canceling  running mini-batches and commands have 5 s to finish\n" in said
     assert "Canceled  step: the run was canceled" in said
     assert it.result["status"] == "Canceled"
     assert it.left_over() == []

@@ -111,6 +111,39 @@ def test_ctrl_c_twice_in_a_terminal(pipeline: Any) -> None:
     wait_until(lambda: it.left_over() == [])
 
 
+def test_a_reader_that_leaves(pipeline: Any) -> None:
+    it: Pipeline = pipeline("""
+        def run(mini_batch):
+            print("much " * 100_000)
+            return mini_batch
+    """)
+
+    def first_line(*arguments: str) -> tuple[str, int, str]:
+        """What `| head -1` shows, the exit status, and what was written to standard error."""
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=it.folder,
+            env=it.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        shown = process.stdout.readline()
+        process.stdout.close()
+        _, errors = process.communicate(timeout=240)
+        return shown, process.returncode, errors
+
+    shown, status, errors = first_line("run", "pipeline.yml", "--name", "run")
+    assert (shown, status, errors) == ("starting a test: 1 step, in runs/run\n", 0, "")
+    assert it.result["status"] == "Completed"
+    assert (it.folder / "runs" / "run" / "logs" / "report.html").exists()
+    for arguments in (["logs", "run"], ["plan", "pipeline.yml"], ["schema"], ["runs"]):
+        shown, status, errors = first_line(*arguments)
+        assert shown
+        assert (status in (0, 1), errors) == (True, "")
+
+
 @pytest.mark.parametrize("with_nohup", [False, True])
 def test_a_terminal_that_is_closed_cancels_the_run(
     pipeline: Any, tmp_path: Path, *, with_nohup: bool

@@ -22,8 +22,10 @@ from prefect_parallel.flow.nodes.retry_delays import RetryDelays
 from prefect_parallel.flow.nodes.thresholds import Thresholds
 from prefect_parallel.flow.workers.leases import Leases, running_workers
 from prefect_parallel.flow.workers.prepared_step import PreparedStep
+from prefect_parallel.flow.workers.worker import GRACE_SECONDS
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.part import Record, open_part, write_part
+from tests.e2e.conftest import interrupt
 from tests.entry.conftest import written_step
 from tests.waiting import wait_until
 
@@ -229,10 +231,25 @@ def test_a_worker_that_is_told_to_end_frees_its_claims_at_once(prepared: Factory
     stopped.terminate()
     said, _ = stopped.communicate(timeout=480)
     assert stopped.returncode == 1
-    assert "stopped" in said
+    assert said.startswith("stopping  running mini-batches have 5 s to finish\n")
+    assert said.endswith("ran 0 mini-batches, stopped\n")
     assert "ran 2 mini-batches, all are done" in it.work()
     assert list(RunDirectory(it.root).workers.iterdir()) == []
     assert list(it.step.directory.parts.glob("*.lease")) == []
+
+
+def test_ctrl_c_twice_ends_a_worker_at_once(prepared: Factory) -> None:
+    it = prepared(HANGS_ONCE, mini_batches=2)
+    stopped = it.start(lease_seconds=600)
+    wait_until(lambda: it.calls() == 1)
+    said = interrupt(stopped, until="press Ctrl-C again to stop at once\n")
+    assert said.startswith("stopping  running mini-batches have 5 s to finish;")
+    pressed = time.monotonic()
+    stopped.send_signal(signal.SIGINT)
+    said, _ = stopped.communicate(timeout=480)
+    assert time.monotonic() - pressed < GRACE_SECONDS / 2
+    assert (stopped.returncode, said) == (1, "stopped  at once\n")
+    assert "ran 2 mini-batches, all are done" in it.work()
 
 
 def test_a_worker_that_waits_for_others_ends_when_the_step_is_finished(prepared: Factory) -> None:
