@@ -102,7 +102,7 @@ def _write_lines(code: Path, batch: list[str], part: Path) -> None:
 def _lines(code: Path, batch: list[str]) -> str:
     if str(code) not in sys.path:
         sys.path.insert(0, str(code))
-    from describe_images import run
+    from describe_images import run  # type: ignore[import-not-found]
 
     return "".join(f"{line}\n" for line in run(batch))
 

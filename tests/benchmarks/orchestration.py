@@ -141,7 +141,7 @@ def plain_dask(count: int) -> float:
 
 
 def stock_runner(count: int) -> float:
-    from prefect_dask import DaskTaskRunner
+    from prefect_dask.task_runners import DaskTaskRunner
 
     return _mapped(DaskTaskRunner, count)
 
@@ -153,9 +153,7 @@ def our_runner(count: int) -> float:
     from prefect_parallel.flow.nodes.task_runner import NodeTaskRunner
 
     def runner(address: str) -> object:
-        return NodeTaskRunner(
-            lambda stack: DedicatedCluster(stack.enter_context(Client(address)))  # type: ignore[no-untyped-call]
-        )
+        return NodeTaskRunner(lambda stack: DedicatedCluster(stack.enter_context(Client(address))))
 
     return _mapped(runner, count)
 
@@ -175,7 +173,7 @@ def _mapped(runner: Callable[..., object], count: int) -> float:
     from distributed import LocalCluster
     from prefect import flow, task
 
-    no_op = task(_no_op, name="no-op")
+    no_op = task(name="no-op")(_no_op)
 
     @flow(name="no-op")
     def mapped() -> float:

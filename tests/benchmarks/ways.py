@@ -96,8 +96,7 @@ def _load_model(path: Path) -> None:
 
 def _score_range(work: Work, start: int, stop: int, part: Path) -> None:
     frame = _read_range(work, start, stop)
-    scores = pd.DataFrame({"prediction": _model.predict_proba(frame)[:, 1]})
-    scores.to_csv(part, index=False, header=False)
+    _scores(_model, frame).to_csv(part, index=False, header=False)
 
 
 def _read_range(work: Work, start: int, stop: int) -> pd.DataFrame:
@@ -108,15 +107,18 @@ def _read_range(work: Work, start: int, stop: int) -> pd.DataFrame:
                 first += file.metadata.row_group(group).num_rows
                 group += 1
             table = file.read_row_group(group, use_threads=False)
-            return table.slice(start - first, stop - start).to_pandas()
+        frame: pd.DataFrame = table.slice(start - first, stop - start).to_pandas()
+        return frame
     with work.data.open("rb") as file:
         file.seek(start)
         data = io.BytesIO(file.read(stop - start))
     if work.format == "jsonl":
         options = pyarrow.json.ReadOptions(use_threads=False)
-        return pyarrow.json.read_json(data, options).to_pandas()
-    names = pyarrow.csv.ReadOptions(use_threads=False, column_names=COLUMNS)
-    return pyarrow.csv.read_csv(data, names).to_pandas()
+        frame = pyarrow.json.read_json(data, options).to_pandas()
+    else:
+        names = pyarrow.csv.ReadOptions(use_threads=False, column_names=COLUMNS)
+        frame = pyarrow.csv.read_csv(data, names).to_pandas()
+    return frame
 
 
 def entry_config(
@@ -248,8 +250,12 @@ _loaded: dict[Path, Any] = {}
 def _score_frame(frame: pd.DataFrame, model: Path) -> pd.DataFrame:
     if model not in _loaded:
         _loaded[model] = pickle.loads(model.read_bytes())
-    probabilities = _loaded[model].predict_proba(frame[COLUMNS])
-    return pd.DataFrame({"prediction": probabilities[:, 1]})
+    return _scores(_loaded[model], frame[COLUMNS])
+
+
+def _scores(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    scores: pd.DataFrame = pd.DataFrame({"prediction": model.predict_proba(frame)[:, 1]})
+    return scores
 
 
 def ray_data(work: Work) -> None:
@@ -261,7 +267,7 @@ def ray_data(work: Work) -> None:
             self.model = pickle.loads(work.model.read_bytes())
 
         def __call__(self, frame: pd.DataFrame) -> pd.DataFrame:
-            return pd.DataFrame({"prediction": self.model.predict_proba(frame)[:, 1]})
+            return _scores(self.model, frame)
 
     ray.init(num_cpus=work.slots, include_dashboard=False, log_to_driver=False)
     read = {
