@@ -90,14 +90,15 @@ def _function(name: str, settings: dict[str, Any]) -> ParallelFunction:
 
 def _imported(name: str) -> Any:
     module, separator, attribute = name.rpartition(":")
-    if not separator:
-        raise NoSuchFunction(f"{name}: found no name", allowed="MODULE:NAME or FILE.py:NAME")
     folder, module = _place(module)
+    if not separator or not all(module.split(".")):
+        missing = "module" if separator else "name"
+        raise NoSuchFunction(f"{name}: found no {missing}", allowed="MODULE:NAME or FILE.py:NAME")
     sys.path.insert(0, str(folder))
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module:
+        if not f"{module}.".startswith(f"{error.name}."):
             raise
         raise NoSuchFunction(f"there is no module {module} in {folder} or installed") from error
     if not hasattr(found, attribute):

@@ -371,6 +371,8 @@ def test_a_failure_names_the_function_and_how_to_resume(
     [
         (("shop.py:wrok",), "shop has no wrok\n    allowed: work\n    hint: did you mean work?"),
         (("shop.py",), "shop.py: found no name"),
+        ((":work",), ":work: found no module"),
+        (("shops.prices:work",), "there is no module shops.prices in"),
         (("shop.py:work", "--set", "timeout=[1"), "--set timeout=[1: the value is invalid YAML"),
     ],
 )
