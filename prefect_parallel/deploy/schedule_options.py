@@ -7,6 +7,7 @@ from datetime import timedelta
 from prefect.client.schemas.schedules import SCHEDULE_TYPES, CronSchedule, IntervalSchedule
 from pydantic import ValidationError
 
+from prefect_parallel.deploy.deployment import next_times
 from prefect_parallel.deploy.schedule_file import InvalidSchedule
 from prefect_parallel.deploy.time_zone import iana_zone, nearest_zone
 from prefect_parallel.errors import Problem
@@ -30,10 +31,14 @@ def schedule_of(
         raise _wrong(f"--cron {cron}", "cannot be combined with --interval", allowed="one of them")
     if cron is not None:
         try:
-            return CronSchedule(cron=cron, timezone=zone)
+            schedule = CronSchedule(cron=cron, timezone=zone)
+            next_times(schedule)
         except ValidationError:
             allowed = 'five fields, e.g. "0 6 * * 1-5": 6 in the morning, Monday to Friday'
             raise _wrong(f"--cron {cron}", "not a cron expression", allowed=allowed) from None
+        except ValueError:
+            raise _wrong(f"--cron {cron}", "no date matches this expression") from None
+        return schedule
     if interval is not None:
         length = interval if isinstance(interval, timedelta) else timedelta(seconds=interval)
         if length <= timedelta(0):

@@ -184,6 +184,7 @@ def test_again_it_is_updated_in_place_and_keeps_its_schedule(api: Api, pipeline:
         (["--param", "greting=x"], ["--param greting=x", "did you mean greeting?"]),
         (["--param", "rows=many"], ["inputs.rows", "integer"]),
         (["--cron", "61 * * * *"], ["--cron 61 * * * *", "five fields"]),
+        (["--cron", "0 0 30 2 *"], ["--cron 0 0 30 2 *", "no date matches"]),
         (["--cron", "1 * * * *", "--interval", "5"], ["--interval", "one of them"]),
         (["--cron", "1 * * * *", "--timezone", "Europe/Berlim"], ["mean Europe/Berlin?"]),
         (["--interval", "0"], ["--interval 0"]),
