@@ -245,9 +245,10 @@ def test_steps_are_changed_in_place(here: Folder) -> None:
         copied.outputs.z.path = "azureml://datastores/a/paths/b"
         copied.inputs.x.mode = "direct"
         copied.environment_variables["A"] = "b"
-        copied.limits.timeout = 7
+        copied.set_limits(timeout=7)
         scores = score(files=copied.outputs.y)
         scores.inputs.files.mode = "download"
+        scores.resources = {"instance_count": 2}
         scores.resources.instance_count = 3
         scores.retry_settings.max_retries = 5
         scores.task.program_arguments = "--x 1"
@@ -450,6 +451,14 @@ def test_misuse_is_told() -> None:
         AttributeError, match="a command step has no 'comand'; did you mean command"
     ):
         step.comand = "ls"
+
+    @pipeline
+    def ambiguous() -> None:
+        made = command(outputs={"a": None, "b": None}, command="true", environment=ANY)
+        step(x=made)
+
+    with pytest.raises(TypeError, match="give one of its outputs: a, b"):
+        ambiguous()
 
     @pipeline
     def inner() -> None:

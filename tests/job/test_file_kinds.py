@@ -30,6 +30,7 @@ SCHEMA = "$schema: https://azuremlschemas.azureedge.net/latest/"
         (SCHEMA + "amlCompute.schema.json\ntype: amlcompute", "a compute", "a Compute block"),
         (SCHEMA + "model.schema.json\npath: x", "a model", "mlflow_model"),
         (SCHEMA + "batchEndpoint.schema.json\nname: e", "an endpoint", "DEPLOYMENT.yml"),
+        ("name: e\nauth_mode: key", "an endpoint", "DEPLOYMENT.yml"),
         ("endpoint_name: e\ninstance_type: s", "an online deployment", "a batch deployment"),
         (
             SCHEMA + "managedOnlineDeployment.schema.json\nendpoint_name: e",

@@ -160,6 +160,7 @@ def test_a_wrong_override_is_found(file: Path, override: str, key: str, message:
         ),
         ("pipeline", "      texts: {type: uri_folder, path: ./texts}\n", "", "requires this input"),
         ("pipeline", "component: ./parts/prepare.yml", "component: ./parts/no.yml", "no file"),
+        ("pipeline", "./parts/prepare.yml\n", "./parts/prepare.yml\n    jobs: x\n", "no mapping"),
         ("pipeline", "    component: ./parts/prepare.yml\n", "", "the key is missing"),
     ],
 )

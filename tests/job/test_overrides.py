@@ -80,6 +80,8 @@ def test_what_was_set_is_in_the_yaml(folder: Folder) -> None:
         ("jobs.first", "--set jobs.first: no key"),
         ("=5", "no key"),
         ("a..b=5", "no key"),
+        (".".join("a" * 999) + "=5", "nested deeper than"),
+        ("jobs.first.partition_keys.2=b", "the list has no such index"),
         ("jobs.frist.mini_batch_size=5", "did you mean first?"),
         ("jobs.first.mini_batch_size.x=5", "not a mapping, but a value"),
         ("jobs.first.mini_bach_size=5", "did you mean mini_batch_size?"),
@@ -100,6 +102,9 @@ def test_what_was_set_is_in_the_yaml(folder: Folder) -> None:
 )
 def test_mistakes_name_the_argument(folder: Folder, override: str, words: str) -> None:
     label = "label: ${{parent.inputs.label}}"
+    folder.text = folder.text.replace(
+        "mini_batch_size:", "partition_keys: [a]\n    mini_batch_size:", 1
+    )
     folder.replace(label, f"{label}\n      n: 1\n      m: {{value: 1}}")
     problem = folder.problem(override)
     assert problem.file == f"--set {override}"

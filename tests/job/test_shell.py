@@ -211,6 +211,8 @@ def test_no_value_runs_as_code_however_the_author_quoted(
         "cat <<E\n$((X))\nE",
         "cat <<'E F'\nX\nE F",
         "echo `echo \\$a X`",
+        "cat << E\n$(echo X\nE",
+        "echo " + "$(" * 9999 + "X",
         "echo >& X",
         "cat <&X",
     ],
