@@ -69,7 +69,16 @@ class Returned:
             frame = pq.read_table(self.file).to_pandas()
         elif self.columns is not None:
             names, header = (None, 0) if self.header else (self.columns, None)
-            frame = pd.read_csv(self.file, names=names, header=header, sep=self.delimiter)
+            frame = pd.read_csv(
+                self.file,
+                names=names,
+                header=header,
+                sep=self.delimiter,
+                # Only nothing is null, not the text NA, and the nearest double is taken.
+                keep_default_na=False,
+                na_values=[""],
+                float_precision="round_trip",
+            )
         else:
             items = list(self)
             are_rows = all(isinstance(item, dict) for item in items)

@@ -217,6 +217,16 @@ def test_above_its_thresholds_it_fails_and_is_resumed(folder: Path) -> None:
     assert models == {str(index) for index in range(lenient.mini_batches["total"]) if index != 1}
 
 
+def test_rows_in_csv_are_read_as_they_were_returned(folder: Path) -> None:
+    returned = pd.DataFrame({"region": ["NA", "null", None], "share": [0.1, 1 / 3, 5 / 11]})
+
+    def shares(items: list[int]) -> pd.DataFrame:
+        return returned.iloc[items]
+
+    result = parallel(shares)([0, 1, 2], output="shares.csv")
+    pd.testing.assert_frame_equal(result.to_pandas(), returned, check_exact=True)
+
+
 def test_a_run_that_is_resumed_without_a_header_has_none(folder: Path) -> None:
     def price(rows: pd.DataFrame) -> pd.DataFrame:
         return rows[["price"]]
