@@ -18,7 +18,7 @@ from prefect_parallel.cli.exit_status import COMPLETED, FAILED, INVALID_ERRORS
 from prefect_parallel.cli.hangup import hangup_cancels
 from prefect_parallel.errors import PrefectParallelError, counted
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
-from prefect_parallel.flow.run_options import RunOptions, title
+from prefect_parallel.flow.run_options import RunOptions
 from prefect_parallel.functions.quiet import QUIET_VARIABLES
 from prefect_parallel.gc_pause import gc_paused
 from prefect_parallel.job import PipelineJob, load_pipeline, resolve
@@ -42,10 +42,10 @@ def run_pipeline(
     resolved = resolve(job)
     if not verbose:
         _quieten_prefect_and_dask()
-    handle = options.new_handle(title(job))
+    handle = options.new_handle(job.title)
     with handle.discarded_if_empty():
         steps = counted(len(resolved.steps), "step")
-        lasting_console().print(f"starting {title(job)}: {steps}, in {handle.directory.root}")
+        lasting_console().print(f"starting {job.title}: {steps}, in {handle.directory.root}")
         _import_and_fork()
         from prefect_parallel.flow.preflight import check_inputs
 

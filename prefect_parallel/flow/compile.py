@@ -27,7 +27,6 @@ from prefect_parallel.flow.run_options import (
     DEFAULT_OUTPUT_DIR,
     ReuseBy,
     RunOptions,
-    title,
 )
 from prefect_parallel.flow.server.block_datastores import with_blocks
 from prefect_parallel.job import PipelineJob, ResolvedJob, load_pipeline, resolve
@@ -124,7 +123,7 @@ def flow_of(
         assert context is not None
         flow_run = context.flow_run
         assert flow_run is not None
-        handle = options.handle_of(flow_run, title(job))
+        handle = options.handle_of(flow_run, job.title)
         resolved = resolve(job, values, run=handle.directory.root.name)
         run = _run(resolved, options, handle, observer)
         return PipelineRun(job, values, resolved, run, flow_run.id).run()
@@ -132,7 +131,7 @@ def flow_of(
     give_parameters(run_pipeline, job.description, job.parameters)
     return DeployableFlow(
         run_pipeline,
-        name=prefect_name(title(job)),
+        name=prefect_name(job.title),
         description=job.description,
         flow_run_name=options.name,
         persist_result=False,

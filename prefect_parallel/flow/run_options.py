@@ -17,7 +17,6 @@ from prefect_parallel.flow.run.selection import ALL, Selection
 from prefect_parallel.flow.run_directories.earlier_runs import EarlierRuns
 from prefect_parallel.flow.run_directories.run_handle import RunHandle
 from prefect_parallel.flow.run_directories.runs import Runs, place_of_run
-from prefect_parallel.job import PipelineJob
 from prefect_parallel.layout import RunDirectory, UnusableRunDirectory
 
 if TYPE_CHECKING:
@@ -179,11 +178,6 @@ class RunOptions:
         if self.selection != ALL:
             raise InvalidCall("--workers 0 cannot be combined with --first, --sample or --only")
         return runs
-
-
-def title(job: PipelineJob) -> str:
-    """The display name of a pipeline, else the name of its file."""
-    return job.display_name or (job.path.stem if job.path else "pipeline")
 
 
 def default_run_name(title: str, moment: datetime | None = None) -> str:

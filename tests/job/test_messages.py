@@ -210,6 +210,9 @@ def test_code_that_is_one_file(folder: Folder) -> None:
 def test_a_job_without_mistakes(folder: Folder) -> None:
     assert resolve(folder.load()).display_name == "pipeline"
     assert folder.text == PIPELINE
+    folder.replace("type: pipeline", "type: pipeline\nname: of_azure")
+    named = folder.load()
+    assert (named.ignored, resolve(named).display_name) == (["name"], "pipeline")
 
 
 @pytest.mark.parametrize(

@@ -196,9 +196,13 @@ def test_a_component_has_all_steps_of_a_job(file: Path) -> None:
         ("texts", "uri_folder", "./texts"),
         ("depth", "integer", 3),
     ]
-    again = file.parent / "elsewhere.yml"
-    again.write_text(job.to_yaml(values={"depth": 5}, absolute_paths=True))
-    for each in (resolve(job, {"depth": 5}), resolve(load_pipeline(again))):
+    (file.parent / "other").mkdir()
+    replace(file, "{path: ./texts}", "./texts")
+    by_path = load_pipeline(file, ["jobs.score.mini_batch_size=2"])
+    again = file.parent / "other/again.yml"
+    values = {"texts": "./texts", "depth": 5}
+    again.write_text(by_path.to_yaml(values=values, absolute_paths=True))
+    for each in (resolve(job, values), resolve(load_pipeline(again))):
         assert list(each.steps) == ["look", "score"]
         assert each.steps["look"].inputs["depth"] == Literal(5, "integer")
         list_ = OutputSpec("uri_file", str(file.parent / "list.txt"), "list")
@@ -206,6 +210,6 @@ def test_a_component_has_all_steps_of_a_job(file: Path) -> None:
         assert getattr(each.steps["score"], "mini_batch_size", None) == 2
     with pytest.raises(InvalidPipeline, match="at most 9"):
         resolve(job, {"depth": 10})
-    replace(file, "inputs: {texts: {path: ./texts}}", "inputs: {txts: {path: ./texts}}")
+    replace(file, "inputs: {texts: ./texts}", "inputs: {txts: ./texts}")
     found = problem(file)
     assert (found.key, found.hint) == ("inputs.txts", "did you mean texts?")

@@ -166,6 +166,11 @@ class PipelineJob(Model):
         return self.to_yaml()
 
     @property
+    def title(self) -> str:
+        """The display name, else the name of the file."""
+        return self.display_name or (self.path.stem if self.path else "pipeline")
+
+    @property
     def path(self) -> Path | None:
         """The file it was read from; None if it was made in Python."""
         file = self.document.file
@@ -216,8 +221,11 @@ class PipelineJob(Model):
             inputs = data.setdefault("inputs", {})
             if types[name] in LITERAL_TYPES:
                 inputs[name] = value
-            else:
-                inputs.setdefault(name, {"type": types[name]})["path"] = str(value)
+                continue
+            given = inputs.get(name)
+            # The input of a component may be given by its path alone.
+            data_input = given if isinstance(given, dict) else {"type": types[name]}
+            inputs[name] = {**data_input, "path": str(value)}
         if absolute_paths:
             make_paths_absolute(data, self.folder)
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)

@@ -79,7 +79,7 @@ def _resolve(
     graph = (_graph if job.by_component is None else _graph_below)(level, diagnostics)
     check_output_locations(job, graph, diagnostics)
     return ResolvedJob(
-        display_name=job.display_name or job.name or (job.path.stem if job.path else "pipeline"),
+        display_name=job.title,
         description=job.description,
         tags=job.tags,
         continue_on_step_failure=job.settings.continue_on_step_failure,
