@@ -22,7 +22,7 @@ class Input:
         max: The largest number allowed.
         enum: All values allowed.
         description: Informational.
-        datastore: The datastore of the path.
+        datastore: No effect here.
     """
 
     type: str = "uri_folder"
@@ -43,10 +43,10 @@ class Output:
 
     Attributes:
         type: A data type.
-        path: Where Azure ML writes it; here, it is always in the run directory.
-        mode: How a step writes it.
-        name: The name under which Azure ML registers it; no effect here.
-        version: The version of that name; no effect here.
+        path: Where it is copied when the step has succeeded; it is also in the run directory.
+        mode: How Azure ML writes it; no effect here.
+        name: The name of the `DataAsset` block that is saved of it.
+        version: The version of that block; by default the number after the highest.
         description: Informational.
     """
 
