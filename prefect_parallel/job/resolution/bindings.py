@@ -75,7 +75,7 @@ class Bindings:
             of_type = declared.type if declared else value.type
             match bound:
                 case Data():
-                    return Data(of_type, mode, bound.path, bound.location, bound.datastore)
+                    return Data(of_type, mode, bound.path, bound.location)
                 case OutputOf():
                     return OutputOf(bound.step, bound.output, of_type, mode)
                 case Literal(value=str(text)):

@@ -131,7 +131,7 @@ def data_at(
         message, hint = wrong
         diagnostics.add(path, message, hint=hint)
     mode = written.mode or component_mode or DEFAULT_INPUT_MODE
-    return Data(written.type, mode, text, location, written.datastore)
+    return Data(written.type, mode, text, location)
 
 
 def not_given(

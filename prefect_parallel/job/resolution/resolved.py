@@ -42,14 +42,12 @@ class Data:
         mode: "ro_mount", "download", "direct", "eval_mount" or "eval_download".
         path: As written.
         location: Absolute local path, or the unchanged URL or name of an asset.
-        datastore: The datastore of the path, if one is named.
     """
 
     type: str
     mode: str
     path: str
     location: str
-    datastore: str | None = None
 
 
 @dataclass(frozen=True)
