@@ -110,8 +110,8 @@ def _steps(steps: Steps, prefix: str, to_components: str, files: _Files) -> dict
         to_components: The way to the folder of components from the file with the steps.
     """
     jobs: dict[str, Any] = {}
-    for name, model in steps.jobs.items():
-        jobs[name] = model.dump()
+    for name in steps.jobs:
+        jobs[name] = steps.dump(name)
         component, nested = steps.components.get(name), steps.nested.get(name)
         if component is not None:
             # It has the values of the step's `jobs`.

@@ -235,9 +235,12 @@ def test_code_beside_a_component_s_task(stamp: Folder) -> None:
 
 def test_text_is_the_path_of_a_component_s_data(stamp: Folder) -> None:
     stamp.replace("{type: uri_folder, path: ./data}", "./data")
-    assert parallel(stamp, "stamp").inputs["files"] == Data(
-        "uri_folder", "download", "./data", str(stamp.path / "data")
-    )
+    data = str(stamp.path / "data")
+    found = parallel(stamp, "stamp").inputs["files"]
+    assert found == Data("uri_folder", "download", "./data", data)
+    stamp.add("runs/one/job.yml", stamp.load().to_yaml(absolute_paths=True))
+    (step,) = resolve(load_pipeline(stamp.path / "runs/one/job.yml")).steps.values()
+    assert step.inputs["files"] == Data("uri_folder", "download", data, data)
 
 
 def test_nodes_of_a_component_stand_in_one_place(stamp: Folder) -> None:

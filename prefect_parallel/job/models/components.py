@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from prefect_parallel.document import Document
 from prefect_parallel.job.format.model import Model, ignored, key, optional
 from prefect_parallel.job.format.types import (
+    DATA_TYPES,
     Anything,
     Boolean,
     LooseText,
@@ -33,6 +34,7 @@ from prefect_parallel.job.models.steps import (
     StepModel,
 )
 from prefect_parallel.job.settings.parallel_settings import keys_at_top
+from prefect_parallel.job.syntax.expressions import whole
 
 _KIND = "The kind of step that it describes."
 
@@ -126,6 +128,13 @@ class Steps:
     components: Mapping[str, Component]
     nested: Mapping[str, Steps]
 
+    def dump(self, step: str) -> dict[str, Any]:
+        """A step as plain values for YAML."""
+        data = self.jobs[step].dump()
+        if step in self.components:
+            type_data(data.get("inputs", {}), self.components[step].model.inputs)
+        return data
+
     def is_read(self, step: str) -> bool:
         """Whether the step, its names of inputs and outputs and its component could be read."""
         model = self.jobs[step]
@@ -135,3 +144,11 @@ class Steps:
 
     def _files_of(self, model: StepModel) -> Mapping[str, object]:
         return self.nested if isinstance(model, PipelineStepModel) else self.components
+
+
+def type_data(inputs: dict[str, Any], declared: Mapping[str, DeclaredInput]) -> None:
+    """Write data that is given by its path alone as a mapping, with the type in a component."""
+    for name, value in inputs.items():
+        of_type = declared[name].type if name in declared else None
+        if of_type in DATA_TYPES and isinstance(value, str) and whole(value) is None:
+            inputs[name] = {"type": of_type, "path": value}

@@ -28,7 +28,12 @@ from prefect_parallel.job.format.types import (
     literal_type,
 )
 from prefect_parallel.job.format.validators import ChoiceValidator
-from prefect_parallel.job.models.components import Component, PipelineComponentModel, Steps
+from prefect_parallel.job.models.components import (
+    Component,
+    PipelineComponentModel,
+    Steps,
+    type_data,
+)
 from prefect_parallel.job.models.io_models import (
     DescribedInput,
     NamedOutput,
@@ -206,6 +211,14 @@ class PipelineJob(Model):
             if name in given or each.default is not None or not each.optional
         ]
 
+    def dump(self) -> dict[str, Any]:
+        data = super().dump()
+        if self.declared is not None:
+            type_data(data.get("inputs", {}), self.declared.inputs)
+        elif "jobs" in data:
+            data["jobs"] = {name: self.steps.dump(name) for name in self.steps.jobs}
+        return data
+
     def to_yaml(
         self, *, values: Mapping[str, Any] | None = None, absolute_paths: bool = False
     ) -> str:
@@ -221,11 +234,8 @@ class PipelineJob(Model):
             inputs = data.setdefault("inputs", {})
             if types[name] in LITERAL_TYPES:
                 inputs[name] = value
-                continue
-            given = inputs.get(name)
-            # The input of a component may be given by its path alone.
-            data_input = given if isinstance(given, dict) else {"type": types[name]}
-            inputs[name] = {**data_input, "path": str(value)}
+            else:
+                inputs.setdefault(name, {"type": types[name]})["path"] = str(value)
         if absolute_paths:
             make_paths_absolute(data, self.folder)
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
