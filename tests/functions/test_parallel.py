@@ -336,7 +336,10 @@ def test_a_concurrency_limit_of_a_compute_applies_to_mini_batches(folder: Path) 
 
 
 def test_the_command_maps_a_function_of_a_file(folder: Path) -> None:
-    (folder / "shop.py").write_text("def double(rows):\n    return rows * 2\n")
+    (folder / "shop.py").write_text(
+        "from prefect_parallel import parallel\n\n"
+        "@parallel(mini_batch_size=7)\ndef double(rows):\n    return rows * 2\n"
+    )
     pd.DataFrame({"n": range(100)}).to_csv("numbers.csv", index=False)
     arguments = ["map", "shop.py:double", "numbers.csv", "--output", "doubled.csv"]
 
@@ -344,7 +347,7 @@ def test_the_command_maps_a_function_of_a_file(folder: Path) -> None:
     assert (ended.returncode, "mini_batch_size" in ended.stderr) == (2, True), ended.stderr
     assert not (folder / "runs").exists()
 
-    ended = command(*arguments, "--mini-batch-size", "100", "--set", "max_retries=0")
+    ended = command(*arguments, "--mini-batch-size", "100", "--task-run-seconds", "1")
     assert ended.returncode == 0, ended.stderr
     assert pd.read_csv("doubled.csv").n.tolist() == list(range(0, 200, 2))
     ended = command(*arguments)
@@ -382,6 +385,7 @@ def test_a_failure_names_the_function_and_how_to_resume(
         (("shop.py:wrok",), "shop has no wrok\n    allowed: work\n    hint: did you mean work?"),
         (("shop.py",), "shop.py: found no name"),
         ((":work",), ":work: found no module"),
+        (("shop.py:work", "--set", "timeout"), "--set timeout: found no value"),
         (("shops.prices:work",), "there is no module shops.prices in"),
         (("shop.py:work", "--set", "timeout=[1"), "--set timeout=[1: the value is invalid YAML"),
     ],
