@@ -8,6 +8,7 @@ Nothing is signed in to or submitted: jobs run here, and `create_or_update` retu
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -129,9 +130,13 @@ def _declared(written: Any, of: type[Any]) -> dict[str, Any]:
     """Inputs or outputs of a component; keys with errors are left to the pipeline."""
     known = {each.name for each in fields(of)}
     return {
-        name: of(**{key: value for key, value in (each or {}).items() if key in known})
-        for name, each in (written or {}).items()
+        name: of(**{key: value for key, value in _mapping(each).items() if key in known})
+        for name, each in _mapping(written).items()
     }
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 class UnknownJob(PrefectParallelError):

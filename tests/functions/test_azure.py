@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from prefect_parallel import PipelineFailed
-from prefect_parallel.azure import MLClient, UnknownJob, load_component, load_job
+from prefect_parallel.azure import MLClient, UnknownJob, load_component, load_job, pipeline
 from prefect_parallel.errors import InvalidPipeline
 
 # As a user of Azure writes them; only the import lines are changed.
@@ -133,3 +133,20 @@ def test_a_job_that_fails_is_told_by_stream(source: Path) -> None:
         client.jobs.stream("other")
     with pytest.raises(InvalidPipeline, match="not a component"):
         load_component("src/score.yml")
+
+
+@pytest.mark.parametrize("declared", ["inputs: {x: y}", "inputs: [x]", "outputs: {x: 3}"])
+def test_errors_in_a_component_are_those_of_the_pipeline_that_uses_it(
+    tmp_path: Path, declared: str
+) -> None:
+    file = tmp_path / "part.yml"
+    file.write_text(f"type: command\ncommand: 'true'\nenvironment: azureml:any:1\n{declared}\n")
+    part = load_component(file)
+
+    @pipeline
+    def one() -> None:
+        part()
+
+    with pytest.raises(InvalidPipeline) as refused:
+        one()
+    assert {problem.file for problem in refused.value.problems} == {str(file)}
