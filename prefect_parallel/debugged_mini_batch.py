@@ -79,7 +79,7 @@ class DebuggedMiniBatch:
         assert isinstance(step, ParallelStep)
         planned = _plan(step, theirs, has_run=run is not None)
         mini_batch = None
-        if run is not None and planned.kind == "files":
+        if run is not None and planned.kind == "files" and index >= 0:
             # A run that reuses others keeps their compositions.
             mini_batch = _mini_batch_of(run.directory.plan, index)
         mini_batch = mini_batch or _mini_batch(planned, index)

@@ -12,6 +12,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_parallel import PipelineFailed, PipelineResult, compile_pipeline
 from prefect_parallel.cli.app import app
+from prefect_parallel.errors import InvalidInput
 from tests.nested_pipelines import write_pipeline
 
 ORDER = [
@@ -70,9 +71,12 @@ def test_subflows_and_folders_are_nested_and_resumed(
     logs = ["logs", "run", "--step", "outer.inner.copy", "--output-dir", str(tmp_path / "runs")]
     app(logs, result_action="return_value")
     assert "broken" in capfd.readouterr().out
-    debug = ["debug", "run", "--step", "prepare.score", "--mini-batch", "1", "--no-pdb"]
-    app([*debug, "--output-dir", str(tmp_path / "runs")], result_action="return_value")
+    debug = ["debug", "run", "--step", "prepare.score", "--no-pdb"]
+    debug += ["--output-dir", str(tmp_path / "runs")]
+    app([*debug, "--mini-batch", "1"], result_action="return_value")
     assert "['b.txt']" in capfd.readouterr().out
+    with pytest.raises(InvalidInput, match="no mini-batch -1"):
+        app([*debug, "--mini-batch=-1"], result_action="return_value")
 
     result = run(tmp_path, server)
     assert list(result.steps) == ORDER
