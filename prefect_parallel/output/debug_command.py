@@ -24,4 +24,4 @@ def debug_command(
         command += ["--step", step]  # The run of a function has no other step.
     command += ["--mini-batch", str(mini_batch)]
     command += [] if item is None else ["--item", str(item)]
-    return shlex.join([*command, *(["--datastores", datastores] if datastores else [])])
+    return shlex.join([*command, *(["--registry", datastores] if datastores else [])])

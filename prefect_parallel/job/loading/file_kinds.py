@@ -7,7 +7,7 @@ from prefect_parallel.errors import InvalidPipeline
 from prefect_parallel.job.format.types import DATA_TYPES, LITERAL_TYPES
 from prefect_parallel.job.models.steps import AZURE_ONLY, needs_azure
 
-_BLOCK = "say where it is in the file of --datastores, or in a block: prefect-parallel blocks apply"
+_BLOCK = "say where it is in the file of --registry, or in a block: prefect-parallel blocks apply"
 _ENDPOINT = "run its batch deployment: prefect-parallel run DEPLOYMENT.yml --input DATA"
 _ONLINE = "write a batch deployment: code_configuration with a scoring script that has init and run"
 
