@@ -219,7 +219,7 @@ def test_a_script_that_exits_is_told_with_its_cause(
 
 def test_an_interpreter_that_cannot_start_is_told_with_its_cause(node: NodeFactory) -> None:
     started = node(
-        "def run(mini_batch): return mini_batch", files={"json.py": "raise ImportError('mine')"}
+        "def run(mini_batch): return mini_batch", files={"logging.py": "raise ImportError('mine')"}
     )
     with pytest.raises(UnusableNode) as caught:
         started.pool.run(started.mini_batches[0], 1)
