@@ -7,6 +7,7 @@ import decimal
 import io
 import json
 import math
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -479,6 +480,12 @@ def test_csv_of_file_names_that_are_not_utf_8(tmp_path: Path) -> None:
     for half in (["\ud800"], pd.DataFrame({"a": pd.Series(["\ud800"], dtype=object)})):
         with pytest.raises(UnencodableReturn, match="text that UTF-8 cannot hold"):
             joined(tmp_path, "out.csv", [half])
+
+
+@pytest.mark.parametrize("of", [list, lambda arrays: pd.DataFrame({"a": arrays})])
+def test_text_of_an_array_has_all_elements(tmp_path: Path, of: Any) -> None:
+    text = joined(tmp_path, "out.csv", [of([np.arange(2000)])]).read_text()
+    assert re.findall(r"\d+", text) == [str(number) for number in range(2000)]
 
 
 def test_bytes_in_csv_are_what_pandas_writes(tmp_path: Path) -> None:

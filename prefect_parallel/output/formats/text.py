@@ -7,7 +7,7 @@ import io
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from prefect_parallel.output.formats.csv_lines import csv_lines
@@ -41,13 +41,17 @@ class Text(OutputFormat):
         lines = csv_lines(frame, self._delimiter)
         if lines is None:
             text = _Lines()
-            frame.to_csv(text, index=False, header=False, sep=self._delimiter, lineterminator=_CRLF)
+            with _arrays_of_any_size():
+                frame.to_csv(
+                    text, index=False, header=False, sep=self._delimiter, lineterminator=_CRLF
+                )
             lines = _encoded(text.getvalue())
         return Encoded(lines)
 
     def encode_elements(self, elements: Sequence[Any]) -> Encoded:
         lines = (str(element).replace("\n", r"\n").replace("\r", r"\r") for element in elements)
-        return Encoded(_encoded("".join(f"{line}\n" for line in lines)))
+        with _arrays_of_any_size():
+            return Encoded(_encoded("".join(f"{line}\n" for line in lines)))
 
     def join(self, parts: Parts, returns: Returns, target: BinaryIO, *, header: bool) -> None:
         columns = returns.common_columns()
@@ -99,6 +103,12 @@ def _encoded(text: str) -> bytes:
         return text.encode(errors="surrogateescape")
     except UnicodeEncodeError as error:
         raise UnencodableReturn(f"returned text that UTF-8 cannot hold: {error}") from error
+
+
+def _arrays_of_any_size() -> AbstractContextManager[None]:
+    """NumPy's text of an array with more than 1,000 elements has `...` for most of them."""
+    numpy = sys.modules.get("numpy")
+    return nullcontext() if numpy is None else numpy.printoptions(threshold=sys.maxsize)
 
 
 @contextmanager
