@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def run_names(context: CompletionContext) -> list[str]:
     """The runs in the output directory."""
-    return sorted(path.parent.name for path in _output_dir(context).glob("*/job.yml"))
+    return sorted(path.parent.name for path in _output_dir(context).glob("[!.]*/job.yml"))
 
 
 def step_names(context: CompletionContext) -> list[str]:

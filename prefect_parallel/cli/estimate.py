@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from statistics import mean
 
@@ -12,6 +12,7 @@ import yaml
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.errors import counted
 from prefect_parallel.flow.nodes.groups import Work
+from prefect_parallel.flow.run_directories.runs import runs_in
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.duration import duration
 from prefect_parallel.output.run_log import StepLog, read_step
@@ -29,22 +30,28 @@ def estimate(folder: Path, pipeline: str | None, step: str, work: Work, slots: i
         work: The mini-batches that are planned.
         slots: Number of slots on all nodes.
     """
-    for run in _runs(folder, pipeline):
-        log = read_step(step, run.step(step))
-        succeeded = {each.mini_batch for each in log.attempts if each.error is None}
-        if succeeded:
-            seconds = _start_seconds(log) + _work_seconds(log, succeeded, work) / slots
-            measured = counted(len(succeeded), "mini-batch")
-            return f"about {duration(seconds)}, by {measured} of run {run.root.name}"
+    for run in runs_in(folder)[:MAX_RUNS]:
+        # It may be removed meanwhile.
+        with suppress(FileNotFoundError):
+            if _is_of(run, pipeline) and (estimated := _by(run, step, work, slots)):
+                return estimated
     return None
 
 
-def _runs(folder: Path, pipeline: str | None) -> Iterator[RunDirectory]:
-    """The runs of a pipeline, from the latest on."""
-    files = sorted(folder.glob("*/job.yml"), key=lambda file: -file.stat().st_mtime)
-    for file in files[:MAX_RUNS]:
-        if yaml.safe_load(file.read_text(encoding="utf-8")).get("display_name") == pipeline:
-            yield RunDirectory(file.parent)
+def _is_of(run: RunDirectory, pipeline: str | None) -> bool:
+    job = yaml.safe_load(run.job_file.read_text(encoding="utf-8"))
+    return bool(job.get("display_name") == pipeline)
+
+
+def _by(run: RunDirectory, step: str, work: Work, slots: int) -> str | None:
+    """The estimate by one run; None if no mini-batch of the step has succeeded in it."""
+    log = read_step(step, run.step(step))
+    succeeded = {each.mini_batch for each in log.attempts if each.error is None}
+    if not succeeded:
+        return None
+    seconds = _start_seconds(log) + _work_seconds(log, succeeded, work) / slots
+    measured = counted(len(succeeded), "mini-batch")
+    return f"about {duration(seconds)}, by {measured} of run {run.root.name}"
 
 
 def _start_seconds(log: StepLog) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
+from contextlib import suppress
 
 from prefect_parallel.cli.console import lasting_console
 from prefect_parallel.cli.runs import rows
@@ -75,10 +76,12 @@ def _seconds(age: str) -> int:
 def _remove(directory: RunDirectory) -> bool:
     """Remove a run; False if it has been started meanwhile."""
     pruned = directory.root.with_name(PRUNED + directory.root.name)
-    try:
-        with hold(directory):
-            directory.root.rename(pruned)
-    except UnusableRunDirectory:
-        return False
-    shutil.rmtree(pruned)
+    # Another prune may remove it, too.
+    with suppress(FileNotFoundError):
+        try:
+            with hold(directory):
+                directory.root.rename(pruned)
+        except UnusableRunDirectory:
+            return False
+        shutil.rmtree(pruned)
     return True

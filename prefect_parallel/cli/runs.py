@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,6 +16,7 @@ from prefect_parallel.cli.console import plain_console
 from prefect_parallel.display.display import STYLES
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.flow.run_directories.lock import held_since
+from prefect_parallel.flow.run_directories.runs import runs_in
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.duration import duration
 from prefect_parallel.output.run_result import RunResult
@@ -70,8 +72,16 @@ def rows(folder: Path) -> list[Row]:
     """
     if not folder.is_dir():
         raise PrefectParallelError(f"there is no folder {folder}; choose another --output-dir")
-    found = [_row(RunDirectory(file.parent)) for file in folder.glob("*/job.yml")]
-    return sorted(found, key=lambda row: row.started_at)
+    return sorted(_rows(folder), key=lambda row: row.started_at)
+
+
+def _rows(folder: Path) -> Iterator[Row]:
+    for run in runs_in(folder):
+        # It may be removed meanwhile.
+        with suppress(FileNotFoundError):
+            row = _row(run)
+            if run.job_file.exists():
+                yield row
 
 
 def _row(run: RunDirectory) -> Row:

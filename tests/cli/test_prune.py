@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from prefect_parallel.cli.estimate import estimate
 from prefect_parallel.cli.prune import prune_runs
+from prefect_parallel.cli.runs import rows
 from prefect_parallel.errors import InvalidCall
+from prefect_parallel.flow.nodes.groups import Work
 from prefect_parallel.flow.run_directories.lock import hold
 from prefect_parallel.flow.run_directories.runs import Runs
 from prefect_parallel.layout import RunDirectory, UnusableRunDirectory
 from prefect_parallel.output.run_result import RunResult
+from tests.cli.test_estimate import write_run
 
 HOUR = 3600
 
@@ -59,6 +64,21 @@ def test_what_a_killed_prune_has_left_is_removed_by_the_next(folder: Path) -> No
     assert (folder / ".pruned-run6" / "job.yml").exists()
     prune_runs(Runs.at(folder), 9, None, dry_run=False)
     assert sorted(path.name for path in folder.iterdir()) == ["other", "run0", "run2", "run4"]
+
+
+def test_runs_that_are_removed_meanwhile_are_skipped(tmp_path: Path) -> None:
+    for number in range(60):
+        write_run(tmp_path, f"run{number}", 1.0, title=str(number % 2))
+    with ThreadPoolExecutor(2) as threads:
+        prunes = [
+            threads.submit(prune_runs, Runs.at(tmp_path), 0, None, dry_run=False) for _ in range(2)
+        ]
+        while not all(prune.done() for prune in prunes):
+            assert [row.name for row in rows(tmp_path) if row.name.startswith(".")] == []
+            estimate(tmp_path, "1", "score", Work(2, 200), slots=1)
+    for prune in prunes:
+        prune.result()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_in_progress_stays(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 
-from prefect_parallel.flow.run_directories.runs import Runs
+from prefect_parallel.flow.run_directories.runs import Runs, runs_in
 from prefect_parallel.layout import RunDirectory, UnusableRunDirectory
 
 
@@ -34,10 +33,4 @@ class EarlierRuns:
                     hint=RunDirectory(runs.folder / name).similar(),
                 )
             return cls((runs.handle(name, resumes=True).directory,))
-        begun = {}
-        for file in runs.folder.glob("[!.]*/job.yml"):
-            if file.parent.name != but:
-                with suppress(FileNotFoundError):  # It was pruned meanwhile.
-                    begun[file.parent] = file.stat().st_mtime_ns
-        newest = sorted(begun, key=lambda root: (begun[root], root.name), reverse=True)
-        return cls(tuple(map(RunDirectory, newest)))
+        return cls(tuple(run for run in runs_in(runs.folder) if run.root.name != but))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +23,16 @@ def place_of_run(output_dir: str | Path, run: str) -> tuple[str | Path, str]:
     """The output directory and the name of a run that is given by its name, path or URL."""
     folder, slash, name = run.rstrip("/").rpartition("/")
     return (folder or "/", name) if slash else (output_dir, run)
+
+
+def runs_in(folder: Path) -> list[RunDirectory]:
+    """The runs in a folder, the latest begun first, without those that are being removed."""
+    begun: dict[Path, int] = {}
+    for file in folder.glob("[!.]*/job.yml"):
+        with suppress(FileNotFoundError):  # It was removed meanwhile.
+            begun[file.parent] = file.stat().st_mtime_ns
+    latest_first = sorted(begun, key=lambda root: (begun[root], root.name), reverse=True)
+    return [RunDirectory(root) for root in latest_first]
 
 
 @dataclass(frozen=True)
