@@ -86,7 +86,6 @@ def test_the_recipes_run(tmp_path: Path, server: str) -> None:
     recipes = files(DOCS / "recipes.md")
     assert len(recipes) == 4
     write_data(tmp_path, sales=1)
-    (tmp_path / "converted").mkdir()
     (tmp_path / "photos/no-image.png").write_text("text")
     weeks = [(s, b, p, 10 - p) for s in (1, 2) for b in "xy" for p in range(3)]
     columns = ["store", "brand", "price", "sold"]
@@ -94,7 +93,7 @@ def test_the_recipes_run(tmp_path: Path, server: str) -> None:
     with web_server(tmp_path, failing=set()):
         said = run_program(tmp_path, server, "-c", "\n".join(recipes.values()))
     assert "no-image.png" in said
-    converted = sorted((tmp_path / "converted").iterdir())
+    converted = list(tmp_path.glob("runs/convert*/steps/convert/outputs/output/*.jpg"))
     assert [Image.open(file).format for file in converted] == ["JPEG"] * 3
     urls = (tmp_path / "urls.txt").read_text().split()
     answers = (tmp_path / "answers.jsonl").read_text().splitlines()
