@@ -92,6 +92,10 @@ class Api:
         answer = self._request("GET", f"deployments/name/{flow}/{name}")
         return answer.json() if answer.is_success else None
 
+    def deployments(self) -> set[str]:
+        """The IDs of all deployments."""
+        return {deployment["id"] for deployment in self.post("deployments/filter")}
+
     def make_pool(self, name: str) -> None:
         self.post("work_pools/", name=name, type="process")
 
@@ -128,7 +132,8 @@ def pool(server: str) -> str:
 def api(server: str, pool: str, tmp_path: Path) -> Iterator[Api]:
     """The server of the session, without workers."""
     api = Api(server, tmp_path, {"XDG_CACHE_HOME": str(tmp_path / "cache")})
+    before = api.deployments()
     yield api
     # Runs that are scheduled would be taken for new ones by other tests.
-    for deployment in api.post("deployments/filter"):
-        api.delete(f"deployments/{deployment['id']}")
+    for deployment in api.deployments() - before:
+        api.delete(f"deployments/{deployment}")
