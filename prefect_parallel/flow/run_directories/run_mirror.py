@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 from uuid import uuid4
+
+import orjson
 
 from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.data import Location
@@ -43,6 +44,8 @@ class RunMirror:
         self.remote = remote
         self._directory = directory
         self._lock = threading.Lock()
+        # As the manifest has them; None: it was not read.
+        self._stamps: dict[str, FileStamp] | None = None
 
     def exists(self) -> bool:
         """Whether the run is there."""
@@ -156,6 +159,7 @@ class RunMirror:
                     file.unlink()
             others = found.difference(last)
             synced.pull(others)
+            self._stamps = None
             # Data that did not change must not look as if it had.
             for path, stamp in self._synced().stamps.items():
                 if path in others:
@@ -174,17 +178,19 @@ class RunMirror:
 
     def _synced(self) -> SyncedFolder:
         """The run directory and its copy, as they were when the manifest was written."""
-        try:
-            manifest = json.loads((self._directory.root / MANIFEST).read_text())
-        except FileNotFoundError:
-            manifest = {}
-        stamps = {path: FileStamp(*stamp) for path, stamp in manifest.items()}
-        return SyncedFolder(self._directory.root, self.remote, stamps)
+        if self._stamps is None:
+            try:
+                manifest = orjson.loads((self._directory.root / MANIFEST).read_bytes())
+            except FileNotFoundError:
+                manifest = {}
+            self._stamps = {path: FileStamp._make(stamp) for path, stamp in manifest.items()}
+        return SyncedFolder(self._directory.root, self.remote, self._stamps)
 
     def _write_manifest(self, synced: SyncedFolder) -> None:
         path = self._directory.root / MANIFEST
         with atomic_write(path) as file:
-            file.write(json.dumps(synced.stamps).encode())
+            file.write(orjson.dumps(synced.stamps, default=tuple))
+        self._stamps = synced.stamps
         self.remote.join(MANIFEST).put(path)
 
     def _join_log(self, step: StepDirectory, share: str) -> None:
