@@ -15,9 +15,10 @@ from prefect_parallel.errors import InvalidPipeline
 from prefect_parallel.flow.run.output_places import OutputPlaces
 from prefect_parallel.flow.run.selection import Selection
 from prefect_parallel.job import load_pipeline, resolve
-from tests.e2e.conftest import write_pipeline
+from tests.e2e.conftest import interrupt, write_pipeline
 from tests.e2e.test_pipeline import Pipeline
 from tests.e2e.test_pipeline import pipeline as pipeline
+from tests.waiting import wait_until
 
 PIPELINE = """
     outputs:
@@ -105,6 +106,19 @@ def test_an_output_that_cannot_be_published_fails_its_step_until_it_can(
     assert run(training, resume=True).is_completed()
     assert training.ends.of["train"].reason == "completed in an earlier run"
     assert files_of(training.folder / "words") == {"run.txt": "new\n"}
+
+
+def test_a_cancel_does_not_wait_until_a_large_output_is_copied(tmp_path: Path, server: str) -> None:
+    it = write_pipeline(tmp_path, server, "def run(files): return files")
+    large = {"type": "uri_file", "path": "./place/large.bin"}
+    step = {"command": "truncate -s 3G ${{outputs.large}}", "environment": "azureml:any:1"}
+    it.change("jobs.step", {**step, "outputs": {"large": large}})
+    process = it.start()
+    wait_until(lambda: list((it.folder / "place").glob(".large.bin.*")))
+    said = interrupt(process) + process.communicate(timeout=240)[0]
+    assert process.returncode == 1
+    assert "Canceled  step: the run was canceled" in said
+    assert list((it.folder / "place").iterdir()) == []
 
 
 def test_a_file_that_the_step_did_not_write_fails_it(training: Pipeline) -> None:

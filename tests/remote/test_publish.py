@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from prefect_parallel.data import Location, publish
+from prefect_parallel.errors import PrefectParallelError
 from tests.remote.conftest import Store
 
 
@@ -40,6 +42,31 @@ def test_a_folder_without_its_marker_is_not_complete(tmp_path: Path) -> None:
     (source / "a").rename(source / "b")
     publish(source, place)
     assert sorted(path.name for path in target.iterdir()) == [".published.json", "b"]
+
+
+class Stopped(PrefectParallelError):
+    pass
+
+
+def test_a_copy_is_stopped_in_the_middle(store: Store, tmp_path: Path) -> None:
+    large, target = tmp_path / "large", tmp_path / "target" / "large"
+    with large.open("wb") as file:
+        file.truncate(400 * 1024 * 1024)
+    target.parent.mkdir()
+    target.write_text("an older one")
+    store.write("large", b"an older one")
+    in_store = Location.parse("azureml://datastores/store/paths/large", datastores=store.datastores)
+    for place in (Location.parse(str(target)), in_store):
+        calls = iter(range(3))
+
+        def check(calls: Iterator[int] = calls) -> None:
+            if next(calls, None) is None:
+                raise Stopped("in the middle")
+
+        with pytest.raises(Stopped):
+            publish(large, place, check)
+    assert [path.read_text() for path in target.parent.iterdir()] == ["an older one"]
+    assert store.files() == {"large": b"an older one"}
 
 
 def test_a_marker_cannot_lead_out_of_its_folder(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
@@ -18,6 +18,9 @@ from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
 
 NANOSECONDS = 1_000_000_000
 """In a second."""
+
+CHUNK_BYTES = 1024 * 1024
+"""Size of the pieces in which a file is copied."""
 
 # The name of the file that describes a table.
 MLTABLE = "MLTable"
@@ -175,15 +178,20 @@ class Location:
         """Copies a remote file to a local path."""
         self.remote_path().fetch(str(target))
 
-    def put(self, source: Path) -> None:
-        """Copies a local file here; no reader sees half of it."""
+    def put(self, source: Path, check: Callable[[], None] = lambda: None) -> None:
+        """Copies a local file here; no reader sees half of it.
+
+        `check` is called again and again, and may raise a PrefectParallelError that ends it.
+        """
         if self.is_remote:
-            self.remote_path().put(str(source))
+            self.remote_path().put(str(source), check)
             return
         target = Path(self.path)
         target.parent.mkdir(parents=True, exist_ok=True)
         with source.open("rb") as file, atomic_write(target) as copy:
-            shutil.copyfileobj(file, copy)
+            while chunk := file.read(CHUNK_BYTES):
+                check()
+                copy.write(chunk)
 
     def remove(self) -> None:
         """Removes a file, if there is one."""

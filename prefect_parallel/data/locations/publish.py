@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
@@ -21,18 +21,20 @@ AT_A_TIME = 8
 """Number of files that are copied at a time."""
 
 
-def publish(source: Path, target: Location) -> None:
+def publish(source: Path, target: Location, check: Callable[[], None] = lambda: None) -> None:
     """Copies a file, or the files of a folder, to a local or remote place.
 
     A file appears as a whole. A folder gets its files, loses those of an earlier publication that
     are not among them, and gets its marker last. Other files there stay.
+
+    `check` is called again and again, and may raise a PrefectParallelError that ends it.
 
     Raises:
         OSError: A file cannot be read, written or removed.
         InvalidInput: There is no driver for the URL.
     """
     if source.is_file():
-        target.put(source)
+        target.put(source, check)
         return
     files = set(_files(source))
     marker, unfinished = target.join(MARKER), target.join(UNFINISHED)
@@ -40,7 +42,7 @@ def publish(source: Path, target: Location) -> None:
     _list(unfinished, files | earlier)
     marker.remove()
     with ThreadPoolExecutor(AT_A_TIME) as threads:
-        list(threads.map(lambda name: target.join(name).put(source / name), sorted(files)))
+        list(threads.map(lambda name: target.join(name).put(source / name, check), sorted(files)))
     for name in earlier - files:
         target.join(name).remove()
     _list(marker, files)

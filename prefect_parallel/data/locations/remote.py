@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prefect_parallel.errors import InvalidInput
+from prefect_parallel.errors import InvalidInput, PrefectParallelError
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -104,9 +104,23 @@ class RemotePath:
         """Copies the file to a local path."""
         _retried(lambda: self._filesystem.get_file(self._path, target))
 
-    def put(self, source: str) -> None:
-        """Copies a local file here."""
-        _retried(lambda: self._filesystem.put_file(source, self._path))
+    def put(self, source: str, check: Callable[[], None]) -> None:
+        """Copies a local file here.
+
+        `check` is called between the parts of a large file, if nobody sees those that were sent;
+        it may raise a PrefectParallelError.
+        """
+        from fsspec.asyn import AsyncFileSystem
+        from fsspec.callbacks import Callback
+
+        class Checked(Callback):  # type: ignore[misc]
+            def call(self, *_: object, **__: object) -> None:
+                check()
+
+        check()
+        # Other drivers leave what was sent.
+        callbacks = {"callback": Checked()} if isinstance(self._filesystem, AsyncFileSystem) else {}
+        _retried(lambda: self._filesystem.put_file(source, self._path, **callbacks))
 
     def remove(self) -> None:
         """Removes the file, if it exists."""
@@ -195,6 +209,8 @@ def _retried(call: Callable[[], _Result]) -> _Result:
     for wait in (*_WAITS, None):
         try:
             return call()
+        except PrefectParallelError:
+            raise
         except Exception as error:  # The drivers' errors have no common base.
             if wait is None or time.monotonic() > until or _is_final(error):
                 raise _as_os_error(error) from error

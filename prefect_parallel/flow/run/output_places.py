@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,8 +79,15 @@ class OutputPlaces:
         place = place.join(below)
         return place.path if place.is_remote else Path(place.path)
 
-    def publish(self, step: ParallelStep | CommandStep, directory: StepDirectory) -> Iterator[str]:
+    def publish(
+        self,
+        step: ParallelStep | CommandStep,
+        directory: StepDirectory,
+        check: Callable[[], None],
+    ) -> Iterator[str]:
         """Publish the outputs of a step that succeeded; the names of those published are yielded.
+
+        `check` is called again and again, and may raise a PrefectParallelError that ends it.
 
         Raises:
             PublishFailed: The step did not write a file, or it cannot be copied.
@@ -93,7 +100,7 @@ class OutputPlaces:
             if step.outputs[name].type == "uri_file" and not source.exists():
                 raise PublishFailed(f"the step did not write its output {name}: {source}")
             try:
-                publish(source, place)
+                publish(source, place, check)
             except OSError as error:
                 raise PublishFailed(
                     f"output {name} cannot be written to {place.path}:"

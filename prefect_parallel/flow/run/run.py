@@ -15,6 +15,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Failed
 
 from prefect_parallel.data import Datastores, Location
+from prefect_parallel.flow.nodes.step_monitor import StepCanceled
 from prefect_parallel.flow.observer import Observer
 from prefect_parallel.flow.run.cancellation import Cancellation
 from prefect_parallel.flow.run.comparison import Comparison
@@ -126,10 +127,17 @@ class Run:
 
         Raises:
             PublishFailed: The step did not write a file, or it cannot be copied.
+            StepCanceled: The step was canceled.
             AssetExists: An output would replace a data asset that is somewhere else.
         """
-        main = self._main_output(step)
-        for name in self.output_places.publish(step, self.directory.step(step.name)):
+        directory, main = self.directory.step(step.name), self._main_output(step)
+        canceled = self.cancellation.of(step.name)
+
+        def check() -> None:
+            if canceled.is_set():
+                raise StepCanceled
+
+        for name in self.output_places.publish(step, directory, check):
             if name != main:
                 yield f"output {name}: {self._final_place(step.name, name)}"
         if self.selection != ALL:

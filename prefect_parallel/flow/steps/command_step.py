@@ -17,6 +17,7 @@ from prefect.logging import get_run_logger
 from prefect_parallel.entry.azure_variables import azure_variables
 from prefect_parallel.entry.spawner import Exit, Spawner
 from prefect_parallel.errors import PrefectParallelError, os_error_text
+from prefect_parallel.flow.nodes.step_monitor import StepCanceled
 from prefect_parallel.flow.run.environments import ShellProcess
 from prefect_parallel.flow.run.run import Run
 from prefect_parallel.flow.run.step_result import StepResult
@@ -44,10 +45,6 @@ LAST_BYTES = 16 * 1024
 
 class CommandFailed(PrefectParallelError):
     """The command cannot be started, failed, or took too long."""
-
-
-class CommandCanceled(PrefectParallelError):
-    """The step was canceled while the command ran."""
 
 
 def command_step_flow(step: CommandStep, run: Run) -> Flow[[], None]:
@@ -95,7 +92,7 @@ class _CommandStep:
             note_completed(self._directory, ours)
             self._publish()
             return self._result("Completed", "the command succeeded")
-        except CommandCanceled:
+        except StepCanceled:
             return self._result("Canceled", self._run.cancellation.reason(self._step.name) or "")
         except PrefectParallelError as error:
             return self._result("Failed", str(error))
@@ -191,7 +188,7 @@ class _CommandStep:
         Raises:
             CommandFailed: The command could not be started, ran longer than its limit, or was
                 killed.
-            CommandCanceled: The run was canceled.
+            StepCanceled: The run was canceled.
         """
         process = self._run.environments.shell_process(
             self._step, command, self._variables(), self._data
@@ -232,7 +229,7 @@ class _CommandStep:
         while (exit_ := spawner.poll(pid)) is None:
             if self._canceled.is_set():
                 spawner.end(pid, grace=GRACE_SECONDS)
-                raise CommandCanceled
+                raise StepCanceled
             if until is not None and time.monotonic() > until:
                 spawner.end(pid, grace=GRACE_SECONDS)
                 raise CommandFailed(f"the command took longer than limits.timeout: {timeout} s")
