@@ -85,7 +85,8 @@ def test_a_remote_run_is_resumed(tmp_path: Path, server: str, s3: Store) -> None
     remote = "azureml://datastores/store/paths/runs"
 
     said = run(it, "--output-dir", remote, "--name", "first")
-    assert f"output  {remote}/first/steps/step/outputs/out" in said
+    assert "output  azureml://datastores/store/paths/published/first.txt\n" in said
+    assert f"output  {remote}/first/steps/look/outputs/copy\n" in said
     files = s3.files()
     found = {name: content for name, content in files.items() if name.startswith("runs/")}
     step = "runs/first/steps/step"
