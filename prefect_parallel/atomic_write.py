@@ -6,6 +6,7 @@ import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import DEFAULT_BUFFER_SIZE
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +17,8 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     # A random number: processes of two machines that share the folder may have the same id.
     temporary = path.with_name(f".{path.name}.{int.from_bytes(os.urandom(8), 'big')}")
     try:
-        with temporary.open("wb") as file:
+        # With a size, Python does not ask whether it is a terminal.
+        with temporary.open("wb", buffering=DEFAULT_BUFFER_SIZE) as file:
             yield file
         temporary.replace(path)
     except BaseException:

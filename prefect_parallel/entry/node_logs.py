@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TextIO
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.config import ProcessName
@@ -167,13 +167,22 @@ def _csv_row(cells: Sequence[str]) -> str:
 
 def _append(path: Path, text: str, header: str = "") -> None:
     """Append to a file; the header precedes the first text."""
-    with _open_to_append(path) as file:
-        file.write(text if file.tell() else header + text)
-
-
-def _open_to_append(path: Path) -> TextIO:
+    # Python's files ask the system more than they write here.
+    descriptor = _open_to_append(path)
     try:
-        return path.open("a", encoding="utf-8", errors="replace")
+        if header and os.fstat(descriptor).st_size == 0:
+            text = header + text
+        left = memoryview(text.encode(errors="replace"))
+        while left:
+            left = left[os.write(descriptor, left) :]
+    finally:
+        os.close(descriptor)
+
+
+def _open_to_append(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o666)
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a", encoding="utf-8", errors="replace")
+        return os.open(path, flags, 0o666)

@@ -209,7 +209,8 @@ class _Worker:
             if some is not None:
                 return dataclasses.replace(record, error=error)
             record = self._config.failed(record, error)
-        record = output_dir.noted_in(record)
+        if self._config.folder_outputs:
+            record = output_dir.noted_in(record)
         write_part(self._part(mini_batch.index, some), record, encoded.payload)
         return record
 

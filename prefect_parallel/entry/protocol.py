@@ -6,6 +6,7 @@ JSON instead of pickle, so that nothing sent by a script can be executed in the 
 from __future__ import annotations
 
 import json
+import select
 import socket
 import struct
 import time
@@ -15,6 +16,10 @@ _LENGTH = struct.Struct(">I")
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Well above any valid message; a larger length means that the other end is broken."""
+
+
+_LONGEST_WAIT = 1_000_000.0
+"""Seconds; `poll` takes 31 bits of milliseconds."""
 
 
 class ProtocolError(Exception):
@@ -41,8 +46,13 @@ class Channel:
             OSError: The connection is closed, or the deadline passed.
         """
         text = json.dumps(message).encode()
-        self._connection.settimeout(_remaining(deadline))
-        self._connection.sendall(_LENGTH.pack(len(text)) + text)
+        if deadline is not None:
+            self._connection.settimeout(_remaining(deadline))
+        try:
+            self._connection.sendall(_LENGTH.pack(len(text)) + text)
+        finally:
+            if deadline is not None:
+                self._connection.settimeout(None)
 
     def receive(self, deadline: float | None = None) -> dict[str, Any] | None:
         """Wait for the next message; None if the connection is closed.
@@ -76,7 +86,8 @@ class Channel:
 
     def _take(self, length: int, deadline: float | None) -> bytes | None:
         while len(self._received) < length:
-            self._connection.settimeout(_remaining(deadline))
+            if deadline is not None:
+                self._wait_until_readable(deadline)
             try:
                 chunk = self._connection.recv(max(length - len(self._received), 65536))
             except ConnectionResetError:
@@ -88,10 +99,16 @@ class Channel:
         del self._received[:length]
         return taken
 
+    def _wait_until_readable(self, deadline: float) -> None:
+        # A timeout of the socket would be set for each message, which takes as long as to receive
+        # one.
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        while not poll.poll(min(_remaining(deadline), _LONGEST_WAIT) * 1000):
+            pass
 
-def _remaining(deadline: float | None) -> float | None:
-    if deadline is None:
-        return None
+
+def _remaining(deadline: float) -> float:
     remaining = deadline - time.monotonic()
     if remaining <= 0:
         raise TimeoutError
