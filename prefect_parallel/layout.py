@@ -222,7 +222,7 @@ class RunDirectory:
 
     def similar(self) -> str | None:
         """What to do if this is not a run: the names of runs beside it, the most similar first."""
-        names = [path.parent.name for path in self.root.parent.glob("*/job.yml")]
+        names = [path.parent.name for path in self.root.parent.glob("[!.]*/job.yml")]
         near = difflib.get_close_matches(self.root.name, names, n=3, cutoff=0.5)
         if near:
             return f"did you mean {' or '.join(near)}?"
