@@ -9,6 +9,7 @@ All outputs have the same bytes.
 from __future__ import annotations
 
 import argparse
+import importlib
 import multiprocessing
 import shutil
 import subprocess
@@ -102,8 +103,7 @@ def _write_lines(code: Path, batch: list[str], part: Path) -> None:
 def _lines(code: Path, batch: list[str]) -> str:
     if str(code) not in sys.path:
         sys.path.insert(0, str(code))
-    from describe_images import run  # type: ignore[import-not-found]
-
+    run = importlib.import_module("describe_images").run
     return "".join(f"{line}\n" for line in run(batch))
 
 

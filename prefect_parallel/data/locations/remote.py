@@ -113,13 +113,10 @@ class RemotePath:
         from fsspec.asyn import AsyncFileSystem
         from fsspec.callbacks import Callback
 
-        class Checked(Callback):  # type: ignore[misc]
-            def call(self, *_: object, **__: object) -> None:
-                check()
-
         check()
         # Other drivers leave what was sent.
-        callbacks = {"callback": Checked()} if isinstance(self._filesystem, AsyncFileSystem) else {}
+        checked = Callback(hooks={"check": lambda *_, **__: check()})
+        callbacks = {"callback": checked} if isinstance(self._filesystem, AsyncFileSystem) else {}
         _retried(lambda: self._filesystem.put_file(source, self._path, **callbacks))
 
     def remove(self) -> None:
