@@ -11,14 +11,14 @@ from prefect_parallel.errors import InvalidFile, PrefectParallelError, counted
 from prefect_parallel.lasting_console import LastingConsole
 
 
-def plain_console(*, stderr: bool = False) -> Console:
+def plain_console(*, stderr: bool = False, kind: type[Console] = Console) -> Console:
     """A console that prints text as it is: no markup, no line breaks of its own."""
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return kind(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def lasting_console() -> Console:
     """The same, for commands that do something: they go on when nobody reads any more."""
-    return LastingConsole(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return plain_console(kind=LastingConsole)
 
 
 def print_titled(console: Console, title: str, style: str, text: str) -> None:
