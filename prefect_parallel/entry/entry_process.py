@@ -173,11 +173,10 @@ class EntryProcess:
             on_run: Called when `run` is called.
             following: The mini-batch that the process loads meanwhile.
         """
-        if not self._config.folder_outputs:
-            return self._attempt(mini_batch, attempt, on_run, following, items, "")
         output_dir = self._config.directory.output_dir(mini_batch.index)
         result = self._attempt(mini_batch, attempt, on_run, following, items, output_dir.name)
-        if isinstance(result, Failure) or not result.output_dir:
+        is_unused = isinstance(result, Failure) or not result.output_dir
+        if is_unused and self._config.folder_outputs:
             shutil.rmtree(output_dir, ignore_errors=True)
         return result
 
