@@ -12,7 +12,9 @@ from prefect_parallel.output.duration import duration
     [
         (0.00085, "850 µs"),
         (0.0125, "12.5 ms"),
+        (0.9996, "1 s"),
         (0.9999, "1 s"),
+        (3.2, "3.2 s"),
         (3.21, "3.21 s"),
         (59.97, "1 min 00 s"),
         (119.7, "2 min 00 s"),

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from prefect_parallel.entry.node_logs import ATTEMPTS_HEADER
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.attempts import Attempt, Span
-from prefect_parallel.output.duration import duration
 from prefect_parallel.output.job_report import write_job_report
 from prefect_parallel.output.report import write_report
 from prefect_parallel.output.report.bars import MAX_BARS
@@ -351,24 +350,6 @@ def test_there_is_no_such_run(tmp_path: Path) -> None:
 )
 def test_root_causes(error: str, cause: str) -> None:
     assert root_cause(error) == cause
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.00085, "850 µs"),
-        (0.0125, "12.5 ms"),
-        (0.9996, "1 s"),
-        (3.2, "3.2 s"),
-        (59.97, "1 min 00 s"),
-        (119.7, "2 min 00 s"),
-        (302, "5 min 02 s"),
-        (3599.9, "1 h 00 min"),
-        (7800, "2 h 10 min"),
-    ],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_a_process_takes_over_the_lane_of_one_that_died() -> None:
