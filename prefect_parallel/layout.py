@@ -104,7 +104,17 @@ class StepDirectory:
     output_files = _Below(
         "output_files.jsonl", "The files that were moved from there to `outputs`."
     )
-    parts = _Below("parts", "What `run` returned, one file per mini-batch; reused by later runs.")
+    parts = _Below(
+        "parts",
+        "What `run` returned, one file per mini-batch, but for what is in `packs`; reused by later"
+        " runs.",
+    )
+    packs = _Below(
+        "packs",
+        "What `run` returned and is small, one file per task run and entry process; reused by"
+        " later runs.",
+    )
+    unpacked = _Below("packs.old", "Packs of an earlier start, until their parts are in `parts`.")
     from_nodes = _Below(
         FROM_NODES, "Shared logs of nodes on other machines, until they are joined."
     )
@@ -127,6 +137,18 @@ class StepDirectory:
 
     def part(self, index: int) -> Path:
         return self.parts / f"{index:06d}.part"
+
+    def new_packs(self) -> Path:
+        """A new folder for packs, one for each start: an earlier one may still be writing."""
+        return self.packs / os.urandom(4).hex()
+
+    def pack(self, start: str, group: str, process: str) -> Path:
+        """The pack of a group of mini-batches and an entry process, in the folder of a start."""
+        return self.packs / start / f"{group}.{process}.pack"
+
+    def packs_of(self, start: str, group: str) -> list[Path]:
+        """The packs of a group of mini-batches."""
+        return sorted((self.packs / start).glob(f"{group}.*.pack"))
 
     def lease(self, index: int) -> Path:
         """The claim of a worker, beside the part: creating it makes NFS look for parts anew."""

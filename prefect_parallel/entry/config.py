@@ -55,6 +55,7 @@ class EntryConfig:
         isolates_failed_items: Whether failed mini-batches are run in pieces.
         error_threshold: Number of failed items after which none are isolated; -1: unlimited.
         packages: Digest of the installed packages.
+        packs: Name of the folder for packs; empty: each part gets a file of its own.
     """
 
     step_directory: str
@@ -88,6 +89,7 @@ class EntryConfig:
     isolates_failed_items: bool
     error_threshold: int
     packages: str
+    packs: str = ""
 
     @cached_property
     def directory(self) -> StepDirectory:

@@ -164,6 +164,7 @@ class EntryProcess:
         on_run: Callable[[], None],
         following: MiniBatch | None = None,
         items: range | None = None,
+        group: str = "",
     ) -> Record | Failure:
         """Run one mini-batch. If the process had to be ended, it is not `alive` afterwards.
 
@@ -172,9 +173,12 @@ class EntryProcess:
             items: Some items of the mini-batch, whose part is a piece; None: all.
             on_run: Called when `run` is called.
             following: The mini-batch that the process loads meanwhile.
+            group: Name of the group whose pack gets the part, if it is small; empty: none.
         """
         output_dir = self._config.directory.output_dir(mini_batch.index)
-        result = self._attempt(mini_batch, attempt, on_run, following, items, output_dir.name)
+        result = self._attempt(
+            mini_batch, attempt, on_run, following, items, output_dir.name, group
+        )
         is_unused = isinstance(result, Failure) or not result.output_dir
         if is_unused and self._config.folder_outputs:
             shutil.rmtree(output_dir, ignore_errors=True)
@@ -188,6 +192,7 @@ class EntryProcess:
         following: MiniBatch | None,
         items: range | None,
         output_dir: str,
+        group: str,
     ) -> Record | Failure:
         overhead, timeout = self._config.task_overhead_timeout, self._config.timeout
         # run() is not called for a mini-batch without items.
@@ -201,6 +206,7 @@ class EntryProcess:
             "attempt": attempt,
             "following": following and following.to_json(),
             "output_dir": output_dir,
+            "group": group,
         }
         self.loads_ahead = following
         self.attempts += 1

@@ -61,7 +61,11 @@ class EntryPool:
         self._has_run = False
 
     def run(
-        self, mini_batch: MiniBatch, attempt: int, following: MiniBatch | None = None
+        self,
+        mini_batch: MiniBatch,
+        attempt: int,
+        following: MiniBatch | None = None,
+        group: str = "",
     ) -> Record:
         """Run a mini-batch, unless it has succeeded before, and commit its record.
 
@@ -69,6 +73,7 @@ class EntryPool:
             attempt: Number of the attempt, from 1.
             following: The mini-batch that the caller runs next, which is loaded meanwhile if the
                 step prefetches.
+            group: Name of the group whose pack gets the part, if it is small; empty: none.
 
         Raises:
             UnusableNode: The import of the script, or `init`, failed too often on this node and has
@@ -80,7 +85,7 @@ class EntryPool:
         if committed is not None:
             return committed
         with self._in_use():
-            return self._run(mini_batch, attempt, self._to_load_ahead(following))
+            return self._run(mini_batch, attempt, self._to_load_ahead(following), group)
 
     def isolate(
         self, mini_batch: MiniBatch, record: Record, on_call: Callable[[], None] = lambda: None
@@ -159,8 +164,10 @@ class EntryPool:
                 self._busy -= 1
                 self._changed.notify_all()
 
-    def _run(self, mini_batch: MiniBatch, attempt: int, following: MiniBatch | None) -> Record:
-        name, result, started_at = self._attempt(mini_batch, attempt, following)
+    def _run(
+        self, mini_batch: MiniBatch, attempt: int, following: MiniBatch | None, group: str
+    ) -> Record:
+        name, result, started_at = self._attempt(mini_batch, attempt, following, group=group)
         if isinstance(result, Failure):
             result = self._commit_failure(mini_batch, attempt, name, result, started_at)
         elif result.error is not None:
@@ -178,6 +185,7 @@ class EntryPool:
         attempt: int,
         following: MiniBatch | None = None,
         items: range | None = None,
+        group: str = "",
     ) -> tuple[ProcessName, Record | Failure, float]:
         """Run a mini-batch, or some items of it; returns also the process, and when it began.
 
@@ -185,7 +193,7 @@ class EntryPool:
         """
         tries = 0
         while True:
-            name, result, started_at = self._try(mini_batch, attempt, following, items)
+            name, result, started_at = self._try(mini_batch, attempt, following, items, group)
             fault = result.node_fault if isinstance(result, Failure) else None
             tries, in_a_row = tries + 1, self._faults.add(fault)
             if isinstance(result, Record) or fault is None or in_a_row < tries == ATTEMPTS:
@@ -206,6 +214,7 @@ class EntryPool:
         attempt: int,
         following: MiniBatch | None,
         items: range | None,
+        group: str,
     ) -> tuple[ProcessName, Record | Failure, float]:
         started_at = time.time()
         try:
@@ -215,7 +224,7 @@ class EntryPool:
         started_at = time.time()
         if self._is_last_of(process):
             following = None
-        result = process.attempt(mini_batch, attempt, self._note_run, following, items)
+        result = process.attempt(mini_batch, attempt, self._note_run, following, items, group)
         if isinstance(result, Failure):
             # A process that was stopped because the step or the node has ended has not failed.
             self._refuse_if_closed()

@@ -16,6 +16,7 @@ import os
 import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ from prefect_parallel.entry.script import (
 from prefect_parallel.entry.stacks import write_stacks_on_signal
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.output.formats import Encoded, OutputFormat, format_for
-from prefect_parallel.output.part import Record, write_part
+from prefect_parallel.output.packs import MAX_PAYLOAD_BYTES, append_part
+from prefect_parallel.output.part import Record, part_header, write_part
 
 
 class WrongReturn(PrefectParallelError):
@@ -93,7 +95,12 @@ def main(descriptor: int) -> None:
             config.directory.output_dirs / request["output_dir"], config.folder_outputs
         )
         worker.attempt(
-            mini_batch, items and range(*items), request["attempt"], following, output_dir
+            mini_batch,
+            items and range(*items),
+            request["attempt"],
+            following,
+            output_dir,
+            request["group"],
         )
 
 
@@ -126,6 +133,8 @@ class _Worker:
         self._called = EntryNames.of(Path(config.code), config.entry_script).run
         self._channel = channel
         self._pid = os.getpid()
+        # A name that no other process has, on whichever machine.
+        self._packs = os.urandom(4).hex()
         datastores = Datastores.from_json(config.datastores)
         file_cache = FileCache(config.directory.fetched)
         self._loader = Loader(lambda: open_reader(config.reader, datastores, file_cache))
@@ -140,11 +149,12 @@ class _Worker:
         attempt: int,
         following: MiniBatch | None,
         output_dir: OutputDir,
+        group: str,
     ) -> None:
         """Run a mini-batch, or some items of it, and write the part."""
         started = self._config.new_record(self._name, mini_batch, attempt)
         try:
-            record = self._run(mini_batch, items, started, following, output_dir)
+            record = self._run(mini_batch, items, started, following, output_dir, group)
         except BaseException as error:
             self._leave_forked_copy()
             self._channel.send({"event": "failed", **_describe(error)})
@@ -167,6 +177,7 @@ class _Worker:
         started: Record,
         following: MiniBatch | None,
         output_dir: OutputDir,
+        group: str,
     ) -> Record:
         cpu = time.process_time()
         loaded = self._loader.load(mini_batch, some)
@@ -211,14 +222,21 @@ class _Worker:
             record = self._config.failed(record, error)
         if self._config.folder_outputs:
             record = output_dir.noted_in(record)
-        write_part(self._part(mini_batch.index, some), record, encoded.payload)
+        self._commit(record, encoded.payload, some, group)
         return record
 
-    def _part(self, index: int, some: range | None) -> Path:
+    def _commit(self, record: Record, payload: bytes, some: range | None, group: str) -> None:
         directory = self._config.directory
-        if some is None:
-            return directory.part(index)
-        return directory.piece(self._name.node, index, some)
+        if some is not None:
+            write_part(directory.piece(self._name.node, record.index, some), record, payload)
+            return
+        if group and record.error is None and len(payload) <= MAX_PAYLOAD_BYTES:
+            pack = directory.pack(self._config.packs, group, self._packs)
+            # There is no folder for it if another driver has resumed the run, which can use it.
+            with suppress(FileNotFoundError):
+                append_part(pack, record.index, part_header(record, payload) + payload)
+                return
+        write_part(directory.part(record.index), record, payload)
 
     def _call_run(self, data: Any, context: MiniBatchContext) -> object:
         self._channel.send({"event": "loaded", "items": len(data)})

@@ -47,7 +47,8 @@ class Returned:
         assert file is not None
         columns = None
         if isinstance(format_for(file.name), Text):
-            totals = count(directory, len(list(directory.parts.iterdir())))
+            with directory.plan.open("rb") as lines:
+                totals = count(directory, sum(1 for _ in lines))
             columns = totals.returns.common_columns()
         return cls(file, columns, step.append_row_dataframe_header, delimiter_of(step))
 

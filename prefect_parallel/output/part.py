@@ -8,6 +8,7 @@ to another payload. Whatever runs twice replaces a part by an equal one.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterable
@@ -197,17 +198,22 @@ def write_part(path: Path, record: Record, payload: bytes = b"") -> None:
             and before.attempt_name != record.attempt_name
         ):
             return
-    header = {"payload_bytes": len(payload), **record.to_json()}
     with atomic_write(path) as file:
-        file.write(json.dumps(header).encode() + b"\n")
+        file.write(part_header(record, payload))
         file.write(payload)
+
+
+def part_header(record: Record, payload: bytes) -> bytes:
+    """What precedes the payload in a part."""
+    header = {"payload_bytes": len(payload), **record.to_json()}
+    return json.dumps(header).encode() + b"\n"
 
 
 def read_record(path: Path) -> Record | None:
     """The record of a part; None if the mini-batch has none yet."""
     try:
         with path.open("rb") as file:
-            return _record(file, path)
+            return _record_of(file, path)
     except FileNotFoundError:
         return None
 
@@ -222,20 +228,40 @@ def open_part(path: Path) -> tuple[Record, BinaryIO] | None:
     except FileNotFoundError:
         return None
     try:
-        return _record(file, path), file
+        return _record_of(file, path), file
     except BrokenPart:
         file.close()
         raise
 
 
-def _record(file: BinaryIO, path: Path) -> Record:
+def packed_part(content: bytes, pack: object) -> tuple[Record, BinaryIO]:
+    """As `open_part`, of the content of a part in a pack."""
+    header, _, payload = content.partition(b"\n")
+    return _record(header, len(payload), pack), io.BytesIO(payload)
+
+
+def in_force(own: Record, packed: Record) -> Record:
+    """Which of two records of a mini-batch counts: that of a file of its own, or that of a pack.
+
+    Packs have successes only. A success counts, but for one whose own attempt has failed: its
+    process was ended a moment too late.
+    """
+    failed = own.error is not None and own.attempt_name != packed.attempt_name
+    return packed if failed else own
+
+
+def _record_of(file: BinaryIO, path: Path) -> Record:
+    header = file.readline()
+    return _record(header, os.fstat(file.fileno()).st_size - file.tell(), path)
+
+
+def _record(header: bytes, found: int, path: object) -> Record:
     try:
-        fields = _parsed(file.readline())
+        fields = _parsed(header)
         if not isinstance(fields, dict):
             raise BrokenPart("it does not begin with a record")
         expected = fields.pop("payload_bytes", None)
         record = Record.from_json(fields)
-        found = os.fstat(file.fileno()).st_size - file.tell()
         if found != expected:
             raise BrokenPart(f"its payload has {found} bytes, expected {expected}")
         return record

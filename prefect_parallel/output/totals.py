@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.isolated import FailedItems, Isolated
-from prefect_parallel.output.part import Record, read_record
+from prefect_parallel.output.part import Record
 from prefect_parallel.output.returns import Returns
 from prefect_parallel.output.root_cause import root_cause
+from prefect_parallel.output.step_parts import StepParts
 
 KEPT = 20
 """Number of failed mini-batches, and of the slowest ones, that totals keep."""
@@ -117,10 +118,11 @@ class Totals:
 
 def records(directory: StepDirectory, count: int) -> Iterator[Record]:
     """The records of those of the first `count` mini-batches that have one, in order."""
-    for index in range(count):
-        record = read_record(directory.part(index))
-        if record is not None:
-            yield record.at(index)
+    with StepParts(directory) as parts:
+        for index in range(count):
+            record = parts.record(index)
+            if record is not None:
+                yield record.at(index)
 
 
 def count(directory: StepDirectory, mini_batches: int) -> Totals:

@@ -391,7 +391,7 @@ def test_a_scheduler_that_is_killed_and_a_run_directory_that_nodes_see(
         seeing.start_scheduler()
         seeing.start_workers("one")
         process = it.start()
-        wait_until(lambda: list(it.step.glob("parts/*.part")))
+        wait_until(it.committed)
         seeing.processes["scheduler"].kill()
         said, _ = process.communicate(timeout=480)
         assert process.returncode == 1, said

@@ -69,7 +69,7 @@ def names(count: int) -> list[str]:
 
 
 def parts(it: Pipeline) -> int:
-    return len(list(it.step.glob("parts/*.part")))
+    return len(it.committed())
 
 
 def finish(process: subprocess.Popen[str], *, expect: int = 0) -> str:

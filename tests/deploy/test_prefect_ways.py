@@ -12,6 +12,7 @@ import pytest
 
 from prefect_parallel import compile_pipeline
 from prefect_parallel.flow.deployable_flow import NotAtTopLevel
+from tests.committed import committed
 from tests.deploy.conftest import Api, started
 from tests.e2e.conftest import write_pipeline
 from tests.waiting import wait_until
@@ -189,7 +190,7 @@ def test_a_run_that_is_suspended_ends_and_is_resumed(api: Api, local: str) -> No
     deployment = api.deployment("a test", "held")["id"]
     run = api.post(f"deployments/{deployment}/create_flow_run")["id"]
     with started(api, ["prefect", "flow-run", "execute", run], {}) as process:
-        wait_until(lambda: len(list(runs.glob("*/steps/step/parts/*.part"))) == 2)
+        wait_until(lambda: sum(len(committed(step)) for step in runs.glob("*/steps/step")) == 2)
         suspended = {"type": "PAUSED", "name": "Suspended"}
         details = {"pause_reschedule": True}
         answer = api.post(

@@ -13,6 +13,7 @@ import psutil
 import pytest
 import yaml
 
+from tests.committed import committed
 from tests.deploy import postgres
 from tests.deploy.conftest import Api, started
 from tests.e2e.conftest import write_pipeline
@@ -218,7 +219,7 @@ def test_a_retry_from_the_api_does_only_what_is_missing(nightly: Nightly) -> Non
     wait_until(lambda: not processes_of(run))
     assert nightly.noted("fail").count("002.txt") == 1
     # Those that the failure has ended are missing, too.
-    before = {f"{int(part.stem):03d}.txt" for part in nightly.step(run).glob("parts/*.part")}
+    before = {f"{record.index:03d}.txt" for record in committed(nightly.step(run))}
     (nightly.notes / "mended").touch()
     retry = {"type": "SCHEDULED", "name": "AwaitingRetry"}
     nightly.api.post(f"flow_runs/{run}/set_state", state=retry)

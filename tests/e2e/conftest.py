@@ -38,6 +38,8 @@ from prefect_parallel.flow.compile import flow_of
 from prefect_parallel.flow.fork_server import ForkServer
 from prefect_parallel.flow.run_options import RunOptions
 from prefect_parallel.job import load_pipeline
+from prefect_parallel.output.part import Record
+from tests.committed import committed
 from tests.waiting import wait_until
 
 COMMAND = [sys.executable, "-m", "prefect_parallel.cli"]
@@ -58,6 +60,10 @@ class Pipeline:
     def environment(self) -> dict[str, str]:
         """Environment that marks the command and all of its descendants."""
         return {**os.environ, "PREFECT_API_URL": self.server, "STARTED_BY_TEST": str(self.folder)}
+
+    def committed(self) -> list[Record]:
+        """The records of the mini-batches that have a part."""
+        return committed(self.step)
 
     def start(self, *arguments: str, launcher: Sequence[str] = ()) -> subprocess.Popen[str]:
         return subprocess.Popen(

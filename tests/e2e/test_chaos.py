@@ -145,10 +145,9 @@ def names_of(index: int) -> list[str]:
 
 def disturb(process: subprocess.Popen[str], it: Pipeline, faults: Faults, dice: Random) -> None:
     """Disturb a node, then kill the driver, each when a random share of the work is done."""
-    parts = it.step / "parts"
 
     def done() -> int:
-        return len(list(parts.glob("*.part"))) if parts.exists() else 0
+        return len(it.committed())
 
     node_after = dice.randrange(5, MINI_BATCHES // 3)
     driver_after = dice.randrange(MINI_BATCHES // 3, MINI_BATCHES // 2)

@@ -65,7 +65,7 @@ def calls(tmp_path: Path) -> list[str]:
 
 
 def parts(it: Pipeline) -> int:
-    return len(list((it.step / "parts").glob("*.part"))) if it.step.exists() else 0
+    return len(it.committed())
 
 
 def test_a_killed_driver_is_resumed_and_only_what_is_missing_is_done(
@@ -86,6 +86,30 @@ def test_a_killed_driver_is_resumed_and_only_what_is_missing_is_done(
     assert [done.count(f"00{number}.txt") for number in range(6)] == [1, 1, 1, 2, 2, 1]
     assert it.result["mini_batches"]["succeeded"] == 6
     wait_until(lambda: it.left_over() == [])
+
+
+def test_what_a_killed_task_run_has_done_of_its_group_is_kept(
+    pipeline: Any, tmp_path: Path
+) -> None:
+    it: Pipeline = pipeline(
+        WAITS.replace('name >= "003.txt"', 'name == "036.txt"'),
+        files=40,
+        environment_variables={"PLACE": str(tmp_path)},
+        max_concurrency_per_instance=1,
+    )
+    process = it.start("--task-run-seconds", "60")
+    wait_until(lambda: len(calls(tmp_path)) == 37)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_until(lambda: it.left_over() == [])
+    # The first ones run singly, until it is known how long they take.
+    files = [*it.step.glob("parts/*.part"), *it.step.glob("packs/*/*.pack")]
+    assert len(files) < 20
+    (tmp_path / "go").touch()
+    said = it.call(resume=True)
+    assert "36 of 40 mini-batches are reused; 4 did not run before" in said
+    assert it.output.read_text() == "".join(f"{number:03d}.txt\n" for number in range(40))
+    assert [name for name in calls(tmp_path) if calls(tmp_path).count(name) > 1] == ["036.txt"] * 2
 
 
 def test_a_resumed_run_redoes_what_has_changed(pipeline: Any, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def step_runs(it: Pipeline) -> dict[str, UUID]:
 
 
 def wait_for_both(it: Pipeline, place: Path) -> dict[str, UUID]:
-    wait_until(lambda: len(list(it.step.glob("parts/*.part"))) == 2 and (place / "beside").exists())
+    wait_until(lambda: len(it.committed()) == 2 and (place / "beside").exists())
     return step_runs(it)
 
 

@@ -122,6 +122,10 @@ def test_neighbors_share_a_task_run_and_are_retried_alone(pipeline: Any, server:
     assert len(mini_batches_of(of_30)) > 1
     assert counts[of_30] == 2
     assert len(counts) < 30
+    # Small results of a task run share a file; a failure has one of its own.
+    parts = {path.name for path in it.step.glob("parts/*.part")}
+    assert "000030.part" in parts
+    assert len(parts) + len([*it.step.glob("packs/*/*.pack")]) <= len(counts) + 1
     overview = max((it.step / "logs").glob("job_progress_overview.*"))
     assert "40 of 40 mini-batches done, 0 failed" in overview.read_text().splitlines()[-1]
 

@@ -18,6 +18,7 @@ from prefect.tasks import Task
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.pool import PoolClosed
+from prefect_parallel.flow.nodes.group_packs import GroupPacks
 from prefect_parallel.flow.nodes.node import (
     TRACEBACK_CHARACTERS,
     MiniBatchFailed,
@@ -70,12 +71,15 @@ def process_mini_batches(
     if plugin is None:
         return Cancelled(message="the node was closed")
     try:
-        return _process(cast(NodePlugin, plugin).node, json.loads(group), limit)
+        node = cast(NodePlugin, plugin).node
+        return _process(node, json.loads(group), node.packs(first, last), limit)
     except PoolClosed:
         return Cancelled(message="the node was closed")
 
 
-def _process(node: Node, descriptors: list[dict[str, Any]], limit: float | None) -> int:
+def _process(
+    node: Node, descriptors: list[dict[str, Any]], packs: GroupPacks, limit: float | None
+) -> int:
     context = TaskRunContext.get()
     assert context is not None
     attempt, retries = context.task_run.run_count, context.task.retries
@@ -86,7 +90,7 @@ def _process(node: Node, descriptors: list[dict[str, Any]], limit: float | None)
     if attempt > 1:
         return_to_slot()
         # What the first attempt gave back is run elsewhere.
-        descriptors = [each for each in descriptors if node.has_run(each["index"])]
+        descriptors = [each for each in descriptors if node.has_run(each["index"], packs)]
     started = time.monotonic()
     mini_batches = [MiniBatch.from_json(each) for each in descriptors]
     for number, mini_batch in enumerate(mini_batches):
@@ -99,7 +103,9 @@ def _process(node: Node, descriptors: list[dict[str, Any]], limit: float | None)
             node.give_back(first, mini_batch.index)
             break
         following = mini_batches[number + 1] if number + 1 < len(mini_batches) else None
-        record = node.run(mini_batch, attempt, retries=retries, alone=alone, following=following)
+        record = node.run(
+            mini_batch, attempt, retries=retries, alone=alone, following=following, packs=packs
+        )
         if printed := node.pool.read_new_stdout(record, printable):
             logger.info(printed)
             printable = max(printable - len(printed), 0)

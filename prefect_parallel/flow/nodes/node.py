@@ -22,6 +22,7 @@ from prefect_parallel.errors import PrefectParallelError, os_error_text
 from prefect_parallel.flow.log_frames import TASK_RUN_LOG, log_without_frames
 from prefect_parallel.flow.nodes.event_batcher import EventBatcher
 from prefect_parallel.flow.nodes.events import AttemptEvent
+from prefect_parallel.flow.nodes.group_packs import GroupPacks
 from prefect_parallel.flow.nodes.node_folder import NodeFolder, RunAccess, open_folder
 from prefect_parallel.flow.nodes.node_group import StepPlugin
 from prefect_parallel.flow.nodes.retry_delays import RetryDelays
@@ -30,7 +31,7 @@ from prefect_parallel.flow.server.delivery import deliver_events_and_logs
 from prefect_parallel.flow.server.placeholders import look_up
 from prefect_parallel.flow.server.settings import server_variables
 from prefect_parallel.output.fingerprint import of_json
-from prefect_parallel.output.part import Record, read_record
+from prefect_parallel.output.part import Record, in_force, read_record
 
 TRACEBACK_CHARACTERS = 10_000
 """The most that goes to the log of a task run of the tracebacks of an attempt."""
@@ -65,6 +66,7 @@ class Node:
         retries: int,
         alone: bool,
         following: MiniBatch | None,
+        packs: GroupPacks,
     ) -> Record:
         """Run a mini-batch that has no final part yet, publish its part, report to the driver.
 
@@ -75,6 +77,7 @@ class Node:
             alone: Whether the task run has no other mini-batch. If it has, another node may have
                 run this one already.
             following: The mini-batch that the task run runs next.
+            packs: Those of the task run.
 
         Raises:
             PoolClosed: The node was closed, and the mini-batch has no final part.
@@ -83,17 +86,24 @@ class Node:
         with self._reporting():
             if not alone:
                 self._folder.fetch_part(mini_batch.index)
-            earlier = self._earlier(mini_batch.index)
+            earlier = self._earlier(mini_batch.index, packs)
             if earlier is not None and earlier.error is not None:
                 attempt = max(attempt, earlier.attempt + 1)
             if attempt > retries + 1:
                 assert earlier is not None
                 record = earlier
+            elif earlier is not None and self._holds(earlier, mini_batch):
+                record = earlier
             else:
-                record = self.pool.run(mini_batch, attempt, following)
+                record = self.pool.run(mini_batch, attempt, following, packs.name)
             ended_at = time.time()
             if record.error is not None and attempt > retries:
                 record = self.pool.isolate(mini_batch, record, self._events.report_progress)
+            if record.error is not None and packs.name:
+                # Another node may have had a success meanwhile.
+                packs.look_again()
+                found = self._earlier(mini_batch.index, packs)
+                record = found if found is not None and found.error is None else record
             if record is not earlier:
                 self._folder.publish_part(mini_batch.index)
         event = AttemptEvent.of(
@@ -111,11 +121,16 @@ class Node:
         self._events.add(event)
         return record
 
-    def has_run(self, mini_batch: int) -> bool:
+    def packs(self, first: int, last: int) -> GroupPacks:
+        """The packs of a group, from its first mini-batch to its last."""
+        with self._reporting():
+            return GroupPacks(self._folder.config, first, last)
+
+    def has_run(self, mini_batch: int, packs: GroupPacks) -> bool:
         """Whether an attempt at a mini-batch has left a record."""
         with self._reporting():
             self._folder.fetch_part(mini_batch)
-        return self._earlier(mini_batch) is not None
+        return self._earlier(mini_batch, packs) is not None
 
     def give_back(self, first: int, rest: int) -> None:
         """Report what a task run does not run of its group; indices of mini-batches."""
@@ -173,8 +188,15 @@ class Node:
         # Dask must not run the task again before the node is closed: it could choose this one.
         self.pool.wait_until_closed()
 
-    def _earlier(self, mini_batch: int) -> Record | None:
-        return read_record(self._folder.config.directory.part(mini_batch))
+    def _earlier(self, mini_batch: int, packs: GroupPacks) -> Record | None:
+        own = read_record(self._folder.config.directory.part(mini_batch))
+        packed = packs.record(mini_batch)
+        if own is None or packed is None:
+            return own or packed
+        return in_force(own, packed)
+
+    def _holds(self, record: Record, mini_batch: MiniBatch) -> bool:
+        return record.holds_for(mini_batch.fingerprint, self._folder.config.fingerprint)
 
     def describe_failure(self, record: Record, limit: int) -> str:
         """The error of a failed attempt, with up to `limit` characters of the traceback."""

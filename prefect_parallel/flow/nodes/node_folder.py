@@ -305,6 +305,8 @@ def _moved(config: EntryConfig, root: Path) -> EntryConfig:
     return dataclasses.replace(
         config,
         step_directory=new,
+        # A part that is uploaded when its mini-batch has run is a file.
+        packs="",
         code=config.code.replace(old, new),
         arguments=tuple(argument.replace(old, new) for argument in config.arguments),
         environment_variables={

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,15 +19,18 @@ from prefect_parallel.data import MiniBatch
 from prefect_parallel.flow.run_directories.earlier_runs import EarlierRuns
 from prefect_parallel.flow.steps.step_fingerprint import StepFingerprint
 from prefect_parallel.layout import RunDirectory, StepDirectory
-from prefect_parallel.output.part import BrokenPart, Record, read_record
+from prefect_parallel.output.packs import Packs
+from prefect_parallel.output.part import BrokenPart, Record, packed_part, read_record
 
 LINE_START = b'{"fingerprint": "'
 DIGITS = slice(len(LINE_START), len(LINE_START) + 64)
 """Where a line of a plan file has the fingerprint of its mini-batch."""
 
-Take = Callable[[Path, Path], Path]
-"""Makes a part of an earlier run, the first path, one of this run, the second; returns the path
-at which it can be read."""
+Source = Path | bytes
+"""A part of an earlier run: its file, or its content in a pack."""
+
+Take = Callable[[Source, Path], "Record | None"]
+"""Makes a part of an earlier run one of this run, at a path; returns its record."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,28 @@ class EarlierStep:
         except OSError:
             return
 
-    def parts(self) -> set[str]:
-        """The names of its parts: a run that was killed has few, and each miss takes time."""
+    def sources(self, numbers: Collection[tuple[int, bytes]]) -> Iterator[tuple[bytes, Source]]:
+        """The parts of some mini-batches, as far as they have one, or two."""
+        # A run that was killed has few, and each miss takes time.
+        if not numbers:
+            return
         try:
-            return {part.name for part in self.directory.parts.iterdir()}
+            own = {part.name for part in self.directory.parts.iterdir()}
+            packs = Packs.below(self.directory.packs)
         except OSError:
-            return set()
+            return
+        for number, data in numbers:
+            part = self.directory.part(number)
+            if part.name in own:
+                yield data, part
+            try:
+                content = packs.read(number)
+            except OSError:
+                # It was removed meanwhile.
+                continue
+            if content is not None:
+                yield data, content
+        packs.close()
 
     def mini_batches(self) -> Iterator[tuple[bytes, MiniBatch]]:
         """Its mini-batches, with these fingerprints, as far as its plan can be read."""
@@ -114,13 +133,9 @@ class Wanted:
                 return
             known = enumerate(step.fingerprints())
             hits = [(number, data) for number, data in known if data in self.indices]
-            there = step.parts() if hits else set()
-            for number, data in hits:
-                part = step.directory.part(number)
-                if part.name not in there:
-                    continue
+            for data, source in step.sources(hits):
                 for index in self.indices.pop(data, ()):
-                    record = take_part(part, index, target, data.decode(), ours, take)
+                    record = take_part(source, index, target, data.decode(), ours, take)
                     if record is None:
                         self.indices.setdefault(data, []).append(index)
                     else:
@@ -130,14 +145,14 @@ class Wanted:
 
 
 def take_part(
-    part: Path, index: int, target: StepDirectory, data: str, ours: StepFingerprint, take: Take
+    source: Source, index: int, target: StepDirectory, data: str, ours: StepFingerprint, take: Take
 ) -> Record | None:
     """Take a part for a mini-batch, whose record it returns, or None if the part does not hold."""
     try:
-        if not ours.holds(read_record(part), data, index):
+        if not ours.holds(record_of(source), data, index):
             return None
         # The part may have been replaced meanwhile.
-        record = read_record(take(part, target.part(index)))
+        record = take(source, target.part(index))
     except (OSError, BrokenPart):
         # It was removed meanwhile, is not readable, or was truncated.
         record = None
@@ -147,22 +162,37 @@ def take_part(
     return None
 
 
-def link_or_copy(part: Path, target: Path) -> Path:
-    """Make a hard link to a part, which is never changed; on another file system, a copy.
+def record_of(source: Source) -> Record | None:
+    """The record of a part; None if it has no file.
+
+    Raises:
+        BrokenPart: It is damaged.
+    """
+    if isinstance(source, Path):
+        return read_record(source)
+    return packed_part(source, "a part in a pack")[0]
+
+
+def link_or_copy(source: Source, target: Path) -> Record | None:
+    """Make a hard link to a part, which is never changed; otherwise, or if it is packed, a copy.
 
     Raises:
         OSError: The part is gone, or cannot be read or written.
     """
+    if isinstance(source, bytes):
+        with atomic_write(target) as copy:
+            copy.write(source)
+        return read_record(target)
     try:
-        os.link(part, target)
+        os.link(source, target)
     except FileNotFoundError:
         raise
     except OSError:
-        with part.open("rb") as source, atomic_write(target) as copy:
-            shutil.copyfileobj(source, copy)
-    return target
+        with source.open("rb") as part, atomic_write(target) as copy:
+            shutil.copyfileobj(part, copy)
+    return read_record(target)
 
 
-def only_look(part: Path, _: Path) -> Path:
-    """Take nothing: for a plan."""
-    return part
+def only_look(source: Source, _: Path) -> Record | None:
+    """Take nothing: the record of an earlier run's part."""
+    return record_of(source)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 from prefect.flows import Flow
 
+from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.entry.gpus import default_slots
 from prefect_parallel.errors import counted
 from prefect_parallel.flow.nodes.cluster import ThisMachine, cluster_of
@@ -28,6 +30,7 @@ from prefect_parallel.flow.steps.step_flow import step_flow
 from prefect_parallel.flow.steps.step_plan import StepPlan, plan_step
 from prefect_parallel.flow.steps.step_run import StepRun
 from prefect_parallel.job import ParallelStep
+from prefect_parallel.output.packs import list_anew
 
 
 def parallel_step_flow(step: ParallelStep, run: Run) -> Flow[[], None]:
@@ -99,8 +102,9 @@ class _ParallelStep(StepRun):
                 limits,
                 self._canceled,
             )
+            config = self._with_packs(plan.config)
             with open_nodes(
-                plan.config,
+                config,
                 access,
                 monitor.events,
                 wanted=self._nodes,
@@ -128,4 +132,14 @@ class _ParallelStep(StepRun):
                     not_stored = nodes.close(grace=grace, canceled=self._canceled)
                 for error in not_stored:
                     raise error
+                if config.packs:
+                    list_anew(self._directory.packs / config.packs)
         self._refuse_if_canceled()
+
+    def _with_packs(self, config: EntryConfig) -> EntryConfig:
+        """The configuration, with packs where all nodes write to the run directory itself."""
+        if self._run.mirror is not None:
+            return config
+        folder = self._directory.new_packs()
+        folder.mkdir(parents=True)
+        return replace(config, packs=folder.name)

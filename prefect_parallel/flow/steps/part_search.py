@@ -30,6 +30,7 @@ from prefect_parallel.flow.steps.step_fingerprint import COMPARISON, StepFingerp
 from prefect_parallel.layout import RunDirectory, StepDirectory
 from prefect_parallel.output.output_files import has_its_files
 from prefect_parallel.output.part import BrokenPart, Record, read_record
+from prefect_parallel.output.step_parts import StepParts, unpack
 
 NOT_RUN = "did not run before"
 FAILED = "failed before"
@@ -81,6 +82,8 @@ class PartSearch:
             StepCanceled: The run was canceled meanwhile.
             OSError: A file cannot be written.
         """
+        if self.resumed:
+            unpack(self.directory, self._refuse_if_canceled)
         before = StepFingerprint.read(self.directory.fingerprints) if self.resumed else None
         steps = self._steps()
         newest = next(steps, None)
@@ -145,8 +148,7 @@ class PartSearch:
         has_parts = next(self._parts(), None) is not None
         with atomic_write(self.directory.plan) as file:
             for mini_batch in mini_batches:
-                if self.canceled.is_set():
-                    raise StepCanceled
+                self._refuse_if_canceled()
                 descriptor = mini_batch.to_text()
                 data = self.compared.fingerprint(mini_batch, descriptor)
                 file.write(f'{{"fingerprint": "{data}", "mini_batch": {descriptor}}}\n'.encode())
@@ -162,11 +164,15 @@ class PartSearch:
                 planned.add(reason, mini_batch.extent, record)
         return planned
 
+    def _refuse_if_canceled(self) -> None:
+        if self.canceled.is_set():
+            raise StepCanceled
+
     def _part(self, index: int, data: str, changes: str) -> tuple[Record | None, str]:
         """The record of a part of this run that holds; or None and why there is none."""
         if not self.resumed:
             return None, NOT_RUN
-        record, reason = _read(self.directory.part(index))
+        record, reason = _read(lambda: read_record(self.directory.part(index)))
         if record is None:
             return None, reason
         if record.holds_for(data, self.ours.settings_digest) and record.may_be_at(index):
@@ -217,6 +223,7 @@ class PartSearch:
         cause = self._cause(newest)
         if COMPARISON in cause:
             return lambda _: cause
+        parts = StepParts(newest.directory)
         known: dict[bytes, int] = {}
         changed: set[str] = set()
         for number, (fingerprint, mini_batch) in enumerate(newest.mini_batches()):
@@ -229,7 +236,7 @@ class PartSearch:
         def reason(mini_batch: MiniBatch) -> str:
             number = known.get(mini_batch.fingerprint.encode())
             if number is not None:
-                return cause or _reason_of_part(newest.directory.part(number))
+                return cause or _reason_of_part(parts, number)
             has_changed = any(piece.file.path in changed for piece in mini_batch.pieces)
             return cause or OTHER_DATA if has_changed else NEW
 
@@ -247,20 +254,23 @@ def _is_versioned(mini_batch: MiniBatch) -> bool:
     return all(piece.file.version is not None for piece in mini_batch.pieces)
 
 
-def _read(part: Path) -> tuple[Record | None, str]:
+def _read(find: Callable[[], Record | None]) -> tuple[Record | None, str]:
     """The record of a mini-batch that succeeded; or None and why there is none."""
     try:
-        record = read_record(part)
+        record = find()
     except BrokenPart:
         return None, BROKEN
+    except FileNotFoundError:
+        # The pack was removed meanwhile.
+        return None, NOT_RUN
     if record is None:
         return None, NOT_RUN
     return (record, "") if record.error is None else (None, FAILED)
 
 
-def _reason_of_part(part: Path) -> str:
+def _reason_of_part(parts: StepParts, number: int) -> str:
     """Why a part was not taken, although its data and settings are those of this run."""
-    record, reason = _read(part)
+    record, reason = _read(lambda: parts.record(number))
     if record is not None and record.output_dir:
         return OWN_FILES
     return OTHER_INDEX if record is not None and record.index_was_read else reason or NOT_RUN

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from prefect_parallel.errors import PrefectParallelError
 from prefect_parallel.layout import StepDirectory
-from prefect_parallel.output.part import Record, open_part
+from prefect_parallel.output.part import Record
+from prefect_parallel.output.step_parts import StepParts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,18 +50,22 @@ class Parts:
 
     def iterate(self) -> Iterator[tuple[Record, BinaryIO]]:
         """Open one part after the other, at the first byte of a payload, with its record."""
-        for index in range(self.mini_batches):
-            self.on_part(f"joining parts {index + 1:,}/{self.mini_batches:,}")
-            part = open_part(self.directory.part(index))
-            if part is None:
-                continue
-            record, file = part[0].at(index), part[1]
-            with file:
-                for each in record.payloads:
-                    of_each = record
-                    if record.isolated is not None:
-                        of_each = replace(record, kind=each.kind, columns=each.columns)
-                    yield of_each, file if each.size is None else io.BytesIO(file.read(each.size))
+        with StepParts(self.directory) as parts:
+            for index in range(self.mini_batches):
+                self.on_part(f"joining parts {index + 1:,}/{self.mini_batches:,}")
+                part = parts.open(index)
+                if part is None:
+                    continue
+                with part[1] as file:
+                    yield from _payloads(part[0].at(index), file)
+
+
+def _payloads(record: Record, file: BinaryIO) -> Iterator[tuple[Record, BinaryIO]]:
+    for each in record.payloads:
+        of_each = record
+        if record.isolated is not None:
+            of_each = replace(record, kind=each.kind, columns=each.columns)
+        yield of_each, file if each.size is None else io.BytesIO(file.read(each.size))
 
 
 class OutputFormat(ABC):
