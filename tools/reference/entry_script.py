@@ -61,7 +61,9 @@ A generator may yield the elements, or DataFrames, which are concatenated.
 Fewer than the mini-batch contains, or any other type, is a [failed attempt](../failures.md). In a
 step with `partition_keys` and without `append_row_to`, any number is allowed. The results are
 written to the aggregated output in the order of the input. The name of the output determines its
-format. In text, a line break inside an element is written as `\\n` or `\\r`."""
+format. In text, a line break inside an element is written as `\\n` or `\\r`.
+The elements of a set are in order. A value whose only text is its address in memory, such as a
+generator inside a list, is a failed attempt."""
 
 _FILES = """\
 A script that stores files itself writes them to `output_dir`. If the attempt fails, they are

@@ -9,6 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from prefect_parallel.output.formats.output_format import UnencodableReturn, unique_names
+from prefect_parallel.output.formats.value_texts import in_order
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -105,8 +106,7 @@ def _array_of_kind(name: str, kind: type, values: Sequence[Any]) -> pa.Array[Any
     if issubclass(kind, (list, tuple)):
         return _lists(name, values)
     if issubclass(kind, (set, frozenset)):
-        # In an order that is the same in every process.
-        return _lists(name, [sorted(value, key=repr) for value in values])
+        return _lists(name, list(map(in_order, values)))
     if issubclass(kind, np.ndarray) and (values[0].dtype == object or values[0].ndim != 1):
         return array_of(name, [value.tolist() for value in values])
     if issubclass(kind, datetime.time) and values[0].tzinfo is not None:

@@ -17,6 +17,7 @@ from prefect_parallel.output.formats.output_format import (
     UnencodableReturn,
     unique_names,
 )
+from prefect_parallel.output.formats.value_texts import in_order, text_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,9 +137,8 @@ def _plain(value: Any) -> Any:
             raise TypeError(f"a {type(value).__name__} has more digits than a JSON number")
         return plain
     if isinstance(value, (set, frozenset)):
-        # In an order that is the same in every process.
-        return sorted(value, key=repr)
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+        return in_order(value)
+    return value.isoformat() if hasattr(value, "isoformat") else text_of(value)
 
 
 def _plain_lines(

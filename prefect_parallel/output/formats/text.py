@@ -18,6 +18,7 @@ from prefect_parallel.output.formats.output_format import (
     UnencodableReturn,
     numbered,
 )
+from prefect_parallel.output.formats.value_texts import are_plain, repr_of, text_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,16 +42,17 @@ class Text(OutputFormat):
         lines = csv_lines(frame, self._delimiter)
         if lines is None:
             text = _Lines()
-            with _arrays_of_any_size():
-                frame.to_csv(
+            with _whole_arrays():
+                _with_texts(frame).to_csv(
                     text, index=False, header=False, sep=self._delimiter, lineterminator=_CRLF
                 )
             lines = _encoded(text.getvalue())
         return Encoded(lines)
 
     def encode_elements(self, elements: Sequence[Any]) -> Encoded:
-        lines = (str(element).replace("\n", r"\n").replace("\r", r"\r") for element in elements)
-        with _arrays_of_any_size():
+        texts = map(str if are_plain(elements) else text_of, elements)
+        lines = (text.replace("\n", r"\n").replace("\r", r"\r") for text in texts)
+        with _whole_arrays():
             return Encoded(_encoded("".join(f"{line}\n" for line in lines)))
 
     def join(self, parts: Parts, returns: Returns, target: BinaryIO, *, header: bool) -> None:
@@ -105,10 +107,35 @@ def _encoded(text: str) -> bytes:
         raise UnencodableReturn(f"returned text that UTF-8 cannot hold: {error}") from error
 
 
-def _arrays_of_any_size() -> AbstractContextManager[None]:
-    """NumPy's text of an array with more than 1,000 elements has `...` for most of them."""
+def _with_texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the texts of values for which `str`, as pandas uses it, is not enough."""
+    import pandas as pd
+
+    changed: pd.DataFrame = frame.copy(deep=False)
+    for position in range(frame.shape[1]):
+        column = frame.iloc[:, position]
+        values = column.tolist() if column.dtype in ("object", "category") else []
+        if are_plain(values):
+            continue
+        cells = zip(values, column.isna(), strict=True)
+        texts = [value if is_missing else text_of(value) for value, is_missing in cells]
+        changed.isetitem(position, pd.array(texts, dtype=object))
+    return changed
+
+
+def _whole_arrays() -> AbstractContextManager[None]:
+    """NumPy's text of an array has `...` for most of more than 1,000 elements, and sets in it."""
     numpy = sys.modules.get("numpy")
-    return nullcontext() if numpy is None else numpy.printoptions(threshold=sys.maxsize)
+    if numpy is None:
+        return nullcontext()
+
+    def text(value: Any) -> str:
+        return f"list({repr_of(value)})" if type(value) is list else repr_of(value)
+
+    options: AbstractContextManager[None] = numpy.printoptions(
+        threshold=sys.maxsize, formatter={"object": text}
+    )
+    return options
 
 
 @contextmanager
