@@ -51,7 +51,7 @@ def spool_frame(data: pd.DataFrame | pa.Table, spool: Path) -> tuple[Path, str]:
             )
         seen.add(name)
     try:
-        table = data if is_arrow else pa.Table.from_pandas(data, preserve_index=False)
+        table = _nullable(data) if is_arrow else pa.Table.from_pandas(data, preserve_index=False)
         rows = max(1, len(table) * _GROUP_BYTES // max(table.nbytes, 1))
         with _spooled(spool, "rows.parquet") as (path, file):
             pq.write_table(table, file, row_group_size=rows)
@@ -60,7 +60,24 @@ def spool_frame(data: pd.DataFrame | pa.Table, spool: Path) -> tuple[Path, str]:
             f"the {type(data).__name__} cannot be written as Parquet:"
             f" {'; '.join(map(str, reversed(error.args)))}"
         ) from error
-    return path, "parquet" if is_arrow else "pandas"
+    return path, "pandas"
+
+
+def _nullable(table: pa.Table) -> pa.Table:
+    """A table whose metadata gives integers beside nulls pandas' dtypes for them.
+
+    By default, pandas has them as doubles, which hold integers up to 2**53.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    frame = pd.DataFrame()
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if pa.types.is_integer(field.type) and column.null_count:
+            dtype = str(field.type).replace("int", "Int").replace("u", "U")
+            frame[field.name] = pd.Series(dtype=dtype)
+    schema = pa.Schema.from_pandas(frame, preserve_index=False)
+    return table.replace_schema_metadata(schema.metadata)
 
 
 def spool_items(items: Iterable[Any], spool: Path) -> Path:

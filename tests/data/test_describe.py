@@ -11,6 +11,7 @@ import deltalake
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from prefect_parallel.data import (
@@ -197,6 +198,35 @@ def test_a_frame_keeps_its_dtypes(spool: Path) -> None:
     table = pa.table({"n": pa.array([1, 2], pa.int8())})
     (rows,) = batches(describe_data(table, spool))
     assert rows["n"].dtype == "int8"
+
+
+def test_integers_beside_nulls_of_an_arrow_table_are_exact(spool: Path) -> None:
+    large = 2**60 + 1
+    table = pa.table({
+        "id": [large, None, 3],
+        "all": [large] * 3,
+        "unsigned": pa.array([None, 2**64 - 1, None], pa.uint64()),
+        "small": pa.array([1, None, None], pa.int8()),
+        "list": [[large, None], [], None],
+        "struct": [{"a": [large, None]}, None, {"a": None}],
+    })  # fmt: skip
+    frames = batches(describe_data(table, spool), 1)
+    for frame in frames:
+        named = {name: str(frame[name].dtype) for name in ("id", "all", "unsigned", "small")}
+        assert [*named.values()] == ["Int64", "int64", "UInt64", "Int8"]
+    tables = [pa.Table.from_pandas(frame, preserve_index=False) for frame in frames]
+    assert [row for each in tables for row in each.to_pylist()] == table.to_pylist()
+
+
+def test_integers_of_parquet_files_are_doubles_beside_nulls_but_not_inside_of_lists(
+    spool: Path,
+) -> None:
+    large = 2**60 + 1
+    table = pa.table({"id": [large, None], "list": [[large, None], None]})
+    pq.write_table(table, "ids.parquet")
+    (frame,) = batches(describe_data("ids.parquet", spool))
+    assert frame["id"].dtype == "float64"
+    assert frame["list"][0].tolist() == [large, None]
 
 
 ITEMS = [1, 1.0, True, None, "é\n\ud800", "", [1, [None]], {"b": 1, "a": {}}, 2**70]

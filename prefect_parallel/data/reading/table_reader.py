@@ -117,6 +117,10 @@ class TableReader:
             if not isinstance(column, pa.Array):
                 values = pd.Series(column, dtype=object, index=frame.index)
                 frame.insert(position, name, values)
+        for name, array in arrays.items():
+            if _nests_integers(array.type) and name in frame and frame[name].dtype == object:
+                # Those beside a null have become doubles.
+                frame[name] = array.to_pandas(integer_object_nulls=True).to_numpy()
         for name in self._schema.nullable if self._schema else ():
             if name not in frame or pd.api.types.is_extension_array_dtype(frame[name].dtype):
                 continue
@@ -125,6 +129,14 @@ class TableReader:
             elif frame[name].dtype.kind == "b":
                 frame[name] = frame[name].astype(object)
         return frame
+
+
+def _nests_integers(type_: pa.DataType) -> bool:
+    """Whether it is the type of lists or structs with integers at any depth."""
+    if not pa.types.is_nested(type_):
+        return False
+    inner = [type_.field(at).type for at in range(type_.num_fields)]
+    return any(pa.types.is_integer(each) or _nests_integers(each) for each in inner)
 
 
 def nulls_to_objects(frame: pd.DataFrame, batch: RowBatch) -> pd.DataFrame:
