@@ -243,6 +243,13 @@ def test_items_come_back_as_they_were(spool: Path) -> None:
     assert len(batches(described, "1kb")) == 1
 
 
+def test_empty_lines_of_items_may_end_with_crlf(spool: Path) -> None:
+    Path("items.txt").write_bytes(b"\r\n1\r\n\r\n[2]\r\n\n3")
+    described = InputDescription("items", "uri_file", "direct", "items.txt", "items")
+    assert batches(described) == [[1, [2], 3]]
+    assert batches(described, 1) == [[1], [[2]], [3]]
+
+
 def test_strings_are_items_unless_all_are_paths(spool: Path) -> None:
     for data in (["cats", "dogs?", "**", "*\0"], iter(["a.csv"]), ["https://example.com/a.png"]):
         described = describe_data(data, spool)

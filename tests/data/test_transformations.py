@@ -553,7 +553,23 @@ def test_json_columns_are_in_the_order_of_first_appearance(make_table: MakeTable
     assert list(table.to_pandas()) == ["a", "b"]
 
 
-@pytest.mark.parametrize("line", [b"\r\n", b" \n", b"null\n", b'{"a": NaN}\n'])
+@pytest.mark.parametrize("codec", ["utf8", "utf-16-le"])
+@pytest.mark.parametrize(
+    "lines", ['{"a": 1}\r\n\r\n\r\n{"a": 2}\r\n', '\r\n{"a": 1}\n{"a": 2}\n\r\n']
+)
+def test_empty_lines_of_json_may_end_with_crlf(
+    make_table: MakeTable, codec: str, lines: str
+) -> None:
+    read = {"read_json_lines": {"encoding": codec.removesuffix("-le").replace("-", "")}}
+    # Arrow, orjson and Python's parser read them.
+    for others in ("", '{"a": [1]}\r\n', f'{{"a": {2**70}}}\n'):
+        table = load_table(str(make_table([(lines + others).encode(codec)], read)))
+        found = [len(frame) for _, frame in table.mini_batches("1 rows")]
+        assert found == [1] * (2 + bool(others))
+        assert table.to_pandas()["a"].tolist()[:2] == [1, 2]
+
+
+@pytest.mark.parametrize("line", [b" \r\n", b" \n", b"null\n", b'{"a": NaN}\n'])
 def test_json_lines_without_an_object_are_invalid(make_table: MakeTable, line: bytes) -> None:
     data = b'{"a": 1}\n\n' + line
     for mini_batch_size in (1, 1000):

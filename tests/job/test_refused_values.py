@@ -381,7 +381,7 @@ def test_no_type_of_a_component(folder: Folder, old: str, new: str, message: str
         ("uri_file}", "uri_file, path: 'azureml:rows:1'}",
          "outputs.rows.path", "found 'azureml:rows:1'"),
         ("--label ${{inputs.label}}", '"a\\0b"',
-         "task.program_arguments", "cannot be split into words: found a nul character"),
+         "task.program_arguments", "cannot be split into words: found a NUL character"),
         ('"5"', "${{parent.inputs.stock}}",
          "mini_batch_size", "${{parent.inputs.stock}}: the pipeline's input stock is data"),
         ("uri_file}", "uri_file, path: 's3://b/${{parent.inputs.label}}'}",

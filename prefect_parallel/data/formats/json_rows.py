@@ -21,6 +21,9 @@ from pyarrow import json as arrow_json
 
 from prefect_parallel.gc_pause import gc_paused
 
+EMPTY_LINES = ("", "\r")
+"""Lines without their LF that are skipped."""
+
 _BLANKS = re.compile(r"[ \t\r]*")
 _BLANK_CODES = np.frombuffer(b" \t\r", np.uint8)
 # A number does not begin after these.
@@ -51,7 +54,7 @@ def read_rows(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
         The line number from 1, and the object, or a text that says why it is invalid.
     """
     for number, line in enumerate(text.split("\n"), 1):
-        if not line:
+        if line in EMPTY_LINES:
             continue
         try:
             row, _ = _scan(line, 0 if line[0] == "{" else _end_of_blanks(line))
@@ -77,7 +80,7 @@ def parse_rows(data: bytes) -> list[dict[str, Any]] | None:
     if _has_long_integer(data):  # orjson converts it to a float.
         return None
     try:
-        rows = [orjson.loads(line) for line in data.split(b"\n") if line]
+        rows = [orjson.loads(line) for line in data.split(b"\n") if line and line != b"\r"]
     except orjson.JSONDecodeError:
         return None
     if not all(type(row) is dict for row in rows):

@@ -20,6 +20,7 @@ class RecordFile(TextFile):
     def __init__(self, file: File, encoding: str, datastores: Datastores, dialect: Dialect) -> None:
         super().__init__(file, encoding, datastores)
         self._dialect = dialect
+        self.skips_cr = dialect.multi_line
 
     def cut(self, begin: int, amount: int) -> Iterator[tuple[int, int]]:
         """Splits the file from `begin` on into ranges of about `amount` bytes.
@@ -47,7 +48,7 @@ class RecordFile(TextFile):
         if not self._dialect.multi_line:
             yield from super().cut_rows(begin, wanted)
             return
-        rows = RowRanges(begin, self.unit, skips_cr=True)
+        rows = RowRanges(begin, self.unit, skips_cr=self.skips_cr)
         mask = QuoteMask(self._dialect.delimiter)
         yield from rows.ranges(self._masked(mask, begin, self.size), wanted)
         if mask.open_at is not None:

@@ -52,7 +52,10 @@ class TextFile:
     Attributes:
         size: Size in bytes.
         begin: Offset of the first line, after a byte order mark.
+        skips_cr: Whether a line with only a CR is empty, too.
     """
+
+    skips_cr = True
 
     def __init__(self, file: File, encoding: str, datastores: Datastores) -> None:
         """Opens the file; the encoding is one of the values of `ENCODINGS`.
@@ -194,7 +197,7 @@ class TextFile:
         Yields:
             Start and end of a range, and its number of rows.
         """
-        rows = RowRanges(begin, self.unit, skips_cr=False)
+        rows = RowRanges(begin, self.unit, skips_cr=self.skips_cr)
         yield from rows.ranges(self._scanned(begin, self.size), wanted)
         yield from rows.rest(self.size)
 

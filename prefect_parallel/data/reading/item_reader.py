@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from prefect_parallel.data.formats.json_rows import EMPTY_LINES
 from prefect_parallel.data.formats.text_file import TextFile
 from prefect_parallel.data.locations.datastores import NO_DATASTORES, Datastores
 from prefect_parallel.data.locations.location import Location
@@ -34,7 +35,7 @@ class ItemReader:
         items = []
         for number, line in enumerate(text.split("\n"), 1):
             try:
-                if line:
+                if line not in EMPTY_LINES:
                     items.append(json.loads(line))
             except (ValueError, RecursionError) as error:
                 raise UnreadableMiniBatch(

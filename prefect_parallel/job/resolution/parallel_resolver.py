@@ -189,7 +189,7 @@ class ParallelResolver(StepResolver):
         try:
             words = split_arguments(keep_given(template.value, set(missing_keys(self.inputs))))
         except ValueError as error:
-            self.add(template, f"cannot be split into words: {str(error).lower()}")
+            self.add(template, f"cannot be split into words: {error}")
             return {}
         for argument, key in old_arguments(words):
             message = f"{argument} has no effect here and is only passed to the script"

@@ -38,7 +38,10 @@ def split_arguments(template: str) -> list[str]:
         text += f"{template[end : expression.start]}\0{number}\0"
         end = expression.end
     text += template[end:]
-    words = shlex.split(re.sub(r"(?<!\\)\\\r?\n", "", text))
+    try:
+        words = shlex.split(re.sub(r"(?<!\\)\\\r?\n", "", text))
+    except ValueError as error:
+        raise ValueError(str(error).lower()) from error
     return [
         re.sub(r"\0(\d+)\0", lambda match: str(expressions[int(match[1])]), word) for word in words
     ]
