@@ -21,12 +21,12 @@ MAX_RUNS = 50
 """Number of runs that are looked at, from the latest on."""
 
 
-def estimate(folder: Path, pipeline: str | None, step: str, work: Work, slots: int) -> str | None:
+def estimate(folder: Path, pipeline: str, step: str, work: Work, slots: int) -> str | None:
     """E.g. `about 5 min 20 s, by 10 mini-batches of run monday`; None if no run is known.
 
     Args:
         folder: Of the run directories.
-        pipeline: Display name of the pipeline.
+        pipeline: Display name of the pipeline, or the name of its file.
         work: The mini-batches that are planned.
         slots: Number of slots on all nodes.
     """
@@ -38,7 +38,7 @@ def estimate(folder: Path, pipeline: str | None, step: str, work: Work, slots: i
     return None
 
 
-def _is_of(run: RunDirectory, pipeline: str | None) -> bool:
+def _is_of(run: RunDirectory, pipeline: str) -> bool:
     job = yaml.safe_load(run.job_file.read_text(encoding="utf-8"))
     return bool(job.get("display_name") == pipeline)
 

@@ -76,7 +76,7 @@ def plan_pipeline(
             work, text = _reused(step, resolved.display_name, earlier, options)
             console.print(f"   {'reuse':<12} {text}")
         if isinstance(step, ParallelStep) and work.mini_batches:
-            time = estimate(runs, job.display_name, step.name, work, _slots(step))
+            time = estimate(runs, job.title, step.name, work, _slots(step))
             console.print(f"   {'time':<12} {time or UNKNOWN_TIME}")
     for warning in resolved.warnings:
         print_titled(console, "warning ", "yellow", str(warning))

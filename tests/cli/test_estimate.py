@@ -11,6 +11,7 @@ import pytest
 from prefect_parallel.cli.estimate import estimate
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.flow.nodes.groups import Work
+from prefect_parallel.job import load_pipeline
 from prefect_parallel.layout import RunDirectory
 from tests.output.written_run import WrittenRun
 
@@ -48,6 +49,18 @@ def test_the_latest_run_of_the_pipeline_counts(
         os.utime(tmp_path / name / "job.yml", (number, number))
     found = estimate(tmp_path, "t", "score", Work(mini_batches, extent), slots)
     assert found == f"about {time}, by 2 mini-batches of run last"
+
+
+def test_pipelines_without_a_display_name_are_told_by_their_files(tmp_path: Path) -> None:
+    for number, (name, seconds) in enumerate([("first", 10.0), ("second", 99.0)]):
+        file = tmp_path / f"{name}.yml"
+        file.write_text("type: pipeline\njobs: {score: {command: ls, environment: azureml:e:1}}\n")
+        write_run(tmp_path / "runs", name, seconds)
+        job_file = RunDirectory(tmp_path / "runs" / name).job_file
+        job_file.write_text(load_pipeline(file).to_yaml(absolute_paths=True))
+        os.utime(job_file, (number, number))
+    found = estimate(tmp_path / "runs", "first", "score", Work(2, 200), 1)
+    assert found == "about 30 s, by 2 mini-batches of run first"
 
 
 def test_what_has_not_run_is_unknown(tmp_path: Path) -> None:

@@ -186,6 +186,30 @@ def test_components_that_lead_back_to_themselves_are_refused(file: Path) -> None
     assert found.file == str(component.parent / "more.yml")
 
 
+def test_text_is_a_path_in_inline_pipelines_too(file: Path) -> None:
+    replace(
+        file,
+        "jobs:\n      inner:",
+        """jobs:
+      prepare:
+        type: pipeline
+        jobs:
+          again:
+            type: pipeline
+            component: ./parts/prepare.yml
+            inputs: {texts: ./texts}
+      inner:""",
+    )
+    job = load_pipeline(file)
+    written = file.parent / "elsewhere/job.yml"
+    written.parent.mkdir()
+    written.write_text(job.to_yaml(absolute_paths=True))
+    for each in (resolve(job), resolve(load_pipeline(written))):
+        found = each.steps["outer.prepare.again.look"].inputs["texts"]
+        assert isinstance(found, Data)
+        assert found.location == str(file.parent / "texts")
+
+
 def test_a_component_has_all_steps_of_a_job(file: Path) -> None:
     file.write_text(
         "type: pipeline\ncomponent: ./parts/prepare.yml\n"

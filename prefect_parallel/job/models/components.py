@@ -131,9 +131,15 @@ class Steps:
     def dump(self, step: str) -> dict[str, Any]:
         """A step as plain values for YAML."""
         data = self.jobs[step].dump()
+        self._type_data(step, data)
+        return data
+
+    def _type_data(self, step: str, data: dict[str, Any]) -> None:
         if step in self.components:
             type_data(data.get("inputs", {}), self.components[step].model.inputs)
-        return data
+        elif step in self.nested:
+            for name, inner in data["jobs"].items():
+                self.nested[step]._type_data(name, inner)
 
     def is_read(self, step: str) -> bool:
         """Whether the step, its names of inputs and outputs and its component could be read."""

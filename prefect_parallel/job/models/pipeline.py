@@ -222,9 +222,12 @@ class PipelineJob(Model):
     def to_yaml(
         self, *, values: Mapping[str, Any] | None = None, absolute_paths: bool = False
     ) -> str:
-        """YAML that loads to an equal job from the same folder, with absolute paths from any.
+        """YAML that loads to an equal job from the same folder.
 
-        `values` are put in place of those of the pipeline's inputs.
+        Args:
+            values: What is put in place of the values of the pipeline's inputs.
+            absolute_paths: Whether it loads to such a job from any folder and file: its paths are
+                absolute, and its title is its display name.
         """
         data = self.dump()
         if self._changes is not None:
@@ -238,4 +241,5 @@ class PipelineJob(Model):
                 inputs.setdefault(name, {"type": types[name]})["path"] = str(value)
         if absolute_paths:
             make_paths_absolute(data, self.folder)
+            data = {"type": "pipeline", "display_name": self.title} | data
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
