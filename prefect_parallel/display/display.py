@@ -14,13 +14,10 @@ from rich.text import Text
 from prefect_parallel.errors import counted
 from prefect_parallel.flow.nodes.progress import Progress
 from prefect_parallel.flow.observer import Observer
-from prefect_parallel.flow.run.step_result import Place, StepResult
+from prefect_parallel.flow.run.step_result import CAUSES, Place, StepResult
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
-
-CAUSES = 5
-"""Maximum number of root causes shown of a step, during the run and when it has ended."""
 
 ERROR_WIDTH = 160
 """Maximum length of an error that is shown during the run; it is shown in full later."""

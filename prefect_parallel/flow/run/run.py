@@ -25,7 +25,7 @@ from prefect_parallel.flow.run.environments import Environments
 from prefect_parallel.flow.run.output_places import OutputPlaces
 from prefect_parallel.flow.run.selection import ALL, Selection
 from prefect_parallel.flow.run.step_data import StepData, aggregated_output
-from prefect_parallel.flow.run.step_result import Place, StepResult
+from prefect_parallel.flow.run.step_result import CAUSES, Place, StepResult
 from prefect_parallel.flow.run.step_starts import StepStarts
 from prefect_parallel.flow.run_directories.earlier_runs import EarlierRuns
 from prefect_parallel.flow.run_directories.run_mirror import RunMirror
@@ -54,9 +54,6 @@ Phase: TypeAlias = Literal["all", "prepare", "finish"]
 
 CANCEL_GRACE_SECONDS = 5.0
 """Time that running mini-batches have to finish when a run is canceled."""
-
-CAUSES = 5
-"""Maximum number of root causes in the log of a step's flow run."""
 
 
 @dataclass(frozen=True)

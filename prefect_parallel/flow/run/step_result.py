@@ -13,6 +13,9 @@ from prefect_parallel.output.job_result import Status
 Place: TypeAlias = Path | str
 """An absolute path on this machine, or the URL of what is on remote storage."""
 
+CAUSES = 5
+"""Maximum number of root causes of a step that are shown and logged."""
+
 
 @dataclass(frozen=True)
 class Failures:

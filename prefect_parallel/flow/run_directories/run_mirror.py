@@ -43,6 +43,7 @@ class RunMirror:
     def __init__(self, directory: RunDirectory, remote: Location) -> None:
         self.remote = remote
         self._directory = directory
+        self._remote_of = SyncedFolder(directory.root, remote).remote_of
         self._lock = threading.Lock()
         # As the manifest has them; None: it was not read.
         self._stamps: dict[str, FileStamp] | None = None
@@ -172,9 +173,6 @@ class RunMirror:
                 f"{self.remote.path}: cannot be downloaded to {self._directory.root}:"
                 f" {error.strerror}"
             ) from error
-
-    def _remote_of(self, path: Path) -> Location:
-        return self.remote.join(path.relative_to(self._directory.root).as_posix())
 
     def _synced(self) -> SyncedFolder:
         """The run directory and its copy, as they were when the manifest was written."""
