@@ -8,7 +8,7 @@ import pty
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tests.waiting import wait_until
 COLUMNS = 80
 NONE_FAILED = "0/4 mini-batches"
 TWO_FAILED = r"2/4 mini-batches, 2 failed, \d"
+IGNORING_HANGUP = ("sh", "-c", 'trap "" HUP; exec "$@"', "sh")
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -86,7 +87,7 @@ def test_a_failing_run_in_a_terminal(pipeline: Any, tmp_path: Path) -> None:
     assert not re.search(r"\b0 files/", shown)
     # Once shortened, when it occurs, and once in the result.
     assert len(re.findall(r"\.txt is bad", shown)) == 2
-    assert len(re.findall(r"and so on \.\.\.", shown)) == 1
+    assert len(re.findall(r" (?:and|so|on) \.\.\.", shown)) == 1
     links = re.findall(r"http://\S+", shown)
     assert links == [f"{it.server.removesuffix('/api')}/runs/flow-run/{it.flow_run}"] * 2
     assert lines[-2:] == ["resume  the same command with --resume run", ""]
@@ -144,9 +145,9 @@ def test_a_reader_that_leaves(pipeline: Any) -> None:
         assert (status in (0, 1), errors) == (True, "")
 
 
-@pytest.mark.parametrize("with_nohup", [False, True])
-def test_a_terminal_that_is_closed_cancels_the_run(
-    pipeline: Any, tmp_path: Path, *, with_nohup: bool
+@pytest.mark.parametrize("launcher", [(), ("nohup",), IGNORING_HANGUP])
+def test_a_terminal_that_is_closed_cancels_the_run_unless_it_is_to_go_on(
+    pipeline: Any, tmp_path: Path, launcher: Sequence[str]
 ) -> None:
     it: Pipeline = pipeline(
         """
@@ -160,18 +161,19 @@ def test_a_terminal_that_is_closed_cancels_the_run(
         """,
         environment_variables={"PLACE": str(tmp_path)},
     )
-    nohup = ["nohup"] if with_nohup else []
     # The leader of a session with a terminal gets SIGHUP when that is closed.
     driver, terminal = pty.fork()
     if driver == 0:
         os.chdir(it.folder)
-        command = [*nohup, *COMMAND, "run", "pipeline.yml", "--name", "run"]
+        # These tests may have been started with nohup.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        command = [*launcher, *COMMAND, "run", "pipeline.yml", "--name", "run"]
         os.execvpe(command[0], command, it.environment)
     it.wait_for("running", 2)
     os.close(terminal)
-    if with_nohup:
+    if launcher:
         (tmp_path / "go").touch()
     _, status = os.waitpid(driver, 0)
-    assert os.waitstatus_to_exitcode(status) == (0 if with_nohup else 1)
-    assert it.result["status"] == ("Completed" if with_nohup else "Canceled")
+    assert os.waitstatus_to_exitcode(status) == (0 if launcher else 1)
+    assert it.result["status"] == ("Completed" if launcher else "Canceled")
     wait_until(lambda: it.left_over() == [])
