@@ -92,7 +92,8 @@ class Node:
             if attempt > retries + 1:
                 assert earlier is not None
                 record = earlier
-            elif earlier is not None and self._holds(earlier, mini_batch):
+            elif packs.name and earlier is not None and self._holds(earlier, mini_batch):
+                # The pool looks for files only.
                 record = earlier
             else:
                 record = self.pool.run(mini_batch, attempt, following, packs.name)
