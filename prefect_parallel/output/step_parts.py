@@ -13,7 +13,14 @@ from typing import BinaryIO
 from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.packs import Packs
-from prefect_parallel.output.part import BrokenPart, Record, in_force, open_part, read_record
+from prefect_parallel.output.part import (
+    BrokenPart,
+    Record,
+    in_force,
+    open_part,
+    packed_part,
+    read_record,
+)
 
 
 class StepParts(AbstractContextManager["StepParts"]):
@@ -32,11 +39,11 @@ class StepParts(AbstractContextManager["StepParts"]):
         Raises:
             BrokenPart: The part is damaged.
         """
-        packed = self._packs.part(index)
-        if packed is None:
-            return read_record(self._directory.part(index))
-        own = read_record(self._directory.part(index)) if index in self._own else None
-        return packed[0] if own is None else in_force(own, packed[0])
+        part = self.open(index)
+        if part is None:
+            return None
+        part[1].close()
+        return part[0]
 
     def open(self, index: int) -> tuple[Record, BinaryIO] | None:
         """The record of a mini-batch, and its part, at the first byte of the payload.
@@ -88,15 +95,14 @@ def unpack(directory: StepDirectory, on_part: Callable[[], None]) -> None:
 
 def _unpack(packs: Packs, index: int, target: Path) -> None:
     content = packs.read(index)
+    assert content is not None
     try:
-        packed = packs.part(index)
+        packed, _ = packed_part(content, target)
     except BrokenPart:
         return  # The mini-batch runs again.
-    assert content is not None
-    assert packed is not None
     own = None
     with suppress(BrokenPart):
         own = read_record(target)
-    if own is None or in_force(own, packed[0]) is not own:
+    if own is None or in_force(own, packed) is not own:
         with atomic_write(target) as file:
             file.write(content)

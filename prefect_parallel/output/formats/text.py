@@ -124,7 +124,7 @@ def _with_texts(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _whole_arrays() -> AbstractContextManager[None]:
-    """NumPy's text of an array has `...` for most of more than 1,000 elements, and sets in it."""
+    """Otherwise NumPy leaves out most of more than 1,000 elements, and sets are in no order."""
     numpy = sys.modules.get("numpy")
     if numpy is None:
         return nullcontext()
