@@ -176,40 +176,31 @@ class EntryProcess:
             group: Name of the group whose pack gets the part, if it is small; empty: none.
         """
         output_dir = self._config.directory.output_dir(mini_batch.index)
-        result = self._attempt(
-            mini_batch, attempt, on_run, following, items, output_dir.name, group
-        )
-        is_unused = isinstance(result, Failure) or not result.output_dir
-        if is_unused and self._config.folder_outputs:
-            shutil.rmtree(output_dir, ignore_errors=True)
-        return result
-
-    def _attempt(
-        self,
-        mini_batch: MiniBatch,
-        attempt: int,
-        on_run: Callable[[], None],
-        following: MiniBatch | None,
-        items: range | None,
-        output_dir: str,
-        group: str,
-    ) -> Record | Failure:
-        overhead, timeout = self._config.task_overhead_timeout, self._config.timeout
-        # run() is not called for a mini-batch without items.
-        loading = _Phase("loading the mini-batch", overhead, _OVERHEAD, ("loaded", "done"))
-        running = _Phase(self._names.run, timeout, self._names.timeout, ("returned",))
-        writing = _Phase("writing the part", overhead, _OVERHEAD, ("done",))
         request = {
             "do": "attempt",
             "mini_batch": mini_batch.to_json(),
             "items": items and [items.start, items.stop],
             "attempt": attempt,
             "following": following and following.to_json(),
-            "output_dir": output_dir,
+            "output_dir": output_dir.name,
             "group": group,
         }
         self.loads_ahead = following
         self.attempts += 1
+        result = self._attempt(request, mini_batch, on_run)
+        is_unused = isinstance(result, Failure) or not result.output_dir
+        if is_unused and self._config.folder_outputs:
+            shutil.rmtree(output_dir, ignore_errors=True)
+        return result
+
+    def _attempt(
+        self, request: dict[str, Any], mini_batch: MiniBatch, on_run: Callable[[], None]
+    ) -> Record | Failure:
+        overhead, timeout = self._config.task_overhead_timeout, self._config.timeout
+        # run() is not called for a mini-batch without items.
+        loading = _Phase("loading the mini-batch", overhead, _OVERHEAD, ("loaded", "done"))
+        running = _Phase(self._names.run, timeout, self._names.timeout, ("returned",))
+        writing = _Phase("writing the part", overhead, _OVERHEAD, ("done",))
         message = self._ask(request, loading)
         if not isinstance(message, Failure) and message["event"] == "loaded":
             count = message["items"]
@@ -219,7 +210,7 @@ class EntryProcess:
                 message = self._next(writing, count)
         if isinstance(message, Failure):
             return message
-        return self._record(message["record"], mini_batch, attempt)
+        return self._record(message["record"], mini_batch, request["attempt"])
 
     def shut_down(self) -> Failure | None:
         """Call `shutdown` of the script and end the process."""
