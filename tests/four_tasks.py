@@ -1,4 +1,4 @@
-"""The data of the four tasks that the README and the comparison do with functions."""
+"""The data of the four tasks that the comparison does with functions."""
 
 from __future__ import annotations
 

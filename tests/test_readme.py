@@ -1,4 +1,4 @@
-"""The example in the README runs."""
+"""The examples of the README run."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from pathlib import Path
 import pandas as pd
 
 from tests.e2e.conftest import COMMAND
-from tests.four_tasks import PAGES, check_files, web_server, write_data
 from tests.program import run_program
 
 ROOT = Path(__file__).parents[1]
 
 FILE = re.compile(r"```(?:yaml|python)\n# (\S+)\n(.*?)```", re.DOTALL)
-FILES = FILE.findall((ROOT / "README.md").read_text())
+README = (ROOT / "README.md").read_text()
+FILES = FILE.findall(README)
 """A code block that contains a file: its path, then its content."""
+
+# Progress goes to the standard error.
+WITH_PROGRESS = """
+import runpy, sys
+sys.stderr = sys.stdout
+runpy.run_path("score.py", run_name="__main__")
+"""
 
 
 def test_its_example_runs(tmp_path: Path, server: str) -> None:
@@ -38,20 +45,19 @@ def test_its_example_runs(tmp_path: Path, server: str) -> None:
     assert "20 mini-batches to run on 2 nodes x 2 slots" in said
 
 
-def test_its_functions_run(tmp_path: Path, server: str) -> None:
-    scripts = {name: text for name, text in FILES if "import parallel\n" in text}
-    assert len(scripts) == 4
-    assert all(_lines(text) <= 8 for text in scripts.values())
-    write_data(tmp_path, sales=100)
+def test_its_function_runs(tmp_path: Path, server: str) -> None:
+    script = dict(FILES)["score.py"]
+    assert _lines(script) <= 8
+    (tmp_path / "score.py").write_text(script)
+    sales = pd.DataFrame({"price": range(1_500_000), "quantity": range(1_500_000)}) % (1000, 7)
+    sales.to_csv(tmp_path / "sales.csv", index=False)
 
-    with web_server(tmp_path, failing=set()):
-        # In one process, with what each leaves to look at.
-        text = "\n".join([*scripts.values(), "prices.to_csv('prices.csv')", "print(pages)"])
-        (tmp_path / "all.py").write_text(text)
-        said = run_program(tmp_path, server, "all.py")
+    said = run_program(tmp_path, server, "-c", WITH_PROGRESS)
 
-    check_files(tmp_path, 100, pd.read_csv(tmp_path / "prices.csv").price.tolist())
-    assert str(PAGES) in said
+    expected = sales.assign(total=sales.price * sales.quantity)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "scores.parquet"), expected)
+    shown = README.partition("$ python score.py\n")[2].partition("```")[0]
+    assert all(line in said for line in shown.splitlines())
 
 
 def _lines(text: str) -> int:
