@@ -16,6 +16,7 @@ from prefect_parallel.flow.run.step_data import aggregated_output, delimiter_of
 from prefect_parallel.job import ParallelStep, load_pipeline, resolve
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.formats import Text, format_for
+from prefect_parallel.output.formats.text import allow_cells_of_any_size
 from prefect_parallel.output.totals import count
 
 BATCH_ROWS = 10_000
@@ -92,9 +93,11 @@ class Returned:
                 yield from batch.to_pylist()
 
     def _text(self) -> Iterator[Any]:
-        with self.file.open(encoding="utf-8", newline="") as lines:
+        # Names of files may hold bytes that are not UTF-8.
+        with self.file.open(encoding="utf-8", errors="surrogateescape", newline="") as lines:
             if self.columns is None:
                 yield from (line.removesuffix("\n") for line in lines)
                 return
             names = None if self.header else self.columns
+            allow_cells_of_any_size()
             yield from csv.DictReader(lines, names, delimiter=self.delimiter)

@@ -227,6 +227,19 @@ def test_rows_in_csv_are_read_as_they_were_returned(folder: Path) -> None:
     pd.testing.assert_frame_equal(result.to_pandas(), returned, check_exact=True)
 
 
+def test_text_is_iterated_as_it_was_returned(folder: Path) -> None:
+    cells, names = ["x" * 200_000, 'a\n"b"'], ["b\udcff", "c"]
+
+    def text(items: list[int]) -> pd.DataFrame:
+        return pd.DataFrame({"cell": [cells[item] for item in items]})
+
+    def name(items: list[int]) -> list[str]:
+        return [names[item] for item in items]
+
+    assert [row["cell"] for row in parallel(text)([0, 1], output="cells.csv")] == cells
+    assert list(parallel(name)([0, 1], output="names.txt")) == names
+
+
 def test_a_run_that_is_resumed_without_a_header_has_none(folder: Path) -> None:
     def price(rows: pd.DataFrame) -> pd.DataFrame:
         return rows[["price"]]

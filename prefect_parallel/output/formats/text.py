@@ -7,7 +7,7 @@ import io
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from prefect_parallel.output.formats.csv_lines import csv_lines
@@ -59,14 +59,14 @@ class Text(OutputFormat):
         columns = returns.common_columns()
         if header and columns is not None:
             target.write(self._line(columns))
-        with _cells_of_any_size():
-            for record, payload in parts.iterate():
-                if record.columns == columns:
-                    shutil.copyfileobj(payload, target)
-                else:
-                    assert columns is not None
-                    assert record.columns is not None
-                    target.writelines(self._rearranged(payload, record.columns, columns))
+        allow_cells_of_any_size()
+        for record, payload in parts.iterate():
+            if record.columns == columns:
+                shutil.copyfileobj(payload, target)
+            else:
+                assert columns is not None
+                assert record.columns is not None
+                target.writelines(self._rearranged(payload, record.columns, columns))
 
     def _rearranged(
         self, payload: BinaryIO, columns: Sequence[str], wanted: Sequence[str]
@@ -138,10 +138,9 @@ def _whole_arrays() -> AbstractContextManager[None]:
     return options
 
 
-@contextmanager
-def _cells_of_any_size() -> Iterator[None]:
-    before = csv.field_size_limit(sys.maxsize)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
+def allow_cells_of_any_size() -> None:
+    """Let `csv` read cells of more than 128 KiB, in all of this process.
+
+    Nobody sets the limit back, as several steps may be joined at once.
+    """
+    csv.field_size_limit(sys.maxsize)
