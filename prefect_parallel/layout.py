@@ -95,9 +95,7 @@ class StepDirectory:
     )
     grouped = _Below("grouped", "The table sorted by partition keys that are ordinary columns.")
     fetched = _Below("fetched", "Copies of remote files, while the step runs.")
-    isolated = _Below(
-        "isolated", "What items returned that are isolated, while their mini-batch runs."
-    )
+    isolated = _Below("isolated", "Results of isolated items, while their mini-batch runs.")
     output_dirs = _Below(
         "output_dirs", "What attempts wrote to `output_dir`, until the step has completed."
     )

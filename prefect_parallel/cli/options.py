@@ -112,7 +112,7 @@ class MapOptions:
         resume: Resume the run of this name or directory: only what is missing or has changed is
             run.
         mini_batch_size: Number of rows, files or items of a mini-batch, or bytes: 10kb, 4mb.
-        task_run_seconds: How long a task run should take. Neighbouring mini-batches share one if
+        task_run_seconds: How long a task run should take. Neighboring mini-batches share one if
             they are shorter. 0: each has its own.
         first: Try the first mini-batches. --resume runs the others.
         sample: Try so many mini-batches, spread evenly over the data.

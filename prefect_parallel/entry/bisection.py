@@ -13,7 +13,7 @@ MAX_FAILING = 64
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a call of `run` with some neighbouring items of a mini-batch.
+    """The outcome of a call of `run` with some neighboring items of a mini-batch.
 
     Attributes:
         error: In one line; None if they succeeded.

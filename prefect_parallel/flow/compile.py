@@ -66,7 +66,7 @@ def compile_pipeline(
             looked up in the Prefect server's blocks.
         strict: Make a compute without a block an error instead of using this machine.
         max_task_runs: Maximum number of task runs of a step.
-        task_run_seconds: How long a task run should take. Neighbouring mini-batches share one if
+        task_run_seconds: How long a task run should take. Neighboring mini-batches share one if
             they are shorter. 0: each has its own, up to `max_task_runs`.
         reuse: Reuse the results of earlier runs in `output_dir`, the newest first; or the name of
             the run whose results are reused. Mini-batches and command steps are reused if their

@@ -151,7 +151,7 @@ class Packs:
         self._size_of[at] = part.size
 
     def _opened(self, number: int) -> BinaryIO:
-        # Neighbours are in the same pack.
+        # Neighbors are in the same pack.
         if self._open is None or self._open[0] != number:
             self.close()
             self._open = number, self._files[number].open("rb")

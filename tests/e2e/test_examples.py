@@ -148,7 +148,7 @@ def test_many_models(tmp_path: Path, server: str) -> None:
     steps = run("many_models", tmp_path, server) / "steps"
     models = list((steps / "train" / "outputs" / "model_folder").rglob("model.json"))
     assert len(models) == 100
-    summary = list(csv.DictReader((steps / "summarise/outputs/summary/summary.csv").open()))
+    summary = list(csv.DictReader((steps / "summarize/outputs/summary/summary.csv").open()))
     assert len(summary) == 100
     sales = list(csv.DictReader((EXAMPLES / "many_models" / "sales.csv").open()))
     pairs = {(row["store"], row["brand"]) for row in sales}

@@ -146,7 +146,7 @@ def test_many_short_attempts_share_bars_and_none_is_left_out(tmp_path: Path) -> 
         for count, kind in re.findall(r"^(\d+) x (.*)$", text, re.MULTILINE):
             counts[kind] += int(count)
     assert counts == {"Error: bad": MAX_BARS, "succeeded": 2 * MAX_BARS}
-    assert f"Of {3 * MAX_BARS:,} attempts, neighbours within" in page.text
+    assert f"Of {3 * MAX_BARS:,} attempts, neighbors within" in page.text
     rate = data["rate"]
     assert sum(rate) / len(rate) == pytest.approx(10 * 3 * MAX_BARS / data["length"], rel=0.01)
     assert page.file.stat().st_size < 4_000_000

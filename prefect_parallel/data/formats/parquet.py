@@ -94,7 +94,7 @@ class Parquet(TableFormat):
         if not location.is_remote:
             # As bytes: Arrow encodes text as UTF-8, which not every name is.
             return pq.ParquetFile(pa.OSFile(os.fsencode(location.path)))
-        # Neighbouring columns are fetched together.
+        # Neighboring columns are fetched together.
         return pq.ParquetFile(location.open(file.size), pre_buffer=True)
 
     def _metadata(self, file: File) -> pq.FileMetaData:
@@ -117,7 +117,7 @@ class Parquet(TableFormat):
         return table.slice(piece.start - start_of_groups, stop - piece.start)
 
     def _groups(self, file: pq.ParquetFile, path: str, groups: list[int], rows: int) -> pa.Table:
-        """Decodes row groups, and caches one that also contains neighbouring pieces."""
+        """Decodes row groups, and caches one that also contains neighboring pieces."""
         if len(groups) == 1 and self._last and self._last[0] == (path, groups[0]):
             return self._last[1]
         table = file.read_row_groups(groups, use_threads=False)

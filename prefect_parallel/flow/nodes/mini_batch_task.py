@@ -56,7 +56,7 @@ def process_mini_batches(
 
     Args:
         key: Name of the step's plugin.
-        group: Descriptors of neighbouring mini-batches, as JSON.
+        group: Descriptors of neighboring mini-batches, as JSON.
         first: Index of the first of them, for the name of the task run.
         last: Index of the last of them.
         limit: The seconds after which no more of them are started; None: all are run.

@@ -167,7 +167,7 @@ class ParallelSettings:
         argument=NumberValidator(0, 100, "a percentage"),
     )
     task_overhead_timeout: float = setting(
-        "Maximum duration of loading a mini-batch and handing it to `run`.",
+        "Maximum duration of loading a mini-batch, and of writing its part, each.",
         default=600,
         argument=_SECONDS,
     )

@@ -10,7 +10,7 @@ from prefect_parallel.output.attempts import Span
 from prefect_parallel.output.duration import duration
 
 MAX_BARS = 20_000
-"""Maximum number of bars, approximately. With more, short neighbours share one."""
+"""Maximum number of bars, approximately. With more, short neighbors share one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def apart(bars: Iterable[Bar]) -> Iterator[Bar]:
 
 
 def share(bars: Iterable[Bar], seconds: float, names: Mapping[int, str]) -> Iterator[Bar]:
-    """One bar for neighbours that together take less than `seconds`, divided by their kinds.
+    """One bar for neighbors that together take less than `seconds`, divided by their kinds.
 
     Args:
         bars: As `apart` returns them.

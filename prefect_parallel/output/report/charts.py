@@ -27,7 +27,7 @@ RATE_BINS = 150
 DURATION_BINS = 40
 
 MAX_SAMPLES = 1_000
-"""Maximum number of samples of a node that are drawn; of neighbours, the highest is."""
+"""Maximum number of samples of a node that are drawn; of neighbors, the highest is."""
 
 TEXT_CHARACTERS = 200
 """Maximum length of an error in a chart."""
