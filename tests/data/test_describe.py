@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from prefect_parallel.data import (
+    ByKeys,
     BySize,
     InputDescription,
     describe_data,
@@ -35,14 +36,14 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "run" / "spool"
 
 
-def batches(described: InputDescription, count: int | str | None = None) -> list[Any]:
-    """What `run` gets: for a number of rows, files or items, or for a size."""
+def batches(described: InputDescription, count: int | str | ByKeys | None = None) -> list[Any]:
+    """What `run` gets: for a number of rows, files or items, for a size, or by keys."""
     size = described.mini_batch_size(count) if isinstance(count, int) else count
     planned = plan(
         described.path,
         type=described.type,
         mode=described.mode,
-        split=BySize.parse(size),
+        split=size if isinstance(size, ByKeys) else BySize.parse(size),
         input_format=described.input_format,
     )
     assert planned.kind == described.kind
@@ -178,7 +179,7 @@ def test_a_frame_keeps_its_dtypes(spool: Path) -> None:
     frame = pd.DataFrame(
         {
             "category": pd.Categorical(["x", "y", None] * 2, categories=["z", "y", "x"]),
-            "int": pd.array([1, None, 3] * 2, dtype="Int64"),
+            "int": pd.array([2**53 + 1, None, 3] * 2, dtype="Int64"),
             "bool": pd.array([True, None, False] * 2, dtype="boolean"),
             "string": pd.array(["q", None, "r"] * 2, dtype="string"),
             "time": pd.date_range("2020", periods=6, tz="Europe/Berlin"),
@@ -195,6 +196,12 @@ def test_a_frame_keeps_its_dtypes(spool: Path) -> None:
     pd.testing.assert_frame_equal(
         pd.concat(frames, ignore_index=True), frame.reset_index(drop=True)
     )
+    by_key = frame.assign(arrow=pd.array(range(6), dtype="int64[pyarrow]"), key=list("ababab"))
+    for group, found in zip(
+        "ab", batches(describe_data(by_key, spool), ByKeys(("key",))), strict=True
+    ):
+        rows = by_key[by_key["key"] == group].reset_index(drop=True)
+        pd.testing.assert_frame_equal(found, rows)
     table = pa.table({"n": pa.array([1, 2], pa.int8())})
     (rows,) = batches(describe_data(table, spool))
     assert rows["n"].dtype == "int8"
@@ -210,12 +217,13 @@ def test_integers_beside_nulls_of_an_arrow_table_are_exact(spool: Path) -> None:
         "list": [[large, None], [], None],
         "struct": [{"a": [large, None]}, None, {"a": None}],
     })  # fmt: skip
-    frames = batches(describe_data(table, spool), 1)
-    for frame in frames:
-        named = {name: str(frame[name].dtype) for name in ("id", "all", "unsigned", "small")}
-        assert [*named.values()] == ["Int64", "int64", "UInt64", "Int8"]
-    tables = [pa.Table.from_pandas(frame, preserve_index=False) for frame in frames]
-    assert [row for each in tables for row in each.to_pylist()] == table.to_pylist()
+    for split in (1, ByKeys(("list",))):
+        frames = batches(describe_data(table, spool), split)
+        for frame in frames:
+            named = {name: str(frame[name].dtype) for name in ("id", "all", "unsigned", "small")}
+            assert [*named.values()] == ["Int64", "int64", "UInt64", "Int8"]
+        tables = [pa.Table.from_pandas(frame, preserve_index=False) for frame in frames]
+        assert [row for each in tables for row in each.to_pylist()] == table.to_pylist()
 
 
 def test_integers_of_parquet_files_are_doubles_beside_nulls_but_not_inside_of_lists(

@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from prefect_parallel.data.columns.row_batch import Column, RowBatch
-from prefect_parallel.data.formats.table_format import TableFormat
+from prefect_parallel.data.formats.table_format import Facts, TableFormat
+from prefect_parallel.data.locations.datastores import Datastores
 from prefect_parallel.data.mini_batch import File, Piece
 
 # Metadata of a column of JSON texts: values of several types, or nested ones.
@@ -17,9 +18,16 @@ _JSON = {b"prefect_parallel": b"json"}
 
 
 class Grouped(TableFormat):
-    """Reads files that `planning.grouping` wrote."""
+    """Reads files that `planning.grouping` wrote.
+
+    Facts: `pandas`, as those of `Parquet`.
+    """
 
     unit = "rows"
+
+    def __init__(self, options: dict[str, Any], facts: Facts, datastores: Datastores) -> None:
+        super().__init__(options, facts, datastores)
+        self.pandas_metadata = facts.get("pandas")
 
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
         return iter(())

@@ -90,7 +90,8 @@ class Grouping:
             f"grouping by {', '.join(keys)} read {size / 1e6:.1f} MB"
             f" in {time.monotonic() - started:.1f} s"
         )
-        recipe = TableRecipe("grouped", {}, {}, schema=plan.recipe.schema)
+        facts = {name: fact for name, fact in plan.recipe.facts.items() if name == "pandas"}
+        recipe = TableRecipe("grouped", {}, facts, schema=plan.recipe.schema)
         notes: list[str] = json.loads((folder / _NOTES).read_text())
         return cls(folder, keys, recipe, (cost, *notes))
 
