@@ -60,6 +60,10 @@ class EntryPool:
         self._busy = 0
         self._has_run = False
 
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
     def run(
         self,
         mini_batch: MiniBatch,

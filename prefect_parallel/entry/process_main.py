@@ -16,7 +16,6 @@ import os
 import socket
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -232,10 +231,15 @@ class _Worker:
             return
         if group and record.error is None and len(payload) <= MAX_PAYLOAD_BYTES:
             pack = directory.pack(self._config.packs, group, self._packs)
-            # There is no folder for it if another driver has resumed the run, which can use it.
-            with suppress(FileNotFoundError):
+            try:
                 append_part(pack, record.index, part_header(record, payload) + payload)
                 return
+            except FileNotFoundError:
+                pass  # Another driver has resumed the run, and can use a file.
+            except OSError:
+                # What follows half a part is lost.
+                self._packs = os.urandom(4).hex()
+                raise
         write_part(directory.part(record.index), record, payload)
 
     def _call_run(self, data: Any, context: MiniBatchContext) -> object:

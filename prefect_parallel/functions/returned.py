@@ -17,7 +17,7 @@ from prefect_parallel.job import ParallelStep, load_pipeline, resolve
 from prefect_parallel.layout import RunDirectory
 from prefect_parallel.output.formats import Text, format_for
 from prefect_parallel.output.formats.text import allow_cells_of_any_size
-from prefect_parallel.output.totals import count
+from prefect_parallel.output.totals import count, records
 
 BATCH_ROWS = 10_000
 
@@ -49,7 +49,7 @@ class Returned:
         columns = None
         if isinstance(format_for(file.name), Text):
             with directory.plan.open("rb") as lines:
-                totals = count(directory, sum(1 for _ in lines))
+                totals = count(records(directory, sum(1 for _ in lines)))
             columns = totals.returns.common_columns()
         return cls(file, columns, step.append_row_dataframe_header, delimiter_of(step))
 

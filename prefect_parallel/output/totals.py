@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.isolated import FailedItems, Isolated
-from prefect_parallel.output.part import Record
+from prefect_parallel.output.part import BrokenPart, Record
 from prefect_parallel.output.returns import Returns
 from prefect_parallel.output.root_cause import root_cause
 from prefect_parallel.output.step_parts import StepParts
@@ -117,7 +118,11 @@ class Totals:
 
 
 def records(directory: StepDirectory, count: int) -> Iterator[Record]:
-    """The records of those of the first `count` mini-batches that have one, in order."""
+    """The records of those of the first `count` mini-batches that have one, in order.
+
+    Raises:
+        BrokenPart: A part is damaged.
+    """
     with StepParts(directory) as parts:
         for index in range(count):
             record = parts.record(index)
@@ -125,9 +130,19 @@ def records(directory: StepDirectory, count: int) -> Iterator[Record]:
                 yield record.at(index)
 
 
-def count(directory: StepDirectory, mini_batches: int) -> Totals:
+def readable_records(directory: StepDirectory, count: int) -> Iterator[Record]:
+    """As `records`, without those of damaged parts."""
+    with StepParts(directory) as parts:
+        for index in range(count):
+            with suppress(BrokenPart):
+                record = parts.record(index)
+                if record is not None:
+                    yield record.at(index)
+
+
+def count(records: Iterable[Record]) -> Totals:
     """Add up the records of a step."""
     totals = Totals()
-    for record in records(directory, mini_batches):
+    for record in records:
         totals.add(record)
     return totals

@@ -27,7 +27,7 @@ from prefect_parallel.entry.pool import EntryPool
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.aggregate import aggregate
 from prefect_parallel.output.formats import Parts, format_for
-from prefect_parallel.output.totals import count
+from prefect_parallel.output.totals import count, records
 from tests.benchmarks.scoring import COLUMNS, write_pipeline
 
 
@@ -202,11 +202,11 @@ def run_entry_processes(
     pool = EntryPool(config, "node-0")
     mini_batches = list(made.mini_batches)
     with ThreadPoolExecutor(slots) as threads:
-        records = list(threads.map(lambda mini_batch: pool.run(mini_batch, 1), mini_batches))
+        ran = list(threads.map(lambda mini_batch: pool.run(mini_batch, 1), mini_batches))
     pool.close()
-    assert all(record.error is None for record in records), records[0].error
+    assert all(record.error is None for record in ran), ran[0].error
     parts = Parts(directory, len(mini_batches))
-    returns = count(directory, len(mini_batches)).returns
+    returns = count(records(directory, len(mini_batches))).returns
     aggregate(parts, returns, folder / output, format_for(output), header=False)
 
 

@@ -135,6 +135,29 @@ def test_a_resumed_run_redoes_what_has_changed(pipeline: Any, tmp_path: Path) ->
     assert it.output.read_text() == WHOLE
 
 
+def test_a_part_that_is_damaged_while_the_step_runs_is_named(pipeline: Any) -> None:
+    it: Pipeline = pipeline(
+        """
+        from pathlib import Path
+        def init(): pass
+        def run(mini_batch, context):
+            if context.mini_batch_index == 1:
+                raise ValueError("no number")
+            return mini_batch
+        def shutdown():
+            for part in Path(__file__).parents[1].glob("parts/*0.part"):
+                part.write_text("no part")
+        """,
+        files=2,
+        retry_settings={"max_retries": 0},
+    )
+    assert "000000.part is not a part" in it.call(expect="Failed")
+    assert "000000.part is not a part" in it.result["reason"]
+    assert it.result["mini_batches"]["failed"] == 1
+    (line,) = (it.step / "logs" / "failed_mini_batches.jsonl").read_text().splitlines()
+    assert "no number" in line
+
+
 def test_a_failed_mini_batch_is_done_again_and_can_be_debugged(
     pipeline: Any, tmp_path: Path
 ) -> None:

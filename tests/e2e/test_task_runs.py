@@ -130,6 +130,28 @@ def test_neighbors_share_a_task_run_and_are_retried_alone(pipeline: Any, server:
     assert "40 of 40 mini-batches done, 0 failed" in overview.read_text().splitlines()[-1]
 
 
+def test_a_result_that_comes_just_after_the_timeout_does_not_replace_that_of_the_retry(
+    pipeline: Any,
+) -> None:
+    it: Pipeline = pipeline(
+        """
+        import os, time
+        def init(): pass
+        def run(mini_batch):
+            name = os.path.basename(mini_batch[0])
+            if not os.path.exists("seen" + name):
+                open("seen" + name, "w").close()
+                time.sleep(1.03)
+            return [name]
+        """,
+        files=10,
+        max_concurrency_per_instance=1,
+        retry_settings={"max_retries": 1, "timeout": 1},
+    )
+    assert "10 of 10 mini-batches succeeded" in it.call(task_run_seconds=600)
+    assert it.output.read_text() == "".join(f"{number:03d}.txt\n" for number in range(10))
+
+
 def test_a_task_run_that_takes_too_long_gives_the_rest_of_its_group_back(
     pipeline: Any, server: str
 ) -> None:

@@ -68,3 +68,10 @@ def test_a_threshold_is_exceeded_by_one_more(
     said = thresholds.exceeded(failed=2, failed_items=10, mini_batches=10) or ""
     assert said.endswith(exceeded)
     assert bool(said) == bool(exceeded)
+
+
+def test_a_percentage_is_exact() -> None:
+    # 1.14 * 5000 is less than 57 as a double.
+    thresholds = Thresholds(-1, -1, 1.14)
+    assert thresholds.exceeded(failed=57, failed_items=57, mini_batches=5_000) is None
+    assert thresholds.exceeded(failed=58, failed_items=58, mini_batches=5_000)

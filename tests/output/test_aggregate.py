@@ -26,7 +26,7 @@ from prefect_parallel.output.formats import Parts, format_for
 from prefect_parallel.output.formats.parquet import Parquet
 from prefect_parallel.output.mixed_returns import MixedReturns
 from prefect_parallel.output.part import BrokenPart, Record, read_record, write_part
-from prefect_parallel.output.totals import count
+from prefect_parallel.output.totals import count, records
 
 Returned = pd.DataFrame | list[Any]
 
@@ -52,7 +52,7 @@ def commit(directory: StepDirectory, index: int, returned: Returned, name: str) 
 
 def join(parts: Parts, target: Path, name: str, *, header: bool = False) -> None:
     """Count the parts and join them, as a step does."""
-    returns = count(parts.directory, parts.mini_batches).returns
+    returns = count(records(parts.directory, parts.mini_batches)).returns
     aggregate(parts, returns, target, format_for(name), header=header)
 
 
@@ -180,7 +180,7 @@ def test_a_failed_mini_batch_leaves_no_gap_and_is_counted(tmp_path: Path) -> Non
     write_part(directory.part(3), Record(3, 1, None, 0, error="not loaded", started_at=6.0))
     join(Parts(directory, 4), tmp_path / "out", "out")
     assert (tmp_path / "out").read_text() == "a\nb\nc\n"
-    totals = count(directory, 4)
+    totals = count(records(directory, 4))
     assert (totals.succeeded, totals.failed, totals.retried) == (1, 3, 2)
     assert (totals.items, totals.succeeded_items, totals.failed_items) == (7, 3, 4)
     assert totals.first_failure is not None

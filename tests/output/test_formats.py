@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.formats import Parts, UnencodableReturn
 from prefect_parallel.output.mixed_returns import MixedReturns
-from prefect_parallel.output.totals import count
+from prefect_parallel.output.totals import count, records
 from tests.output.test_aggregate import commit, join, joined
 
 UTC = datetime.timezone.utc
@@ -172,7 +172,7 @@ def test_what_json_lacks_is_null_and_counted(tmp_path: Path) -> None:
     assert [row["p"] for row in rows] == [1 / 3, 1e-12 / 3, None, None] * 2
     assert rows[0]["when"] == "1970-01-01T00:00:00.000000001"
     assert [row["deep"] for row in rows] == [[1.5, None], {"x": None}, None, None] + [None] * 4
-    totals = count(StepDirectory(tmp_path / "step"), 2)
+    totals = count(records(StepDirectory(tmp_path / "step"), 2))
     assert totals.written_as_null == {"p": 2, "deep": 2}
 
 
@@ -194,7 +194,10 @@ def test_json_lines_of_elements_that_json_lacks(tmp_path: Path) -> None:
         "no\udc80text",
         None,
     ]
-    assert count(StepDirectory(tmp_path / "step"), 1).written_as_null == {"a": 1, "value": 1}
+    assert count(records(StepDirectory(tmp_path / "step"), 1)).written_as_null == {
+        "a": 1,
+        "value": 1,
+    }
 
 
 @pytest.mark.parametrize("name", FORMATS)

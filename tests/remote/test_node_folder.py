@@ -16,7 +16,7 @@ from prefect_parallel.entry.config import EntryConfig
 from prefect_parallel.flow.nodes.node_folder import OwnFolder, RunAccess
 from prefect_parallel.flow.run_directories.archive import pack
 from prefect_parallel.layout import StepDirectory
-from prefect_parallel.output.part import Record, write_part
+from prefect_parallel.output.part import Record, read_record, write_part
 
 EMPTY: dict[str, Any] = {
     "str": "",
@@ -50,10 +50,13 @@ class Node:
 
     def commit(self, mini_batch: int) -> float:
         """Publish a mini-batch's part; the CPU seconds that it took."""
-        write_part(self.step.part(mini_batch), Record(mini_batch, 1, items=1, succeeded=1))
         started = time.process_time()
-        self.folder.publish_part(mini_batch)
+        self.publish(Record(mini_batch, 1, items=1, succeeded=1))
         return time.process_time() - started
+
+    def publish(self, record: Record) -> Record:
+        write_part(self.step.part(record.index), record)
+        return self.folder.publish_part(record)
 
     def stored(self) -> dict[str, bytes]:
         models = self._store.join("outputs/models")
@@ -105,3 +108,16 @@ def test_a_part_costs_what_is_new_however_many_files_there_are(node: Node) -> No
     node.commit(20)
     assert commits(21) < 5 * few
     assert len(node.stored()) == 5_040
+
+
+def test_a_failure_does_not_replace_the_success_of_another_node(node: Node) -> None:
+    success = Record(0, 1, items=1, succeeded=1)
+    assert node.publish(success) == success
+    failure = Record(0, 2, items=1, succeeded=0, error="too late")
+    assert node.publish(failure) == success
+    node.folder.fetch_part(0)
+    assert read_record(node.step.part(0)) == success
+
+    other = Record(1, 1, items=1, succeeded=1, settings="of other code")
+    node.publish(other)
+    assert node.publish(dataclasses.replace(failure, index=1)).error == "too late"

@@ -86,7 +86,7 @@ def _process(
     logger = get_run_logger()
     succeeded, failed = 0, list[Record]()
     printable, traceable = PRINTED_BYTES, TRACEBACK_CHARACTERS
-    alone, first = len(descriptors) == 1, descriptors[0]["index"]
+    first = descriptors[0]["index"]
     if attempt > 1:
         return_to_slot()
         # What the first attempt gave back is run elsewhere.
@@ -103,9 +103,7 @@ def _process(
             node.give_back(first, mini_batch.index)
             break
         following = mini_batches[number + 1] if number + 1 < len(mini_batches) else None
-        record = node.run(
-            mini_batch, attempt, retries=retries, alone=alone, following=following, packs=packs
-        )
+        record = node.run(mini_batch, attempt, retries=retries, following=following, packs=packs)
         if printed := node.pool.read_new_stdout(record, printable):
             logger.info(printed)
             printable = max(printable - len(printed), 0)

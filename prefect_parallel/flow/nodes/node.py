@@ -64,7 +64,6 @@ class Node:
         attempt: int,
         *,
         retries: int,
-        alone: bool,
         following: MiniBatch | None,
         packs: GroupPacks,
     ) -> Record:
@@ -74,8 +73,6 @@ class Node:
             attempt: The task run's, from 1. The mini-batch may have had more, if its task run was
                 started again because a node was lost.
             retries: Maximum number of attempts after the first.
-            alone: Whether the task run has no other mini-batch. If it has, another node may have
-                run this one already.
             following: The mini-batch that the task run runs next.
             packs: Those of the task run.
 
@@ -84,8 +81,8 @@ class Node:
         """
         began_at = time.time()
         with self._reporting():
-            if not alone:
-                self._folder.fetch_part(mini_batch.index)
+            # Another node may have run it, and been lost before the driver knew.
+            self._folder.fetch_part(mini_batch.index)
             earlier = self._earlier(mini_batch.index, packs)
             if earlier is not None and earlier.error is not None:
                 attempt = max(attempt, earlier.attempt + 1)
@@ -96,7 +93,10 @@ class Node:
                 # The pool looks for files only.
                 record = earlier
             else:
-                record = self.pool.run(mini_batch, attempt, following, packs.name)
+                # A retry gets a file of its own, which replaces the failure: of two packs, that of
+                # an attempt that ended a moment too late could be found.
+                group = packs.name if earlier is None else ""
+                record = self.pool.run(mini_batch, attempt, following, group)
             ended_at = time.time()
             if record.error is not None and attempt > retries:
                 record = self.pool.isolate(mini_batch, record, self._events.report_progress)
@@ -106,7 +106,7 @@ class Node:
                 found = self._earlier(mini_batch.index, packs)
                 record = found if found is not None and found.error is None else record
             if record is not earlier:
-                self._folder.publish_part(mini_batch.index)
+                record = self._folder.publish_part(record)
         event = AttemptEvent.of(
             record,
             last_attempt=attempt > retries,
@@ -170,15 +170,22 @@ class Node:
             self._leave(f"{error}{self._see(error.traceback_file)}", error.traceback)
             raise PoolClosed("the node was left out") from error
         except PrefectParallelError as error:
+            self._refuse_if_closed(error)
             self._events.report_broken(str(error))
             raise
         except OSError as error:
+            self._refuse_if_closed(error)
             reason = os_error_text(error, self._folder.config.directory.root)
             if error.errno in ERRNOS:
                 self._leave(reason)
                 raise PoolClosed("the node was left out") from error
             self._events.report_broken(reason)
             raise
+
+    def _refuse_if_closed(self, error: Exception) -> None:
+        """Raise PoolClosed if the node was closed, as its folder may have been removed since."""
+        if self.pool.closed:
+            raise PoolClosed("the node was closed") from error
 
     def _leave(self, reason: str, traceback: str = "") -> None:
         """Have the driver leave this node out, and wait until it is closed."""

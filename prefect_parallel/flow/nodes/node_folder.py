@@ -22,7 +22,7 @@ from prefect_parallel.flow.run_directories.synced_folder import FileStamp, Synce
 from prefect_parallel.flow.run_directories.written_files import WrittenFiles, is_open_for_writing
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.fingerprint import of_json
-from prefect_parallel.output.part import read_record
+from prefect_parallel.output.part import Record, read_record
 
 LOGS_SECONDS = 30.0
 """How often logs, and outputs that are still open, go to the run store while a step runs."""
@@ -73,8 +73,10 @@ class NodeFolder(Protocol):
     def fetch_part(self, mini_batch: int) -> None:
         """Get the part of a mini-batch, if there is one, from the run store."""
 
-    def publish_part(self, mini_batch: int) -> None:
+    def publish_part(self, record: Record) -> Record:
         """Make the part of a mini-batch, and its outputs, available to the driver.
+
+        Returns the record that counts: a failure does not replace a success of another node.
 
         Raises:
             NotStored: The run store cannot be written to.
@@ -127,8 +129,9 @@ class SharedFolder(NodeFolder):
     def fetch_part(self, mini_batch: int) -> None:
         """It is in the run directory."""
 
-    def publish_part(self, mini_batch: int) -> None:
+    def publish_part(self, record: Record) -> Record:
         """It is in the run directory."""
+        return record
 
     def shown(self, path: str) -> str:
         return str(self.config.directory.root / path)
@@ -177,8 +180,16 @@ class OwnFolder(NodeFolder):
 
     def fetch_part(self, mini_batch: int) -> None:
         part = self._directory.part(mini_batch)
+        self._fetch_part(part, part)
+
+    def _fetch_part(self, part: Path, target: Path) -> None:
+        """Get a part from the run store, if it is there.
+
+        Raises:
+            NotStored: The run store cannot be read.
+        """
         try:
-            self._synced.remote_of(part).fetch(part)
+            self._synced.remote_of(part).fetch(target)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -186,10 +197,11 @@ class OwnFolder(NodeFolder):
                 f"{self._synced.remote.path}: cannot be read: {error.strerror}"
             ) from error
 
-    def publish_part(self, mini_batch: int) -> None:
-        part = self._directory.part(mini_batch)
-        record = read_record(part)
-        assert record is not None
+    def publish_part(self, record: Record) -> Record:
+        mini_batch, part = record.index, self._directory.part(record.index)
+        if record.error is not None and (stored := self._stored_success(record)):
+            part.unlink()
+            return stored
         output_dir = self._directory.output_dirs / record.output_dir
         try:
             self._push_written()
@@ -205,6 +217,15 @@ class OwnFolder(NodeFolder):
         part.unlink()
         if record.output_dir:
             shutil.rmtree(output_dir, ignore_errors=True)
+        return record
+
+    def _stored_success(self, failed: Record) -> Record | None:
+        stored = self._directory.part(failed.index).with_suffix(".stored")
+        self._fetch_part(self._directory.part(failed.index), stored)
+        record = read_record(stored)
+        stored.unlink(missing_ok=True)
+        holds = record and record.holds_for(failed.data, failed.settings)
+        return record if holds else None
 
     def shown(self, path: str) -> str:
         return self._synced.remote_of(self._root / path).path

@@ -97,9 +97,13 @@ class PartSearch:
             mini_batches = self._kept(mini_batches, kept, files)
         wanted = Wanted()
         planned = self._write(mini_batches, before, wanted)
-        has_stale = self._delete_parts_from(planned.planned)
-        if has_stale or planned.with_part < planned.planned:
+        # Parts of mini-batches that the input no longer has.
+        stale = [part for part in self._parts() if int(part.stem) >= planned.planned]
+        if stale or planned.with_part < planned.planned:
             self._discard_output()
+        # After the output, which would be kept if this run were killed and resumed in between.
+        for part in stale:
+            part.unlink()
         if first is not None:
             for index, record in wanted.take(
                 chain([first], equal), self.ours, self.directory, self.take
@@ -181,13 +185,6 @@ class PartSearch:
         if record.settings != self.ours.settings_digest:
             return None, f"ran with other {changes or 'settings'}"
         return None, OTHER_DATA
-
-    def _delete_parts_from(self, count: int) -> bool:
-        """Delete the parts of mini-batches that the input no longer has; whether there were any."""
-        stale = [part for part in self._parts() if int(part.stem) >= count]
-        for part in stale:
-            part.unlink()
-        return bool(stale)
 
     def _parts(self) -> Iterator[Path]:
         """The parts of this run; there may be millions, of which `Path.glob` makes a list."""

@@ -28,7 +28,7 @@ from prefect_parallel.output.aggregate import aggregate
 from prefect_parallel.output.formats import OutputFormat, Parts, format_for
 from prefect_parallel.output.output_files import OutputFiles
 from prefect_parallel.output.returns import Returns
-from prefect_parallel.output.totals import Totals, count
+from prefect_parallel.output.totals import Totals, count, records
 
 
 class StepPrepared(PrefectParallelError):
@@ -76,7 +76,7 @@ class StepRun(ABC):
             planned: Number of mini-batches of the input.
             mini_batches: Number of those that are to have a part.
         """
-        totals = count(self._directory, planned)
+        totals = count(records(self._directory, planned))
         check_totals(self._thresholds, totals, mini_batches)
         files = self._files(totals)
         self._aggregate(planned, totals)
