@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import json
+import uuid
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -232,6 +233,12 @@ EXACT = [
     (pa.array([10**12, None], pa.timestamp("s", "UTC")), ["33658-09-27T01:46:40+00:00", ""]),
     (pa.array(["b", "a", "b"]).dictionary_encode(), ["b", "a"]),
     (pa.array([[1, 2], [3], None]), ["[1, 2]", "[3]", ""]),
+    (pa.array(pd.PeriodIndex(["2024-02", None, "2024-03"], freq="M")), ["2024-02", "", "2024-03"]),
+    (pa.array(pd.arrays.IntervalArray.from_breaks([0, 0.5, 1])), ["(0.0, 0.5]", "(0.5, 1.0]"]),
+    (
+        pa.array([uuid.UUID(int=0), uuid.UUID(int=2**128 - 1)], pa.uuid()),
+        ["\0" * 16, "0x" + "f" * 32],
+    ),
     (
         pa.array([{"x": Decimal("1.10")}, {"x": Decimal("1.20")}]),
         ['{"x": "1.10"}', '{"x": "1.20"}'],

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from prefect_parallel.data.columns.datetimes import isoformat
@@ -20,7 +21,8 @@ def texts_of(column: pa.Array[Any] | list[Any]) -> pa.Array[Any]:
     """Text of each value of a column; different values have different texts.
 
     Timestamps, dates and times are ISO 8601. Binary values are their UTF-8 text, or `0x` and
-    hexadecimal digits. Durations look as in pandas, lists and objects are JSON.
+    hexadecimal digits. Durations, periods and intervals look as in pandas, lists and objects are
+    JSON.
     """
     if isinstance(column, list):
         return pa.array([None if v is None else to_text(v) for v in column], pa.string())
@@ -35,6 +37,16 @@ def texts_of(column: pa.Array[Any] | list[Any]) -> pa.Array[Any]:
     ):
         counts = column.cast(pa.int32() if type_.bit_width == 32 else pa.int64())
         return by_value(counts, _counter_text(type_), pa.string())
+    if pa.types.is_union(type_):
+        texts = [texts_of(column.field(code)) for code in range(type_.num_fields)]
+        starts = np.cumsum([0, *map(len, texts)])[column.type_codes.to_numpy()]
+        return pa.concat_arrays(texts).take(pa.array(starts + column.offsets.to_numpy()))
+    if isinstance(type_, pa.BaseExtensionType):
+        if not type_.extension_name.startswith("pandas."):
+            return texts_of(column.storage)
+        values = column.to_pandas()
+        pairs = zip(values, values.isna(), strict=True)
+        return texts_of([None if missing else str(value) for value, missing in pairs])
     if pa.types.is_nested(type_):
         return texts_of(column.to_pylist())
     return by_value(column, to_text, pa.string())

@@ -70,5 +70,13 @@ def from_arrow(table: pa.Table) -> RowBatch:
             texts = column.to_pylist()
             columns[field.name] = [None if text is None else json.loads(text) for text in texts]
         else:
-            columns[field.name] = column.combine_chunks()
+            columns[field.name] = _of_one_type(column.combine_chunks())
     return RowBatch(columns, len(table))
+
+
+def _of_one_type(column: Any) -> pa.Array[Any]:
+    """The column, without the union if all values have the same type."""
+    if not pa.types.is_union(column.type):
+        return column
+    codes = column.type_codes.unique().to_pylist()
+    return column.field(codes[0]).take(column.offsets) if len(codes) == 1 else column

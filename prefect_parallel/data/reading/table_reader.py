@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from prefect_parallel.data.columns.kinds import count_nulls
 from prefect_parallel.data.columns.row_batch import RowBatch
-from prefect_parallel.data.columns.table_schema import join
+from prefect_parallel.data.columns.table_schema import join, values_of
 from prefect_parallel.data.formats import make_format
 from prefect_parallel.data.locations.datastores import NO_DATASTORES, Datastores
 from prefect_parallel.data.locations.location import Location
@@ -106,7 +106,7 @@ class TableReader:
         """Converts rows to the DataFrame that `run` gets."""
         import pandas as pd
 
-        arrays = {n: c for n, c in batch.columns.items() if isinstance(c, pa.Array)}
+        arrays = self._arrays(batch)
         table = pa.table(arrays)
         if self.format.pandas_metadata:
             table = table.replace_schema_metadata({"pandas": self.format.pandas_metadata})
@@ -114,8 +114,8 @@ class TableReader:
         if not arrays:
             frame = pd.DataFrame(index=pd.RangeIndex(batch.rows))
         for position, (name, column) in enumerate(batch.columns.items()):
-            if not isinstance(column, pa.Array):
-                values = pd.Series(column, dtype=object, index=frame.index)
+            if name not in arrays:
+                values = pd.Series(values_of(column), dtype=object, index=frame.index)
                 frame.insert(position, name, values)
         for name, array in arrays.items():
             if _nests_integers(array.type) and name in frame and frame[name].dtype == object:
@@ -129,6 +129,17 @@ class TableReader:
             elif frame[name].dtype.kind == "b":
                 frame[name] = frame[name].astype(object)
         return frame
+
+    def _arrays(self, batch: RowBatch) -> dict[str, pa.Array[Any]]:
+        """The columns whose values have one type, in the batch and in the table."""
+        types = self._schema.types if self._schema else {}
+        return {
+            name: column
+            for name, column in batch.columns.items()
+            if isinstance(column, pa.Array)
+            and not pa.types.is_union(column.type)
+            and types.get(name, column.type) is not None
+        }
 
 
 def _nests_integers(type_: pa.DataType) -> bool:

@@ -7,7 +7,8 @@ import zlib
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from prefect_parallel.output.formats.arrow_columns import WAY_OUT, common_type
+from prefect_parallel.arrow_types import common_type
+from prefect_parallel.output.formats.arrow_columns import WAY_OUT
 from prefect_parallel.output.mixed_returns import MiniBatches, MixedReturns
 
 if TYPE_CHECKING:
