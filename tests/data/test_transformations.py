@@ -6,6 +6,7 @@ import datetime
 import io
 import json
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,30 @@ def kept(folder: Path) -> list[int]:
 )
 def test_filters(make_table: MakeTable, text: str, rows: list[int]) -> None:
     assert kept(make_table([ROWS], "read_delimited", {"filter": text})) == rows
+
+
+LARGE = [1234567890123456789, -1234567890123456789, 2**63 - 1, -(2**63), 9007199254740999, 3, -3]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept_of"),
+    [
+        *((f"n % {by} == {rest}", lambda n, by=by, rest=rest: n % by == rest)
+          for by in (10, -10, 3, -1) for rest in (9, -1, 0, 1)),
+        ("n % m == 9", lambda n: n % 10 == 9),
+        ("n > 1.5", lambda n: n > 1.5),
+        ("n <= 1.5", lambda n: n <= 1.5),
+        ("n != 3.0", lambda n: n != 3.0),
+        ("1.5 < n", lambda n: n > 1.5),
+        ("n > x", lambda n: n > 0.5),
+    ],
+)  # fmt: skip
+def test_filters_of_large_integers(
+    make_table: MakeTable, text: str, kept_of: Callable[[int], bool]
+) -> None:
+    rows = as_parquet({"n": LARGE, "m": [10] * len(LARGE), "x": [0.5] * len(LARGE)})
+    folder = make_table([rows], "read_parquet", {"filter": text})
+    assert kept(folder) == list(filter(kept_of, LARGE))
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,10 @@ def compare(name: str, left: Value, right: Value) -> Value:
         both = pc.and_(left.valid, right.valid)
         return _with(errors, _failing(both, "lists and objects cannot be compared"))
     if left.kind == right.kind:
-        return _with(errors, Value("boolean", pc.call_function(name, [left.data, right.data])))
+        pair = [left.data, right.data]
+        if any(pa.types.is_floating(data.type) for data in pair):
+            pair = [_float(data) for data in pair]
+        return _with(errors, Value("boolean", pc.call_function(name, pair)))
     ranks = pa.scalar(_RANKS.index(left.kind)), pa.scalar(_RANKS.index(right.kind))
     answer = pc.call_function(name, list(ranks))
     if name not in ("equal", "not_equal"):
@@ -149,15 +152,21 @@ def _divide(name: str, left: Any, right: Any) -> Any:
     if name == "/":
         return pc.divide(_float(left), _float(right))
     integers = pa.types.is_integer(left.type) and pa.types.is_integer(right.type)
-    if name == "//" and integers:  # Truncates, as in Azure's mltable 1.7.
-        return pc.divide(left, right)
-    # The sign of the divisor, as in Python.
-    quotient = pc.floor(pc.divide(_float(left), _float(right)))
-    if name == "//":
-        return quotient
     if integers:
-        quotient = quotient.cast(pa.int64(), safe=False)
-    return pc.subtract(left, pc.multiply(quotient, right))
+        # Truncates, as in Azure's mltable 1.7.
+        return pc.divide(left, right) if name == "//" else _remainder(left, right)
+    left, right = _float(left), _float(right)
+    quotient = pc.floor(pc.divide(left, right))
+    return quotient if name == "//" else pc.subtract(left, pc.multiply(quotient, right))
+
+
+def _remainder(left: Any, right: Any) -> Any:
+    """`%` of integers: it has the sign of the divisor, as in Python."""
+    # The quotient of the smallest integer and -1 exceeds 64 bits.
+    right = pc.if_else(pc.equal(right, -1), pa.scalar(1, right.type), right)
+    rest = pc.subtract(left, pc.multiply(pc.divide(left, right), right))
+    signs_differ = pc.xor(pc.less(rest, 0), pc.less(right, 0))
+    return pc.if_else(pc.and_(signs_differ, pc.not_equal(rest, 0)), pc.add(rest, right), rest)
 
 
 def _float(data: Any) -> Any:
