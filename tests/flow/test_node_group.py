@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -75,6 +76,24 @@ def test_a_node_that_hangs_is_not_waited_for(
             nodes.close()
         asked = client.run(lambda dask_worker: hasattr(dask_worker, "asked"))
     assert any(asked.values())
+
+
+def test_a_worker_that_hangs_delays_neither_other_nodes_nor_a_cancellation() -> None:
+    with LocalCluster(n_workers=2, **OPTIONS) as cluster, Client(cluster) as client:
+        processes = client.run(os.getpid)
+        with suspended(min(processes.items())[1]):
+            nodes, canceled = (
+                SharedCluster(client, NodeRequest(nodes=2, slots=1)),
+                threading.Event(),
+            )
+            with ThreadPoolExecutor(1) as thread:
+                joining = thread.submit(nodes.assemble, 240, canceled)
+                time.sleep(2)
+                assert not joining.done()
+                canceled.set()
+                joining.result(timeout=5)
+        wait_until(lambda: len(nodes.memberships) == 2)
+        nodes.close()
 
 
 def note(dask_worker: Worker) -> None:

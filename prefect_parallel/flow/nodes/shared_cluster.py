@@ -66,9 +66,14 @@ class SharedCluster(NodeGroup):
         # Since when all workers are refused, by time.monotonic(); None: they are not.
         self._refused_since: float | None = None
         # Held while nodes or plugins change.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        # Held while workers join, which may take long.
+        self._joining = threading.Lock()
         self._closed = threading.Event()
         self._looking: threading.Thread | None = None
+        self._looked = threading.Event()
+        self._problem: Exception | None = None
+        self._pause = FIRST_LOOK_SECONDS
 
     def submit(self, function: Callable[..., Any], *args: Any, **arguments: Any) -> Future[Any]:
         key = self._lease_key
@@ -81,8 +86,14 @@ class SharedCluster(NodeGroup):
         wanted = self._request.nodes
         assert self.client.loop is not None
         self.client.loop.add_callback(self._renew_leases)
+        # In a thread: a worker that does not answer must not delay a cancellation.
+        self._looking = threading.Thread(target=self._look_again, daemon=True)
+        self._looking.start()
         while not canceled.is_set():
-            self._look()
+            self._looked.wait(FIRST_LOOK_SECONDS)
+            self._looked.clear()
+            if self._problem is not None:
+                raise self._problem
             waited, found = time.monotonic() - started, len(self.memberships)
             if found == wanted or (found > 0 and waited > PATIENCE_SECONDS):
                 break
@@ -91,9 +102,7 @@ class SharedCluster(NodeGroup):
                     f"no Dask worker came within first_task_creation_timeout: {limit:g} s",
                     hint="check that the workers of the compute's cluster are running",
                 )
-            canceled.wait(FIRST_LOOK_SECONDS)
-        self._looking = threading.Thread(target=self._look_again, daemon=True)
-        self._looking.start()
+        self._pause = LOOK_SECONDS
         if len(self.memberships) == wanted:
             return None
         return (
@@ -112,9 +121,8 @@ class SharedCluster(NodeGroup):
             raise NodesGone("\n".join(self._refused.values()))
 
     def leave_out(self, address: str) -> bool:
-        with self._lock:
-            self._refuse(address, NodeRefused("it was left out"))
-            self._ask([address], remove_plugin, ANSWER_SECONDS, name=self._lease_key)
+        self._refuse(address, NodeRefused("it was left out"))
+        self._ask([address], remove_plugin, ANSWER_SECONDS, name=self._lease_key)
         with suppress(NodeRefused, OSError):
             self._look()
         return bool(self.memberships)
@@ -123,16 +131,17 @@ class SharedCluster(NodeGroup):
         with self._lock:
             self._plugins[plugin.name] = plugin
             nodes = list(self.memberships)
-            arguments = {"lease_key": self._lease_key, "plugin": plugin}
-            for address, answer in self._ask(nodes, _add, JOIN_SECONDS, **arguments).items():
-                if isinstance(answer, Exception):
-                    self._refuse(address, answer)
-                    self._ask([address], remove_plugin, ANSWER_SECONDS, name=self._lease_key)
-            self._check_refused()
+        # A worker that joins meanwhile gets it when it has joined.
+        for address, answer in self._add([plugin], nodes).items():
+            if isinstance(answer, Exception):
+                self._refuse(address, answer)
+                self._ask([address], remove_plugin, ANSWER_SECONDS, name=self._lease_key)
+        self._check_refused()
 
     def unregister(self, name: str) -> None:
-        # Without the lock, which is held while a worker joins. The plugin ends with the lease.
-        self._plugins.pop(name, None)
+        # With a worker that joins meanwhile, it ends when the lease does.
+        with self._lock:
+            self._plugins.pop(name, None)
         self.run(remove_plugin, name=name)
 
     def run(
@@ -175,14 +184,19 @@ class SharedCluster(NodeGroup):
                 )
 
     def _look_again(self) -> None:
-        while not self._closed.wait(LOOK_SECONDS):
+        while not self._closed.is_set():
+            problem: Exception | None = None
             try:
                 self._look()
                 self._refused_since = None
-            except NodeRefused:
+            except NodeRefused as error:
                 self._refused_since = self._refused_since or time.monotonic()
-            except OSError:
-                pass  # The next look may succeed.
+                problem = error
+            except OSError as error:
+                problem = error  # Once there were nodes, the next look may succeed.
+            self._problem = problem
+            self._looked.set()
+            self._closed.wait(self._pause)
 
     def _look(self) -> None:
         """Forget the nodes that are gone, and let other workers take their places.
@@ -191,19 +205,25 @@ class SharedCluster(NodeGroup):
             NodeRefused: There are workers, but none of them can be a node.
             OSError: The scheduler does not answer.
         """
-        with self._lock:
-            workers = self._workers()
-            # A worker whose lease has expired offers no slots.
-            self.memberships = {
-                address: number
-                for address, number in self.memberships.items()
-                if workers.get(address, {}).get("resources", {}).get(self._lease_key)
-            }
-            for address in self._candidates(workers):
+        if not self._joining.acquire(timeout=ANSWER_SECONDS):
+            return  # Another thread waits for a worker that does not answer.
+        try:
+            with self._lock:
+                workers = self._workers()
+                # A worker whose lease has expired offers no slots.
+                self.memberships = {
+                    address: number
+                    for address, number in self.memberships.items()
+                    if workers.get(address, {}).get("resources", {}).get(self._lease_key)
+                }
+                candidates = self._candidates(workers)
+            for address in candidates:
                 if len(self.memberships) == self._request.nodes:
                     return
                 self._join(address, workers[address]["nthreads"])
             self._check_refused()
+        finally:
+            self._joining.release()
 
     def _workers(self) -> dict[str, dict[str, Any]]:
         """All workers of the cluster, by address."""
@@ -241,18 +261,25 @@ class SharedCluster(NodeGroup):
         return chosen
 
     def _join(self, address: str, threads: int) -> None:
-        plugins = list(self._plugins.values())
-        lease = NodeLease(self._lease_key, self._request, threads, plugins)
+        with self._lock:
+            given = dict(self._plugins)
+        lease = NodeLease(self._lease_key, self._request, threads, list(given.values()))
         answer = self._ask([address], _join, JOIN_SECONDS, lease=lease)[address]
-        if isinstance(answer, Exception):
-            self._refuse(address, answer)
-        else:
-            self._joins += 1
-            self.memberships = {**self.memberships, address: self._joins}
+        while not isinstance(answer, Exception):
+            with self._lock:
+                more = [plugin for name, plugin in self._plugins.items() if name not in given]
+                if not more:
+                    self._joins += 1
+                    self.memberships = {**self.memberships, address: self._joins}
+                    return
+            given.update((plugin.name, plugin) for plugin in more)
+            answer = self._add(more, [address])[address]
+        self._refuse(address, answer)
 
     def _refuse(self, address: str, error: Exception) -> None:
         """Do not try a worker again, unless the error is that it was lost."""
-        self.memberships = {each: n for each, n in self.memberships.items() if each != address}
+        with self._lock:
+            self.memberships = {each: n for each, n in self.memberships.items() if each != address}
         if not isinstance(error, OSError):
             hint = "" if isinstance(error, PrefectParallelError) else HINT
             self._refused[address] = f"the Dask worker {address} cannot be a node: {error}{hint}"
@@ -261,6 +288,10 @@ class SharedCluster(NodeGroup):
         """Raise NodeRefused if there were workers, and none of them can be a node."""
         if not self.memberships and self._refused:
             raise NodeRefused("\n".join(self._refused.values()))
+
+    def _add(self, plugins: Sequence[StepPlugin], addresses: Sequence[str]) -> dict[str, Any]:
+        key = self._lease_key
+        return self._ask(addresses, _add, JOIN_SECONDS, lease_key=key, plugins=plugins)
 
     def _ask(
         self,
@@ -306,6 +337,7 @@ async def _join(dask_worker: Worker, lease: NodeLease) -> None:
         raise
 
 
-async def _add(dask_worker: Worker, lease_key: str, plugin: StepPlugin) -> None:
+async def _add(dask_worker: Worker, lease_key: str, plugins: Sequence[StepPlugin]) -> None:
     if lease_key in dask_worker.plugins:
-        await lease_of(dask_worker.plugins, lease_key).add(plugin)
+        for plugin in plugins:
+            await lease_of(dask_worker.plugins, lease_key).add(plugin)

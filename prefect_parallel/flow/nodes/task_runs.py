@@ -6,7 +6,7 @@ import itertools
 import json
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Any, cast
 
@@ -26,9 +26,20 @@ from prefect_parallel.flow.nodes.node_group import CONNECTED, NodeGroup, NodesGo
 
 SCHEDULER_GONE = "the Dask scheduler is gone; when it is back, resume the run"
 
-
 MAX_WAITING = 100
 """Number of waiting task runs that do not count in the window: each is a thread of a node."""
+
+LOOK_AGAIN_SECONDS = 0.5
+"""How long it may take until the scheduler and the client know the same of a task run."""
+
+
+@dataclass(frozen=True)
+class _Missed:
+    """Task runs that were assigned to no node at a time, by `time.monotonic()`."""
+
+    at: float
+    memberships: dict[str, int]
+    keys: set[object]
 
 
 class TaskRuns:
@@ -78,6 +89,7 @@ class TaskRuns:
         self._is_canceled = False
         self._window = window
         self._memberships = dict(nodes.memberships)
+        self._missed: _Missed | None = None
         self._scheduler = nodes.client.scheduler_info()["id"]
         self._in_flight: dict[object, tuple[Future[Any], Group]] = {}
         self._lost: list[Group] = []
@@ -136,10 +148,15 @@ class TaskRuns:
         """After nodes have come or gone, cancel the task runs that are not assigned to a node.
 
         Task runs of a worker that has joined again were assigned to it before, and never start.
+        One that the scheduler has just been sent, or that has just ended, is not assigned, either:
+        so only those are canceled that two looks miss.
         """
         now = dict(self._nodes.memberships)
         client = self._nodes.client
         if now == self._memberships or client.status != CONNECTED:
+            return
+        missed = self._missed if self._missed and self._missed.memberships == now else None
+        if missed is not None and time.monotonic() < missed.at + LOOK_AGAIN_SECONDS:
             return
         with suppress(OSError):
             assigned = client.processing()
@@ -149,9 +166,12 @@ class TaskRuns:
                 if self._memberships.get(address, number) == number
                 for key in assigned.get(address, ())
             }
-            in_flight = [future for future, _ in self._in_flight.values()]
-            self._cancel([future for future in in_flight if future.key not in on_nodes])
-            self._memberships = now
+            keys = self._in_flight.keys() - on_nodes
+            if missed is None:
+                self._missed = _Missed(time.monotonic(), now, keys)
+                return
+            self._cancel([self._in_flight[key][0] for key in keys & missed.keys])
+            self._memberships, self._missed = now, None
 
     def _cancel(self, futures: list[Future[Any]]) -> None:
         pending = [future for future in futures if future.status == "pending"]
