@@ -113,7 +113,11 @@ class Record:
 
     def holds_for(self, data: str, settings: str) -> bool:
         """Whether the mini-batch succeeded with this data and these settings."""
-        return self.error is None and (self.data, self.settings) == (data, settings)
+        return self.error is None and self.is_of(data, settings)
+
+    def is_of(self, data: str, settings: str) -> bool:
+        """Whether the mini-batch ran with this data and these settings."""
+        return (self.data, self.settings) == (data, settings)
 
     def may_be_at(self, index: int) -> bool:
         """Whether a mini-batch of the same data, with this index, has the same result."""

@@ -15,7 +15,7 @@ SCRIPT = f"""
         return ["small"]
 """
 START = "start"
-GROUP = "000000-000003"
+GROUP = "000000"
 
 
 def started(node: NodeFactory, *, folder: bool) -> Node:

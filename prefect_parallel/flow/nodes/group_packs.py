@@ -22,7 +22,8 @@ class GroupPacks:
             last: Index of the last.
         """
         is_packed = config.packs and first < last
-        self.name = f"{first:06d}-{last:06d}" if is_packed else ""
+        # Without the last, which is another one if the rest was given back before.
+        self.name = f"{first:06d}" if is_packed else ""
         self._config = config
         self._first = first
         self.look_again()

@@ -86,13 +86,13 @@ def _process(
     logger = get_run_logger()
     succeeded, failed = 0, list[Record]()
     printable, traceable = PRINTED_BYTES, TRACEBACK_CHARACTERS
-    first = descriptors[0]["index"]
+    mini_batches = [MiniBatch.from_json(each) for each in descriptors]
+    first = mini_batches[0].index
     if attempt > 1:
         return_to_slot()
         # What the first attempt gave back is run elsewhere.
-        descriptors = [each for each in descriptors if node.has_run(each["index"], packs)]
+        mini_batches = [each for each in mini_batches if node.has_run(each, packs)]
     started = time.monotonic()
-    mini_batches = [MiniBatch.from_json(each) for each in descriptors]
     for number, mini_batch in enumerate(mini_batches):
         is_late = limit is not None and time.monotonic() - started > limit
         if is_late and number and attempt == 1:

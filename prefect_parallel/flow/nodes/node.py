@@ -83,13 +83,13 @@ class Node:
         with self._reporting():
             # Another node may have run it, and been lost before the driver knew.
             self._folder.fetch_part(mini_batch.index)
-            earlier = self._earlier(mini_batch.index, packs)
+            earlier = self._earlier(mini_batch, packs)
             if earlier is not None and earlier.error is not None:
                 attempt = max(attempt, earlier.attempt + 1)
             if attempt > retries + 1:
                 assert earlier is not None
                 record = earlier
-            elif packs.name and earlier is not None and self._holds(earlier, mini_batch):
+            elif packs.name and earlier is not None and earlier.error is None:
                 # The pool looks for files only.
                 record = earlier
             else:
@@ -103,7 +103,7 @@ class Node:
             if record.error is not None and packs.name:
                 # Another node may have had a success meanwhile.
                 packs.look_again()
-                found = self._earlier(mini_batch.index, packs)
+                found = self._earlier(mini_batch, packs)
                 record = found if found is not None and found.error is None else record
             if record is not earlier:
                 record = self._folder.publish_part(record)
@@ -127,10 +127,10 @@ class Node:
         with self._reporting():
             return GroupPacks(self._folder.config, first, last)
 
-    def has_run(self, mini_batch: int, packs: GroupPacks) -> bool:
+    def has_run(self, mini_batch: MiniBatch, packs: GroupPacks) -> bool:
         """Whether an attempt at a mini-batch has left a record."""
         with self._reporting():
-            self._folder.fetch_part(mini_batch)
+            self._folder.fetch_part(mini_batch.index)
         return self._earlier(mini_batch, packs) is not None
 
     def give_back(self, first: int, rest: int) -> None:
@@ -196,15 +196,19 @@ class Node:
         # Dask must not run the task again before the node is closed: it could choose this one.
         self.pool.wait_until_closed()
 
-    def _earlier(self, mini_batch: int, packs: GroupPacks) -> Record | None:
-        own = read_record(self._folder.config.directory.part(mini_batch))
-        packed = packs.record(mini_batch)
-        if own is None or packed is None:
-            return own or packed
-        return in_force(own, packed)
+    def _earlier(self, mini_batch: MiniBatch, packs: GroupPacks) -> Record | None:
+        """The record that an attempt has left.
 
-    def _holds(self, record: Record, mini_batch: MiniBatch) -> bool:
-        return record.holds_for(mini_batch.fingerprint, self._folder.config.fingerprint)
+        Not that of other data or code, which a node of an earlier driver may have left.
+        """
+        config = self._folder.config
+        part = config.directory.part(mini_batch.index)
+        found = read_record(part), packs.record(mini_batch.index)
+        own, packed = (
+            each if each and each.is_of(mini_batch.fingerprint, config.fingerprint) else None
+            for each in found
+        )
+        return in_force(own, packed) if own and packed else own or packed
 
     def describe_failure(self, record: Record, limit: int) -> str:
         """The error of a failed attempt, with up to `limit` characters of the traceback."""
