@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect_parallel.data import MiniBatch
+from prefect_parallel.entry.attempt_request import AttemptRequest
 from prefect_parallel.entry.environment_spec import EnvironmentSpec
 from prefect_parallel.entry.image import Image
 from prefect_parallel.layout import ProcessLogs, StepDirectory
@@ -95,11 +96,12 @@ class EntryConfig:
     def directory(self) -> StepDirectory:
         return StepDirectory(Path(self.step_directory))
 
-    def new_record(self, name: ProcessName, mini_batch: MiniBatch, attempt: int) -> Record:
+    def new_record(self, name: ProcessName, request: AttemptRequest) -> Record:
         """The record of an attempt that starts now."""
+        mini_batch = request.mini_batch
         return Record(
             index=mini_batch.index,
-            attempt=attempt,
+            attempt=request.number,
             items=None,
             succeeded=0,
             data=mini_batch.fingerprint,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect_parallel.data import MiniBatch
+from prefect_parallel.entry.attempt_request import AttemptRequest
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.function_file import EntryNames
 from prefect_parallel.entry.messages import one_line, validate_message
@@ -157,51 +158,28 @@ class EntryProcess:
         """The most resident memory that it used, in bytes; 0 while it is alive."""
         return self._exit.peak_memory if self._exit else 0
 
-    def attempt(
-        self,
-        mini_batch: MiniBatch,
-        attempt: int,
-        on_run: Callable[[], None],
-        following: MiniBatch | None = None,
-        items: range | None = None,
-        group: str = "",
-    ) -> Record | Failure:
+    def attempt(self, request: AttemptRequest, on_run: Callable[[], None]) -> Record | Failure:
         """Run one mini-batch. If the process had to be ended, it is not `alive` afterwards.
 
         Args:
-            attempt: Number of the attempt, from 1.
-            items: Some items of the mini-batch, whose part is a piece; None: all.
             on_run: Called when `run` is called.
-            following: The mini-batch that the process loads meanwhile.
-            group: Name of the group whose pack gets the part, if it is small; empty: none.
         """
-        output_dir = self._config.directory.output_dir(mini_batch.index)
-        request = {
-            "do": "attempt",
-            "mini_batch": mini_batch.to_json(),
-            "items": items and [items.start, items.stop],
-            "attempt": attempt,
-            "following": following and following.to_json(),
-            "output_dir": output_dir.name,
-            "group": group,
-        }
-        self.loads_ahead = following
+        output_dir = self._config.directory.output_dir(request.mini_batch.index)
+        self.loads_ahead = request.following
         self.attempts += 1
-        result = self._attempt(request, mini_batch, on_run)
+        result = self._attempt(replace(request, output_dir=output_dir.name), on_run)
         is_unused = isinstance(result, Failure) or not result.output_dir
         if is_unused and self._config.folder_outputs:
             shutil.rmtree(output_dir, ignore_errors=True)
         return result
 
-    def _attempt(
-        self, request: dict[str, Any], mini_batch: MiniBatch, on_run: Callable[[], None]
-    ) -> Record | Failure:
+    def _attempt(self, request: AttemptRequest, on_run: Callable[[], None]) -> Record | Failure:
         overhead, timeout = self._config.task_overhead_timeout, self._config.timeout
         # run() is not called for a mini-batch without items.
         loading = _Phase("loading the mini-batch", overhead, _OVERHEAD, ("loaded", "done"))
         running = _Phase(self._names.run, timeout, self._names.timeout, ("returned",))
         writing = _Phase("writing the part", overhead, _OVERHEAD, ("done",))
-        message = self._ask(request, loading)
+        message = self._ask({"do": "attempt", **request.to_json()}, loading)
         if not isinstance(message, Failure) and message["event"] == "loaded":
             count = message["items"]
             on_run()
@@ -210,7 +188,7 @@ class EntryProcess:
                 message = self._next(writing, count)
         if isinstance(message, Failure):
             return message
-        return self._record(message["record"], mini_batch, request["attempt"])
+        return self._record(message["record"], request)
 
     def shut_down(self) -> Failure | None:
         """Call `shutdown` of the script and end the process."""
@@ -283,9 +261,7 @@ class EntryProcess:
         """The fault of the node; in a container, what a step may only read is read-only."""
         return None if self._config.image and fault == ERRNOS[errno.EROFS] else fault
 
-    def _record(
-        self, fields: dict[str, Any], mini_batch: MiniBatch, attempt: int
-    ) -> Record | Failure:
+    def _record(self, fields: dict[str, Any], request: AttemptRequest) -> Record | Failure:
         """The record sent by the process, if it belongs to this attempt."""
         try:
             record = Record.from_json(fields)
@@ -293,8 +269,8 @@ class EntryProcess:
             self.end()
             return Failure(_invalid_message(error))
         theirs = (*record.attempt_name, record.index, record.data, record.settings)
-        ours = (self.name.node, self.name.process, attempt, mini_batch.index)
-        if theirs != (*ours, mini_batch.fingerprint, self._config.fingerprint):
+        ours = (self.name.node, self.name.process, request.number, request.mini_batch.index)
+        if theirs != (*ours, request.mini_batch.fingerprint, self._config.fingerprint):
             self.end()
             return Failure(_invalid_message("the record of another attempt"))
         return record

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from prefect_parallel.data import MiniBatch
+from prefect_parallel.entry.attempt_request import AttemptRequest
 from prefect_parallel.entry.bisection import Bisection, Outcome
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.entry_process import Failure
@@ -39,7 +40,9 @@ class Isolation:
         self._output_dir = OutputDir(config.directory.output_dir(mini_batch.index), ())
         self._file_names = FileNames()
 
-    def run(self, attempt: Callable[[range], tuple[ProcessName, Record | Failure]]) -> Record:
+    def run(
+        self, attempt: Callable[[AttemptRequest], tuple[ProcessName, Record | Failure]]
+    ) -> Record:
         """Find the items that fail, by attempts at some of them, and commit what others returned.
 
         The log of attempts has a line for all of them together.
@@ -49,19 +52,27 @@ class Isolation:
         bisection = Bisection([whole], self._config.error_threshold)
         folder = self._config.directory.isolated / self._node
         folder.mkdir(parents=True, exist_ok=True)
-        bisection.run(lambda items: self._outcome(items, *attempt(items)))
+        request = AttemptRequest(self._mini_batch, self._record.attempt)
+
+        def outcome(items: range) -> Outcome:
+            of_items = replace(request, items=items)
+            return self._outcome(of_items, items, *attempt(of_items))
+
+        bisection.run(outcome)
         record, seconds = self._commit(bisection), time.time() - started_at
         name = ProcessName(record.node, record.process)
         self._logs.attempt(name, replace(record, started_at=started_at, seconds=seconds))
         return record
 
-    def _outcome(self, items: range, name: ProcessName, result: Record | Failure) -> Outcome:
+    def _outcome(
+        self, request: AttemptRequest, items: range, name: ProcessName, result: Record | Failure
+    ) -> Outcome:
         if isinstance(result, Record):
             error = result.error or self._take_files(items, result)
             if error is None:
                 return Outcome(items, None, record=result)
             result = Failure(error)
-        file = self._logs.error(name, self._mini_batch, self._record.attempt, result, items)
+        file = self._logs.error(name, request, result)
         return Outcome(items, result.error, file)
 
     def _take_files(self, items: range, record: Record) -> str | None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from prefect_parallel.data import MiniBatch
+from prefect_parallel.entry.attempt_request import AttemptRequest
 from prefect_parallel.entry.config import ProcessName
 from prefect_parallel.entry.entry_process import EntryProcess, Failure
 from prefect_parallel.layout import ProcessLogs, StepDirectory
@@ -105,27 +105,17 @@ class NodeLogs:
         with self._table_lock:
             _append(path, _csv_row(row), _csv_row(columns))
 
-    def error(
-        self,
-        name: ProcessName,
-        mini_batch: MiniBatch,
-        attempt: int,
-        failure: Failure,
-        items: range | None = None,
-    ) -> str:
+    def error(self, name: ProcessName, request: AttemptRequest, failure: Failure) -> str:
         """Log a failed attempt: one line in the summary, the traceback in the process's file.
 
-        Args:
-            items: Those that were run of the mini-batch; None: all.
-
-        Returns:
-            Path of the process's file, relative to the step's directory.
+        Returns the path of the process's file, relative to the step's directory.
         """
-        what = f"mini-batch {mini_batch.index}, attempt {attempt}"
-        if items is None:
-            self._tracebacks[mini_batch.index, attempt] = failure.traceback
+        mini_batch = request.mini_batch
+        what = f"mini-batch {mini_batch.index}, attempt {request.number}"
+        if request.items is None:
+            self._tracebacks[mini_batch.index, request.number] = failure.traceback
         else:
-            what += f", {text_of(items)}"
+            what += f", {text_of(request.items)}"
         return self._error(name, f"{what} ({mini_batch.describe()})", failure)
 
     def script_error(self, name: ProcessName, failure: Failure) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from prefect_parallel.data import MiniBatch
+from prefect_parallel.entry.attempt_request import AttemptRequest
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.entry_process import EntryProcess, Failure, InitFailed
 from prefect_parallel.entry.isolation import Isolation, items_to_isolate
@@ -89,7 +90,8 @@ class EntryPool:
         if committed is not None:
             return committed
         with self._in_use():
-            return self._run(mini_batch, attempt, self._to_load_ahead(following), group)
+            following = self._to_load_ahead(following)
+            return self._run(AttemptRequest(mini_batch, attempt, None, following, group))
 
     def isolate(
         self, mini_batch: MiniBatch, record: Record, on_call: Callable[[], None] = lambda: None
@@ -110,8 +112,8 @@ class EntryPool:
             return record
         isolation = Isolation(self._config, self._logs, self._node, mini_batch, record)
 
-        def attempt(items: range) -> tuple[ProcessName, Record | Failure]:
-            name, result, _ = self._attempt(mini_batch, record.attempt, items=items)
+        def attempt(request: AttemptRequest) -> tuple[ProcessName, Record | Failure]:
+            name, result, _ = self._attempt(request)
             on_call()
             return name, result
 
@@ -168,41 +170,32 @@ class EntryPool:
                 self._busy -= 1
                 self._changed.notify_all()
 
-    def _run(
-        self, mini_batch: MiniBatch, attempt: int, following: MiniBatch | None, group: str
-    ) -> Record:
-        name, result, started_at = self._attempt(mini_batch, attempt, following, group=group)
+    def _run(self, request: AttemptRequest) -> Record:
+        name, result, started_at = self._attempt(request)
         if isinstance(result, Failure):
-            result = self._commit_failure(mini_batch, attempt, name, result, started_at)
+            result = self._commit_failure(request, name, result, started_at)
         elif result.error is not None:
-            self._logs.error(name, mini_batch, attempt, Failure(result.error))
+            self._logs.error(name, request, Failure(result.error))
         self._logs.attempt(name, result)
-        return self._in_force(mini_batch, result)
+        return self._in_force(request.mini_batch, result)
 
     def _in_force(self, mini_batch: MiniBatch, record: Record) -> Record:
         """The record, or that of a success meanwhile, which a failure has not replaced."""
         return record if record.error is None else self._config.committed(mini_batch) or record
 
-    def _attempt(
-        self,
-        mini_batch: MiniBatch,
-        attempt: int,
-        following: MiniBatch | None = None,
-        items: range | None = None,
-        group: str = "",
-    ) -> tuple[ProcessName, Record | Failure, float]:
+    def _attempt(self, request: AttemptRequest) -> tuple[ProcessName, Record | Failure, float]:
         """Run a mini-batch, or some items of it; returns also the process, and when it began.
 
         What fails of a fault of the node is run again, which does not count as an attempt.
         """
         tries = 0
         while True:
-            name, result, started_at = self._try(mini_batch, attempt, following, items, group)
+            name, result, started_at = self._try(request)
             fault = result.node_fault if isinstance(result, Failure) else None
             tries, in_a_row = tries + 1, self._faults.add(fault)
             if isinstance(result, Record) or fault is None or in_a_row < tries == ATTEMPTS:
                 return name, result, started_at
-            file = self._logs.error(name, mini_batch, attempt, result, items)
+            file = self._logs.error(name, request, result)
             if in_a_row >= ATTEMPTS:
                 raise UnusableNode(
                     f"{in_a_row} attempts in a row failed on {self._node} ({fault}):"
@@ -212,23 +205,16 @@ class EntryPool:
                     file,
                 )
 
-    def _try(
-        self,
-        mini_batch: MiniBatch,
-        attempt: int,
-        following: MiniBatch | None,
-        items: range | None,
-        group: str,
-    ) -> tuple[ProcessName, Record | Failure, float]:
+    def _try(self, request: AttemptRequest) -> tuple[ProcessName, Record | Failure, float]:
         started_at = time.time()
         try:
-            process = self._take(mini_batch)
+            process = self._take(request.mini_batch)
         except InitFailed as error:
             return error.name, error.failure, started_at
         started_at = time.time()
         if self._is_last_of(process):
-            following = None
-        result = process.attempt(mini_batch, attempt, self._note_run, following, items, group)
+            request = dataclasses.replace(request, following=None)
+        result = process.attempt(request, self._note_run)
         if isinstance(result, Failure):
             # A process that was stopped because the step or the node has ended has not failed.
             self._refuse_if_closed()
@@ -306,22 +292,17 @@ class EntryPool:
             self._logs.script_error(process.name, failure)
 
     def _commit_failure(
-        self,
-        mini_batch: MiniBatch,
-        attempt: int,
-        name: ProcessName,
-        failure: Failure,
-        started_at: float,
+        self, request: AttemptRequest, name: ProcessName, failure: Failure, started_at: float
     ) -> Record:
         """Commit the record of a failed attempt."""
         record = dataclasses.replace(
-            self._config.new_record(name, mini_batch, attempt),
+            self._config.new_record(name, request),
             items=failure.items,
             retry_after=failure.retry_after,
             started_at=started_at,
             seconds=time.time() - started_at,
         )
-        file = self._logs.error(name, mini_batch, attempt, failure)
+        file = self._logs.error(name, request, failure)
         record = self._config.failed(record, failure.error, file)
-        write_part(self._config.directory.part(mini_batch.index), record)
+        write_part(self._config.directory.part(record.index), record)
         return record

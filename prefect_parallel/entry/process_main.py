@@ -23,11 +23,11 @@ from prefect_parallel.data import (
     Datastores,
     FileCache,
     Location,
-    MiniBatch,
     MiniBatchContext,
     WatchedContext,
     open_reader,
 )
+from prefect_parallel.entry.attempt_request import AttemptRequest
 from prefect_parallel.entry.config import EntryConfig, ProcessName
 from prefect_parallel.entry.function_file import EntryNames, load_entry
 from prefect_parallel.entry.loader import Loader
@@ -88,19 +88,7 @@ def main(descriptor: int) -> None:
         if request["do"] == "shutdown":
             worker.shut_down()
             return
-        following = request["following"] and MiniBatch.from_json(request["following"])
-        mini_batch, items = MiniBatch.from_json(request["mini_batch"]), request["items"]
-        output_dir = OutputDir(
-            config.directory.output_dirs / request["output_dir"], config.folder_outputs
-        )
-        worker.attempt(
-            mini_batch,
-            items and range(*items),
-            request["attempt"],
-            following,
-            output_dir,
-            request["group"],
-        )
+        worker.attempt(AttemptRequest.from_json(request))
 
 
 def _prepare(config: EntryConfig, name: ProcessName) -> Script:
@@ -141,19 +129,10 @@ class _Worker:
             None if config.output_file is None else format_for(config.output_file, config.delimiter)
         )
 
-    def attempt(
-        self,
-        mini_batch: MiniBatch,
-        items: range | None,
-        attempt: int,
-        following: MiniBatch | None,
-        output_dir: OutputDir,
-        group: str,
-    ) -> None:
+    def attempt(self, request: AttemptRequest) -> None:
         """Run a mini-batch, or some items of it, and write the part."""
-        started = self._config.new_record(self._name, mini_batch, attempt)
         try:
-            record = self._run(mini_batch, items, started, following, output_dir, group)
+            record = self._run(request, self._config.new_record(self._name, request))
         except BaseException as error:
             self._leave_forked_copy()
             self._channel.send({"event": "failed", **_describe(error)})
@@ -169,19 +148,15 @@ class _Worker:
         else:
             self._channel.send({"event": "ended"})
 
-    def _run(
-        self,
-        mini_batch: MiniBatch,
-        some: range | None,
-        started: Record,
-        following: MiniBatch | None,
-        output_dir: OutputDir,
-        group: str,
-    ) -> Record:
+    def _run(self, request: AttemptRequest, started: Record) -> Record:
         cpu = time.process_time()
+        mini_batch, some, directory = request.mini_batch, request.items, self._config.directory
+        output_dir = OutputDir(
+            directory.output_dirs / request.output_dir, self._config.folder_outputs
+        )
         loaded = self._loader.load(mini_batch, some)
-        if following is not None:
-            self._loader.load_ahead(following)
+        if request.following is not None:
+            self._loader.load_ahead(request.following)
         data, items = loaded.data, len(loaded.data)
         # A filter may have removed all rows. Scripts need not handle empty mini-batches.
         run_from = time.monotonic()
@@ -221,11 +196,11 @@ class _Worker:
             record = self._config.failed(record, error)
         if self._config.folder_outputs:
             record = output_dir.noted_in(record)
-        self._commit(record, encoded.payload, some, group)
+        self._commit(request, record, encoded.payload)
         return record
 
-    def _commit(self, record: Record, payload: bytes, some: range | None, group: str) -> None:
-        directory = self._config.directory
+    def _commit(self, request: AttemptRequest, record: Record, payload: bytes) -> None:
+        directory, group, some = self._config.directory, request.group, request.items
         if some is not None:
             write_part(directory.piece(self._name.node, record.index, some), record, payload)
             return

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.data.mini_batch import File, Piece
+from prefect_parallel.entry.attempt_request import AttemptRequest
 from prefect_parallel.entry.config import ProcessName
 from prefect_parallel.entry.entry_process import Failure
 from prefect_parallel.entry.node_logs import NodeLogs
@@ -63,7 +64,7 @@ class WrittenRun:
         )
         self._clock += seconds
         if error is not None:
-            self._logs.error(name, mini_batch, attempt, Failure(error, traceback))
+            self._logs.error(name, AttemptRequest(mini_batch, attempt), Failure(error, traceback))
         self._logs.attempt(name, record)
         self._last[index] = record
 
