@@ -207,6 +207,16 @@ def test_a_frame_keeps_its_dtypes(spool: Path) -> None:
     assert rows["n"].dtype == "int8"
 
 
+def test_numbers_that_are_objects_stay_objects(spool: Path) -> None:
+    frame = pd.DataFrame(
+        {"id": [2**60 + 1, None], "flag": [True, False], "share": [None, 0.5]}, dtype=object
+    )
+    for split in (2, 1, ByKeys(("id",))):
+        found = pd.concat(batches(describe_data(frame, spool), split), ignore_index=True)
+        assert (found.dtypes == "object").all()
+        assert found.to_dict("list") == frame.to_dict("list")
+
+
 def test_integers_beside_nulls_of_an_arrow_table_are_exact(spool: Path) -> None:
     large = 2**60 + 1
     table = pa.table({

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -34,6 +35,7 @@ class TableReader:
         self.transforms = Transforms(recipe.row_transformations)
         self._path_columns = PathColumns(recipe.file_transformations, recipe.includes_path)
         self._schema = recipe.schema
+        self._objects = _object_columns(self.format.pandas_metadata)
 
     def read(self, mini_batch: MiniBatch) -> pd.DataFrame:
         batch = self.batch(mini_batch)
@@ -121,6 +123,9 @@ class TableReader:
             if _nests_integers(array.type) and name in frame and frame[name].dtype == object:
                 # Those beside a null have become doubles.
                 frame[name] = array.to_pandas(integer_object_nulls=True).to_numpy()
+        for name in self._objects & arrays.keys():
+            if frame[name].dtype.kind in "iufb":
+                frame[name] = pd.Series(arrays[name].to_pylist(), dtype=object, index=frame.index)
         for name in self._schema.nullable if self._schema else ():
             if name not in frame or pd.api.types.is_extension_array_dtype(frame[name].dtype):
                 continue
@@ -140,6 +145,12 @@ class TableReader:
             and not pa.types.is_union(column.type)
             and types.get(name, column.type) is not None
         }
+
+
+def _object_columns(pandas_metadata: str | None) -> set[str]:
+    """The columns of Python objects, which pandas reads as numbers if all of them are."""
+    columns = json.loads(pandas_metadata)["columns"] if pandas_metadata else []
+    return {each.get("field_name") for each in columns if each["numpy_type"] == "object"}
 
 
 def _nests_integers(type_: pa.DataType) -> bool:
