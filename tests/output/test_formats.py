@@ -491,6 +491,14 @@ def test_text_of_an_array_has_all_elements(tmp_path: Path, of: Any) -> None:
     assert re.findall(r"\d+", text) == [str(number) for number in range(2000)]
 
 
+@pytest.mark.parametrize("of", [list, lambda arrays: pd.DataFrame({"a": arrays})])
+def test_text_of_an_array_has_all_digits_in_one_line(tmp_path: Path, of: Any) -> None:
+    array = np.array([0.1234567890123456, 1e-12, 12345678.9, 1 / 3] * 10)
+    text = joined(tmp_path, "out.csv", [of([array])]).read_text()
+    assert [float(number) for number in text.strip("[]\n").split()] == array.tolist()
+    assert text.count("\n") == 1
+
+
 def test_bytes_in_csv_are_what_pandas_writes(tmp_path: Path) -> None:
     frame = pd.DataFrame({"a": [b"x"], "b": [1]})
     written = io.StringIO()

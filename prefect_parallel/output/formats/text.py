@@ -124,7 +124,10 @@ def _with_texts(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _whole_arrays() -> AbstractContextManager[None]:
-    """Otherwise NumPy leaves out most of more than 1,000 elements, and sets are in no order."""
+    """Otherwise NumPy leaves out digits, breaks lines, and omits most of more than 1,000 elements.
+
+    Sets in arrays are in order.
+    """
     numpy = sys.modules.get("numpy")
     if numpy is None:
         return nullcontext()
@@ -133,7 +136,10 @@ def _whole_arrays() -> AbstractContextManager[None]:
         return f"list({repr_of(value)})" if type(value) is list else repr_of(value)
 
     options: AbstractContextManager[None] = numpy.printoptions(
-        threshold=sys.maxsize, formatter={"object": text}
+        threshold=sys.maxsize,
+        linewidth=sys.maxsize,
+        floatmode="unique",
+        formatter={"object": text},
     )
     return options
 
