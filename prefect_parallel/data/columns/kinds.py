@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from prefect_parallel.data.columns.date_inference import by_arrow, formats_of
+from prefect_parallel.data.columns.date_inference import YEAR_FIRST, by_arrow, formats_of
 from prefect_parallel.data.columns.datetime_formats import parser
 
 Kind = dict[str, Any]
@@ -40,18 +41,39 @@ INT64 = range(-(2**63), 2**63)
 TRUE_WORDS = ("true", "True", "TRUE", "t", "T", "Yes", "YES", "Y", "1")
 FALSE_WORDS = ("false", "False", "FALSE", "f", "F", "No", "NO", "N", "0")
 BOOLEANS = {**dict.fromkeys(TRUE_WORDS, True), **dict.fromkeys(FALSE_WORDS, False)}
+# The words that pandas takes for booleans.
+PANDAS_BOOLEANS = {word: BOOLEANS[word] for word in BOOLEANS if word.lower() in ("true", "false")}
+
+# Doubles from here on may be rounded integers.
+_ROUNDED = 2.0**53
+_LONG_INTEGER = r"^\s*[+-]?[0-9]{16,}\s*$"
 
 
-PANDAS_BOOLEANS = ("true", "True", "TRUE", "false", "False", "FALSE")
-
-
-def infer(values: Sequence[str | None], booleans: Collection[str] = BOOLEANS) -> Kind:
+def infer(values: Sequence[str | None], *, exact: bool = False) -> Kind:
     """The first kind that fits all values: boolean, int, float, datetime, text.
 
     Args:
-        booleans: The words of a column of booleans.
+        exact: Whether it is text if another kind would lose or change a value.
     """
-    given = {value for value in values if value is not None}
+    kind = _first_fitting(values, PANDAS_BOOLEANS if exact else BOOLEANS)
+    if exact:
+        column = pa.array(values, pa.string())
+        if from_text(column, kind, exact=True).null_count > column.null_count:
+            return TEXT
+    return kind
+
+
+def wider(kind: Kind) -> list[Kind]:
+    """The kinds that a column of this kind may have if a value does not fit; the last is text."""
+    if kind["kind"] == "int":
+        return [{"kind": "float"}, TEXT]
+    if kind["kind"] == "datetime":
+        return [{**kind, "formats": [*kind["formats"], *YEAR_FIRST]}, TEXT]
+    return [TEXT]
+
+
+def _first_fitting(values: Sequence[str | None], booleans: Mapping[str, bool]) -> Kind:
+    given = dict.fromkeys(value for value in values if value is not None)
     if not given:
         return NOTHING
     trimmed = [value.strip() for value in given]
@@ -65,11 +87,12 @@ def infer(values: Sequence[str | None], booleans: Collection[str] = BOOLEANS) ->
     return TEXT if formats is None else {"kind": "datetime", "formats": formats}
 
 
-def from_text(values: pa.Array[Any], kind: Kind, *, truncates: bool = True) -> pa.Array[Any]:
+def from_text(values: pa.Array[Any], kind: Kind, *, exact: bool = False) -> pa.Array[Any]:
     """Converts text to a kind; values that do not fit become null.
 
     Args:
-        truncates: Whether fractions fit a column of integers.
+        exact: Whether fractions do not fit a column of integers, long integers one of floats, and
+            words other than true and false one of booleans.
     """
     name = kind["kind"]
     if name == "text":
@@ -79,10 +102,11 @@ def from_text(values: pa.Array[Any], kind: Kind, *, truncates: bool = True) -> p
     if name == "datetime":
         fast = by_arrow(values, kind["formats"])
         return fast if fast is not None else by_value(values, parser(kind["formats"]), TIMESTAMP)
+    words = PANDAS_BOOLEANS if exact else BOOLEANS
     convert: Callable[[str], Any] = {
-        "int": to_int if truncates else to_whole,
-        "float": to_float,
-        "boolean": to_boolean,
+        "int": to_whole if exact else to_int,
+        "float": to_exact_float if exact else to_float,
+        "boolean": lambda text: words.get(text.strip()),
     }[name]
     return by_value(values, convert, ARROW_TYPES[name])
 
@@ -132,8 +156,23 @@ def to_float(text: str) -> float | None:
     return float(trimmed) if _FLOAT.fullmatch(trimmed) else None
 
 
-def to_boolean(text: str) -> bool | None:
-    return BOOLEANS.get(text.strip())
+def to_exact_float(text: str) -> float | None:
+    """A float; None for an integer that exceeds 64 bits or that a float would round."""
+    trimmed = text.strip()
+    number = to_float(trimmed)
+    is_rounded = _INTEGER.fullmatch(trimmed) and (not _in_int64(trimmed) or int(trimmed) != number)
+    return None if is_rounded else number
+
+
+def may_be_rounded(floats: pa.ChunkedArray[Any]) -> bool:
+    """Whether some of these floats are so large that they may be rounded integers."""
+    extremes = pc.min_max(floats).as_py()
+    return any(abs(end) >= _ROUNDED for end in extremes.values() if end is not None)
+
+
+def has_long_integer(texts: pa.ChunkedArray[Any]) -> bool:
+    """Whether a text is an integer that a float may round."""
+    return bool(pc.any(pc.match_substring_regex(texts, _LONG_INTEGER)).as_py())
 
 
 def _in_int64(digits: str) -> bool:

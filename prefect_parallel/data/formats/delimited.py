@@ -46,18 +46,18 @@ class Delimited(TableFormat):
         super().__init__(options, facts, datastores)
         self._previewing = options.get(PREVIEWING, False)
         self._encoding = ENCODINGS[options.get("encoding", "utf8")]
+        inference = options.get("infer_column_types", True)
+        self._infers = inference is not False
+        self._inference = inference if isinstance(inference, dict) else {}
+        self._keeps = self._inference.get("keep_values", False)
         self._dialect = Dialect(
             # Azure's mltable 1.7 allows two characters, and splits at the first one.
             options.get("delimiter", ",")[0],
             options.get("support_multi_line", False),
             "" if options.get("empty_as_string") else None,
+            kinds.PANDAS_BOOLEANS if self._keeps else kinds.BOOLEANS,
         )
         self._header = options.get("header", "all_files_same_headers")
-        inference = options.get("infer_column_types", True)
-        self._infers = inference is not False
-        self._inference = inference if isinstance(inference, dict) else {}
-        self._keeps = self._inference.get("keep_values", False)
-        self._booleans = kinds.PANDAS_BOOLEANS if self._keeps else kinds.BOOLEANS
         self._kinds: dict[str, Kind] = facts.get("kinds", {})
         self._conversions = {
             name: Conversion(kind["type"])
@@ -117,7 +117,7 @@ class Delimited(TableFormat):
     ) -> Facts:
         lead = len(preview.path_columns("/"))
         self._facts = {"header": self._first_header(files, lead)}
-        sample = Sample(self._inference.get("sample_size", _DEFAULT_SAMPLE), self._booleans)
+        sample = Sample(self._inference.get("sample_size", _DEFAULT_SAMPLE), exact=self._keeps)
         unreadable: list[UnreadableMiniBatch] = []
         width = 0
         for piece in preview.until(lambda: sample.full or bool(unreadable)):
@@ -208,7 +208,7 @@ class Delimited(TableFormat):
         different = self._header == "all_files_different_headers"
         width = len(header) if different else self._facts["width"]
         names = extend_names(header, width)
-        table = self._dialect.parse(data, {name: self._parsed_type(name) for name in names})
+        table = self._by_arrow(data, names)
         wanted = len(header) or width
         if table is not None:
             uneven = 0 if width == wanted else len(table)
@@ -237,6 +237,26 @@ class Delimited(TableFormat):
     def _kind_of(self, name: str) -> Kind:
         return self._kinds.get(name, kinds.TEXT)
 
+    def _by_arrow(self, data: bytes, names: list[str]) -> pa.Table | None:
+        """Parses columns quickly to the types of their kinds, or to text; None: it cannot."""
+        types = {name: self._parsed_type(name) for name in names}
+        table = self._dialect.parse(data, types)
+        if table is None or not self._keeps:
+            return table
+        large = [
+            name
+            for name in names
+            if pa.types.is_floating(types[name]) and kinds.may_be_rounded(table[name])
+        ]
+        if large:
+            texts = self._dialect.parse(data, dict.fromkeys(names, pa.string()))
+            if texts is None:
+                return None
+            for name in large:
+                if kinds.has_long_integer(texts[name]):
+                    table = table.set_column(names.index(name), name, texts[name])
+        return table
+
     def _parsed_type(self, name: str) -> pa.DataType:
         """The type that Arrow can parse a column to directly."""
         kind = self._kind_of(name)["kind"]
@@ -248,11 +268,12 @@ class Delimited(TableFormat):
             return values, 0
         if name in self._conversions:
             return self._conversions[name].convert(values)
-        made = kinds.from_text(values, self._kind_of(name), truncates=not self._keeps)
-        lost = made.null_count - values.null_count
-        if lost and self._keeps:
-            wider = kinds.infer(values.to_pylist(), self._booleans)
-            return kinds.from_text(values, wider), 0
+        kind = self._kind_of(name)
+        for each in (kind, *kinds.wider(kind)) if self._keeps else (kind,):
+            made = kinds.from_text(values, each, exact=self._keeps)
+            lost = made.null_count - values.null_count
+            if not lost:
+                break
         return made, lost
 
     def count(self, piece: Piece) -> int:

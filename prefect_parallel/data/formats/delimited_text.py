@@ -11,14 +11,14 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 from pyarrow import csv
 
-from prefect_parallel.data.columns.kinds import FALSE_WORDS, TRUE_WORDS
+from prefect_parallel.data.columns.kinds import BOOLEANS
 
 Cell = str | None
 
@@ -47,11 +47,13 @@ class Dialect:
     Attributes:
         multi_line: Whether quoted cells may contain line breaks.
         empty: Value of an empty cell without quotes.
+        booleans: Values of the words in columns of booleans.
     """
 
     delimiter: str = ","
     multi_line: bool = False
     empty: Cell = None
+    booleans: Mapping[str, bool] = field(default_factory=lambda: BOOLEANS)
 
     def rows(self, text: str) -> Iterator[list[Cell]]:
         """The rows of complete records, which may have different widths.
@@ -120,7 +122,8 @@ class Dialect:
         lines = line_count(data) if quotes and not self.multi_line else 0
         if quotes:
             # Arrow closes an open quote at the end of the data; then it swallows this row.
-            guard = self.delimiter.join("0" * len(types)).encode()
+            cells = ("false" if pa.types.is_boolean(t) else "0" for t in types.values())
+            guard = self.delimiter.join(cells).encode()
             data = data + (b"" if data.endswith(b"\n") else b"\n") + guard
         try:
             table = csv.read_csv(
@@ -131,7 +134,9 @@ class Dialect:
                 parse_options=csv.ParseOptions(
                     delimiter=self.delimiter, newlines_in_values=self.multi_line
                 ),
-                convert_options=_convert_options(tuple(types.items()), self.empty is None),
+                convert_options=_convert_options(
+                    tuple(types.items()), self.empty is None, tuple(self.booleans.items())
+                ),
             )
         except pa.ArrowInvalid:
             return None
@@ -190,15 +195,17 @@ def _patterns(delimiter: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 @functools.cache
 def _convert_options(
-    types: Sequence[tuple[str, pa.DataType]], empty_is_null: bool
+    types: Sequence[tuple[str, pa.DataType]],
+    empty_is_null: bool,
+    booleans: Sequence[tuple[str, bool]],
 ) -> csv.ConvertOptions:
     return csv.ConvertOptions(
         column_types=dict(types),
         null_values=[""] if empty_is_null else [],
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
-        true_values=list(TRUE_WORDS),
-        false_values=list(FALSE_WORDS),
+        true_values=[word for word, value in booleans if value],
+        false_values=[word for word, value in booleans if not value],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -13,12 +13,17 @@ from prefect_parallel.data.transformations.transforms import PATH
 
 
 class Sample:
-    """The first rows of a table: sampled values by column."""
+    """The first rows of a table: sampled values by column.
 
-    def __init__(self, size: int, booleans: Collection[str]) -> None:
+    Args:
+        size: The number of rows.
+        exact: Whether a column is text if another kind would lose or change one of its values.
+    """
+
+    def __init__(self, size: int, *, exact: bool) -> None:
         self.columns: dict[str, list[str | None]] = {}
         self._size = size
-        self._booleans = booleans
+        self._exact = exact
         self._rows = 0
         self._found_none = False
         self._follows: set[str] = set()
@@ -59,7 +64,7 @@ class Sample:
         }
 
     def _kind(self, name: str, values: Sequence[str | None], infers: bool, complete: bool) -> Kind:
-        kind = kinds.infer(values, self._booleans) if infers else kinds.TEXT
+        kind = kinds.infer(values, exact=self._exact) if infers else kinds.TEXT
         if kind == kinds.NOTHING and (name in self._follows or not complete):
             return kinds.TEXT
         return kind

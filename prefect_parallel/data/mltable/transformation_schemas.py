@@ -103,9 +103,11 @@ _INFERENCE = Fields(
     {
         "sample_size": Described("Number of rows to infer types from; 200 by default.", _POSITIVE),
         "keep_values": Described(
-            "Not in Azure: a value that does not fit the type of its column gives the column"
-            " another type in its mini-batch, instead of becoming null or losing its fraction, and"
-            " only words for true and false are booleans, not 1, 0, Y and N. `false` by default.",
+            "Not in Azure: whether no value may be lost or rounded. A column is text if another"
+            " type would lose or round a value: dates that do not decide whether day or month comes"
+            " first, or after 2262, and integers of more than 64 bits. In a mini-batch with a value"
+            " that does not fit, the column has another type: doubles instead of integers, or text."
+            " Only words for true and false are booleans, not 1, 0, Y and N. `false` by default.",
             BOOLEAN,
         ),
         "column_type_overrides": Described(
