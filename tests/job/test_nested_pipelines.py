@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -208,6 +209,50 @@ def test_text_is_a_path_in_inline_pipelines_too(file: Path) -> None:
         found = each.steps["outer.prepare.again.look"].inputs["texts"]
         assert isinstance(found, Data)
         assert found.location == str(file.parent / "texts")
+
+
+@pytest.mark.parametrize(("depth", "by_option"), [(1, False), (2, False), (1, True)])
+@pytest.mark.parametrize("user", ["a", "b"])
+def test_text_is_a_path_from_the_folder_of_who_overrides_it(
+    tmp_path: Path, depth: int, by_option: bool, user: str
+) -> None:
+    files = {
+        "c/train.yml": """\
+            type: command
+            inputs: {model: {type: uri_folder}}
+            command: ls ${{inputs.model}}
+            environment: azureml:any:1
+            """,
+        "b/inner.yml": """\
+            type: pipeline
+            jobs:
+              train: {type: command, component: ../c/train.yml, inputs: {model: ./model}}
+            """,
+        "d/outer.yml": """\
+            type: pipeline
+            jobs:
+              n: {type: pipeline, component: ../b/inner.yml}
+            """,
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(dedent(text))
+    for folder in "abcd":
+        (tmp_path / folder / "model").mkdir(parents=True)
+        (tmp_path / folder / "new").mkdir()
+    changes = "jobs: {train: {inputs: {model: ./new}}}"
+    key = "jobs.m.jobs."
+    if depth == 2:
+        changes, key = f"jobs: {{n: {{{changes}}}}}", f"{key}n.jobs."
+    component = "../b/inner.yml" if depth == 1 else "../d/outer.yml"
+    step = f"type: pipeline, component: {component}" + ("" if by_option else f", {changes}")
+    (tmp_path / user / "p.yml").write_text(f"type: pipeline\njobs:\n  m: {{{step}}}\n")
+    overrides = [f"{key}train.inputs.model=./new"] if by_option else []
+    job = load_pipeline(tmp_path / user / "p.yml", overrides)
+    (tmp_path / "job.yml").write_text(job.to_yaml(absolute_paths=True))
+    for each in (job, load_pipeline(tmp_path / "job.yml")):
+        (found,) = resolve(each).steps.values()
+        assert getattr(found.inputs["model"], "location", "") == str(tmp_path / f"{user}/new")
 
 
 def test_a_component_has_all_steps_of_a_job(file: Path) -> None:

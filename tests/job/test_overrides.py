@@ -56,6 +56,32 @@ def test_paths_count_from_the_pipelines_folder(folder: Folder) -> None:
     assert data.location == str(folder.path / "other")
 
 
+@pytest.mark.parametrize("value", ["1.10", "01234", "no", "1:30"])
+def test_text_stays_as_it_is_given(folder: Folder, value: str) -> None:
+    folder.add("part.yml", PART.replace("{type: integer, max: 9}", "{type: string}"))
+    folder.text += "  third: {component: ./part.yml, inputs: {x: a}}\n"
+    folder.replace("inputs: {x: a}", "inputs: {}")
+    steps = resolve(
+        folder.load(
+            f"jobs.third.inputs.x={value}",
+            f"jobs.first.environment_variables.A={value}",
+            f"jobs.second.environment_variables.A={value}",
+        )
+    ).steps
+    assert steps["third"].inputs["x"] == Literal(value, "string")
+    assert steps["first"].environment_variables == {"A": value}
+    assert steps["second"].environment_variables == {"A": value}
+    folder.add("all.yml", f"{NESTED}  third: {{component: ./part.yml}}\n")
+    folder.text = "type: pipeline\ncomponent: ./all.yml\n"
+    job = folder.load(f"inputs.y={value}", f"jobs.third.inputs.x={value}")
+    folder.add("job.yml", job.to_yaml())
+    folder.text = job.to_yaml()
+    for each in (job, folder.load()):
+        steps = resolve(each).steps
+        assert steps["third"].inputs["x"] == Literal(value, "string")
+        assert steps["other"].inputs["x"] == Literal(value, "string")
+
+
 def test_an_item_of_a_list(folder: Folder) -> None:
     folder.replace('mini_batch_size: "5"', "partition_keys: [a, b]")
     step = resolve(folder.load("jobs.first.partition_keys.1=c")).steps["first"]
@@ -95,6 +121,14 @@ def test_what_was_set_is_in_the_yaml(folder: Folder) -> None:
         ("inputs.rows=nan", "inputs.rows: found 'nan'\n    allowed: a value of type number"),
         ("inputs.share=abc", "inputs.share: found 'abc'\n    allowed: a value of type number"),
         ("inputs.share=", "inputs.share: found ''\n    allowed: a value of type number"),
+        (
+            "jobs.first.retry_settings={max_retries: 1}, timeout: 5",
+            "jobs.first.retry_settings: more follows after the closing bracket",
+        ),
+        ("inputs.stock=./other", "--set inputs.stock.path=./other"),
+        ("inputs.wanted=./other", "--set inputs.wanted.path=./other"),
+        ("jobs.first.outputs.rows=./m", "--set jobs.first.outputs.rows.path=./m"),
+        ("jobs.first.inputs.model=./m", "--set jobs.first.inputs.model.path=./m"),
         ("inputs.deep=3", "inputs.deep: found 3\n    allowed: a value of type boolean"),
         ("jobs.first.inputs.n=x", "jobs.first.inputs.n: found 'x'"),
         ("jobs.first.inputs.m.value=x", "jobs.first.inputs.m.value: found 'x'"),
@@ -105,7 +139,9 @@ def test_mistakes_name_the_argument(folder: Folder, override: str, words: str) -
     folder.text = folder.text.replace(
         "mini_batch_size:", "partition_keys: [a]\n    mini_batch_size:", 1
     )
-    folder.replace(label, f"{label}\n      n: 1\n      m: {{value: 1}}")
+    model = "model: {type: uri_folder, path: ./data}"
+    folder.replace(label, f"{label}\n      n: 1\n      m: {{value: 1}}\n      {model}")
+    folder.replace("jobs:", "  wanted: {type: uri_folder}\njobs:")
     problem = folder.problem(override)
     assert problem.file == f"--set {override}"
     assert words in str(problem)
@@ -140,3 +176,16 @@ inputs: {x: {type: integer, max: 9}}
 command: echo ${{inputs.x}}
 environment: azureml:any:1
 """
+
+NESTED = """\
+type: pipeline
+inputs: {y: {type: string}}
+jobs:
+  other: {component: ./part.yml, inputs: {x: "${{parent.inputs.y}}"}}
+"""
+
+
+def test_inputs_that_are_no_mapping_are_reported(folder: Folder) -> None:
+    folder.text = "type: pipeline\ninputs: 5\njobs: {a: {command: ls, environment: azureml:any:1}}\n"
+    problem = folder.problem("inputs.x=5")
+    assert (problem.key, problem.message) == ("inputs", "not a mapping, but a value")

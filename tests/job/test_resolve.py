@@ -243,6 +243,28 @@ def test_text_is_the_path_of_a_component_s_data(stamp: Folder) -> None:
     assert step.inputs["files"] == Data("uri_folder", "download", data, data)
 
 
+@pytest.mark.parametrize("binding", ["${{parent.inputs.stock}}", "${{parent.jobs.make.outputs.o}}"])
+def test_a_binding_has_the_type_and_mode_that_the_component_declares(
+    stamp: Folder, binding: str
+) -> None:
+    declared = COMPONENT.replace("{type: uri_folder, mode: download}", "{type: mltable}")
+    stamp.replace("{type: uri_folder, path: ./data}", binding)
+    stamp.replace("jobs:", "inputs: {stock: {type: uri_folder, path: ./data}}\njobs:")
+    stamp.text += """\
+  make:
+    type: command
+    outputs: {o: {type: uri_folder}}
+    command: touch ${{outputs.o}}/a
+    environment: azureml:any:1
+"""
+    for mode in ("ro_mount", "eval_download", "direct"):
+        given = "" if mode == "ro_mount" else f", mode: {mode}"
+        stamp.add("parts/stamp.yml", declared.replace("mltable}", f"mltable{given}}}"))
+        files = parallel(stamp, "stamp").inputs["files"]
+        assert isinstance(files, (Data, OutputOf))
+        assert (files.type, files.mode) == ("mltable", mode)
+
+
 def test_nodes_of_a_component_stand_in_one_place(stamp: Folder) -> None:
     stamp.add("parts/stamp.yml", COMPONENT.replace("resources:", "instance_count: 3\nresources:"))
     problem = stamp.problem()
@@ -453,6 +475,23 @@ def test_the_yaml_of_a_run_loads_from_anywhere(stamp: Folder, tmp_path: Path) ->
             else:
                 assert other == value
         assert again.steps[name].code == step.code
+
+
+@pytest.mark.parametrize("path", ["./out/${{name}}/r", "${{ name }}/r", "${{output_name}}/r"])
+def test_output_paths_with_expressions_can_be_read_from_elsewhere(
+    folder: Folder, path: str
+) -> None:
+    folder.replace("rows: {type: uri_file}", f"rows: {{type: uri_file, path: '{path}'}}")
+    folder.replace("report: {type: uri_folder}", f"report: 'of/{path}'")
+    job = folder.load()
+    folder.add("runs/one/job.yml", job.to_yaml(absolute_paths=True))
+    again = resolve(load_pipeline(folder.path / "runs/one/job.yml"))
+    for name, step in resolve(job).steps.items():
+        assert again.steps[name].outputs == step.outputs
+        assert all(
+            each.location is None or each.location.startswith(str(folder.path))
+            for each in step.outputs.values()
+        )
 
 
 def test_text_as_a_commands_output_is_its_path(folder: Folder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any, Literal, TypeAlias
 from prefect_parallel.job.files.locations import is_local, location_of
 
 Kind: TypeAlias = Literal["data", "component", "code", "conda_file"]
+
+_UNKNOWN_START = re.compile(r"git\+|\$\{\{(?!\s*(output_)?name\s*\}\})")
+"""Paths that begin with a value which may be absolute or a URL; names are neither."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,10 @@ def _data_paths(data: dict[str, Any], folder: Path) -> Iterator[LocalPath]:
         for each in named.values():
             if isinstance(each, dict):
                 yield from _paths(each, "path", folder, "data")
+    outputs = _mapping(data, "outputs")
+    for name in outputs:
+        # Text of a command step.
+        yield from _paths(outputs, name, folder, "data")
 
 
 def _mapping(data: dict[str, Any], key: str) -> dict[str, Any]:
@@ -73,7 +81,7 @@ def _paths(
     holder: dict[str, Any], key: str, folder: Path, kind: Kind = "code"
 ) -> Iterator[LocalPath]:
     value = holder.get(key)
-    if isinstance(value, str) and "${{" not in value and not value.startswith("git+"):
+    if isinstance(value, str) and not _UNKNOWN_START.match(value):
         location = location_of(value.removeprefix("file:"), folder)
         if is_local(location):
             yield LocalPath(holder, key, location, kind)

@@ -244,14 +244,14 @@ class BooleanValidator(Validator):
 
 @dataclass(frozen=True)
 class ScalarValidator(Validator):
-    """Text, a number or a boolean."""
+    """Text, a number or a boolean; from the command line, text."""
 
     allowed = "text, a number or a boolean"
     json: ClassVar[Schema] = {"type": ["string", "number", "boolean"]}
 
     def check(self, value: Any) -> Any:
         if isinstance(value, Typed):
-            value = parse_scalar(value)
+            return str(value)
         if isinstance(value, float) and not math.isfinite(value):
             raise self.refused(value, _quoted(value))
         if _is_text(value) or isinstance(value, (bool, int, float)):
@@ -279,7 +279,7 @@ class LiteralValidator(ScalarValidator):
     def check(self, value: Any) -> Any:
         if isinstance(value, dict) and set(value) == {"value"}:
             value = value["value"]
-        return super().check(value)
+        return super().check(parse_scalar(value) if isinstance(value, Typed) else value)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from prefect_parallel.job.loading import batch_deployment, command_job
 from prefect_parallel.job.loading.file_kinds import refuse_other_kinds
 from prefect_parallel.job.loading.overrides import apply_overrides
 from prefect_parallel.job.loading.registered import RegisteredThings
-from prefect_parallel.job.loading.steps import StepsReader
+from prefect_parallel.job.loading.steps import StepsReader, keep_texts
 from prefect_parallel.job.models.components import Component, Steps
 from prefect_parallel.job.models.pipeline import PipelineJob
 from prefect_parallel.job.resolution.resolve import problems_in
@@ -88,18 +88,21 @@ def _job_by_component(
     document: Document, reader: StepsReader, diagnostics: Diagnostics
 ) -> PipelineJob:
     """The job of which a component has all steps."""
-    keys = {name: value for name, value in document.data.items() if name != "jobs"}
-    values = PipelineJob.read_keys(keys, (), diagnostics)
     component: Component | None = None
     steps = Steps(document, {}, {}, {})
-    if "component" in values and not values["component"].startswith("azureml:"):
+    named = document.data["component"]
+    if isinstance(named, str) and not named.startswith("azureml:"):
         try:
-            opened = reader.open(values["component"], document, ())
+            opened = reader.open(named, document, ())
             component, steps = reader.pipeline_component(
                 opened, "pipeline", document.data, document, (), ()
             )
         except InvalidPipeline as error:
             reader.problems += error.problems
+        else:
+            keep_texts(document.data.get("inputs"), component)
+    keys = {name: value for name, value in document.data.items() if name != "jobs"}
+    values = PipelineJob.read_keys(keys, (), diagnostics)
     changes = plain(document.data.get("jobs"))
     return PipelineJob(steps, document=document, by_component=component, changes=changes, **values)
 

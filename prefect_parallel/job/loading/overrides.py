@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from prefect_parallel.document import Document, Items, KeyPath, Section, Typed, dotted
@@ -52,8 +53,8 @@ def merge(document: Document, changes: Mapping[str, Any], source: Document, top:
                 into(old, value)
                 continue
             document.origins[path] = source.origin((*top, *path))
-            target.put(key, value)
-            _move(value, path)
+            target.put(key, own := deepcopy(value))
+            _move(own, path)
 
     into(document.data, changes)
 
@@ -88,8 +89,9 @@ def _apply(document: Document, argument: str) -> None:
 
 def _refuse_unknown_input(document: Document, key: str, name: str) -> None:
     """An input that the job does not declare would have no effect; its component may declare it."""
-    declared = document.data.get("inputs") or ()
-    if key not in declared and "component" not in document.data:
+    declared = document.data.get("inputs") or Section()
+    # Anything else is reported when it is read.
+    if isinstance(declared, Section) and key not in declared and "component" not in document.data:
         message, place = "the pipeline has no such input", dotted(("inputs", key))
         raise InvalidPipeline([Problem(message, name, key=place, **advice_for(key, declared))])
 
@@ -112,10 +114,15 @@ def _step_into(
 
 def _value(old: Any, path: KeyPath, text: str, document: Document, name: str) -> Any:
     if text.startswith(("{", "[")):
-        value = parse_document(f"{{value: {text}}}", name, InvalidPipeline).data["value"]
+        read = parse_document(f"{{value: {text}}}", name, InvalidPipeline).data
+        if len(read) > 1:
+            message = "more follows after the closing bracket"
+            raise InvalidPipeline([Problem(message, name, key=dotted(path))])
+        value = read["value"]
         _move(value, path)
         return value
-    if isinstance(old, Section) and "path" in old:
+    is_data = isinstance(old, Section) and "value" not in old
+    if is_data and path[-2:-1] in (("inputs",), ("outputs",)):
         hint = f"--set {dotted(path)}.path={text}"
         raise InvalidPipeline(
             [Problem("not a single value, but data", name, key=dotted(path), hint=hint)]

@@ -10,11 +10,13 @@ from typing import Any
 from prefect_parallel.document import Document, KeyPath, Section, Typed
 from prefect_parallel.errors import InvalidPipeline, Problem, advice_for
 from prefect_parallel.job.files.local_paths import make_paths_absolute
+from prefect_parallel.job.files.locations import location_of
+from prefect_parallel.job.format.types import DATA_TYPES
 from prefect_parallel.job.loading.component_files import open_component, read_component
 from prefect_parallel.job.loading.overrides import merge
 from prefect_parallel.job.loading.registered import RegisteredThings
 from prefect_parallel.job.models.components import Component, PipelineComponentModel, Steps
-from prefect_parallel.job.models.steps import step_type
+from prefect_parallel.job.models.steps import StepModel, step_type
 from prefect_parallel.yaml_schema import Diagnostics
 
 # Keys that only a command step by a component has.
@@ -62,6 +64,7 @@ class StepsReader:
                 else:
                     component, steps = self._by_component(step, document, at, chain)
                     components[name] = component
+                    keep_texts(step.get("inputs"), component)
                     if steps is not None:
                         nested[name] = steps
             except InvalidPipeline as error:
@@ -122,7 +125,9 @@ class StepsReader:
         component = read_component(opened, wanted, self._diagnostics(opened), self.ignored)
         assert isinstance(component.model, PipelineComponentModel)
         _settle_types(user.get("jobs"), component.model.dump()["jobs"])
-        return component, Steps(opened, component.model.jobs, components, nested)
+        steps = Steps(opened, component.model.jobs, components, nested)
+        _settle_paths(user.get("jobs"), steps, document.folder)
+        return component, steps
 
     def _inline(
         self, step: Section, document: Document, at: KeyPath, chain: tuple[Path, ...]
@@ -177,6 +182,43 @@ def _settle_types(given: Any, read: Any) -> None:
             _settle_types(given[key], read[key])
             if isinstance(given[key], Typed):
                 given[key] = read[key]
+
+
+def _settle_paths(given: Any, steps: Steps, folder: Path) -> None:
+    """Make the data that a user of a component gives as text start from the user's folder.
+
+    Only the components that the steps name say which text is a path.
+    """
+    for name in given.keys() & steps.jobs.keys() if isinstance(given, Section) else ():
+        changes = given[name]
+        if isinstance(changes, Section) and name in steps.components:
+            _settle_data(changes.get("inputs"), steps.jobs[name], steps.components[name], folder)
+        if isinstance(changes, Section) and name in steps.nested:
+            _settle_paths(changes.get("jobs"), steps.nested[name], folder)
+
+
+def _settle_data(given: Any, step: StepModel, component: Component, folder: Path) -> None:
+    declared = component.model.inputs
+    for name in given.keys() & declared.keys() if isinstance(given, Section) else ():
+        value = given[name]
+        text = value.get("value") if isinstance(value, Section) else value
+        is_path = isinstance(text, str) and not text.startswith("${{")
+        if is_path and declared[name].type in DATA_TYPES:
+            step.inputs[name] = given[name] = location_of(str(text), folder)
+
+
+def keep_texts(inputs: Any, component: Component) -> None:
+    """Keep values from the command line as text for the inputs that a component declares as such.
+
+    A version such as 1.10 is no number then.
+    """
+    declared = component.model.inputs
+    for name in inputs.keys() & declared.keys() if isinstance(inputs, Section) else ():
+        holder, key = inputs, name
+        if isinstance(holder[key], Section):
+            holder, key = holder[key], "value"
+        if isinstance(holder.get(key), Typed) and declared[name].type in ("string", *DATA_TYPES):
+            holder[key] = str(holder[key])
 
 
 def _guess_type(step: Section) -> None:

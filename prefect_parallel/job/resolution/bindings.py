@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prefect_parallel.document import KeyPath
 from prefect_parallel.errors import advice_for, did_you_mean
 from prefect_parallel.job.format.types import DATA_TYPES, literal_type
@@ -88,6 +90,9 @@ class Bindings:
         expression = whole(value)
         if expression is not None:
             bound = self._bound(step, name, path, expression, seen)
+            if isinstance(bound, (Data, OutputOf)) and declared and declared.type in DATA_TYPES:
+                mode = declared.mode or bound.mode
+                bound = replace(bound, type=declared.type, mode=mode)
             return as_declared(self.place(path, expression), bound, declared, self._diagnostics)
         if isinstance(value, str):
             value = self._filled(path, value)
