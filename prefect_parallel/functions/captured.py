@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import Any
@@ -31,8 +32,10 @@ def _globals(function: FunctionType) -> dict[str, Any]:
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """The names of globals and attributes in a code object and those inside it."""
-    yield from code.co_names
+    """The names of globals in a code object and those inside it."""
+    for each in dis.get_instructions(code):
+        if each.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):
+            yield each.argval
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _names(constant)

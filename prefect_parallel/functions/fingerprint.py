@@ -8,8 +8,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, MemberDescriptorType, ModuleType
 from typing import Any, TypeAlias
 
 import cloudpickle
@@ -21,7 +22,7 @@ Definition: TypeAlias = FunctionType | type
 
 _IGNORED = {
     *("__dict__", "__weakref__", "__module__", "__doc__"),
-    *("__firstlineno__", "__static_attributes__"),
+    *("__firstlineno__", "__static_attributes__", "_abc_impl"),
 }
 """Attributes of a class that do not change what it does."""
 
@@ -54,15 +55,21 @@ class _Digest:
 
     def _parts(self, value: Any) -> Any:
         """What tells a value from others of its type."""
+        known = is_installed(type(value).__module__)
         match value:
-            case list() | tuple():
+            case functools._lru_cache_wrapper():
+                return self.of(value.__wrapped__), self.of(value.cache_parameters())
+            case list() | tuple() if known:
                 return [self.of(each) for each in value]
             case set() | frozenset():
-                return sorted(self.of(each) for each in value)
-            case dict():
+                items = sorted(self.of(each) for each in value)
+                return items if known else (self.of(type(value)), items, self.of(vars(value)))
+            case dict() if known:
                 return [(self.of(key), self.of(each)) for key, each in value.items()]
             case CodeType():
                 return self._of_code(value)
+            case MemberDescriptorType():
+                return value.__name__
             case staticmethod() | classmethod():
                 return self.of(value.__func__)
             case property():
@@ -74,12 +81,17 @@ class _Digest:
             case ModuleType():
                 return self._of_module(value)
             case FunctionType() | type():
-                if is_installed(value.__module__):
-                    return value.__module__, value.__qualname__
+                # `functools.wraps` gives a function the module of another one.
+                holder = getattr(value, "__globals__", {}).get("__name__", value.__module__)
+                if is_installed(holder):
+                    return holder, value.__qualname__
                 return self.of_definition(value)
-        if is_installed(type(value).__module__) or not hasattr(value, "__dict__"):
+        reduced = None if known else value.__reduce_ex__(4)
+        if not isinstance(reduced, tuple):
             return cloudpickle.dumps(value)
-        return self.of(type(value)), self.of(vars(value))
+        # Not `vars`, which has neither slots nor the content of text, dicts and arrays.
+        parts = [list(each) if isinstance(each, Iterator) else each for each in reduced[1:5]]
+        return self.of(type(value)), self.of(parts)
 
     def of_definition(self, value: Definition) -> Any:
         if isinstance(value, FunctionType):

@@ -22,7 +22,7 @@ from prefect_parallel.entry.function_file import FunctionHeader, Wanted
 from prefect_parallel.errors import InvalidCall
 from prefect_parallel.functions.captured import captured
 from prefect_parallel.functions.fingerprint import fingerprint_of
-from prefect_parallel.functions.modules import modules_by_value
+from prefect_parallel.functions.modules import is_installed, modules_by_value
 
 LARGE_BYTES = 10 * 1024**2
 """A larger pickle gets a warning: each entry process loads it."""
@@ -195,11 +195,19 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """Keeps the files of code, which cloudpickle leaves out, for tracebacks and debuggers."""
 
     def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, functools._lru_cache_wrapper) and not is_installed(obj.__module__):
+            # It pickles as its name, in a module that entry processes may not be able to import.
+            return _cached, (obj.__wrapped__, obj.cache_parameters())
         if not isinstance(obj, CodeType):
             return super().reducer_override(obj)
         make, arguments = self.dispatch_table[CodeType](obj)
         nowhere = "<dynamic-code>"
         return make, tuple(obj.co_filename if each == nowhere else each for each in arguments)
+
+
+def _cached(function: Any, parameters: Mapping[str, Any]) -> Any:
+    """A function with an empty cache."""
+    return functools.lru_cache(**parameters)(function)
 
 
 def _dumps(value: Any) -> bytes:

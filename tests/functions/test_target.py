@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -106,6 +107,91 @@ def test_a_changed_function_has_another_fingerprint(old: str, new: str) -> None:
     assert _fingerprint(SOURCE) != _fingerprint(SOURCE.replace(old, new))
 
 
+KINDS = """
+import abc
+import functools
+import json
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Config(NamedTuple):
+    depth: int
+
+    def scaled(self):
+        return self.depth * 3
+
+
+class Vocabulary(dict):
+    def has(self, name):
+        return name in self or name == "m"
+
+
+class Name(str):
+    pass
+
+
+class Names(set):
+    pass
+
+
+class Vector(np.ndarray):
+    pass
+
+
+class Slots:
+    __slots__ = ("size",)
+
+
+class Sized(Slots, abc.ABC):
+    pass
+
+
+@functools.wraps(json.dumps)
+def written(row):
+    return json.dumps(row, indent=5)
+
+
+@functools.lru_cache
+def cached(row):
+    return row + 7
+
+
+sized = Sized()
+sized.size = 8
+config, words, name, names = Config(9), Vocabulary(a=11), Name("n"), Names({"p", "q", "r"})
+vector = np.full(2, 12).view(Vector)
+
+
+def score(rows):
+    own = config.scaled(), words.has("x"), name, names, vector, sized.size
+    return [(written(row), cached(row), own) for row in rows]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("* 3", "* 4"),
+        ('== "m"', '== "k"'),
+        ("indent=5", "indent=6"),
+        ("row + 7", "row + 6"),
+        ("functools.lru_cache", "functools.lru_cache(1)"),
+        ("size = 8", "size = 7"),
+        ("Config(9)", "Config(8)"),
+        ("a=11", "a=12"),
+        ('Name("n")', 'Name("m")'),
+        ('"p"', '"s"'),
+        ("full(2, 12)", "full(2, 13)"),
+        ("words.has", "words.get"),
+    ],
+)
+def test_a_changed_value_of_any_kind_gives_another_fingerprint(old: str, new: str) -> None:
+    assert KINDS.count(old) == 1
+    assert _fingerprint(KINDS) != _fingerprint(KINDS.replace(old, new))
+
+
 def test_the_code_of_a_started_module_counts_even_if_it_is_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -115,8 +201,8 @@ def test_the_code_of_a_started_module_counts_even_if_it_is_installed(
 
 def test_a_moved_function_has_the_same_fingerprint_in_any_process() -> None:
     printing = """
-        from tests.functions.test_target import SOURCE, _fingerprint
-        print(_fingerprint("# moved" + SOURCE, "elsewhere.py"))
+        from tests.functions.test_target import KINDS, SOURCE, _fingerprint
+        print(*(_fingerprint("# moved" + each, "elsewhere.py") for each in (SOURCE, KINDS)))
     """
     printed = {
         subprocess.run(
@@ -129,7 +215,7 @@ def test_a_moved_function_has_the_same_fingerprint_in_any_process() -> None:
         ).stdout.strip()
         for seed in ("1", "2")
     }
-    assert printed == {_fingerprint(SOURCE)}
+    assert printed == {f"{_fingerprint(SOURCE)} {_fingerprint(KINDS)}"}
 
 
 def test_a_module_that_a_used_module_uses_counts(
@@ -183,19 +269,63 @@ def test_a_function_of_a_flow_that_a_worker_loads_goes_along_with_its_modules(
     (tmp_path / "nightly.py").write_text(FLOW)
     nightly = load_flow_from_entrypoint(f"{tmp_path}/nightly.py:nightly")
     nightly.fn().target.write(tmp_path / "score.function")
-    loading = """
+    assert _printed_elsewhere(tmp_path / "score.function", "[1, 2]") == "[2, 3]\n"
+
+
+def _printed_elsewhere(function: Path, mini_batch: str) -> str:
+    """What a function returns in a process that cannot import the module that defines it."""
+    loading = f"""
         from pathlib import Path
         from prefect_parallel.entry.function_file import load_entry
-        print(load_entry(Path("."), "score.function").run([1, 2], None))
+        script = load_entry(Path("."), {function.name!r})
+        script.init()
+        print(script.run({mini_batch}, None))
     """
     ended = subprocess.run(
         [sys.executable, "-I", "-c", textwrap.dedent(loading)],
-        cwd=tmp_path,
+        cwd=function.parent,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert ended.stdout == "[2, 3]\n", ended.stderr
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+BY_NAME = """
+import abc
+import functools
+import threading
+
+LOCK = threading.Lock()
+
+
+class Scorer(abc.ABC):
+    @abc.abstractmethod
+    def of(self, row): ...
+
+
+class Twice(Scorer):
+    def of(self, row):
+        return fibonacci(row) * 2
+
+    def run(self, rows):
+        return [self.of(row) for row in rows if not hasattr(row, "LOCK") or row.LOCK]
+
+
+@functools.cache
+def fibonacci(number):
+    return number if number < 2 else fibonacci(number - 1) + fibonacci(number - 2)
+"""
+
+
+def test_a_class_that_uses_abstract_and_cached_ones_and_names_of_globals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "by_name.py").write_text(BY_NAME)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Target(importlib.import_module("by_name").Twice).write(tmp_path / "twice.function")
+    assert _printed_elsewhere(tmp_path / "twice.function", "[9, 10]") == "[68, 110]\n"
 
 
 def test_what_cannot_be_pickled_is_named(tmp_path: Path) -> None:

@@ -186,6 +186,8 @@ jobs:
 
 
 def test_inputs_that_are_no_mapping_are_reported(folder: Folder) -> None:
-    folder.text = "type: pipeline\ninputs: 5\njobs: {a: {command: ls, environment: azureml:any:1}}\n"
+    folder.text = (
+        "type: pipeline\ninputs: 5\njobs: {a: {command: ls, environment: azureml:any:1}}\n"
+    )
     problem = folder.problem("inputs.x=5")
     assert (problem.key, problem.message) == ("inputs", "not a mapping, but a value")
