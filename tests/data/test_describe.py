@@ -236,6 +236,18 @@ def test_integers_beside_nulls_of_an_arrow_table_are_exact(spool: Path) -> None:
         assert [row for each in tables for row in each.to_pylist()] == table.to_pylist()
 
 
+def test_an_index_without_a_name_is_not_a_column_of_a_parquet_file(spool: Path) -> None:
+    frame = pd.DataFrame({"n": ["b", "a"], "__index_level_1__": [3, 4]}).sort_values("n")
+    frame.to_parquet("index.parquet")
+    frame.set_index("n").to_parquet("named.parquet")
+    frame.to_parquet("levels.parquet", index=True)
+    for data in ("index.parquet", ["index.parquet"], "*.parquet", "levels.parquet"):
+        found = pd.concat(batches(describe_data(data, spool)))
+        assert found.columns.tolist() == ["n", "__index_level_1__"]
+    (found,) = batches(describe_data("named.parquet", spool))
+    assert sorted(found.columns) == ["__index_level_1__", "n"]
+
+
 def test_integers_of_parquet_files_are_doubles_beside_nulls_but_not_inside_of_lists(
     spool: Path,
 ) -> None:

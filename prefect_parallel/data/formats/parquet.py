@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -23,6 +24,8 @@ from prefect_parallel.data.transformations.path_columns import put_around
 # A row group up to this multiple of the wanted size is not sliced, since each slice decodes it.
 _STAYS_WHOLE = 2
 
+_UNNAMED = re.compile(r"__index_level_\d+__")
+
 
 class Parquet(TableFormat):
     """Reads Parquet.
@@ -39,6 +42,7 @@ class Parquet(TableFormat):
         self.keeps_types = not facts["by_row"]
         self.pandas_metadata = facts.get("pandas")
         self._pandas_dtypes = options.get(PANDAS_DTYPES, False)
+        self._keeps_index = options.get("keep_index", True)
         self._last: tuple[tuple[str, int], Any] | None = None
 
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
@@ -80,6 +84,8 @@ class Parquet(TableFormat):
     def read(self, piece: Piece, path_columns: dict[str, Any]) -> RowBatch:
         with self._open(piece.file) as file:
             table = self._rows(file, piece)
+            if not self._keeps_index:
+                table = table.drop_columns(_unnamed_index(file.schema_arrow))
         names = table.column_names
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
@@ -129,6 +135,12 @@ class Parquet(TableFormat):
         if piece.stop is None:
             return int(self._metadata(piece.file).num_rows) - piece.start
         return piece.stop - piece.start
+
+
+def _unnamed_index(schema: pa.Schema) -> list[str]:
+    """The columns that pandas made of an index without a name."""
+    levels = (schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in schema.names if name in levels and _UNNAMED.fullmatch(name)]
 
 
 def _cut(metadata: pq.FileMetaData, amount: int) -> Iterator[tuple[int, int]]:

@@ -21,7 +21,7 @@ _DELIMITED: Mapping[str, Any] = {
 INPUT_FORMATS: Mapping[str, tuple[str, Mapping[str, Any]] | None] = {
     "csv": ("read_delimited", _DELIMITED),
     "tsv": ("read_delimited", {**_DELIMITED, "delimiter": "\t"}),
-    "parquet": ("read_parquet", {}),
+    "parquet": ("read_parquet", {"keep_index": False}),
     "pandas": ("read_parquet", {PANDAS_DTYPES: True}),
     "json_lines": ("read_json_lines", {}),
     "delta": ("read_delta_lake", {}),

@@ -169,7 +169,19 @@ READ_TRANSFORMATIONS: Mapping[str, Described] = {
             }
         ),
     ),
-    "read_parquet": Described("Parquet.", Fields(_READ)),
+    "read_parquet": Described(
+        "Parquet.",
+        Fields(
+            {
+                "keep_index": Described(
+                    "Not in Azure: whether an index without a name, which pandas writes as the"
+                    " column `__index_level_0__`, is a column; `true` by default.",
+                    BOOLEAN,
+                ),
+                **_READ,
+            }
+        ),
+    ),
     "read_delta_lake": Described(
         "A Delta table; needs `prefect-parallel[delta]`.",
         Fields(
