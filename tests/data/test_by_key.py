@@ -22,6 +22,7 @@ from prefect_parallel.data import (
     ByKeys,
     BySize,
     MiniBatch,
+    Plan,
     load_files,
     load_table,
     open_reader,
@@ -189,6 +190,28 @@ def test_a_key_that_is_not_a_column(make_table: MakeTable) -> None:
         plan(folder, type="mltable", mode=None, split=ByKeys(("Brand", "Brand")))
     with pytest.raises(InvalidInput, match="extract_columns_from_partition_format"):
         plan(folder, type="uri_folder", mode=None, split=ByKeys(("Brand",)))
+
+
+def test_folders_named_by_hive_are_noted(tmp_path: Path) -> None:
+    folder = tmp_path / "run=1"
+    frame = pd.DataFrame({"year": ["2023", "2024"], "kind": ["a", "a"], "n": [1, 2]})
+    frame.to_parquet(folder, partition_cols=["year", "kind"])
+
+    def planned(split: BySize | ByKeys) -> Plan:
+        return plan(str(folder), type="uri_folder", mode=None, split=split, input_format="parquet")
+
+    (note,) = planned(BySize()).notes
+    assert note.startswith("to have year, kind in the paths of the files as columns")
+    assert planned(ByKeys(("n",))).notes[0] == note
+    with pytest.raises(InvalidInput, match="hint: to have year, kind"):
+        planned(ByKeys(("year",)))
+
+    extract = note[note.index("extract_columns") :]
+    read = f"transformations: [{{{extract}}}, read_parquet]"
+    (folder / "MLTable").write_text(f"paths: [{{pattern: ./**/*.parquet}}]\n{read}\n")
+    table = load_table(str(folder))
+    assert table.to_pandas().to_dict("list") == frame.to_dict("list")
+    assert table.plan(BySize()).notes == ()
 
 
 def test_invalid_sizes() -> None:

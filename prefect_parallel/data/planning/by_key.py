@@ -13,8 +13,16 @@ from prefect_parallel.errors import InvalidInput, did_you_mean
 Key = tuple[str | None, ...]
 
 
-def check_keys(name: str, keys: Sequence[str], columns: Iterable[str]) -> None:
+def check_keys(
+    name: str, keys: Sequence[str], columns: Iterable[str], hint: str | None = None
+) -> None:
     """Checks that all keys are columns.
+
+    Args:
+        name: The input, for messages.
+        keys: The keys.
+        columns: The names of all columns.
+        hint: What to do if a key is not like any of them.
 
     Raises:
         InvalidInput: A key is not a column, or is given twice.
@@ -27,7 +35,7 @@ def check_keys(name: str, keys: Sequence[str], columns: Iterable[str]) -> None:
             raise InvalidInput(
                 f"{name}: partition key {key!r} is not a column of the input",
                 allowed=", ".join(known) or "none: its files give no columns",
-                hint=did_you_mean(key, known),
+                hint=did_you_mean(key, known) or hint,
             )
 
 

@@ -194,19 +194,21 @@ def _plan_table(table: MLTable, split: BySize | ByKeys, work_folder: str | None)
     from prefect_parallel.data.planning.table_plan import TablePlan
 
     made = TablePlan.of(table)
+    notes = made.folder_notes(table.location)
     if isinstance(split, BySize):
-        notes = (_FILTERED,) if split.rows and made.filters else ()
+        notes += (_FILTERED,) if split.rows and made.filters else ()
         return Plan("table", made.recipe.to_json(), made.mini_batches(split), notes)
 
     from prefect_parallel.data.planning.by_key import check_keys, group_pieces, key_of_path
 
     keys = split.keys
     path_columns = made.path_columns()
-    check_keys(table.path, keys, {**dict.fromkeys(made.columns()), **path_columns.of("/")})
+    columns = {**dict.fromkeys(made.columns()), **path_columns.of("/")}
+    check_keys(table.path, keys, columns, hint="".join(notes))
     if set(keys) <= set(path_columns.names):
         key_of = key_of_path(path_columns, keys)
         grouped = group_pieces(made.pieces(_WHOLE), keys, key_of, made.unit)
-        return Plan("table", made.recipe.to_json(), grouped)
+        return Plan("table", made.recipe.to_json(), grouped, notes)
 
     from prefect_parallel.data.planning.grouping import Grouping
 
@@ -216,6 +218,5 @@ def _plan_table(table: MLTable, split: BySize | ByKeys, work_folder: str | None)
         grouping = Grouping.make(made, keys, folder)
     except UnreadableMiniBatch as error:
         raise InvalidInput(f"the table cannot be grouped by {', '.join(keys)}: {error}") from error
-    return Plan(
-        "table", grouping.recipe.to_json(), grouping.mini_batches(), grouping.notes, temporary
-    )
+    notes += grouping.notes
+    return Plan("table", grouping.recipe.to_json(), grouping.mini_batches(), notes, temporary)

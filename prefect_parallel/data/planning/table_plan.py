@@ -10,6 +10,7 @@ from prefect_parallel.data.columns.table_schema import TableSchema
 from prefect_parallel.data.formats import make_format
 from prefect_parallel.data.formats.table_format import Preview
 from prefect_parallel.data.locations.datastores import Datastores
+from prefect_parallel.data.locations.location import MLTABLE, Location
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.mltable.mltable import MLTable
 from prefect_parallel.data.planning.file_list import FileList
@@ -99,6 +100,28 @@ class TablePlan:
         """The names of the columns after all transformations."""
         assert self.recipe.schema is not None
         return list(self.recipe.schema.types)
+
+    def folder_notes(self, location: Location) -> tuple[str, ...]:
+        """A note if folders of the files have names such as `year=2024`, and give no columns.
+
+        Args:
+            location: The input, or its MLTable file.
+        """
+        transformations = (*self.recipe.file_transformations, *self.recipe.row_transformations)
+        first = next(iter(self.files), None)
+        if first is None or any(name == EXTRACT for name, _ in transformations):
+            return ()
+        is_file = location.path == first.path or location.name == MLTABLE
+        folder = (location.parent if is_file else location).path.rstrip("/")
+        parts = first.path.removeprefix(f"{folder}/").split("/")[:-1]
+        names = [part.partition("=")[0] for part in parts if "=" in part]
+        if set(names) <= set(self.columns()):
+            return ()
+        shown = "/".join(f"{name}={{{name}}}" for name in names)
+        return (
+            f"to have {', '.join(names)} in the paths of the files as columns, write an MLTable"
+            f' file with extract_columns_from_partition_format: {{partition_format: "/{shown}/*"}}',
+        )
 
     def mini_batches(self, split: BySize) -> Iterator[MiniBatch]:
         pieces = self.row_pieces(split.rows) if split.rows else self.pieces(split.bytes)
