@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from prefect_parallel.data import BySize, describe_data, open_reader, plan
 from tests.data.conftest import MakeTable
 
-SETTINGS = settings(max_examples=300, deadline=None)
+SETTINGS = settings(max_examples=150, deadline=None)
 
 
 def columns(data: Path, size: str) -> Iterator[pd.Series[Any]]:
@@ -134,3 +135,86 @@ def test_each_cell_of_csv_is_its_text_or_the_same_value(
         else:
             assert value == cell
     assert not orders >= {"day", "month"}
+
+
+def of_json(folder: Path, values: Sequence[Any], size: str = "1gb") -> list[list[Any]]:
+    """The values of a column in each mini-batch."""
+    lines = [json.dumps({"id": "a" * 1000, "x": value}) for value in values]
+    (folder / "in.jsonl").write_text("\n".join(lines))
+    return [column.tolist() for column in columns(folder / "in.jsonl", size)]
+
+
+def typed(values: Sequence[Any]) -> list[tuple[type, Any]]:
+    return [(type(value), value) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ([1, 2.5, 3], [1.0, 2.5, 3.0]),
+        ([2.5, 2**60], [2.5, 2.0**60]),
+        ([1, "A2", 3.5], None),
+        ([2.5, 2**53 + 1], None),
+        ([12345678901234567890, 12345678901234567891], None),
+        ([1, -(2**63) - 1], None),
+        ([True, 1, 1.0], None),
+        ([[1], {"a": 1}, "x"], None),
+    ],
+)
+def test_json_of_several_types(tmp_path: Path, values: list[Any], wanted: list[Any] | None) -> None:
+    (found,) = of_json(tmp_path, values)
+    assert typed(found) == typed(wanted or values)
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "wanted"),
+    [
+        (1, [2, 2.5], [2.0, 2.5]),
+        (1, [2**53 + 1, 2.5], None),
+        (1, [2, 2**64], None),
+        (1, [2, "A2"], None),
+        (2.5, [2, 2.5], [2.0, 2.5]),
+        (2.5, [2**53 + 1, 3], None),
+        (2.5, [1e20, 3.5], None),
+        ("A2", [2, "A2"], None),
+        (True, [1, True], None),
+        ([1], [{"a": 1}, [2]], None),
+        (None, [2, "A2"], None),
+    ],
+)
+def test_a_mini_batch_after_the_json_that_types_follow_from(
+    tmp_path: Path, early: Any, late: list[Any], wanted: list[Any] | None
+) -> None:
+    *_, last = of_json(tmp_path, [early] * 1200 + late, "600 rows")
+    assert typed(last) == typed(wanted or late)
+
+
+_JSON = (
+    st.integers(-2, 2)
+    | st.sampled_from([2**53, 2**53 + 1, -(2**63), 2**64, 0.5, 1.0, 1e20, "", "1", "x", True])
+    | st.lists(st.none() | st.integers(0, 1), max_size=2)
+    | st.dictionaries(st.sampled_from("ab"), st.booleans(), max_size=2)
+)
+
+
+@SETTINGS
+@given(
+    files=st.lists(st.lists(st.none() | _JSON, min_size=1, max_size=4), min_size=1, max_size=3),
+    rows=st.integers(1, 4),
+)
+def test_each_value_of_json_lines_is_the_same(
+    make_table: MakeTable, files: list[list[Any]], rows: int
+) -> None:
+    contents = ["\n".join(json.dumps({"x": value}) for value in values) for values in files]
+    read = {"read_json_lines": {"keep_values": True}}
+    folder = make_table([content.encode() for content in contents], read)
+    found = [value for column in columns(folder, f"{rows} rows") for value in column]
+    given_ = [value for values in files for value in values]
+    for value, wanted in zip(found, given_, strict=True):
+        if wanted is None:
+            assert pd.isna(value)
+        elif type(value) is float and type(wanted) is int:
+            # Integers beside nulls are doubles, as in pandas.
+            assert value == (float(wanted) if None in given_ else wanted)
+        else:
+            assert (type(value), value) == (type(wanted), wanted)

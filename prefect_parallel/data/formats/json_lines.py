@@ -9,9 +9,19 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from prefect_parallel.data.columns.kinds import INT64, to_double
+from prefect_parallel.data.columns.kinds import may_be_rounded
 from prefect_parallel.data.columns.row_batch import Column, RowBatch
-from prefect_parallel.data.formats.json_rows import parse, parse_rows, read_rows
+from prefect_parallel.data.formats.json_kinds import (
+    ARROW_TYPES,
+    MIXED,
+    NUMBER,
+    common,
+    exact,
+    first_kind,
+    of_kind,
+    widened,
+)
+from prefect_parallel.data.formats.json_rows import has_whole, parse, parse_rows, read_rows
 from prefect_parallel.data.formats.table_format import PREVIEWING, Facts, Preview, TableFormat
 from prefect_parallel.data.formats.text_file import ENCODINGS, TextFile
 from prefect_parallel.data.locations.datastores import Datastores
@@ -19,29 +29,12 @@ from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.transformations.path_columns import put_around
 from prefect_parallel.errors import UnreadableMiniBatch
 
-# The kind of a column is that of its first value that is not null; others become null.
-_KINDS: dict[type, str] = {
-    bool: "boolean",
-    int: "int",
-    float: "float",
-    str: "text",
-    list: "list",
-    dict: "object",
-}
-_ARROW_TYPES = {
-    "boolean": pa.bool_(),
-    "int": pa.int64(),
-    "float": pa.float64(),
-    "number": pa.float64(),
-    "text": pa.string(),
-}
-# Kinds of columns that have different kinds in different files: int and float, or others.
-_NUMBER = "number"
-_MIXED = "mixed"
-
 
 class JsonLines(TableFormat):
     """Reads JSON lines.
+
+    The kind of a column is that of its first value that is not null; others become null. With
+    `keep_values`, it is one that all values fit: at worst, they are Python objects.
 
     Facts: `kinds` by column, and `files`: for each previewed file, the columns whose kind differs
     from that in the table.
@@ -55,6 +48,7 @@ class JsonLines(TableFormat):
         super().__init__(options, facts, datastores)
         self._previewing = options.get(PREVIEWING, False)
         self._encoding = ENCODINGS[options.get("encoding", "utf8")]
+        self._keeps = options.get("keep_values", False)
         self._drops_invalid = options.get("invalid_lines", "error") == "drop"
 
     def pieces(self, files: Iterable[File], amount: int) -> Iterator[Piece]:
@@ -92,26 +86,31 @@ class JsonLines(TableFormat):
     def infer(
         self, files: Iterable[File], preview: Preview, transformed: Iterable[tuple[Piece, RowBatch]]
     ) -> Facts:
+        if self._keeps:
+            return {"kinds": _widest(batch for _, batch in transformed)}
         by_file: dict[str, dict[str, str]] = {}
         names: dict[str, None] = {}
         for piece, batch in transformed:
             found = by_file.setdefault(piece.file.path, {})
             names.update(dict.fromkeys(batch.columns))
             for name, column in batch.columns.items():
-                kind = _first_kind(column) if isinstance(column, list) else None
+                kind = first_kind(column) if isinstance(column, list) else None
                 if kind and name not in found:
                     found[name] = kind
-        common: dict[str, str] = {}
+        in_table: dict[str, str] = {}
         for found in by_file.values():
             for name, kind in found.items():
-                common[name] = _common(common.get(name, kind), kind)
+                in_table[name] = common(in_table.get(name, kind), kind)
         others = {
-            path: {name: kind for name, kind in found.items() if kind != common[name]}
+            path: {name: kind for name, kind in found.items() if kind != in_table[name]}
             for path, found in by_file.items()
         }
         # In the order of first appearance, even if only as nulls.
-        common = {name: common[name] for name in names if name in common}
-        return {"kinds": common, "files": {path: kinds for path, kinds in others.items() if kinds}}
+        in_table = {name: in_table[name] for name in names if name in in_table}
+        return {
+            "kinds": in_table,
+            "files": {path: kinds for path, kinds in others.items() if kinds},
+        }
 
     def read(self, piece: Piece, path_columns: dict[str, Any]) -> RowBatch:
         data = self._data(piece)
@@ -139,10 +138,14 @@ class JsonLines(TableFormat):
     def _parse(self, data: bytes, piece: Piece) -> pa.Table | None:
         """Parses quickly if all values have the inferred types."""
         kinds = self._kinds_in(piece)
-        if not _ARROW_TYPES.keys() >= set(kinds.values()):
+        if not ARROW_TYPES.keys() >= set(kinds.values()):
             return None
-        types = {name: _ARROW_TYPES[kind] for name, kind in kinds.items()}
-        return parse(data, types, frozenset(n for n, kind in kinds.items() if kind == "float"))
+        table = parse(data, {name: ARROW_TYPES[kind] for name, kind in kinds.items()})
+        # Arrow also converts an integer to a float.
+        floats, differs = (NUMBER, may_be_rounded) if self._keeps else ("float", has_whole)
+        if table is None or any(differs(table[n]) for n, kind in kinds.items() if kind == floats):
+            return None
+        return table
 
     def _rows(self, data: bytes, piece: Piece) -> list[dict[str, Any]]:
         parsed = parse_rows(data)
@@ -169,48 +172,25 @@ class JsonLines(TableFormat):
         finished: dict[str, Column] = {}
         lost: dict[str, int] = {}
         for name, column in batch.columns.items():
-            if isinstance(column, list):
-                known = kinds.get(name, _MIXED)
-                kind = _first_kind(column) if known == _MIXED else known
-                finished[name], lost[name] = _of_kind(column, kind)
+            if not isinstance(column, list):
+                continue
+            if self._keeps:
+                finished[name] = exact(column, kinds.get(name))
+            else:
+                known = kinds.get(name, MIXED)
+                kind = first_kind(column) if known == MIXED else known
+                finished[name], lost[name] = of_kind(column, kind)
         return batch.with_columns(finished).with_nulls(lost)
 
     def count(self, piece: Piece) -> int:
         return len(self._rows(self._data(piece), piece))
 
 
-def _first_kind(column: list[Any]) -> str | None:
-    first = next((value for value in column if value is not None), None)
-    return None if first is None else _kind(first)
-
-
-def _kind(value: Any) -> str:
-    # JSON integers are unlimited, those of a column have 64 bits.
-    return "float" if type(value) is int and value not in INT64 else _KINDS[type(value)]
-
-
-def _common(one: str, other: str) -> str:
-    if one == other:
-        return one
-    return _NUMBER if {one, other} <= {"int", "float", _NUMBER} else _MIXED
-
-
-def _of_kind(column: list[Any], kind: str | None) -> tuple[Column, int]:
-    """Sets values of other kinds to null, and counts them."""
-    if kind is None:
-        return pa.nulls(len(column)), 0
-    if {_KINDS.get(type_, kind) for type_ in set(map(type, column))} == {kind}:
-        if kind not in _ARROW_TYPES:
-            return column, 0
-        try:
-            return pa.array(column, _ARROW_TYPES[kind]), 0
-        except OverflowError:
-            pass  # An integer exceeds 64 bits.
-    fitting = {"int", "float"} if kind == _NUMBER else {kind}
-    kept = [value if value is not None and _kind(value) in fitting else None for value in column]
-    lost = kept.count(None) - column.count(None)
-    if kind not in _ARROW_TYPES:
-        return kept, lost
-    if kind in ("float", _NUMBER):
-        kept = [None if value is None else to_double(value) for value in kept]
-    return pa.array(kept, _ARROW_TYPES[kind]), lost
+def _widest(batches: Iterable[RowBatch]) -> dict[str, str]:
+    """The kinds that all values of these batches fit, by column in order of first appearance."""
+    kinds: dict[str, str | None] = {}
+    for batch in batches:
+        for name, column in batch.columns.items():
+            values = column if isinstance(column, list) else []
+            kinds[name] = widened(kinds.get(name), values)
+    return {name: kind for name, kind in kinds.items() if kind is not None}

@@ -124,8 +124,8 @@ def _max_key_count(data: bytes) -> int:
     return int(np.count_nonzero(codes[_before_blanks(codes, colons - 1)] == ord('"')))
 
 
-def parse(data: bytes, types: Mapping[str, pa.DataType], floats: frozenset[str]) -> pa.Table | None:
-    """Parses complete lines in UTF-8 by Arrow; in the columns `floats`, integers would become null.
+def parse(data: bytes, types: Mapping[str, pa.DataType]) -> pa.Table | None:
+    """Parses complete lines in UTF-8 by Arrow, which converts integers in columns of floats.
 
     Returns:
         None if the result would differ from `read_rows`: another column, a value of another type,
@@ -143,10 +143,7 @@ def parse(data: bytes, types: Mapping[str, pa.DataType], floats: frozenset[str])
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
     # Arrow accepts several objects in a line.
-    if len(table) != lines:
-        return None
-    # It also converts an integer to a whole float.
-    return None if any(_has_whole(table[name]) for name in floats) else table
+    return table if len(table) == lines else None
 
 
 def _object_lines(data: bytes) -> int:
@@ -169,7 +166,8 @@ def _before_blanks(codes: np.ndarray, at: np.ndarray) -> np.ndarray:
     return at
 
 
-def _has_whole(column: pa.ChunkedArray[Any]) -> bool:
+def has_whole(column: pa.ChunkedArray[Any]) -> bool:
+    """Whether some of these floats may be integers."""
     return bool(pc.any(pc.equal(column, pc.trunc(column))).as_py())
 
 

@@ -23,7 +23,7 @@ INPUT_FORMATS: Mapping[str, tuple[str, Mapping[str, Any]] | None] = {
     "tsv": ("read_delimited", {**_DELIMITED, "delimiter": "\t"}),
     "parquet": ("read_parquet", {"keep_index": False}),
     "pandas": ("read_parquet", {PANDAS_DTYPES: True}),
-    "json_lines": ("read_json_lines", {}),
+    "json_lines": ("read_json_lines", {"keep_values": True}),
     "delta": ("read_delta_lake", {}),
     ITEMS: None,
 }

@@ -103,11 +103,12 @@ _INFERENCE = Fields(
     {
         "sample_size": Described("Number of rows to infer types from; 200 by default.", _POSITIVE),
         "keep_values": Described(
-            "Not in Azure: whether no value may be lost or rounded. A column is text if another"
-            " type would lose or round a value: dates that do not decide whether day or month comes"
-            " first, or after 2262, and integers of more than 64 bits. In a mini-batch with a value"
-            " that does not fit, the column has another type: doubles instead of integers, or text."
-            " Only words for true and false are booleans, not 1, 0, Y and N. `false` by default.",
+            "Not in Azure: whether a value that does not fit the type of its column changes the"
+            " type instead of becoming null. A column is text if another type would lose or round a"
+            " value: dates that do not decide whether day or month comes first, or after 2262, and"
+            " integers of more than 64 bits. In a mini-batch with a value that does not fit, the"
+            " column has another type: doubles instead of integers, or text. Only words for true"
+            " and false are booleans, not 1, 0, Y and N. `false` by default.",
             BOOLEAN,
         ),
         "column_type_overrides": Described(
@@ -164,6 +165,14 @@ READ_TRANSFORMATIONS: Mapping[str, Described] = {
                 "invalid_lines": Described(
                     "What to do with a line that is not an object; `error` by default.",
                     one_of("error", "drop"),
+                ),
+                "keep_values": Described(
+                    "Not in Azure: whether a value that does not fit the type of its column changes"
+                    " the type instead of becoming null. A column with values of several types, or"
+                    " with an integer of more than 64 bits, has Python objects; with integers and"
+                    " decimals, it has doubles if none is rounded. `false` by default: the type is"
+                    " that of the first value.",
+                    BOOLEAN,
                 ),
                 **_READ,
             }
