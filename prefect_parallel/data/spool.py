@@ -5,6 +5,7 @@ from __future__ import annotations
 import filecmp
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -118,9 +119,18 @@ def spool_mltable(
     if read is not None:
         document["transformations"] = [{read[0]: read[1]}]
     with _spooled(spool, "MLTable") as (path, file):
-        # JSON is YAML.
-        file.write(json.dumps(document, indent=1).encode() + b"\n")
+        text = _PAIR.sub(_as_yaml, json.dumps(document, indent=1))
+        file.write(text.encode() + b"\n")
     return path.parent
+
+
+# JSON is YAML, except that it has characters beyond U+FFFF, such as emoji, as two escapes.
+_PAIR = re.compile(r"\\ud[89ab]..\\ud[c-f]..")
+
+
+def _as_yaml(pair: re.Match[str]) -> str:
+    character = json.loads(f'"{pair[0]}"')
+    return rf"\U{ord(character):08x}"
 
 
 @contextmanager

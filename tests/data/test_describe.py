@@ -136,6 +136,14 @@ def test_other_files_are_paths(spool: Path) -> None:
     assert batches(describe_data(Path("in").glob("*/*.png"), spool)) == [[f"{here}/in/b/c.png"]]
 
 
+def test_names_of_files_in_a_list_may_have_any_characters(spool: Path) -> None:
+    names = ["\U0001f600.png", "a\u2028b\x85c\x7f.png", "tab\t\"'\\.png", r"\ud83d\ude00.png"]
+    _write(*names)
+    for data in (names, "*.png"):
+        ((*paths,),) = batches(describe_data(data, spool), 10)
+        assert {Path(path).name for path in paths} == set(names)
+
+
 @pytest.mark.parametrize(
     ("data", "error"),
     [
