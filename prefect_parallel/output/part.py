@@ -12,6 +12,7 @@ import io
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -195,7 +196,9 @@ def write_part(path: Path, record: Record, payload: bytes = b"") -> None:
     meanwhile. It replaces that of the same one, whose process was ended a moment too late.
     """
     if record.error is not None:
-        before = read_record(path)
+        before = None
+        with suppress(BrokenPart):
+            before = read_record(path)
         if (
             before is not None
             and before.holds_for(record.data, record.settings)

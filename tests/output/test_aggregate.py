@@ -211,6 +211,9 @@ def test_a_part_is_replaced_whole_and_a_broken_one_is_noticed(tmp_path: Path) ->
     path.write_bytes(b"not a record\n")
     with pytest.raises(BrokenPart, match=path.name):
         read_record(path)
+    failure = Record(0, 3, 5, 0, error="x")
+    write_part(path, failure)
+    assert read_record(path) == failure
 
 
 @pytest.mark.parametrize(("change", "found"), [(-5, 0), (-2, 2), (1, 5)])
