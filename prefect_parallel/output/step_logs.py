@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import IO
 
 from prefect_parallel.layout import StepDirectory
 from prefect_parallel.output.failed_mini_batch import FailedItem, FailedMiniBatch
@@ -58,7 +59,7 @@ class StepLogs:
 
     def job(self, text: str) -> None:
         """Log a decision."""
-        with self._directory.job_log.open("a", encoding="utf-8") as file:
+        with _open(self._directory.job_log, "a") as file:
             file.write(f"{_now()} {text}\n")
 
     def job_error(self, reason: str | None) -> None:
@@ -66,7 +67,8 @@ class StepLogs:
         if reason is None:
             self._directory.job_error.unlink(missing_ok=True)
         else:
-            self._directory.job_error.write_text(f"{_now()} {reason}\n", encoding="utf-8")
+            with _open(self._directory.job_error, "w") as file:
+                file.write(f"{_now()} {reason}\n")
 
     def close(self) -> None:
         """Reduce the readme to the files that exist, once the step has ended."""
@@ -83,7 +85,7 @@ class StepLogs:
             return
         self._progress = (now, text)
         day = time.strftime("%Y%m%d", time.gmtime())
-        with self._directory.progress_overview(day).open("a", encoding="utf-8") as file:
+        with _open(self._directory.progress_overview(day), "a") as file:
             file.write(f"{_now()} {text}\n")
 
     def failed_mini_batches(self, records: Iterable[Record], command: Callable[[int], str]) -> None:
@@ -112,7 +114,7 @@ class StepLogs:
         self._write_lines(self._directory.failed_items, failed)
 
     def _write_lines(self, path: Path, failed: Iterable[FailedMiniBatch | FailedItem]) -> None:
-        with path.open("w", encoding="utf-8") as file:
+        with _open(path, "w") as file:
             for each in failed:
                 log = each.traceback_file
                 if log is not None and not (self._directory.root / log).exists():
@@ -132,6 +134,11 @@ class StepLogs:
         self._directory.readme.write_text(
             "\n".join([head, "", *lines, "", foot, ""]), encoding="utf-8"
         )
+
+
+def _open(path: Path, mode: str) -> IO[str]:
+    """A log, in which bytes of names of files that are not UTF-8 are escaped."""
+    return path.open(mode, encoding="utf-8", errors="backslashreplace")
 
 
 def _now() -> str:
