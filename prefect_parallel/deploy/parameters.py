@@ -7,6 +7,8 @@ from typing import Any
 
 from prefect_parallel.errors import InvalidPipeline, Problem, did_you_mean
 from prefect_parallel.job import PipelineJob
+from prefect_parallel.job.files.locations import location_of
+from prefect_parallel.job.format.types import DATA_TYPES
 from prefect_parallel.yaml_scalar import parse_scalar
 
 
@@ -32,6 +34,9 @@ def read_parameters(job: PipelineJob, arguments: Sequence[str]) -> dict[str, Any
             )
         else:
             is_literal = types[name] in ("integer", "number", "boolean")
+            if types[name] in DATA_TYPES and text:
+                # Runs read the pipeline from another folder.
+                text = location_of(text, job.folder)
             values[name] = parse_scalar(text) if is_literal else text
     if problems:
         raise InvalidPipeline(problems)

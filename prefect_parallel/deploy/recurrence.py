@@ -9,16 +9,13 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 from prefect.client.schemas.schedules import SCHEDULE_TYPES, CronSchedule, RRuleSchedule
 
-from prefect_parallel.deploy.trigger import WEEK_DAYS, WITHOUT_PATTERN, Pattern, Trigger
-
-FREQUENCIES = {
-    "minute": "MINUTELY",
-    "hour": "HOURLY",
-    "day": "DAILY",
-    "week": "WEEKLY",
-    "month": "MONTHLY",
-}
-"""RFC 5545's names."""
+from prefect_parallel.deploy.trigger import (
+    FREQUENCIES,
+    WEEK_DAYS,
+    WITHOUT_PATTERN,
+    Pattern,
+    Trigger,
+)
 
 MINUTES = {"minute": 1, "hour": 60}
 CRON_WEEK_DAYS = ("SU", "MO", "TU", "WE", "TH", "FR", "SA", "SU")

@@ -9,8 +9,9 @@ from typing import Annotated
 
 from prefect_parallel.data import Datastores
 from prefect_parallel.deploy.trigger import Trigger
-from prefect_parallel.document import Document, Section, dotted
+from prefect_parallel.document import Document, Section, dotted, shown
 from prefect_parallel.errors import InvalidFile, InvalidPipeline, advice_for
+from prefect_parallel.job.files.local_paths import make_paths_absolute
 from prefect_parallel.job.format.model import Model, ignored, key, optional
 from prefect_parallel.job.format.types import Anything, Text, TextOrNull
 from prefect_parallel.job.format.validators import ChoiceValidator, TextValidator
@@ -117,14 +118,21 @@ class ScheduleFile:
         if isinstance(changes, Section):
             self._check_inputs(changes, document)
             values = {key: changes[key] for key in changes if key not in ("job", "type")}
+            if self.document.folder.resolve() != document.folder.resolve():
+                make_paths_absolute(values, self.document.folder)
             merge(document, values, self.document, changes.path)
         apply_overrides(document, overrides)
         return job_from(document, datastores, lenient=lenient)
 
     def _check_inputs(self, changes: Section, pipeline: Document) -> None:
-        """Refuse values for inputs that the pipeline does not have."""
-        known = pipeline.data.get("inputs") or {}
-        given = changes.get("inputs") or {}
+        """Refuse values for inputs that the pipeline does not have; its component may have them."""
+        known, given = pipeline.data.get("inputs") or {}, changes.get("inputs") or {}
+        if not isinstance(given, dict):
+            path = (*changes.path, "inputs")
+            problem = self.document.problem(path, f"found {shown(given)}", allowed="a mapping")
+            raise InvalidSchedule([problem])
+        if "component" in pipeline.data or not isinstance(known, dict):
+            return
         problems = [
             self.document.problem(
                 (*changes.path, "inputs", name),

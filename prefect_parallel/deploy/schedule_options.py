@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 from prefect.client.schemas.schedules import SCHEDULE_TYPES, CronSchedule, IntervalSchedule
 from pydantic import ValidationError
 
-from prefect_parallel.deploy.deployment import next_times
+from prefect_parallel.deploy.deployment import SHOWN_TIMES, next_times
 from prefect_parallel.deploy.schedule_file import InvalidSchedule
 from prefect_parallel.deploy.time_zone import iana_zone, nearest_zone
 from prefect_parallel.errors import Problem
+
+CRON_FIELDS = 5
 
 
 def schedule_of(
@@ -30,17 +32,25 @@ def schedule_of(
     if cron is not None and interval is not None:
         raise _wrong(f"--cron {cron}", "cannot be combined with --interval", allowed="one of them")
     if cron is not None:
+        allowed = 'five fields, e.g. "0 6 * * 1-5": 6 in the morning, Monday to Friday'
+        not_cron = _wrong(f"--cron {cron}", "not a cron expression", allowed=allowed)
+        # Prefect takes a sixth one, the seconds.
+        if len(cron.split()) != CRON_FIELDS and not cron.startswith("@"):
+            raise not_cron
         try:
             schedule = CronSchedule(cron=cron, timezone=zone)
             next_times(schedule)
         except ValidationError:
-            allowed = 'five fields, e.g. "0 6 * * 1-5": 6 in the morning, Monday to Friday'
-            raise _wrong(f"--cron {cron}", "not a cron expression", allowed=allowed) from None
+            raise not_cron from None
         except ValueError:
             raise _wrong(f"--cron {cron}", "no date matches this expression") from None
         return schedule
     if interval is not None:
-        length = interval if isinstance(interval, timedelta) else timedelta(seconds=interval)
+        try:
+            length = interval if isinstance(interval, timedelta) else timedelta(seconds=interval)
+            datetime.now(timezone.utc) + SHOWN_TIMES * length
+        except OverflowError:
+            raise _wrong(f"--interval {interval}", "the next runs would never start") from None
         if length <= timedelta(0):
             raise _wrong(
                 f"--interval {interval}",

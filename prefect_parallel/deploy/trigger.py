@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,15 @@ from prefect_parallel.job.format.validators import ChoiceValidator, Validator
 from prefect_parallel.yaml_schema import Refused
 
 WEEK_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-FREQUENCIES = ("minute", "hour", "day", "week", "month")
+FREQUENCIES = {
+    "minute": "MINUTELY",
+    "hour": "HOURLY",
+    "day": "DAILY",
+    "week": "WEEKLY",
+    "month": "MONTHLY",
+}
+"""RFC 5545's names."""
+
 WITHOUT_PATTERN = ("minute", "hour")
 DEFAULT_ZONE = "UTC"
 
@@ -41,9 +49,13 @@ class DateTimeValidator(Validator):
     def check(self, value: Any) -> datetime:
         if isinstance(value, str):
             try:
-                return datetime.fromisoformat(value.strip().upper())  # With z, too.
+                moment = datetime.fromisoformat(value.strip().upper())  # With z, too.
             except ValueError:
-                pass
+                raise self.refused(value) from None
+            if moment.year in (MINYEAR, MAXYEAR):
+                # In another time zone, it may be in a year that Python does not have.
+                raise self.refused(value, "leave it out if there is no limit")
+            return moment
         raise self.refused(value)
 
 
@@ -144,7 +156,7 @@ class Trigger(Model):
     expression: Annotated[str, CronValidator()] | None = optional(
         "Cron triggers: when a run starts.", examples=["30 6 * * MON-FRI"]
     )
-    frequency: Annotated[str, ChoiceValidator(FREQUENCIES, any_case=True)] | None = optional(
+    frequency: Annotated[str, ChoiceValidator(tuple(FREQUENCIES), any_case=True)] | None = optional(
         "Recurrence triggers: the unit of `interval`."
     )
     interval: FixedCount | None = optional("Recurrence triggers: the time between runs.")

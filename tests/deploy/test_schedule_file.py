@@ -185,6 +185,38 @@ def test_create_job_changes_the_pipeline(folder: Path) -> None:
     assert schedule.ignored == ["display_name"]
 
 
+def test_paths_start_from_the_folder_of_the_schedule(folder: Path) -> None:
+    (folder / "schedules").mkdir()
+    (folder / "sales.csv").rename(folder / "schedules/other.csv")
+    job = load(folder / "schedules", WEEKLY.replace("./pipeline.yml", "../pipeline.yml")).load_job()
+    assert job.parameters[0].default == str(folder / "schedules/other.csv")
+
+
+def test_the_component_of_a_pipeline_may_declare_the_inputs(folder: Path) -> None:
+    (folder / "sales.csv").rename(folder / "other.csv")
+    pipeline = yaml.safe_load((folder / "pipeline.yml").read_text())
+    inputs = {
+        "sales": {"type": "uri_file"},
+        "holdout_weeks": {"type": "integer", "default": 8},
+    }
+    component = {"type": "pipeline", "inputs": inputs, "outputs": pipeline.get("outputs", {})}
+    component["outputs"] = {
+        name: {"type": each.get("type", "uri_folder")}
+        for name, each in component["outputs"].items()
+    }
+    component["jobs"] = pipeline["jobs"]
+    (folder / "component.yml").write_text(yaml.safe_dump(component))
+    (folder / "pipeline.yml").write_text("type: pipeline\ncomponent: ./component.yml\n")
+    weekly = WEEKLY.replace("sales: {", "sales: {type: uri_file, ")
+    job = load(folder, weekly).load_job()
+    assert {each.name: each.default for each in job.parameters} == {
+        "sales": "./other.csv",
+        "holdout_weeks": 4,
+    }
+    with pytest.raises(InvalidFile, match="did you mean holdout_weeks"):
+        load(folder, weekly.replace("holdout_weeks", "holdout_week")).load_job()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -195,6 +227,13 @@ def test_create_job_changes_the_pipeline(folder: Path) -> None:
         ("frequency: week", "frequency: hour", ["trigger.schedule", "day, week or month"]),
         ("type: recurrence", "type: cron", ["trigger.frequency: not allowed in a cron trigger"]),
         ("interval: 1", "interval: 1\n  time_zone: GMT+1", ["trigger.time_zone", "allowed"]),
+        (
+            "interval: 1",
+            "interval: 1\n  end_time: 9999-12-31T23:00:00-05:00",
+            ["trigger.end_time", "leave it out"],
+        ),
+        ("\n    holdout_weeks: 4\n    sales: {path: ./other.csv}", " all", ["found 'all'"]),
+        ("\n    holdout_weeks: 4\n    sales: {path: ./other.csv}", " 5", ["found the number 5"]),
         ("interval: 1", "interval: 1\n  start_time: soon", ["11:15: trigger.start_time"]),
         (
             "interval: 1",

@@ -112,6 +112,14 @@ def test_its_defaults_are_those_of_azure(folder: Path) -> None:
     assert step.inputs["input"].type == "uri_file"
 
 
+def test_expressions_and_empty_paths_are_refused(folder: Path) -> None:
+    file = write(folder, resources={"instance_count": "${{parent.inputs.nodes}}"})
+    with pytest.raises(InvalidPipeline, match="as instance_count"):
+        load_pipeline(file)
+    with pytest.raises(InvalidPipeline, match="the path is empty"):
+        step_of(write(folder), "input=")
+
+
 def test_settings_within_and_outside_settings(folder: Path) -> None:
     settings = {
         "mini_batch_size": 4,

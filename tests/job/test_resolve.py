@@ -692,3 +692,26 @@ def test_imports_that_need_azure_are_named(folder: Folder) -> None:
     ]
     assert all(str(each.file).endswith("code/entry.py") and each.hint for each in warnings)
     assert "load_table" in str(warnings[0].hint)
+
+
+def test_the_compute_of_a_pipeline_may_be_an_input(folder: Folder) -> None:
+    folder.text = folder.text.replace(
+        "inputs:\n", "compute: ${{parent.inputs.pool}}\ninputs:\n  pool: azureml:small\n", 1
+    )
+    folder.text += """\
+  nested:
+    type: pipeline
+    compute: ${{parent.inputs.label}}
+    jobs:
+      inner: {command: ls, environment: azureml:any:1}
+"""
+    steps = resolve(folder.load(), {"label": "azureml:large"}).steps
+    computes = {name: step.compute for name, step in steps.items()}
+    assert computes == {"first": "small", "second": "small", "nested.inner": "large"}
+
+
+def test_the_run_has_its_name_in_the_prefix_of_metrics(folder: Folder) -> None:
+    folder.replace("--label", "--metrics_name_prefix ${{name}} --label")
+    step = resolve(folder.load(), run="monday").steps["first"]
+    assert isinstance(step, ParallelStep)
+    assert step.metrics_name_prefix == "monday"

@@ -22,6 +22,7 @@ from prefect_parallel.job.format.validators import (
     TextValidator,
 )
 from prefect_parallel.job.models.step_parts import EnvironmentValue, Resources
+from prefect_parallel.job.syntax.expressions import whole
 from prefect_parallel.yaml_schema import Either, Refused
 
 
@@ -112,6 +113,10 @@ class BatchDeploymentModel(BatchSettings):
         for name in BatchSettings.all_keys():
             if self.settings is not None and name in self.given and name in self.settings.given:
                 refuse(name, Refused(f"found both {name} and settings.{name}", allowed="one"))
+        nodes = getattr(self.resources, "instance_count", None)
+        if whole(nodes):
+            found = f"found {nodes} as instance_count"
+            refuse("resources", Refused(found, allowed="a whole number, 1 or more"))
         counted = self.setting("instance_count") is not None
         if counted and self.resources is not None and "instance_count" in self.resources.given:
             hint = "remove one of instance_count and resources.instance_count"

@@ -127,7 +127,9 @@ def data_at(
 ) -> Data:
     """Data at a location, written as text, from a folder."""
     location = location_of(text, folder)
-    if is_local(location) and (wrong := misfit(location, written.type)):
+    if not text.strip():
+        diagnostics.add(path, "the path is empty", hint="write . for the current folder")
+    elif is_local(location) and (wrong := misfit(location, written.type)):
         message, hint = wrong
         diagnostics.add(path, message, hint=hint)
     mode = written.mode or component_mode or DEFAULT_INPUT_MODE

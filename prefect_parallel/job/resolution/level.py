@@ -23,6 +23,7 @@ class Level:
         inputs: The inputs of the pipeline.
         outputs: Its outputs.
         compute: The compute of steps that name none.
+        run: The name of the run; None: there is no run.
         default_datastore: The value of `${{default_datastore}}`.
     """
 
@@ -32,6 +33,7 @@ class Level:
     outputs: Mapping[str, OutputSpec]
     compute: str | None
     default_datastore: str
+    run: str | None
 
     @property
     def jobs(self) -> Mapping[str, StepModel]:
@@ -51,16 +53,20 @@ class Level:
         return self.document.folder
 
     def below(
-        self, step: str, inputs: Mapping[str, Input], outputs: Mapping[str, OutputSpec]
+        self,
+        step: str,
+        inputs: Mapping[str, Input],
+        outputs: Mapping[str, OutputSpec],
+        compute: str | None,
     ) -> Level:
-        """The level of a nested pipeline, given the inputs and outputs of the step."""
+        """The level of a nested pipeline, given the inputs, outputs and compute of the step."""
         return replace(
             self,
             steps=self.steps.nested[step],
             prefix=f"{self.prefix}{step}.",
             inputs=inputs,
             outputs=outputs,
-            compute=self.jobs[step].compute or self.compute,
+            compute=compute or self.compute,
         )
 
     def source(self, step: str, output: str) -> tuple[str, str] | None:

@@ -156,7 +156,11 @@ class ParallelResolver(StepResolver):
             return None
         allowed = "${{outputs.NAME}}, or a file below it: ${{outputs.NAME}}/rows.csv"
         found = find(text)
-        if len(found) != 1 or found[0].form != "${{outputs.NAME}}" or text.strip()[0] != "$":
+        if (
+            len(found) != 1
+            or found[0].form != "${{outputs.NAME}}"
+            or text[: found[0].start].strip()
+        ):
             self.add(at, f"found {text!r}", allowed)
             return None
         name = found[0].name
@@ -196,9 +200,10 @@ class ParallelResolver(StepResolver):
             hint = f"set the key {key}"
             warning = template.document.problem(template.path, message, hint=hint)
             self.diagnostics.warnings.append(warning)
+        of_run = {} if self.level.run is None else {"name": self.level.run}
         return parse_predefined(
             words,
-            literal_values(self.inputs),
+            literal_values(self.inputs) | of_run,
             lambda refused: self.add(template, refused.found, refused.allowed),
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 from prefect_parallel.document import KeyPath
@@ -27,6 +28,7 @@ from prefect_parallel.job.resolution.outputs import (
     step_outputs,
 )
 from prefect_parallel.job.resolution.parallel_resolver import ParallelResolver
+from prefect_parallel.job.resolution.pipeline_literal import compute_of
 from prefect_parallel.job.resolution.resolved import (
     CommandStep,
     Graph,
@@ -100,13 +102,16 @@ def top_level(
 ) -> Level:
     """The level of a job's own steps; arguments as for `job_inputs`."""
     inputs = job_inputs(job, values, run, complete, diagnostics)
+    refuse = partial(diagnostics.add, ("compute",))
+    compute = compute_of(job.compute, inputs, refuse)
     return Level(
         job.steps,
         "",
         inputs,
         job_outputs(job, inputs, diagnostics),
-        job.compute or job.settings.default_compute,
+        compute or compute_of(job.settings.default_compute, inputs, refuse),
         default_datastore(job),
+        run,
     )
 
 
@@ -137,6 +142,8 @@ def _nested(
     level: Level, name: str, inputs: dict[str, Input], diagnostics: JobDiagnostics
 ) -> PipelineStep:
     outputs = step_outputs(level, name, inputs, diagnostics)
+    refuse = partial(diagnostics.add, ("jobs", name, "compute"))
+    compute = compute_of(level.jobs[name].compute, level.inputs, refuse)
     sources = {output: level.source(name, output) for output in outputs}
     return PipelineStep(
         name=level.prefix + name,
@@ -144,7 +151,7 @@ def _nested(
         inputs=inputs,
         outputs=outputs,
         sources={output: source for output, source in sources.items() if source is not None},
-        graph=_graph_below(level.below(name, inputs, outputs), diagnostics),
+        graph=_graph_below(level.below(name, inputs, outputs, compute), diagnostics),
     )
 
 

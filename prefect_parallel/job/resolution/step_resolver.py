@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from prefect_parallel.job.resolution.diagnostics import JobDiagnostics
 from prefect_parallel.job.resolution.effective_settings import Effective, StepKeys
 from prefect_parallel.job.resolution.level import Level
 from prefect_parallel.job.resolution.outputs import step_outputs
+from prefect_parallel.job.resolution.pipeline_literal import compute_of, pipeline_literal
 from prefect_parallel.job.resolution.resolved import (
     Input,
-    Literal,
     Missing,
     missing_keys,
     path_of,
@@ -66,6 +67,7 @@ class StepResolver:
 
     def common(self, environment: Effective) -> dict[str, Any]:
         """The fields of a `ResolvedStep`, given the environment that applies."""
+        self.refuse_expression(environment.below("image"))
         return {
             "name": self.name,
             "display_name": self.keys.effective("display_name", inherit=Inherit.IF_EMPTY).value
@@ -84,10 +86,9 @@ class StepResolver:
 
     def _compute(self) -> str | None:
         own = self.keys.effective("compute")
-        compute = own.value or self.level.compute
-        if own.value and whole(own.value):
-            compute = self.pipeline_literal(own, own.value)
-        return compute.removeprefix("azureml:") if compute else None
+        if not own.value:
+            return self.level.compute
+        return compute_of(own.value, self.bindings.of_pipeline, partial(self.add, own))
 
     def bound(self, setting: Effective, schema: ValueSchema) -> Any:
         """A setting's value, or that of the pipeline input to which it is bound."""
@@ -115,24 +116,12 @@ class StepResolver:
 
     def pipeline_literal(self, at: Effective, text: str) -> str | None:
         """The text of the pipeline input that is the whole of a text."""
-        expression = whole(text)
-        assert expression is not None
-        if expression.form != "${{parent.inputs.NAME}}":
-            self.add(at, f"{expression} is not allowed here", "${{parent.inputs.NAME}}")
-            return None
-        value = self.bindings.of_pipeline.get(expression.name)
-        if isinstance(value, Literal):
-            return value.text
-        if not isinstance(value, Missing):
-            name = expression.name
-            found = f" has no input {name}" if value is None else f"'s input {name} is data"
-            self.add(
-                at,
-                f"{expression}: the pipeline{found}",
-                "a literal input of the pipeline",
-                did_you_mean(name, self.bindings.of_pipeline),
-            )
-        return None
+        return pipeline_literal(text, self.bindings.of_pipeline, partial(self.add, at))
+
+    def refuse_expression(self, at: Effective) -> None:
+        """Refuse an expression in a value that is used as it is written."""
+        if isinstance(at.value, str) and "${{" in at.value:
+            self.add(at, f"an expression is not allowed here: {at.value}")
 
     def _environment_variables(self) -> dict[str, Any]:
         """Variables with their values, and those whose values are looked up later.
@@ -241,15 +230,18 @@ class StepResolver:
 
     def _docker_options(self) -> tuple[str, ...]:
         """The options of `docker run` in the step's resources."""
-        size = self.keys.effective("resources", "shm_size", at_top=True).value
+        at_size = self.keys.effective("resources", "shm_size", at_top=True)
         given = self.keys.effective("resources", "docker_args", at_top=True)
         lines = [given.value] if isinstance(given.value, str) else given.value or []
+        for each in (at_size, *(replace(given, value=line) for line in lines)):
+            self.refuse_expression(each)
         try:
             options = [word for line in lines for word in shlex.split(line)]
         except ValueError as error:
             self.add(given, f"cannot be split into words: {str(error).lower()}")
             return ()
-        return (*([f"--shm-size={size}"] if size else []), *options)
+        size = [f"--shm-size={at_size.value}"] if at_size.value else []
+        return (*size, *options)
 
     def _requirements(self, environment: Effective) -> Requirements | None:
         """The requirements of an environment's conda file; None if it has none, or a broken one."""
