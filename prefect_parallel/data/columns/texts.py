@@ -18,14 +18,14 @@ _SECONDS_PER_DAY = 86_400
 
 
 def texts_of(column: pa.Array[Any] | list[Any]) -> pa.Array[Any]:
-    """Text of each value of a column; different values have different texts.
+    """Text of each value of a column; different values have different texts, and 0 is -0.
 
     Timestamps, dates and times are ISO 8601. Binary values are their UTF-8 text, or `0x` and
     hexadecimal digits. Durations, periods and intervals look as in pandas, lists and objects are
     JSON.
     """
     if isinstance(column, list):
-        return pa.array([None if v is None else to_text(v) for v in column], pa.string())
+        return pa.array([None if v is None else _unsigned_text(v) for v in column], pa.string())
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     type_ = column.type
@@ -49,7 +49,12 @@ def texts_of(column: pa.Array[Any] | list[Any]) -> pa.Array[Any]:
         return texts_of([None if missing else str(value) for value, missing in pairs])
     if pa.types.is_nested(type_):
         return texts_of(column.to_pylist())
-    return by_value(column, to_text, pa.string())
+    return by_value(column, _unsigned_text, pa.string())
+
+
+def _unsigned_text(value: Any) -> str:
+    """Text of a Python value, without the sign of zero."""
+    return to_text(value + 0.0 if isinstance(value, float) else value)
 
 
 def to_text(value: Any) -> str:
