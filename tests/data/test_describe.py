@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import deltalake
+import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -117,7 +118,7 @@ def test_a_delta_table_is_its_current_rows(spool: Path) -> None:
         deltalake.write_deltalake("t", pa.table({"n": [number]}), mode="overwrite")
     (frame,) = batches(describe_data("t", spool))
     assert frame["n"].tolist() == [2]
-    with pytest.raises(InvalidInput, match="Delta table in a list"):
+    with pytest.raises(InvalidInput, match="Delta table cannot be part of a list"):
         describe_data(["t", "t/*.parquet"], spool)
 
 
@@ -142,6 +143,17 @@ def test_names_of_files_in_a_list_may_have_any_characters(spool: Path) -> None:
     for data in (names, "*.png"):
         ((*paths,),) = batches(describe_data(data, spool), 10)
         assert {Path(path).name for path in paths} == set(names)
+
+
+def test_a_name_of_an_object_may_contain_two_colons(spool: Path) -> None:
+    store = fsspec.filesystem("memory")
+    store.pipe_file("/colons/10::00.csv", b"n\n1\n")
+    url = "memory://colons"
+    store.pipe_file("/chained.csv", b"n\n1\n")
+    chain = "simplecache::memory://chained.csv"
+    for data in (url, f"{url}/10::00.csv", [f"{url}/10::00.csv"], chain):
+        (frame,) = batches(describe_data(data, spool))
+        assert frame["n"].tolist() == [1]
 
 
 @pytest.mark.parametrize(
@@ -169,6 +181,7 @@ def test_names_of_files_in_a_list_may_have_any_characters(spool: Path) -> None:
         ([(1, 2)], "item 0 .* of type tuple"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "DataFrame has two columns named 'a'"),
         (pd.DataFrame({"a": []}), "the DataFrame has no rows"),
+        (pd.DataFrame(index=range(3)), "the DataFrame has no columns"),
         (pd.DataFrame([[1, 2]]), "column named 0\n.*\n.*astype"),
         (pd.DataFrame([[1]], columns=[None]), "column named None"),
         ([1, 10**5000], "item 1 cannot be written as JSON: .*4300 digits"),

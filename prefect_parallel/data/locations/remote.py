@@ -174,10 +174,13 @@ class RemoteFile(io.RawIOBase):
 def _driver(url: str, storage_options: Mapping[str, Any]) -> tuple[AbstractFileSystem, str]:
     import fsspec
 
+    head, _, tail = url.partition("::")
+    # With several schemes, it is a chain such as `zip://a.csv::s3://bucket/b.zip`.
+    colons = "\0\0" if "://" in head and "://" not in tail else "::"
     try:
         # A cached listing could hide that a file has changed.
-        found: tuple[AbstractFileSystem, str] = fsspec.core.url_to_fs(
-            url, use_listings_cache=False, **storage_options
+        filesystem, path = fsspec.core.url_to_fs(
+            url.replace("::", colons), use_listings_cache=False, **storage_options
         )
     except ImportError as error:
         scheme = url.partition(":")[0]
@@ -188,7 +191,7 @@ def _driver(url: str, storage_options: Mapping[str, Any]) -> tuple[AbstractFileS
         ) from error
     except (ValueError, TypeError) as error:
         raise InvalidInput(f"{url}: cannot be opened: {error}") from error
-    return found
+    return filesystem, path.replace(colons, "::")
 
 
 def _version(info: Mapping[str, Any]) -> str | None:
