@@ -170,7 +170,7 @@ def _paths(data: Iterable[Any]) -> tuple[list[str], Iterable[Any]]:
         raise InvalidInput(
             f"element {at} of the list, {_shown(data[at])}, is not an existing path or a glob that"
             " matches one",
-            hint="others are paths: iter([...]) makes all elements items",
+            hint="other elements are paths; pass iter([...]) to treat every element as an item",
         )
     return [], data
 
@@ -245,7 +245,9 @@ def _files(text: str, place: Location) -> Iterable[File]:
     """
     if not _is_glob(text):
         if place.join("_delta_log").is_folder():
-            raise InvalidInput(f"{text}: a Delta table in a list", hint="give it alone")
+            raise InvalidInput(
+                f"{text}: a Delta table cannot be part of a list", hint="pass its folder on its own"
+            )
         if place.is_folder():
             rows = list(visible_files(place, HIDDEN_IN_TABLES))
             return rows if all(format_of(file.path) for file in rows) else visible_files(place)
@@ -295,6 +297,6 @@ def _common_format(paths: Iterable[str], shown: str) -> str | None:
         examples = ", ".join(f"{path} ({name})" for name, path in formats.items())
         raise InvalidInput(
             f"{shown}: found files of several formats: {examples}",
-            hint="name the files of one format, e.g. by a glob",
+            hint="select the files of one format, e.g. with a glob",
         )
     return next(iter(formats), None)

@@ -29,13 +29,16 @@ def spool_frame(data: pd.DataFrame | pa.Table, spool: Path) -> tuple[Path, str]:
 
     Raises:
         EmptyInput: It has no rows.
-        InvalidInput: Two columns have the same name, or a column cannot be written as Parquet.
+        InvalidInput: It has no columns, two columns have the same name, or a column cannot be
+            written as Parquet.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if not len(data):
         raise EmptyInput(f"the {type(data).__name__} has no rows")
+    if not data.shape[1]:
+        raise InvalidInput(f"the {type(data).__name__} has no columns")
     is_arrow = isinstance(data, pa.Table)
     seen: set[str] = set()
     for name in data.column_names if is_arrow else data.columns:
@@ -175,7 +178,7 @@ def _check_json(value: Any, index: int) -> None:
 
 
 _HINTS: Mapping[str, str] = {
-    "numpy": "array.tolist() and value.item() return values of Python",
+    "numpy": "convert it with array.tolist() or value.item()",
     "pathlib": "paths must not be mixed with other items",
 }
 

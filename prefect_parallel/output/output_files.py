@@ -68,7 +68,7 @@ def files_in(folder: Path) -> list[str]:
         for path in (Path(parent, name) for name in (*folders, *names)):
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
                 raise UnusableFiles(
-                    f"output_dir has {path.relative_to(folder)}, which is not a file",
+                    f"output_dir contains {path.relative_to(folder)}, which is not a regular file",
                     allowed="files and folders, but no links",
                 )
         files += (Path(parent, name).relative_to(folder).as_posix() for name in names)

@@ -533,9 +533,9 @@ def test_inputs_of_the_wrong_type(tmp_path: Path) -> None:
     def planned(name: str, type_: str) -> None:
         plan(str(tmp_path / name), type=type_, mode=None, split=BySize())
 
-    with pytest.raises(InvalidInput, match="its type is uri_folder"):
+    with pytest.raises(InvalidInput, match="set its type to uri_folder"):
         planned("", "uri_file")
-    with pytest.raises(InvalidInput, match="its type is uri_file"):
+    with pytest.raises(InvalidInput, match="set its type to uri_file"):
         planned("a.csv", "uri_folder")
     with pytest.raises(InvalidInput, match="cannot read its MLTable file"):
         planned("", "mltable")

@@ -83,7 +83,11 @@ def test_isolated_items_that_write_the_same_file_fail(node: NodeFactory) -> None
     [
         ((), "", "output_dir needs an output of the step that is a folder; found none"),
         (("a", "b"), "", "found several outputs that are folders (a, b)"),
-        (("a",), ".joinpath('x').symlink_to('y')", "output_dir has x, which is not a file"),
+        (
+            ("a",),
+            ".joinpath('x').symlink_to('y')",
+            "output_dir contains x, which is not a regular file",
+        ),
     ],
 )
 def test_what_is_refused(

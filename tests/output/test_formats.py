@@ -373,7 +373,7 @@ def test_categories_of_many_parts(tmp_path: Path) -> None:
         ([True, 1], r"\(bool, int\)"),
         ([0.5, 2**60 + 1], "Integer value 1152921504606846977 not in range"),
         ([2**70], r"\(int\): Python int too large"),
-        ([{"a": {}}], "'a' .* no dicts without a key"),
+        ([{"a": {}}], "'a' .* cannot store an empty dict"),
         ([{"a": 1, "b": ...}], r"\(ellipsis\)"),
     ],
     ids=str,

@@ -161,7 +161,7 @@ def test_missing_remote_inputs(store: Store) -> None:
 
     with pytest.raises(InvalidInput, match="gone: no such file or folder"):
         planned("gone", "uri_folder")
-    with pytest.raises(InvalidInput, match="its type is uri_file"):
+    with pytest.raises(InvalidInput, match="set its type to uri_file"):
         planned("a.csv", "uri_folder")
     with pytest.raises(InvalidInput, match=r"cannot read its MLTable file: no such file"):
         planned("", "mltable")

@@ -121,14 +121,14 @@ def _check_type(place: Location, input_type: str) -> None:
         raise InvalidInput(f"{place.path}: no such file or folder")
     if is_folder != (input_type == "uri_folder"):
         is_, other = ("folder", "uri_folder") if is_folder else ("file", "uri_file")
-        raise InvalidInput(f"{place.path}: is a {is_}", hint=f"its type is {other}")
+        raise InvalidInput(f"{place.path}: is a {is_}", hint=f"set its type to {other}")
 
 
 def _plan_uri(place: Location, input_type: str, split: BySize | ByKeys, *, fetch: bool) -> Plan:
     """Plans a file, or the files of a folder."""
     if isinstance(split, ByKeys):
         raise InvalidInput(
-            f"{place.path}: partition_keys need columns, and a {input_type} gives none",
+            f"{place.path}: partition_keys requires columns; a {input_type} has none",
             hint="an MLTable's extract_columns_from_partition_format takes them from paths",
         )
     if input_type == "uri_folder":
@@ -147,7 +147,7 @@ def _plan_uri(place: Location, input_type: str, split: BySize | ByKeys, *, fetch
 
 def _plan_items(place: Location, input_type: str, split: BySize | ByKeys) -> Plan:
     if isinstance(split, ByKeys):
-        raise InvalidInput(f"{place.path}: partition_keys need columns, and items have none")
+        raise InvalidInput(f"{place.path}: partition_keys requires columns; items have none")
 
     from prefect_parallel.data.planning.item_plan import item_batches
 

@@ -99,7 +99,7 @@ def _array_of_kind(name: str, kind: type, values: Sequence[Any]) -> pa.Array[Any
     if issubclass(kind, np.ndarray) and (values[0].dtype == object or values[0].ndim != 1):
         return array_of(name, [value.tolist() for value in values])
     if issubclass(kind, datetime.time) and values[0].tzinfo is not None:
-        raise TypeError("Parquet has no times of day with a time zone")
+        raise TypeError("Parquet has no type for a time of day with a time zone")
     # Arrow cuts pandas' values to microseconds, unless it is told.
     if any(getattr(value, "nanosecond", 0) or getattr(value, "nanoseconds", 0) for value in values):
         type_ = pa.array(values).type
@@ -114,7 +114,7 @@ def _structs(name: str, values: Sequence[dict[Any, Any]]) -> pa.Array[Any]:
 
     columns = columns_of(values, name)
     if not columns:
-        raise TypeError("Parquet has no dicts without a key")
+        raise TypeError("Parquet cannot store an empty dict")
     return pa.StructArray.from_arrays(list(columns.values()), list(columns))
 
 

@@ -62,9 +62,9 @@ def _text(value: Any, shown: Callable[[Any], str]) -> str:
     # A method's address is that of its object.
     if f"{id(value):x}" in text.lower() or (callable(value) and _ADDRESS in text):
         raise UnencodableReturn(
-            f"returned a value of type {type(value).__qualname__}, which has no text but its"
-            " address in memory",
-            hint="return a list of what it gives"
+            f"returned a value of type {type(value).__qualname__}: its only text is its memory"
+            " address",
+            hint="return list(value)"
             if hasattr(value, "__next__")
             else "return text, numbers, or lists and dicts of them, or define its __str__",
         )
