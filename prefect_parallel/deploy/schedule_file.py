@@ -11,7 +11,6 @@ from prefect_parallel.data import Datastores
 from prefect_parallel.deploy.trigger import Trigger
 from prefect_parallel.document import Document, Section, dotted, shown
 from prefect_parallel.errors import InvalidFile, InvalidPipeline, advice_for
-from prefect_parallel.job.files.local_paths import make_paths_absolute
 from prefect_parallel.job.format.model import Model, ignored, key, optional
 from prefect_parallel.job.format.types import Anything, Text, TextOrNull
 from prefect_parallel.job.format.validators import ChoiceValidator, TextValidator
@@ -30,7 +29,10 @@ _CHANGE = "Replaces the pipeline's value; mappings are merged."
 
 
 class CreateJobModel(Model):
-    """The pipeline to run, and values that replace its own; these are checked in the pipeline."""
+    """The pipeline to run, and values that replace its own.
+
+    These are checked in the pipeline, and paths start from its folder, as with azure-ai-ml.
+    """
 
     type: Annotated[str, ChoiceValidator(("pipeline",), any_case=True)] = key(
         "The kind of job.", default="pipeline"
@@ -118,8 +120,6 @@ class ScheduleFile:
         if isinstance(changes, Section):
             self._check_inputs(changes, document)
             values = {key: changes[key] for key in changes if key not in ("job", "type")}
-            if self.document.folder.resolve() != document.folder.resolve():
-                make_paths_absolute(values, self.document.folder)
             merge(document, values, self.document, changes.path)
         apply_overrides(document, overrides)
         return job_from(document, datastores, lenient=lenient)

@@ -185,11 +185,11 @@ def test_create_job_changes_the_pipeline(folder: Path) -> None:
     assert schedule.ignored == ["display_name"]
 
 
-def test_paths_start_from_the_folder_of_the_schedule(folder: Path) -> None:
+def test_paths_start_from_the_folder_of_the_pipeline_as_in_azure(folder: Path) -> None:
     (folder / "schedules").mkdir()
-    (folder / "sales.csv").rename(folder / "schedules/other.csv")
+    (folder / "sales.csv").rename(folder / "other.csv")
     job = load(folder / "schedules", WEEKLY.replace("./pipeline.yml", "../pipeline.yml")).load_job()
-    assert job.parameters[0].default == str(folder / "schedules/other.csv")
+    assert job.parameters[0].default == "./other.csv"
 
 
 def test_the_component_of_a_pipeline_may_declare_the_inputs(folder: Path) -> None:
