@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from prefect_parallel.data import BySize, describe_data, open_reader, plan
+from prefect_parallel.data import ByKeys, BySize, describe_data, open_reader, plan
 from tests.data.conftest import MakeTable
 
 SETTINGS = settings(max_examples=150, deadline=None)
@@ -218,3 +218,27 @@ def test_each_value_of_json_lines_is_the_same(
             assert value == (float(wanted) if None in given_ else wanted)
         else:
             assert (type(value), value) == (type(wanted), wanted)
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "keys"),
+    [
+        ("true", ["true", "True", "n/a"], {"True": 10_002, "n/a": 1}),
+        ("1.50", ["1.5", "n/a", "-0"], {"1.5": 10_001, "n/a": 1, "0": 1}),
+        ("007", ["7", "7.0", "n/a", "1.50"], {"7": 10_002, "n/a": 1, "1.5": 1}),
+        ("31/12/2024", ["2024-12-31", "n/a"], {"2024-12-31T00:00:00+00:00": 10_001, "n/a": 1}),
+        ("x", ["007", "7"], {"x": 10_000, "007": 1, "7": 1}),
+    ],
+)
+def test_a_value_is_one_key_in_all_files(
+    tmp_path: Path, early: str, late: list[str], keys: dict[str, int]
+) -> None:
+    for name, cells in {"a": [early] * 10_000, "b": late}.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join(["id,x", *(f"a,{c}" for c in cells)]))
+    split = ByKeys(("x",))
+    made = plan(str(tmp_path), type="uri_folder", mode=None, split=split, input_format="csv")
+    reader = open_reader(made.reader)
+    found = {
+        (each.partition_key_value or {})["x"]: len(reader.read(each)) for each in made.mini_batches
+    }
+    assert found == keys

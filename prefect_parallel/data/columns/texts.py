@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Callable
 from decimal import Decimal
@@ -9,9 +10,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from prefect_parallel.data.columns.datetimes import isoformat
-from prefect_parallel.data.columns.kinds import by_value
+from prefect_parallel.data.columns.kinds import (
+    TEXT,
+    TIMESTAMP,
+    Kind,
+    by_value,
+    from_text,
+    wider,
+)
 
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _SECONDS_PER_DAY = 86_400
@@ -50,6 +59,27 @@ def texts_of(column: pa.Array[Any] | list[Any]) -> pa.Array[Any]:
     if pa.types.is_nested(type_):
         return texts_of(column.to_pylist())
     return by_value(column, _unsigned_text, pa.string())
+
+
+def texts_of_kind(column: pa.Array[Any] | list[Any], kind: Kind) -> pa.Array[Any]:
+    """Texts of a column of this kind of which a part may be text or of a wider kind.
+
+    A value that is text there, because of other values, has the same text as elsewhere.
+    """
+    texts = texts_of(column)
+    if kind == TEXT:
+        return texts
+    if isinstance(column, list) or pa.types.is_union(column.type):
+        values = column if isinstance(column, list) else column.to_pylist()
+        moments = [value if isinstance(value, datetime.datetime) else None for value in values]
+        texts = pc.coalesce(texts_of(pa.array(moments, TIMESTAMP)), texts)
+        column = pa.array(
+            [value if isinstance(value, str) else None for value in values], pa.string()
+        )
+    if not pa.types.is_string(column.type):
+        return texts
+    made = [from_text(column, each, exact=True) for each in (kind, *wider(kind))]
+    return pc.coalesce(*map(texts_of, made), texts)
 
 
 def _unsigned_text(value: Any) -> str:

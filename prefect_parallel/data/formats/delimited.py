@@ -12,6 +12,7 @@ import pyarrow as pa
 from prefect_parallel.data.columns import kinds
 from prefect_parallel.data.columns.kinds import Kind
 from prefect_parallel.data.columns.row_batch import Column, RowBatch
+from prefect_parallel.data.columns.texts import texts_of, texts_of_kind
 from prefect_parallel.data.formats.delimited_text import (
     Dialect,
     TextColumns,
@@ -275,6 +276,10 @@ class Delimited(TableFormat):
             if not lost:
                 break
         return made, lost
+
+    def key_texts(self, name: str, column: Column) -> pa.Array[Any]:
+        is_kept = self._keeps and name not in self._conversions
+        return texts_of_kind(column, self._kind_of(name)) if is_kept else texts_of(column)
 
     def count(self, piece: Piece) -> int:
         data = self._data(piece)

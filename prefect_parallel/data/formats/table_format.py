@@ -6,7 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
-from prefect_parallel.data.columns.row_batch import RowBatch
+import pyarrow as pa
+
+from prefect_parallel.data.columns.row_batch import Column, RowBatch
+from prefect_parallel.data.columns.texts import texts_of
 from prefect_parallel.data.locations.datastores import Datastores
 from prefect_parallel.data.mini_batch import File, Piece
 from prefect_parallel.data.mltable.mltable import MLTable
@@ -93,6 +96,10 @@ class TableFormat(ABC):
     def finish(self, batch: RowBatch, piece: Piece) -> RowBatch:
         """Gives each column one type, after the row transformations."""
         return batch
+
+    def key_texts(self, name: str, column: Column) -> pa.Array[Any]:
+        """Texts of the values of a partition key; equal values have the same in all pieces."""
+        return texts_of(column)
 
     @abstractmethod
     def count(self, piece: Piece) -> int:

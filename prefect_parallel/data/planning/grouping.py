@@ -26,8 +26,8 @@ import pyarrow as pa
 
 from prefect_parallel.data.columns.row_batch import RowBatch
 from prefect_parallel.data.columns.table_schema import join
-from prefect_parallel.data.columns.texts import texts_of
 from prefect_parallel.data.formats.grouped import from_arrow, to_arrow
+from prefect_parallel.data.formats.table_format import TableFormat
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.data.planning.by_key import Key, key_value
 from prefect_parallel.data.planning.table_plan import TablePlan
@@ -129,11 +129,12 @@ def _group(plan: TablePlan, keys: Sequence[str], pieces: Sequence[Piece], folder
         if plan.unit == "rows":
             size = sum({p.file.path: p.file.size or 0 for p in pieces}.values())
         buckets = min(_MOST_BUCKETS, 1 + size // _BUCKET_BYTES)
-        notes = _scatter(plan, keys, pieces, making, buckets)
+        table = TableReader(plan.recipe, plan.datastores)
+        notes = _scatter(plan, table, keys, pieces, making, buckets)
         (making / _NOTES).write_text(json.dumps(notes))
         groups: list[_Group] = []
         for bucket in range(buckets):
-            groups.extend(_sort_bucket(making, bucket, keys))
+            groups.extend(_sort_bucket(making, bucket, keys, table.format))
         groups.sort(key=lambda group: group.first)
         with (making / _INDEX).open("w") as index:
             for group in groups:
@@ -144,12 +145,16 @@ def _group(plan: TablePlan, keys: Sequence[str], pieces: Sequence[Piece], folder
 
 
 def _scatter(
-    plan: TablePlan, keys: Sequence[str], pieces: Iterable[Piece], folder: Path, buckets: int
+    plan: TablePlan,
+    table: TableReader,
+    keys: Sequence[str],
+    pieces: Iterable[Piece],
+    folder: Path,
+    buckets: int,
 ) -> list[str]:
     """Writes each row to the bucket of its key; returns notes about values and rows."""
     lost: Counter[str] = Counter()
     uneven_rows, first_uneven_row = 0, ""
-    table = TableReader(plan.recipe, plan.datastores)
     schema = plan.recipe.schema
     assert schema is not None
     number = 0
@@ -162,7 +167,7 @@ def _scatter(
             first_uneven_row = first_uneven_row or batch.first_uneven_row
             numbers = pa.array(np.arange(number, number + batch.rows))
             number += batch.rows
-            found, key_of_row = _keys(batch, keys)
+            found, key_of_row = _keys(batch, keys, table.format)
             bucket_of_row = np.array([_bucket(key, buckets) for key in found], int)[key_of_row]
             batch = batch.with_columns({_NUMBER: numbers})
             for bucket in np.flatnonzero(np.bincount(bucket_of_row)).tolist():
@@ -197,13 +202,16 @@ def _read_ahead(table: TableReader, pieces: Iterable[Piece]) -> Iterator[RowBatc
             yield reading.popleft().result()
 
 
-def _keys(batch: RowBatch, names: Sequence[str]) -> tuple[list[Key], np.ndarray]:
+def _keys(
+    batch: RowBatch, names: Sequence[str], format_: TableFormat
+) -> tuple[list[Key], np.ndarray]:
     """The distinct keys of some rows, and for each row the index of its key."""
     # One column after the other, so that the codes of rows stay below their number.
     keys: list[Key] = [()]
     codes = pa.array(np.zeros(batch.rows, np.int64)).dictionary_encode()
     for name in names:
-        values = texts_of(batch.columns[name]).dictionary_encode(null_encoding="encode")
+        column = format_.key_texts(name, batch.columns[name])
+        values = column.dictionary_encode(null_encoding="encode")
         texts, width = values.dictionary.to_pylist(), len(values.dictionary)
         pairs = codes.indices.to_numpy().astype(np.int64) * width + values.indices.to_numpy()
         codes = pa.array(pairs).dictionary_encode()
@@ -218,7 +226,9 @@ def _bucket(key: Key, buckets: int) -> int:
     return zlib.crc32(json.dumps(key).encode()) % buckets
 
 
-def _sort_bucket(folder: Path, bucket: int, keys: Sequence[str]) -> Iterator[_Group]:
+def _sort_bucket(
+    folder: Path, bucket: int, keys: Sequence[str], format_: TableFormat
+) -> Iterator[_Group]:
     """Sorts a bucket by key, and yields the range of rows of each key."""
     path = _bucket_path(folder, bucket)
     raw = path.with_suffix(".raw")
@@ -226,7 +236,7 @@ def _sort_bucket(folder: Path, bucket: int, keys: Sequence[str]) -> Iterator[_Gr
         return
     batch = join(list(_parts(raw)))
     raw.unlink()
-    found, key_of_row = _keys(batch, keys)
+    found, key_of_row = _keys(batch, keys, format_)
     batch = batch.take(pa.array(np.argsort(key_of_row, kind="stable")))
     numbers: Any = batch.columns[_NUMBER]
     arrow = to_arrow(batch.select(name for name in batch.columns if name != _NUMBER))
