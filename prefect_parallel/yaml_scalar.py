@@ -24,6 +24,8 @@ def parse_scalar(text: str) -> Any:
         node = yaml.compose(str(text), Loader=LOADER)
         if not isinstance(node, yaml.ScalarNode) or node.tag not in SCALAR_TAGS:
             return text
+        if node.style in ("|", ">"):
+            return text
         value = scalar_of(node.tag, node.value)
     except (yaml.YAMLError, RecursionError, ValueError, KeyError):
         return text

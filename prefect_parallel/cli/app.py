@@ -83,8 +83,8 @@ def run(
         max_task_runs: Maximum number of Prefect task runs of a step.
         task_run_seconds: How long a task run should take. Neighboring mini-batches share one if
             they are shorter. 0: each has its own, up to --max-task-runs.
-        first: Try the first mini-batches of each parallel step. --resume runs the others.
-        sample: Try this number of mini-batches of each parallel step, spread evenly over its input.
+        first: Run only the first N mini-batches of each parallel step. --resume runs the others.
+        sample: Run only N mini-batches of each parallel step, spread evenly over its input.
         only: Run only these mini-batches of each parallel step, e.g. 3,17-20.
         workers: 0: prepare the run for `prefect-parallel work`, which runs its mini-batches.
         verbose: Show the logs of Prefect and Dask, too.

@@ -39,8 +39,11 @@ def estimate(folder: Path, pipeline: str, step: str, work: Work, slots: int) -> 
 
 
 def _is_of(run: RunDirectory, pipeline: str) -> bool:
-    job = yaml.safe_load(run.job_file.read_text(encoding="utf-8"))
-    return bool(job.get("display_name") == pipeline)
+    try:
+        job = yaml.safe_load(run.job_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+    return isinstance(job, dict) and job.get("display_name") == pipeline
 
 
 def _by(run: RunDirectory, step: str, work: Work, slots: int) -> str | None:

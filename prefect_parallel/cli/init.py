@@ -18,6 +18,8 @@ def init_pipeline(folder: Path) -> None:
     Raises:
         PrefectParallelError: The folder has a file of that name, or cannot be written to.
     """
+    if folder.is_file():
+        raise PrefectParallelError(f"cannot write to {folder}: it is a file")
     files = sorted(path.relative_to(STARTER) for path in STARTER.rglob("*.*") if path.is_file())
     files = [file for file in files if "__pycache__" not in file.parts]
     if existing := [str(file) for file in files if (folder / file).exists()]:

@@ -28,7 +28,8 @@ def _status() -> int:
         print_titled(console, "Canceled", "yellow", " nothing was run")
         return FAILED
     except InvalidFile as error:
-        text = f"{error_count(error)}, nothing was run\n{error}"
+        done = "deployed" if sys.argv[1:2] == ["deploy"] else "run"
+        text = f"{error_count(error)}, nothing was {done}\n{error}"
         print_titled(console, "invalid:", "bold red", text)
         return INVALID
     except PrefectParallelError as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import shlex
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ from prefect_parallel.cli.console import lasting_console
 from prefect_parallel.cli.exit_status import COMPLETED, FAILED
 from prefect_parallel.cli.hangup import hangup_cancels
 from prefect_parallel.cli.options import MapOptions
+from prefect_parallel.entry.script import script_traceback
 from prefect_parallel.errors import InvalidCall, advice_for
 from prefect_parallel.functions.parallel import ParallelClass, ParallelFunction, parallel
 from prefect_parallel.functions.result import ParallelFailed
+from prefect_parallel.yaml_scalar import parse_scalar
 
 
 class NoSuchFunction(InvalidCall):
@@ -71,8 +73,11 @@ def _settings(options: MapOptions) -> dict[str, Any]:
 
 def _setting(text: str) -> tuple[str, Any]:
     name, separator, value = text.partition("=")
-    if not separator:
-        raise InvalidCall(f"--set {text}: found no value", hint="write --set NAME=VALUE")
+    if not separator or not name:
+        missing = "name" if separator else "value"
+        raise InvalidCall(f"--set {text}: found no {missing}", hint="write --set NAME=VALUE")
+    if not value.startswith(("[", "{", '"', "'")):
+        return name, parse_scalar(value)
     try:
         return name, yaml.safe_load(value)
     except yaml.YAMLError as error:
@@ -91,21 +96,33 @@ def _function(name: str, settings: dict[str, Any]) -> ParallelFunction:
 def _imported(name: str) -> Any:
     module, separator, attribute = name.rpartition(":")
     folder, module = _place(module)
-    if not separator or not all(module.split(".")):
-        missing = "module" if separator else "name"
+    if not attribute or not separator or not all(module.split(".")):
+        missing = "module" if separator and attribute else "name"
         raise NoSuchFunction(f"{name}: found no {missing}", allowed="MODULE:NAME or FILE.py:NAME")
     sys.path.insert(0, str(folder))
     try:
-        found = importlib.import_module(module)
+        # Not `importlib.import_module`, which would be a frame of tracebacks.
+        __import__(module)
     except ModuleNotFoundError as error:
         if not f"{module}.".startswith(f"{error.name}."):
-            raise
+            raise NoSuchFunction(_import_error(module, error)) from error
         raise NoSuchFunction(f"there is no module {module} in {folder} or installed") from error
+    except Exception as error:  # The user's code raises what it likes.
+        raise NoSuchFunction(_import_error(module, error)) from error
+    found = sys.modules[module]
     if not hasattr(found, attribute):
         own = (name for name, each in vars(found).items() if _is_of(each, module))
         known = [name for name in own if not name.startswith("_")]
         raise NoSuchFunction(f"{module} has no {attribute}", **advice_for(attribute, known))
     return getattr(found, attribute)
+
+
+def _import_error(module: str, error: Exception) -> str:
+    """The traceback of the module that is imported, without frames of this package."""
+    lines = [script_traceback(error)]
+    if isinstance(error, SyntaxError):
+        lines = traceback.format_exception_only(error)
+    return f"{module} cannot be imported:\n{''.join(lines).rstrip()}"
 
 
 def _is_of(value: Any, module: str) -> bool:

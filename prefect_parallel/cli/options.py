@@ -56,10 +56,17 @@ RunName: TypeAlias = Annotated[
     str, Parameter(help="Name or directory of the run.", completer=run_names)
 ]
 
+
+def _check_run(_: object, name: bool | str) -> None:
+    if name == "":
+        raise ValueError("the name of the run is empty")
+
+
 Reuse: TypeAlias = Annotated[
     bool | str,
     Parameter(
         negative=(),
+        validator=_check_run,
         show_default=False,
         completer=run_names,
         help="Reuse the results of earlier runs of the pipeline in --output-dir, the newest first,"
@@ -114,8 +121,8 @@ class MapOptions:
         mini_batch_size: Number of rows, files or items of a mini-batch, or bytes: 10kb, 4mb.
         task_run_seconds: How long a task run should take. Neighboring mini-batches share one if
             they are shorter. 0: each has its own.
-        first: Try the first mini-batches. --resume runs the others.
-        sample: Try so many mini-batches, spread evenly over the data.
+        first: Run only the first N mini-batches. --resume runs the others.
+        sample: Run only N mini-batches, spread evenly over the data.
         only: Run only these mini-batches, e.g. 3,17-20.
         set_: Another setting of a parallel step, e.g. timeout=600. Repeatable.
     """

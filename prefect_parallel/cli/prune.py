@@ -43,7 +43,9 @@ def prune_runs(runs: Runs, keep: int | None, older_than: str | None, *, dry_run:
         raise InvalidCall(f"--keep {keep}: must be 0 or more")
     before = time.time() - (0 if older_than is None else _seconds(older_than))
     if runs.remote is not None:
-        raise UnusableRunDirectory(f"{runs.remote.path}: runs are removed only from a folder")
+        raise UnusableRunDirectory(
+            f"{runs.remote.path}: only runs in a local folder can be removed"
+        )
     if not dry_run:
         for left in list(runs.folder.glob(f"{PRUNED}*")):
             # By a prune that was killed, or that is at it.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+import yaml
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -95,7 +96,10 @@ def _row(run: RunDirectory) -> Row:
         logs = run.root.glob("steps/**/logs/sys/*")
         last = max([begun, *(path.stat().st_mtime for path in logs)])
         return Row(name, "Crashed", begun, last - begun, "", "")
-    result = RunResult.read(run.result)
+    try:
+        result = RunResult.read(run.result)
+    except (TypeError, ValueError, yaml.YAMLError):
+        return Row(name, "Unreadable", begun, 0, "", "")
     started_at = datetime.fromisoformat(result.started_at).timestamp()
     return Row(
         name,

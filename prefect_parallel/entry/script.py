@@ -114,16 +114,21 @@ def _find(module: ModuleType, name: str) -> Callable[..., object] | None:
 
 
 def takes_context(run: Callable[..., object]) -> bool:
-    """Whether a function takes a second positional argument."""
+    """Whether a function takes the context as its second positional argument.
+
+    One that has a default is an option of the function, unless its name or annotation says context.
+    """
     parameters = list(inspect.signature(run).parameters.values())
     positional = [
         parameter
         for parameter in parameters
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     ]
-    return len(positional) >= 2 or any(
-        parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters
-    )
+    if len(positional) < 2:
+        return any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    second = positional[1]
+    words = f"{second.name} {getattr(second.annotation, '__name__', second.annotation)}"
+    return second.default is second.empty or "context" in words.lower()
 
 
 class EntryScript:

@@ -14,6 +14,7 @@ from prefect.exceptions import Pause, TerminationSignal
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed
 
+from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.errors import counted, os_error_text
 from prefect_parallel.flow.graph_run import GraphRun
 from prefect_parallel.flow.log_frames import FLOW_RUN_LOG, log_without_frames
@@ -123,7 +124,8 @@ class PipelineRun:
         try:
             file.write_text(str(self._flow_run))
             directory.token_file.write_text(uuid4().hex)
-            directory.job_file.write_text(text, encoding="utf-8")
+            with atomic_write(directory.job_file) as job_file:
+                job_file.write(text.encode())
             directory.result.unlink(missing_ok=True)
         except OSError as error:
             if not self._run.resumes:

@@ -120,7 +120,7 @@ class Target:
         """What the annotation of the first argument asks for."""
         annotation = self._parameters[0].annotation
         if isinstance(annotation, str):
-            annotation = _evaluated(annotation, self._run)
+            annotation = self._evaluated(annotation)
         kind = typing.get_origin(annotation) or annotation
         if isinstance(kind, type):
             package = kind.__module__.partition(".")[0]
@@ -166,6 +166,17 @@ class Target:
         kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
         found = inspect.signature(self._run).parameters.values()
         return [each for each in found if each.kind not in kinds][self.is_class :]
+
+    def _evaluated(self, annotation: str) -> Any:
+        """An annotation that is text; None if it uses a name that only type checkers know."""
+        try:
+            # As typing.get_type_hints does.
+            return eval(annotation, self._run.__globals__)  # noqa: S307
+        except NameError:
+            return None
+        except (AttributeError, SyntaxError, TypeError) as error:
+            message = f"the annotation {annotation!r} of {self.name}'s first argument: {error}"
+            raise InvalidFunction(message) from error
 
     def _values(self) -> dict[str, Any]:
         bound = {f"argument {number}": each for number, each in enumerate(self.arguments)}
@@ -214,14 +225,6 @@ def _dumps(value: Any) -> bytes:
     file = io.BytesIO()
     _Pickler(file).dump(value)
     return file.getvalue()
-
-
-def _evaluated(annotation: str, function: Any) -> Any:
-    """An annotation that is text; None if it uses a name that is known to type checkers only."""
-    try:
-        return eval(annotation, function.__globals__)  # noqa: S307 - as typing.get_type_hints does
-    except NameError:
-        return None
 
 
 def _refusal(value: Any) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from prefect_parallel.cli.estimate import estimate
+from prefect_parallel.cli.runs import rows
 from prefect_parallel.data.mini_batch import File, MiniBatch, Piece
 from prefect_parallel.flow.nodes.groups import Work
 from prefect_parallel.job import load_pipeline
@@ -61,6 +62,22 @@ def test_pipelines_without_a_display_name_are_told_by_their_files(tmp_path: Path
         os.utime(job_file, (number, number))
     found = estimate(tmp_path / "runs", "first", "score", Work(2, 200), 1)
     assert found == "about 30 s, by 2 mini-batches of run first"
+
+
+def test_unreadable_files_of_other_runs_do_not_count(tmp_path: Path) -> None:
+    write_run(tmp_path, "run", 10.0)
+    for name, text in {"empty": "", "broken": "a: [", "list": "[1]", "binary": "\0"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "job.yml").write_text(text)
+        (tmp_path / name / "result.yml").write_text(text)
+    (tmp_path / "folder/job.yml").mkdir(parents=True)
+    found = estimate(tmp_path, "t", "score", Work(2, 200), 1)
+    assert found == "about 30 s, by 2 mini-batches of run run"
+    statuses = {row.name: row.status for row in rows(tmp_path)}
+    assert statuses == {
+        **dict.fromkeys(("empty", "broken", "list", "binary"), "Unreadable"),
+        **dict.fromkeys(("folder", "run"), "Crashed"),
+    }
 
 
 def test_what_has_not_run_is_unknown(tmp_path: Path) -> None:

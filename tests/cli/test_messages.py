@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from prefect_parallel.cli import main
+from prefect_parallel.cli.map import _settings
+from prefect_parallel.cli.options import MapOptions
+from prefect_parallel.functions.settings import Settings, check_settings
 from tests.command_here import command_here
 
 PIPELINE = """
@@ -44,6 +47,11 @@ jobs:
         ("report runs/moday", 1, "hint: did you mean monday or today?"),
         ("logs monday", 0, "step count has printed and logged nothing"),
         ("logs runs/monday --failed", 0, "step count has no errors"),
+        ("plan pipeline.yml --reuse=", 2, "the name of the run is empty"),
+        ("init pipeline.yml", 1, "error: cannot write to pipeline.yml: it is a file"),
+        ("map mod.py: data", 2, "error: mod.py:: found no name"),
+        ("map pipeline:f data --set =5", 2, "error: --set =5: found no name"),
+        ("runs prune --keep 1 --output-dir s3://b/r", 2, "only runs in a local folder can be"),
         ("logs monday --step cout", 1, "hint: did you mean count?"),
     ],
 )
@@ -68,6 +76,35 @@ def test_what_a_command_says(
     assert message in said.err
     assert said.out == ""
     assert sorted(path.name for path in Path("runs").iterdir()) == ["monday", "today"]
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("x = 1\nraise KeyError('why')", "line 2, in <module>"),
+        ("def f(mb) return mb", 'own.py", line 1'),
+        ("import nothing_like_it", "No module named 'nothing_like_it'"),
+        ("import pandas as pd\ndef f(rows: 'pd.Dataframe'): return rows", "'pd.Dataframe' of f's"),
+    ],
+)
+def test_a_script_that_cannot_be_mapped_is_shown(tmp_path: Path, script: str, message: str) -> None:
+    (tmp_path / "own.py").write_text(script)
+    (tmp_path / "data.csv").write_text("a\n1\n")
+    try:
+        said = command_here("", tmp_path, "map", "own.py:f", "data.csv", expect=2)
+    finally:
+        sys.path.remove(str(tmp_path))
+        sys.modules.pop("own", None)
+    assert message in said
+    assert "cli/map.py" not in said
+    assert "importlib" not in said
+
+
+@pytest.mark.parametrize("delimiter", [",", "|"])
+def test_a_delimiter_is_text(delimiter: str) -> None:
+    settings = _settings(MapOptions(set_=[f"append_row_dataframe_delimiter={delimiter}"]))
+    assert settings == {"append_row_dataframe_delimiter": delimiter}
+    check_settings(Settings(**settings))
 
 
 def test_names_are_printed_as_they_are(tmp_path: Path) -> None:

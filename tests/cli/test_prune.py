@@ -110,6 +110,6 @@ def test_an_option_that_is_not_valid_removes_nothing(
 ) -> None:
     with pytest.raises(InvalidCall, match=why):
         prune_runs(Runs.at(folder), keep, older_than, dry_run=False)
-    with pytest.raises(UnusableRunDirectory, match="only from a folder"):
+    with pytest.raises(UnusableRunDirectory, match="only runs in a local folder"):
         prune_runs(Runs.at("memory://bucket/runs"), 0, None, dry_run=False)
     assert len(list(folder.iterdir())) == 5

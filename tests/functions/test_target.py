@@ -433,6 +433,23 @@ def test_a_class_is_made_and_ended_in_each_process(tmp_path: Path) -> None:
     assert calls == ["__init__ m", "init", "__enter__", "run ['a'] 3", "__exit__"]
 
 
+def test_a_second_argument_with_a_default_is_not_the_context(tmp_path: Path) -> None:
+    def option(rows: list[Any], reverse: bool = False) -> list[Any]:
+        return [type(reverse).__name__]
+
+    def named(rows: list[Any], mini_batch_context: Any = None) -> list[Any]:
+        return [type(mini_batch_context).__name__]
+
+    def annotated(rows: list[Any], about: MiniBatchContext | None = None) -> list[Any]:
+        return [type(about).__name__]
+
+    found = []
+    for function in (option, named, annotated):
+        _written(function, tmp_path)
+        found += load_entry(tmp_path, "score.function").run([1], MiniBatchContext())
+    assert found == ["bool", "MiniBatchContext", "MiniBatchContext"]
+
+
 def test_integers_of_an_arrow_table_stay_integers_beside_a_null(tmp_path: Path) -> None:
     def score(rows: list[Any]) -> pa.Table:
         return pa.table({"id": pa.array(rows)})

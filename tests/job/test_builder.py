@@ -367,6 +367,43 @@ def test_limits_of_an_input(value: object, allowed: str) -> None:
     assert problem.key in ("jobs.told.inputs.n", "jobs.told.inputs.e")
 
 
+@pytest.mark.parametrize("given", ["abc", 77, True, {"a": 1}])
+def test_literals_are_checked_as_they_are_declared(given: object) -> None:
+    step = command(
+        inputs={"n": Input(type="integer", min=1, max=5)},
+        command="echo ${{inputs.n}}",
+        environment=ANY,
+    )
+
+    @pipeline
+    def direct() -> None:
+        told = step(n=given)
+        assert told
+
+    @pipeline
+    def bound(number: object) -> None:
+        told = step(n=number)
+        assert told
+
+    with pytest.raises(InvalidPipeline, match=r"jobs\.told\.inputs\.n: found"):
+        direct()
+    with pytest.raises(InvalidPipeline, match=r"inputs\.number: found"):
+        bound(given)
+    assert resolve(bound(3)).steps["told"].inputs["n"] == Literal(3, "integer")
+
+
+def test_unknown_settings_cannot_be_assigned() -> None:
+    @pipeline
+    def one() -> None:
+        told = command(command="true", environment=ANY)
+        assert told
+
+    job = one()
+    with pytest.raises(AttributeError, match=r"no 'default_computer'; did you mean default_comp"):
+        job.settings.default_computer = "small"
+    job.settings.default_compute = "small"
+
+
 def test_arguments_are_those_of_azure() -> None:
     def names(function: Any) -> set[str]:
         return set(inspect.signature(function).parameters)

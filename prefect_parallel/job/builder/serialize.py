@@ -11,7 +11,7 @@ from prefect_parallel.errors import InvalidPipeline, Problem
 from prefect_parallel.job.builder.entities import Environment, Input, Output, RunFunction
 from prefect_parallel.job.builder.step import PipelineInput, Step, StepInput, StepOutput
 from prefect_parallel.job.format.types import LITERAL_TYPES
-from prefect_parallel.job.models.io_models import limit_of
+from prefect_parallel.job.models.io_models import as_type, limit_of
 from prefect_parallel.job.syntax.expressions import keep_given
 from prefect_parallel.yaml_schema import Refused
 
@@ -56,7 +56,13 @@ class Writer:
         declared = step.declared.get(name)
         if isinstance(value, (PipelineInput, StepOutput)):
             binding = self._binding(value)
-            if not isinstance(declared, Input) or declared.type in LITERAL_TYPES:
+            if isinstance(declared, Input) and declared.type in LITERAL_TYPES:
+                if isinstance(value, PipelineInput):
+                    self._literal(
+                        f"inputs.{value.name}", input_of(self.inputs[value.name]), declared
+                    )
+                return binding
+            if not isinstance(declared, Input):
                 return binding
             # A bare binding takes type and mode from what it is bound to.
             if declared.mode is None and declared.type == self._type_of(value):
@@ -65,19 +71,24 @@ class Writer:
         if isinstance(value, Input) and isinstance(bound := _unwrapped(value.path), _BINDINGS):
             return {"type": value.type, "path": self._binding(bound), **_mode(value.mode)}
         written = input_of(value)
-        if isinstance(declared, Input):
-            self._check_limits(f"jobs.{self.names[step]}.inputs.{name}", written, declared)
+        if isinstance(declared, Input) and declared.type in LITERAL_TYPES and written is not None:
+            return self._literal(f"jobs.{self.names[step]}.inputs.{name}", written, declared)
         return written
 
     @staticmethod
-    def _check_limits(key: str, value: Any, declared: Input) -> None:
+    def _literal(key: str, value: Any, declared: Input) -> Any:
+        """A literal as it is declared; it is checked."""
+        found = ""
         try:
+            value = as_type(value, declared.type)
+            found = "enum: "
             allowed = limit_of(value, declared)
         except Refused as refused:
-            problem = Problem(f"enum: {refused.found}", key=key, allowed=refused.allowed)
+            problem = Problem(f"{found}{refused.found}", key=key, allowed=refused.allowed)
             raise InvalidPipeline([problem]) from None
         if allowed is not None:
             raise InvalidPipeline([Problem(f"found {shown(value)}", key=key, allowed=allowed)])
+        return value
 
     def _binding(self, value: Any) -> str:
         if isinstance(value, PipelineInput):

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import yaml
 
 from prefect_parallel.document import Document, Section
-from prefect_parallel.errors import InvalidPipeline, Problem
+from prefect_parallel.errors import InvalidPipeline, Problem, did_you_mean
 from prefect_parallel.job.files.local_paths import make_paths_absolute
 from prefect_parallel.job.format.model import Model, ignored, key, optional
 from prefect_parallel.job.format.name_validators import as_asset
@@ -65,6 +65,9 @@ class Settings(Model):
 
     def __setattr__(self, name: str, value: Any) -> None:
         declared = self.all_keys().get(name)
+        if declared is None and name not in ("given", "broken"):
+            hint = did_you_mean(name, self.all_keys()) or f"known: {', '.join(self.all_keys())}"
+            raise AttributeError(f"the settings have no {name!r}; {hint}")
         if declared is not None and not (value is None and declared.default is None):
             if name.startswith("default_") and isinstance(value, str):
                 value = as_asset(value)
