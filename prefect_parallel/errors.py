@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,17 @@ class PrefectParallelError(Exception):
     def __init__(
         self, message: str = "", *, allowed: str | None = None, hint: str | None = None
     ) -> None:
-        super().__init__(_with_advice(message, allowed, hint))
+        super().__init__(without_secrets(_with_advice(message, allowed, hint)))
+
+
+_PASSWORD = re.compile(r"(?<=://)[^\s/@'\"]*:[^\s/@'\"]*@")
+# A signature is in the query. Punctuation at its end belongs to the sentence.
+_QUERY = re.compile(r"(https?://[^\s?'\"]+)\?\S*?(?=[:,;.)'\"]*(?:\s|$))")
+
+
+def without_secrets(text: str) -> str:
+    """The text without passwords in URLs, and without the queries of web addresses."""
+    return _QUERY.sub(r"\1", _PASSWORD.sub("", text))
 
 
 def _with_advice(message: str, allowed: str | None, hint: str | None) -> str:

@@ -12,7 +12,7 @@ from prefect_parallel.cli.console import ignored_keys, plain_console, print_titl
 from prefect_parallel.cli.estimate import estimate
 from prefect_parallel.data import BySize, Datastores, MiniBatch
 from prefect_parallel.entry.gpus import default_slots
-from prefect_parallel.errors import InvalidPipeline, Problem, advice_for, counted
+from prefect_parallel.errors import InvalidPipeline, Problem, advice_for, counted, without_secrets
 from prefect_parallel.flow.nodes.groups import Work
 from prefect_parallel.flow.run.major_input import major_input, split_input
 from prefect_parallel.flow.run.unmet_requirements import unmet_requirements
@@ -122,7 +122,7 @@ def _parallel(step: ParallelStep, datastores: Datastores, work: Work) -> Iterato
     """What is printed about a step; its mini-batches are added to the work."""
     source = major_input(step)
     if isinstance(source, Data):
-        yield "input", source.location
+        yield "input", without_secrets(source.location)
         yield from _split(step, source, datastores, work)
     else:
         yield "input", f"output {source.output} of step {source.step}"

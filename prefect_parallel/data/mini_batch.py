@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prefect_parallel.errors import without_secrets
+
 # With sorted keys, `json.dumps` would create an encoder for each call.
 _encode = json.JSONEncoder(sort_keys=True).encode
 
@@ -135,7 +137,7 @@ class MiniBatch:
             return "no files"
         first = self.pieces[0]
         # repr(): the name of a file may contain a line break.
-        name = repr(os.path.basename(first.file.path))[1:-1]  # noqa: PTH119
+        name = repr(os.path.basename(without_secrets(first.file.path)))[1:-1]  # noqa: PTH119
         if len(self.pieces) > 1:
             return f"{len(self.pieces)} files, first {name}"
         if self.unit == "files" or (first.start == 0 and first.stop is None):

@@ -15,6 +15,7 @@ from prefect_parallel.entry.entry_process import Failure
 from prefect_parallel.entry.messages import one_line
 from prefect_parallel.entry.node_logs import NodeLogs
 from prefect_parallel.entry.output_dir import OutputDir
+from prefect_parallel.errors import without_secrets
 from prefect_parallel.output.isolated import FailedItems, Isolated, Payload
 from prefect_parallel.output.output_files import FileNames, UnusableFiles, merge
 from prefect_parallel.output.part import Record, open_part, write_part
@@ -143,7 +144,7 @@ class Isolation:
             alone=outcome.called and len(items) == 1,
             error=outcome.error or "",
             traceback_file=outcome.traceback_file,
-            file=None if piece is None else piece.file.path,
+            file=None if piece is None else without_secrets(piece.file.path),
             range=f"{self._mini_batch.unit} {piece.start}-{stop}" if piece and is_range else "",
         )
 

@@ -27,6 +27,27 @@ def test_concurrent_processes_fetch_a_file_once(http: HttpServer, tmp_path: Path
     assert http.gets == 1
 
 
+def test_a_signature_is_neither_in_messages_nor_in_names(http: HttpServer, tmp_path: Path) -> None:
+    path = f"/cat.png?sig=SECRET/{'S' * 300}"
+    http.files = {path: b"123"}
+    copy = Path(fetch(tmp_path, http.url + path, 3))
+    assert copy.name == "cat.png"
+    assert "SECRET" not in str(copy)
+    assert Path(FileCache(tmp_path).input(Location(http.url + path))).name == "cat.png"
+    other = f"{http.url}/cat.png?sig=SECRET2"
+    with pytest.raises(
+        UnreadableMiniBatch, match=r"/cat\.png: cannot be fetched: no such"
+    ) as caught:
+        fetch(tmp_path, other, 3)
+    assert "SECRET" not in str(caught.value)
+    for url in (other, f"{http.url}/cat.png?sig=SECRET.", "nosuch://me:SECRET@host/a.csv"):
+        with pytest.raises(InvalidInput) as refused:
+            plan(url, type="uri_file", mode="download", split=BySize(1))
+        assert "SECRET" not in str(refused.value)
+    made = plan(http.url + path, type="uri_file", mode="download", split=BySize(1))
+    assert [each.describe() for each in made.mini_batches] == ["cat.png"]
+
+
 def test_copies_appear_atomically(http: HttpServer, tmp_path: Path) -> None:
     http.files = {"/a": b"123"}
     with pytest.raises(UnreadableMiniBatch, match="received 3 bytes instead of 5"):

@@ -14,7 +14,7 @@ from pathlib import Path
 from prefect_parallel.data.locations.listing import find_files
 from prefect_parallel.data.locations.location import Location
 from prefect_parallel.data.mini_batch import File
-from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
+from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch, without_secrets
 
 # Files of a folder fetched in parallel: most are small.
 _AT_A_TIME = 8
@@ -34,8 +34,14 @@ class FileCache:
         self._root = root
 
     def path_of_file(self, url: str) -> Path:
-        """Path of the copy of a file, in folders named like those of its URL."""
-        return self._root.joinpath(_FILES, *map(_safe, url.replace("://", "/", 1).split("/")))
+        """Path of the copy of a file, in folders named like those of its URL.
+
+        The query and the password of a URL are a digest.
+        """
+        plain = without_secrets(url)
+        secret = () if plain == url else (_digest(url),)
+        names = map(_safe, plain.replace("://", "/", 1).split("/"))
+        return self._root.joinpath(_FILES, *secret, *names)
 
     def path_of_input(self, location: Location) -> Path:
         """Path of the copy of an input, a file or folder, under its own name."""

@@ -14,7 +14,7 @@ from prefect_parallel.atomic_write import atomic_write
 from prefect_parallel.data.locations.datastores import NO_DATASTORES, Datastores, without_workspace
 from prefect_parallel.data.locations.remote import RemoteFile, RemotePath
 from prefect_parallel.data.mini_batch import File
-from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch
+from prefect_parallel.errors import InvalidInput, UnreadableMiniBatch, without_secrets
 
 NANOSECONDS = 1_000_000_000
 """In a second."""
@@ -79,7 +79,8 @@ class Location:
 
     @property
     def name(self) -> str:
-        return posixpath.basename(self.path.rstrip("/"))
+        """The last part of the path, without the query of a web address."""
+        return posixpath.basename(without_secrets(self.path).rstrip("/"))
 
     @property
     def parent(self) -> Location:
