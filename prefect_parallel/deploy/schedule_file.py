@@ -29,10 +29,7 @@ _CHANGE = "Replaces the pipeline's value; mappings are merged."
 
 
 class CreateJobModel(Model):
-    """The pipeline to run, and values that replace its own.
-
-    These are checked in the pipeline, and paths start from its folder, as with azure-ai-ml.
-    """
+    """The pipeline to run, and values that replace its own; paths in them start from its folder."""
 
     type: Annotated[str, ChoiceValidator(("pipeline",), any_case=True)] = key(
         "The kind of job.", default="pipeline"
