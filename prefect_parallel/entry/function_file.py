@@ -7,6 +7,7 @@ suffix, `FUNCTION_SUFFIX`.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import os
 import pickle
@@ -17,7 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from prefect_parallel.data import MiniBatchContext
-from prefect_parallel.entry.script import InvalidEntryScript, Script, load_script, takes_context
+from prefect_parallel.entry.script import (
+    InvalidEntryScript,
+    Script,
+    load_script,
+    second_of,
+    takes_context,
+)
 from prefect_parallel.layout import FUNCTION_SUFFIX
 
 if TYPE_CHECKING:
@@ -156,13 +163,21 @@ def _method(instance: Any, *names: str) -> Callable[..., Any]:
 def _run(
     function: Callable[..., Any], convert: Callable[[Any], Any]
 ) -> Callable[[Any, MiniBatchContext], object]:
-    with_context = takes_context(function)
+    with_context = takes_context(function) and not _is_option(second_of(function))
 
     def run(data: Any, context: MiniBatchContext) -> object:
         given = convert(data)
         return _returned(function(given, context) if with_context else function(given))
 
     return run
+
+
+def _is_option(second: inspect.Parameter | None) -> bool:
+    """Whether a function's second parameter has a default, and is not said to be a context."""
+    if second is None or second.default is second.empty:
+        return False
+    words = f"{second.name} {getattr(second.annotation, '__name__', second.annotation)}"
+    return "context" not in words.lower()
 
 
 def _returned(value: object) -> object:

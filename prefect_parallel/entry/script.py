@@ -114,21 +114,21 @@ def _find(module: ModuleType, name: str) -> Callable[..., object] | None:
 
 
 def takes_context(run: Callable[..., object]) -> bool:
-    """Whether a function takes the context as its second positional argument.
+    """Whether a function takes a second positional argument."""
+    parameters = inspect.signature(run).parameters.values()
+    return second_of(run) is not None or any(
+        parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters
+    )
 
-    One that has a default is an option of the function, unless its name or annotation says context.
-    """
-    parameters = list(inspect.signature(run).parameters.values())
+
+def second_of(run: Callable[..., object]) -> inspect.Parameter | None:
+    """The second positional parameter of a function."""
     positional = [
         parameter
-        for parameter in parameters
+        for parameter in inspect.signature(run).parameters.values()
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     ]
-    if len(positional) < 2:
-        return any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
-    second = positional[1]
-    words = f"{second.name} {getattr(second.annotation, '__name__', second.annotation)}"
-    return second.default is second.empty or "context" in words.lower()
+    return positional[1] if len(positional) > 1 else None
 
 
 class EntryScript:

@@ -115,8 +115,7 @@ def page() -> str:
         ),
         f"## What run returns\n\n{_RETURN}",
         table(("output", ""), _formats()),
-        "## Context\n\nThe optional second argument of `run` has these attributes. One with a"
-        " default is an option of the script, unless its name or annotation contains `context`.",
+        "## Context\n\nThe optional second argument of `run` has these attributes.",
         _attributes(
             MiniBatchContext,
             output_dir="A new folder for [files of this attempt](#files), a `Path`.",
