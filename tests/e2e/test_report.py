@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from prefect_parallel.layout import RunDirectory
+from prefect_parallel.output.report import write_report
 from prefect_parallel.output.run_log import read_run
 from tests.browser import SCHEMES, Shown
 from tests.e2e.conftest import COMMAND, Pipeline, write_pipeline
+from tests.output.written_run import WrittenRun
 
 FAILS_IN_THREE_WAYS = """
     import os
@@ -109,6 +111,18 @@ def test_a_run_ends_with_a_report_that_says_what_to_do(run: Pipeline, browser: A
     )
     assert repeated.returncode == 1
     assert "ValueError: row 1 is <script>bad" in repeated.stdout + repeated.stderr
+
+
+def test_durations_from_a_little_below_a_power_of_ten_are_drawn(
+    tmp_path: Path, browser: Any
+) -> None:
+    written = WrittenRun(tmp_path / "run")
+    for index, seconds in enumerate([0.000098, *[0.0005] * 20, 0.2]):
+        written.attempt(index, seconds=seconds)
+    written.end()
+    shown = show(browser, write_report(written.directory))
+    assert shown.page.evaluate(PAINTED)[-1] > 5
+    assert shown.complaints == []
 
 
 def test_the_timeline_can_be_zoomed_and_all_charts_follow(run: Pipeline, browser: Any) -> None:

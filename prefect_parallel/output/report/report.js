@@ -185,6 +185,15 @@ function add_usage(place, data, options, title, name) {
   });
 }
 
+// Not uPlot's own, which never end if the least value is a little below a power of ten.
+function logarithmic_splits(u, axis, min, max) {
+  const splits = [];
+  for (let power = Math.floor(Math.log10(min)); power <= Math.log10(max); power++) {
+    for (let digit = 1; digit < 10; digit++) splits.push(Number(`${digit}e${power}`));
+  }
+  return splits.filter((each) => min <= each && each <= max);
+}
+
 function add_durations(place, data) {
   const { edges, counts, logarithmic } = data.durations;
   const totals = edges.slice(1).map(() => 0);
@@ -206,7 +215,7 @@ function add_durations(place, data) {
     },
     cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
     series: [{}, { paths: () => null, points: { show: false } }],
-    axes: [axis({ values, space: 70, ...(logarithmic ? {} : { incrs: SECONDS }) }), value_axis({ incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6] })],
+    axes: [axis({ values, space: 70, ...(logarithmic ? { splits: logarithmic_splits } : { incrs: SECONDS }) }), value_axis({ incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6] })],
     hooks: { draw: [(u) => draw_boxes(u, boxes)] },
   }, [edges, edges.map(() => 0)], (u) => {
     const at = u.posToVal(u.cursor.left, "x");
