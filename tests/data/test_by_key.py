@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import io
 import json
-import uuid
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -260,7 +259,9 @@ EXACT = [
     (pa.array(pd.PeriodIndex(["2024-02", None, "2024-03"], freq="M")), ["2024-02", "", "2024-03"]),
     (pa.array(pd.arrays.IntervalArray.from_breaks([0, 0.5, 1])), ["(0.0, 0.5]", "(0.5, 1.0]"]),
     (
-        pa.array([uuid.UUID(int=0), uuid.UUID(int=2**128 - 1)], pa.uuid()),
+        pa.ExtensionArray.from_storage(
+            pa.uuid(), pa.array([b"\0" * 16, b"\xff" * 16], pa.binary(16))
+        ),
         ["\0" * 16, "0x" + "f" * 32],
     ),
     (

@@ -175,7 +175,8 @@ parquet_types = st.sampled_from(
 )
 parquet_values = {
     "int8": st.integers(-128, 127),
-    "int64": st.integers(-(2**63), 2**63 - 1),
+    # `pd.concat`, with which this test joins, rounds larger ones beside doubles.
+    "int64": st.integers(-(2**53), 2**53),
     "float": st.floats(width=32, allow_nan=False),
     "double": st.floats(allow_nan=False),
     "bool": st.booleans(),
