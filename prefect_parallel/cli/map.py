@@ -101,13 +101,13 @@ def _imported(name: str) -> Any:
         raise NoSuchFunction(f"{name}: found no {missing}", allowed="MODULE:NAME or FILE.py:NAME")
     sys.path.insert(0, str(folder))
     try:
-        # Not `importlib.import_module`, which would be a frame of tracebacks.
+        # Unlike `importlib.import_module`, this adds no frame to tracebacks.
         __import__(module)
     except ModuleNotFoundError as error:
         if not f"{module}.".startswith(f"{error.name}."):
             raise NoSuchFunction(_import_error(module, error)) from error
         raise NoSuchFunction(f"there is no module {module} in {folder} or installed") from error
-    except Exception as error:  # The user's code raises what it likes.
+    except Exception as error:  # A module of the user may raise anything.
         raise NoSuchFunction(_import_error(module, error)) from error
     found = sys.modules[module]
     if not hasattr(found, attribute):
@@ -119,10 +119,9 @@ def _imported(name: str) -> Any:
 
 def _import_error(module: str, error: Exception) -> str:
     """The traceback of the module that is imported, without frames of this package."""
-    lines = [script_traceback(error)]
-    if isinstance(error, SyntaxError):
-        lines = traceback.format_exception_only(error)
-    return f"{module} cannot be imported:\n{''.join(lines).rstrip()}"
+    is_syntax = isinstance(error, SyntaxError)
+    text = "".join(traceback.format_exception_only(error)) if is_syntax else script_traceback(error)
+    return f"{module} cannot be imported:\n{text.rstrip()}"
 
 
 def _is_of(value: Any, module: str) -> bool:

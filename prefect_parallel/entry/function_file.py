@@ -22,7 +22,7 @@ from prefect_parallel.entry.script import (
     InvalidEntryScript,
     Script,
     load_script,
-    second_of,
+    second_parameter,
     takes_context,
 )
 from prefect_parallel.layout import FUNCTION_SUFFIX
@@ -163,7 +163,7 @@ def _method(instance: Any, *names: str) -> Callable[..., Any]:
 def _run(
     function: Callable[..., Any], convert: Callable[[Any], Any]
 ) -> Callable[[Any, MiniBatchContext], object]:
-    with_context = takes_context(function) and not _is_option(second_of(function))
+    with_context = takes_context(function) and not _is_option(second_parameter(function))
 
     def run(data: Any, context: MiniBatchContext) -> object:
         given = convert(data)

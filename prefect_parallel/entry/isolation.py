@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 from prefect_parallel.data import MiniBatch
 from prefect_parallel.entry.attempt_request import AttemptRequest
@@ -19,6 +20,9 @@ from prefect_parallel.errors import without_secrets
 from prefect_parallel.output.isolated import FailedItems, Isolated, Payload
 from prefect_parallel.output.output_files import FileNames, UnusableFiles, merge
 from prefect_parallel.output.part import Record, open_part, write_part
+
+Attempt: TypeAlias = Callable[[AttemptRequest], tuple[ProcessName, Record | Failure]]
+"""Makes an attempt; returns also the process that made it."""
 
 
 class Isolation:
@@ -41,9 +45,7 @@ class Isolation:
         self._output_dir = OutputDir(config.directory.output_dir(mini_batch.index), ())
         self._file_names = FileNames()
 
-    def run(
-        self, attempt: Callable[[AttemptRequest], tuple[ProcessName, Record | Failure]]
-    ) -> Record:
+    def run(self, attempt: Attempt) -> Record:
         """Find the items that fail, by attempts at some of them, and commit what others returned.
 
         The log of attempts has a line for all of them together.
@@ -53,21 +55,15 @@ class Isolation:
         bisection = Bisection([whole], self._config.error_threshold)
         folder = self._config.directory.isolated / self._node
         folder.mkdir(parents=True, exist_ok=True)
-        request = AttemptRequest(self._mini_batch, self._record.attempt)
-
-        def outcome(items: range) -> Outcome:
-            of_items = replace(request, items=items)
-            return self._outcome(of_items, items, *attempt(of_items))
-
-        bisection.run(outcome)
+        bisection.run(lambda items: self._outcome(items, attempt))
         record, seconds = self._commit(bisection), time.time() - started_at
         name = ProcessName(record.node, record.process)
         self._logs.attempt(name, replace(record, started_at=started_at, seconds=seconds))
         return record
 
-    def _outcome(
-        self, request: AttemptRequest, items: range, name: ProcessName, result: Record | Failure
-    ) -> Outcome:
+    def _outcome(self, items: range, attempt: Attempt) -> Outcome:
+        request = AttemptRequest(self._mini_batch, self._record.attempt, items)
+        name, result = attempt(request)
         if isinstance(result, Record):
             error = result.error or self._take_files(items, result)
             if error is None:

@@ -210,9 +210,9 @@ class _Worker:
                 append_part(pack, record.index, part_header(record, payload) + payload)
                 return
             except FileNotFoundError:
-                pass  # Another driver has resumed the run, and can use a file.
+                pass  # Another driver has resumed the run: a file of its own still counts.
             except OSError:
-                # What follows half a part is lost.
+                # A part behind an incomplete one could not be found.
                 self._packs = os.urandom(4).hex()
                 raise
         write_part(directory.part(record.index), record, payload)

@@ -116,12 +116,12 @@ def _find(module: ModuleType, name: str) -> Callable[..., object] | None:
 def takes_context(run: Callable[..., object]) -> bool:
     """Whether a function takes a second positional argument."""
     parameters = inspect.signature(run).parameters.values()
-    return second_of(run) is not None or any(
+    return second_parameter(run) is not None or any(
         parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters
     )
 
 
-def second_of(run: Callable[..., object]) -> inspect.Parameter | None:
+def second_parameter(run: Callable[..., object]) -> inspect.Parameter | None:
     """The second positional parameter of a function."""
     positional = [
         parameter

@@ -17,7 +17,7 @@ class _Dumper(yaml.SafeDumper):
     """Writes text of several lines as a block, line by line."""
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
-        # YAML has no lone surrogates, which stand for bytes that are not UTF-8 in names of files.
+        # Names of files that are not UTF-8 contain lone surrogates, which YAML cannot encode.
         text = text.encode(errors="backslashreplace").decode()
         style = "|" if "\n" in text else None
         return self.represent_scalar("tag:yaml.org,2002:str", text, style)

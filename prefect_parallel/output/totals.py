@@ -131,7 +131,7 @@ def records(directory: StepDirectory, count: int) -> Iterator[Record]:
 
 
 def readable_records(directory: StepDirectory, count: int) -> Iterator[Record]:
-    """As `records`, without those of damaged parts."""
+    """As `records`, without those of damaged parts, which must not prevent a report."""
     with StepParts(directory) as parts:
         for index in range(count):
             with suppress(BrokenPart):

@@ -17,7 +17,7 @@ from prefect_parallel.data.columns.datetime_formats import moment_in
 _ISO_TIMES = [f"{between}%H:%M:%S{end}" for between in "T " for end in ("", "%.f", "%z", "%.f%z")]
 _TIMES = [" %H:%M", " %H:%M:%S"]
 YEAR_FIRST = [date + time for date in ("%Y-%m-%d", "%Y/%m/%d") for time in ("", *_ISO_TIMES)]
-"""Formats in which the order of day and month is no question."""
+"""Formats in which the day cannot be mistaken for the month."""
 # Each tuple has formats that differ only in the order of day and month. The first tuple that a
 # value fits decides, so those without fractions and with two-digit years come first.
 _ALTERNATIVES: list[tuple[str, ...]] = [

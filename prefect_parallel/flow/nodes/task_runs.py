@@ -148,8 +148,8 @@ class TaskRuns:
         """After nodes have come or gone, cancel the task runs that are not assigned to a node.
 
         Task runs of a worker that has joined again were assigned to it before, and never start.
-        One that the scheduler has just been sent, or that has just ended, is not assigned, either:
-        so only those are canceled that two looks miss.
+        One that was just sent to the scheduler, or has just ended, is not assigned, either. So only
+        those that are missing twice are canceled.
         """
         now = dict(self._nodes.memberships)
         client = self._nodes.client

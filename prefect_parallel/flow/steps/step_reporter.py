@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -140,7 +140,9 @@ class StepReporter:
 
     def stopped(self, status: Status, reason: str) -> StepResult:
         """Report that the step was canceled or failed."""
-        return self._end(status, reason, count(self._records(self._progress.planned)))
+        return self._end(
+            status, reason, count(readable_records(self._directory, self._progress.planned))
+        )
 
     def broke_off(self, error: Exception) -> StepResult:
         """Report an unexpected exception, with its traceback in the step's log."""
@@ -196,9 +198,13 @@ class StepReporter:
     def _write(self, result: JobResult, totals: Totals) -> None:
         self._logs.progress(str(self._progress), last=True)
         looked_at = self._progress.planned if totals.failed else 0
-        self._logs.failed_mini_batches(self._records(looked_at), self._debug_command)
+        self._logs.failed_mini_batches(
+            readable_records(self._directory, looked_at), self._debug_command
+        )
         if self._step.isolate_failed_items:
-            self._logs.failed_items(self._records(looked_at), self._debug_command)
+            self._logs.failed_items(
+                readable_records(self._directory, looked_at), self._debug_command
+            )
         for column, values in totals.values_set_to_null.items():
             many = counted(values, "value")
             self.noted(f"column {column}: {many} that did not fit its type became null")
@@ -219,10 +225,6 @@ class StepReporter:
         if self._step.copy_logs_to_parent:
             copy = self._run.directory.logs / self._step.name
             shutil.copytree(self._directory.logs, copy, dirs_exist_ok=True)
-
-    def _records(self, mini_batches: int) -> Iterator[Record]:
-        """What can be read: a damaged part must not prevent the report that names it."""
-        return readable_records(self._directory, mini_batches)
 
     def _failures(self, totals: Totals) -> tuple[Failures, ...]:
         return tuple(
